@@ -1,0 +1,62 @@
+"""Tell camera images from images made by neural networks, by the traces of up-sampling in the Fourier spectrum.
+
+The names below are looked up on first use, so that importing the package loads no numerical library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from spectral_detect._version import __version__
+from spectral_detect.errors import SpectralDetectError
+
+if TYPE_CHECKING:
+    from spectral_detect.classifiers import Model, train_model
+    from spectral_detect.features import FeatureSpec, extract_features
+    from spectral_detect.modelfile import load_model, save_model
+    from spectral_detect.records import FAKE, REAL, ImageRecord
+    from spectral_detect.scanning import scan
+    from spectral_detect.spectrum import azimuthal_average, power_spectrum
+
+_HOME = {
+    "FAKE": "records",
+    "REAL": "records",
+    "FeatureSpec": "features",
+    "ImageRecord": "records",
+    "Model": "classifiers",
+    "azimuthal_average": "spectrum",
+    "extract_features": "features",
+    "load_model": "modelfile",
+    "power_spectrum": "spectrum",
+    "save_model": "modelfile",
+    "scan": "scanning",
+    "train_model": "classifiers",
+}
+
+__all__ = [
+    "FAKE",
+    "REAL",
+    "FeatureSpec",
+    "ImageRecord",
+    "Model",
+    "SpectralDetectError",
+    "__version__",
+    "azimuthal_average",
+    "extract_features",
+    "load_model",
+    "power_spectrum",
+    "save_model",
+    "scan",
+    "train_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,55 @@
+"""`spectral-detect extract`."""
+
+from __future__ import annotations
+
+import click
+
+from spectral_detect.cli.options import (
+    Failure,
+    expand,
+    feature_options,
+    feature_spec,
+    progress,
+    report_failure,
+    work_options,
+)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("-o", "--output", required=True, metavar="FILE", help="FILE.npz or FILE.csv.")
+@feature_options
+@work_options
+@click.pass_context
+def extract(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    output: str,
+    features: str,
+    bins: int | str,
+    jobs: int | None,
+    max_pixels: int,
+) -> None:
+    """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
+
+    NPZ: X (n_images, n_features), paths, sizes (n_images, 2: width, height), sha256, spec (JSON). CSV: the same, a row
+    an image.
+
+    \b
+    Example:
+      spectral-detect extract examples/images --output features.npz
+    """
+    from spectral_detect.images import find_images
+    from spectral_detect.pipeline import extract_files
+    from spectral_detect.report.features import feature_writer
+
+    spec = feature_spec(features, bins)
+    write_features = feature_writer(output)
+    files = list(find_images(expand(paths)))
+    if not files:
+        raise Failure("no image found")
+    extractions = progress(extract_files(files, spec, jobs=jobs, max_pixels=max_pixels), total=len(files))
+    failures = write_features(output, extractions, spec)
+    for failure in failures:
+        report_failure(failure.path, failure.error)
+    ctx.exit(1 if failures else 0)

@@ -1,0 +1,139 @@
+"""What several commands share: options, the reading of labelled images, progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from spectral_detect.report.text import visible
+
+if TYPE_CHECKING:
+    from spectral_detect.dataset import Dataset, LabelledFile
+    from spectral_detect.features import FeatureSpec
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+FEATURES = ("azimuthal", "durall")
+MAX_PIXELS = 120_000_000
+
+
+class Failure(click.ClickException):
+    """Something named on the command line is missing, unusable or not writable."""
+
+    exit_code = 2
+
+
+class BinCount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
+    """A whole number, or `none` for one value per ring."""
+
+    name = "N|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if isinstance(value, int):
+            return value
+        if value == "none":
+            return "none"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a whole number nor none", param, ctx)
+
+
+def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+work_options = _together(
+    click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one per core]"),
+    click.option(
+        "--max-pixels",
+        type=click.IntRange(1),
+        default=MAX_PIXELS,
+        show_default=True,
+        help="Refuse an image whose header announces more, before decoding it.",
+    ),
+)
+
+labelled_options = _together(
+    click.option("--real", multiple=True, metavar="DIR", help="Folder of camera images; may be repeated."),
+    click.option("--fake", multiple=True, metavar="DIR", help="Folder of generated images; may be repeated."),
+    click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
+)
+
+feature_options = _together(
+    click.option(
+        "--features", type=click.Choice(FEATURES), default="azimuthal", show_default=True, help="Preset of features."
+    ),
+    click.option("--bins", type=BinCount(), default=300, show_default=True, help="Length of the radial profile."),
+)
+
+
+def feature_spec(features: str, bins: int | str) -> FeatureSpec:
+    """The spec that `--features` and `--bins` name."""
+    from spectral_detect.features import FeatureSpec
+
+    return FeatureSpec.preset(features, n_bins=None if bins == "none" else bins)
+
+
+def labelled_files(real: tuple[str, ...], fake: tuple[str, ...], manifest: str | None) -> list[LabelledFile]:
+    """What `--real`, `--fake` and `--manifest` name."""
+    from spectral_detect.dataset import files_in_folders, files_in_manifest
+
+    if manifest is not None:
+        if real or fake:
+            raise click.UsageError("give folders or a manifest, not both")
+        return files_in_manifest(manifest)
+    if not (real and fake):
+        raise click.UsageError("give --real DIR and --fake DIR, or --manifest CSV")
+    return files_in_folders(real, fake)
+
+
+def read_labelled(files: list[LabelledFile], spec: FeatureSpec, jobs: int | None, max_pixels: int) -> Dataset:
+    """Extract features under a progress bar, and name the files that failed on stderr."""
+    from spectral_detect.dataset import read_dataset
+
+    watch = partial(progress, total=len(files))
+    dataset = read_dataset(files, spec, jobs=jobs, max_pixels=max_pixels, watch=watch)
+    for failure in dataset.failures:
+        report_failure(failure.path, failure.error)
+    return dataset
+
+
+def report_failure(path: str, error: str | None) -> None:
+    """Name a file that failed, and why, on stderr."""
+    click.echo(f"error: {visible(path)}: {visible(str(error))}", err=True)
+
+
+def expand(paths: Iterable[str]) -> list[str]:
+    """Files and folders that exist, patterns expanded; `Failure` for what is not there."""
+    from spectral_detect.images import expand_arguments
+
+    try:
+        return expand_arguments(paths)
+    except FileNotFoundError as error:
+        raise Failure(f"{visible(str(error))}: no such file or folder, and no file matches it as a pattern") from None
+
+
+def shows_progress() -> bool:
+    """Progress is for terminals only."""
+    return sys.stderr.isatty()
+
+
+def progress(items: Iterable[T], *, total: int | None = None, hidden: bool = False) -> Iterator[T]:
+    """Pass items on; show their rate and the time left when stderr is a terminal."""
+    if hidden or not shows_progress():
+        yield from items
+        return
+    from tqdm import tqdm
+
+    yield from tqdm(items, total=total, unit=" images", dynamic_ncols=True, leave=False, smoothing=0.1)

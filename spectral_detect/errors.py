@@ -1,0 +1,27 @@
+"""The exceptions that users of the library may want to catch."""
+
+from __future__ import annotations
+
+
+class SpectralDetectError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ImageReadError(SpectralDetectError):
+    """An image file could not be read, or is not fit for the features asked of it."""
+
+
+class FeatureError(SpectralDetectError, ValueError):
+    """An array or a `FeatureSpec` from which no features can be computed."""
+
+
+class DatasetError(SpectralDetectError):
+    """A labelled folder or a manifest that cannot be used."""
+
+
+class ModelFileError(SpectralDetectError):
+    """A model file that is damaged, hostile, from a later version, or disagrees with itself."""
+
+
+class OutputError(SpectralDetectError):
+    """A result that could not be written where it was asked for."""

@@ -1,0 +1,32 @@
+"""Write a file so that nobody ever sees half of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from spectral_detect.errors import OutputError
+
+
+def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write to a temporary name beside `path`, then rename; `OutputError` says why not."""
+    target = Path(path)
+    try:
+        descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+        try:
+            with open(descriptor, "wb") as stream:
+                stream.write(content)
+            os.chmod(aside, 0o666 & ~_umask())
+            os.replace(aside, target)
+        except BaseException:
+            os.unlink(aside)
+            raise
+    except OSError as error:
+        raise OutputError(f"{str(target)!r} cannot be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

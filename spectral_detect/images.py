@@ -1,0 +1,286 @@
+"""Find, read and check still images: the only home of decoding stills."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import PIL.Image
+from PIL import (  # noqa: F401  (registers the formats, so that Pillow need not load all of its plugins)
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from spectral_detect.errors import ImageReadError
+
+with suppress(ImportError):  # the extra "heif"
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False)
+
+FORMATS = tuple(
+    name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF", "HEIF") if name in PIL.Image.OPEN
+)
+SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".gif", ".heic", ".heif")
+)
+
+MAX_PIXELS = 120_000_000  # phones reach 108 million; the features of one such image take about 2 GB
+MAX_BYTES = 2**30
+SIGNATURE_BYTES = 32
+EXIF_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """A file as it was read, in one go: what is hashed is what is decoded."""
+
+    content: bytes
+    sha256: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """Pixels as the features take them, with what the header says.
+
+    Attributes
+    ----------
+    pixels : (H, W) gray or (H, W, 3) RGB; uint8, uint16, or float32 on the scale 0 to 255. A JPEG gives its own luma
+        plane. Alpha is dropped and the EXIF orientation not applied.
+    width, height : as displayed, after the EXIF orientation.
+    warnings : what a reader of the verdict should know.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    format: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_constant(self) -> bool:
+        """All pixels alike."""
+        return not np.any(np.ptp(self.pixels, axis=(0, 1)))
+
+
+# ---------------------------------------------------------------------------------------------------------- finding
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """A path to read, or a folder that could not be listed and why."""
+
+    path: str
+    problem: str | None = None
+
+
+def expand_arguments(arguments: Iterable[str]) -> list[str]:
+    """Files and folders named on a command line; a pattern is expanded unless it is itself a file or a folder.
+
+    Raises
+    ------
+    FileNotFoundError : nothing has that name or matches that pattern.
+    """
+    paths: list[str] = []
+    for argument in arguments:
+        matches = [argument] if os.path.lexists(argument) else sorted(glob.glob(argument, recursive=True))
+        if not matches:
+            raise FileNotFoundError(argument)
+        paths += matches
+    return paths
+
+
+def find_images(paths: Iterable[str], *, on_skip: Callable[[str], None] = lambda path: None) -> Iterator[FoundFile]:
+    """The images among files and folders, lazily.
+
+    A file that is named itself is always taken. Folders are searched recursively in sorted order; there a regular
+    file is taken when its suffix or its first bytes are those of an image, and anything else goes to `on_skip`. Links
+    to files are followed, links to folders are not.
+    """
+    for path in paths:
+        if os.path.isdir(path):
+            yield from _find_in_folder(path, on_skip)
+        else:
+            yield FoundFile(path)
+
+
+def _find_in_folder(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
+    waiting: list[os.DirEntry[str] | str] = [folder]  # a stack: folders nest deeper than Python's calls
+    while waiting:
+        entry = waiting.pop()
+        if isinstance(entry, str) or entry.is_dir(follow_symlinks=False):
+            path = os.fspath(entry)
+            try:
+                with os.scandir(path) as entries:
+                    inside = sorted(entries, key=lambda e: os.fsencode(e.name), reverse=True)
+            except OSError as error:
+                yield FoundFile(path, f"the folder cannot be listed: {error.strerror}")
+            else:
+                waiting += inside
+        elif looks_like_image(entry):
+            yield FoundFile(entry.path)
+        else:
+            on_skip(entry.path)
+
+
+def looks_like_image(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder's entry is a regular file, or a link to one, with the suffix or the first bytes of an image."""
+    try:
+        if not entry.is_file():
+            return entry.is_symlink() and not os.path.exists(entry.path) and _has_suffix(entry.path)
+        if _has_suffix(entry.path):
+            return True
+        with open(entry.path, "rb") as stream:
+            return has_image_signature(stream.read(SIGNATURE_BYTES))
+    except OSError:
+        return False
+
+
+def _has_suffix(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+def has_image_signature(start: bytes) -> bool:
+    """Whether a file that starts so is in one of `FORMATS`."""
+    if start[:2] == b"BM" and start[6:10] != bytes(4):
+        return False  # two letters begin many a text; a bitmap has four zero bytes there
+    accepts = (PIL.Image.OPEN[name][1] for name in FORMATS)
+    return any(accept is not None and accept(start) is True for accept in accepts)
+
+
+# ---------------------------------------------------------------------------------------------------------- reading
+
+
+def read_file(path: str) -> FileContent:
+    """The whole file with its hash.
+
+    Raises
+    ------
+    ImageReadError : missing, no permission, not a regular file, empty, or larger than `MAX_BYTES`.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)), "rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise ImageReadError("not a regular file; name a file or a folder of files")
+            if status.st_size > MAX_BYTES:
+                raise ImageReadError(f"{status.st_size} bytes: files over {MAX_BYTES} are refused")
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ImageReadError(f"cannot be read: {error.strerror}") from None
+    if not content:
+        raise ImageReadError("the file is empty; copy it again from its source")
+    return FileContent(content, sha256(content).hexdigest(), status.st_mtime_ns)
+
+
+def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    """Decode the first frame of an image file.
+
+    Parameters
+    ----------
+    content : the whole file.
+    max_pixels : an image whose header announces more is refused before it is decoded.
+
+    Raises
+    ------
+    ImageReadError : not an image, damaged, too large, or pixels of a kind that has no defined gray.
+    """
+    try:
+        with _quiet_pillow(), PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
+            return _decode_opened(picture, content, max_pixels)
+    except ImageReadError:
+        raise
+    except PIL.UnidentifiedImageError:
+        raise ImageReadError(f"not an image in a known format ({', '.join(FORMATS)})") from None
+    except Exception as error:  # a decoder given hostile bytes may raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageReadError(f"damaged or incomplete image ({reason}); get an intact copy") from None
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Pillow's own limit is a process-wide constant with a warning; `max_pixels` takes its place."""
+    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():  # damaged metadata, which the verdict does not use
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = limit
+
+
+def _decode_opened(picture: PIL.Image.Image, content: bytes, max_pixels: int) -> DecodedImage:
+    width, height = picture.size
+    if width * height > max_pixels:
+        raise ImageReadError(f"{width}x{height} pixels, more than the limit of {max_pixels}; see --max-pixels")
+    image_format = "JPEG" if picture.format == "MPO" else str(picture.format)  # a JPEG with further views behind it
+    notes: tuple[str, ...] = ()
+    if picture.format != "MPO" and getattr(picture, "is_animated", False):
+        notes = ("several frames or pages: only the first is judged",)
+    pixels = _pixels(picture, image_format, content)
+    width, height = (height, width) if _lies_on_its_side(picture) else (width, height)
+    return DecodedImage(pixels, width, height, image_format, notes)
+
+
+def _lies_on_its_side(picture: PIL.Image.Image) -> bool:
+    try:
+        return picture.getexif().get(EXIF_ORIENTATION) in (5, 6, 7, 8)
+    except Exception:  # broken metadata do not spoil sound pixels
+        return False
+
+
+def _pixels(picture: PIL.Image.Image, image_format: str, content: bytes) -> np.ndarray:
+    mode = picture.mode
+    if image_format == "JPEG" and mode in ("L", "RGB"):
+        picture.draft("L", picture.size)  # libjpeg leaves the chroma planes alone
+        return np.asarray(picture)
+    if _is_deep_colour(picture):
+        return _deep_colour(content)
+    if mode in ("L", "I;16"):
+        return np.asarray(picture)
+    if mode == "I;16B":
+        return np.asarray(picture).astype(np.uint16)
+    if mode in ("1", "LA", "La"):
+        return np.asarray(picture.convert("L"))
+    if mode == "F":
+        return _finite(np.asarray(picture))
+    if mode == "I":
+        raise ImageReadError("32-bit whole-number pixels have no defined gray; convert the file to 8 or 16 bit")
+    return np.asarray(picture.convert("RGB"))
+
+
+def _is_deep_colour(picture: PIL.Image.Image) -> bool:
+    """16-bit colour, or 16-bit gray with alpha, of which Pillow would keep 8 bits."""
+    return picture.mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
+
+
+def _deep_colour(content: bytes) -> np.ndarray:
+    import cv2
+
+    bgr: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if bgr is None or bgr.dtype != np.uint16:
+        raise ImageReadError("16-bit colour that cannot be decoded; convert the file to PNG")
+    if bgr.ndim == 2:
+        return np.asarray(bgr)
+    return np.ascontiguousarray(bgr[..., 2::-1] if bgr.shape[2] >= 3 else bgr[..., 0])
+
+
+def _finite(pixels: np.ndarray) -> np.ndarray:
+    if not np.isfinite(pixels).all():
+        raise ImageReadError("floating-point pixels that are not finite (NaN or infinity); repair or convert the file")
+    return pixels.astype(np.float32, copy=False)

@@ -1,0 +1,82 @@
+"""Streams of image records: CSV, JSON Lines, and a table for people. Each record leaves as whole lines, at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Literal, TextIO
+
+from spectral_detect.records import IMAGE_COLUMNS, ImageRecord
+from spectral_detect.report.text import spreadsheet_cell, visible
+
+StreamFormat = Literal["table", "csv", "jsonl"]
+
+COLOURS = {"real": "green", "fake": "red", "inconclusive": "yellow", "failed": "magenta"}
+Style = Callable[[str, str], str]  # (text, colour) -> text
+
+
+def outcome(record: ImageRecord) -> str:
+    """The verdict, or `failed`."""
+    return record.verdict or "failed"
+
+
+class RecordStream:
+    """Writes records in one format and counts their outcomes.
+
+    Parameters
+    ----------
+    stream : text, UTF-8 with `surrogateescape`; flushed after each record.
+    style : colours a word of the table; default none.
+    """
+
+    def __init__(self, stream: TextIO, stream_format: StreamFormat, style: Style = lambda text, colour: text) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self._stream = stream
+        self._style = style
+        self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
+        if stream_format == "csv":
+            self._emit(csv_line(IMAGE_COLUMNS))
+        elif stream_format == "table":
+            self._emit(f"{'verdict':<13} {'score':>6}  path\n")
+
+    def write(self, record: ImageRecord) -> None:
+        """Write one record."""
+        self.outcomes[outcome(record)] += 1
+        self._emit(self._line(record))
+
+    def summary(self, n_skipped: int = 0) -> str:
+        """Images by outcome, in one line."""
+        counts = ", ".join(f"{self.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed"))
+        skipped = f"; {n_skipped} other file{'s' * (n_skipped > 1)} skipped" if n_skipped else ""
+        return f"{sum(self.outcomes.values())} images: {counts}{skipped}"
+
+    def _emit(self, line: str) -> None:
+        self._stream.write(line)
+        self._stream.flush()
+
+    def _table_line(self, record: ImageRecord) -> str:
+        name = outcome(record)
+        score = "-" if record.score is None else f"{record.score:.3f}"
+        notes = "; ".join(filter(None, (record.error, *record.warnings)))
+        note = f"  ({visible(notes)})" if notes else ""
+        return f"{self._style(f'{name:<13}', COLOURS[name])} {score:>6}  {visible(record.path)}{note}\n"
+
+
+def csv_line(values: tuple[Any, ...] | list[Any]) -> str:
+    """One row; texts are made safe to open in a spreadsheet."""
+    line = io.StringIO()
+    cells = [spreadsheet_cell(v) if isinstance(v, str) else v for v in values]
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that either, inside a cell, is quoted
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _csv_record(record: ImageRecord) -> str:
+    values = record.to_dict()
+    return csv_line(list((values | {"warnings": "; ".join(record.warnings)}).values()))
+
+
+def _json_record(record: ImageRecord) -> str:
+    return json.dumps(record.to_dict()) + "\n"

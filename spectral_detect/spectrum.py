@@ -1,0 +1,191 @@
+"""Power spectrum, rings, azimuthal average, resampling to bins.
+
+The spectrum of a real image is half redundant, so everything here works on the half that a real FFT returns:
+(..., H, W//2 + 1). The azimuthal average over all H x W frequencies is then a sparse linear operator on that half,
+and resampling the profile a dense one. Both depend on the image's size and a few settings alone; they are built once
+and kept in a cache that is bounded in bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+from cachetools import LRUCache, cached
+from scipy.interpolate import make_interp_spline
+
+from spectral_detect.backend import Array, Backend, numpy_backend
+from spectral_detect.errors import FeatureError
+
+Centre = Literal["zero_frequency", "array_centre"]
+
+MAX_FREQUENCY = float(np.sqrt(0.5))  # cycles per pixel, the corner of the spectrum
+CACHE_BYTES = 256 * 2**20  # the operators of about sixty sizes of 1024 x 1024
+
+
+def power_spectrum(image: Array, *, backend: Backend | None = None) -> Array:
+    """Half of the power spectrum, |DFT|^2 / (H W).
+
+    With this scale white noise of variance v has the power v at every frequency, whatever the image's size.
+
+    Parameters
+    ----------
+    image : (..., H, W) floating; the result has its precision.
+
+    Returns
+    -------
+    (..., H, W//2 + 1), the frequencies of `scipy.fft.rfft2`.
+    """
+    transform = (backend or numpy_backend()).rfft2(image)
+    power = transform.real**2
+    power += transform.imag**2
+    power *= 1.0 / (image.shape[-2] * image.shape[-1])
+    return power
+
+
+@dataclass(frozen=True)
+class RingOperator:
+    """The azimuthal average of one image size as a matrix.
+
+    Attributes
+    ----------
+    matrix : sparse (n_rings, H * (W//2 + 1)); its rows sum to 1.
+    frequency : (n_rings,) mean radius of each ring; cycles per pixel, or pixels for the centre `array_centre`.
+    n_pixels : (n_rings,) frequencies of the full spectrum in each ring.
+    """
+
+    matrix: Any
+    frequency: np.ndarray
+    n_pixels: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the operator, for the bound of the cache."""
+        m = self.matrix
+        return int(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes + self.frequency.nbytes + self.n_pixels.nbytes)
+
+
+def azimuthal_average(
+    power: Array,
+    width: int,
+    *,
+    ring_width: float | None = None,
+    centre: Centre = "zero_frequency",
+    backend: Backend | None = None,
+) -> tuple[Array, np.ndarray]:
+    """Mean of `power` over rings of equal radial frequency.
+
+    Parameters
+    ----------
+    power : (..., H, width//2 + 1), a function of the half spectrum of a real image (power, log power...).
+    width : columns of the image itself, which the half spectrum does not tell (odd or even).
+    ring_width : cycles per pixel; default one frequency step of the longer side, 1 / max(H, width).
+    centre : "zero_frequency", where it belongs; or "array_centre", the published code's (N - 1)/2 of the shifted
+        spectrum, half a pixel off for even N, in rings one pixel wide of which the first and the last are dropped.
+
+    Returns
+    -------
+    profile : (..., n_rings), ring 0 being the zero frequency; rings that hold no frequency are left out.
+    frequency : (n_rings,) mean radius of each ring in cycles per pixel ("array_centre": in pixels).
+
+    Raises
+    ------
+    FeatureError : `power` is not the half spectrum of an image of that width.
+
+    Notes
+    -----
+    AI(k) = mean of power over all (u, v) with round(sqrt(u^2 + v^2) / ring_width) = k; equation 4 of Durall et al.,
+    CVPR 2020, with the mean instead of the integral and (u, v) in cycles per pixel, so that images of any size and
+    shape share one axis.
+    """
+    height, columns = power.shape[-2:]
+    if columns != width // 2 + 1:
+        raise FeatureError(f"a half spectrum of {columns} columns does not belong to an image {width} pixels wide")
+    rings = ring_operator((height, width), ring_width, centre, power.dtype.name, backend or numpy_backend())
+    return apply_rings(rings, power), rings.frequency
+
+
+def apply_rings(rings: RingOperator, power: Array) -> Array:
+    """(..., H, W//2 + 1) -> (..., n_rings), the product with the ring operator."""
+    if power.ndim == 2:
+        return rings.matrix @ power.reshape(-1)
+    flat = power.reshape(-1, power.shape[-2] * power.shape[-1])
+    return (rings.matrix @ flat.T).T.reshape(*power.shape[:-2], -1)
+
+
+@cached(LRUCache(CACHE_BYTES, getsizeof=lambda rings: rings.nbytes), lock=Lock())
+def ring_operator(
+    shape: tuple[int, int], ring_width: float | None, centre: Centre, dtype: str, backend: Backend
+) -> RingOperator:
+    """The operator of `azimuthal_average` for images of `shape` (H, W); cached."""
+    layout = _about_zero_frequency(shape, ring_width) if centre == "zero_frequency" else _about_array_centre(shape)
+    ring, radius, weight, column = (a.reshape(-1) for a in np.broadcast_arrays(*layout))
+    kept = ring >= 0
+    if not kept.all():
+        ring, radius, weight, column = ring[kept], radius[kept], weight[kept], column[kept]
+    per_ring = np.bincount(ring, weights=weight)
+    filled = np.flatnonzero(per_ring)
+    row = (np.cumsum(per_ring > 0, dtype=np.int32) - 1)[ring]
+    n_pixels = per_ring[filled]
+    xp = backend.xp
+    matrix = backend.coo_matrix(
+        (xp.asarray((weight / n_pixels[row]).astype(dtype)), (xp.asarray(row), xp.asarray(column))),
+        shape=(len(filled), shape[0] * (shape[1] // 2 + 1)),
+    ).tocsr()  # sums a frequency and its mirror image when both are in one ring
+    return RingOperator(matrix, np.bincount(row, weights=weight * radius) / n_pixels, n_pixels)
+
+
+def _about_zero_frequency(shape: tuple[int, int], ring_width: float | None) -> tuple[np.ndarray, ...]:
+    """Ring, radius, weight and column of each frequency of the half spectrum; all but two columns stand for two."""
+    height, width = shape
+    step = max(ring_width or 0.0, 1.0 / max(shape))
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    weight = np.full(width // 2 + 1, 2.0)
+    weight[0] = 1.0
+    if width % 2 == 0:
+        weight[-1] = 1.0
+    return np.rint(radius / step).astype(np.int32), radius, weight, _columns(shape)
+
+
+def _about_array_centre(shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """The same of each frequency of the full spectrum, as the published code sees it; ring -1 is dropped."""
+    height, width = shape
+    y, x = np.ogrid[:height, :width]
+    radius = np.fft.ifftshift(np.hypot(y - (height - 1) / 2, x - (width - 1) / 2))
+    ring = radius.astype(np.int32)
+    ring[(ring == ring.min()) | (ring == ring.max())] = -1
+    if ring.max() < 0:
+        raise FeatureError(f"an image of {width}x{height} pixels has no ring left without its first and last")
+    v, u = np.arange(height)[:, None], np.arange(width)[None, :]
+    mirrored = u > width // 2  # F(-k) is the conjugate of F(k)
+    column = _columns(shape)[np.where(mirrored, -v % height, v), np.where(mirrored, width - u, u)]
+    return ring, radius, np.ones(1), column
+
+
+def _columns(shape: tuple[int, int]) -> np.ndarray:
+    height, columns = shape[0], shape[1] // 2 + 1
+    return np.arange(height * columns, dtype=np.int32).reshape(height, columns)
+
+
+@cached(LRUCache(CACHE_BYTES // 8, getsizeof=lambda matrix: int(matrix.nbytes)), lock=Lock())
+def resampling_operator(
+    shape: tuple[int, int], ring_width: float | None, centre: Centre, n_bins: int, dtype: str, backend: Backend
+) -> Array:
+    """Dense (n_bins, n_rings) matrix that resamples the profile of an image of `shape` by a cubic spline; cached.
+
+    "zero_frequency": to frequencies equally spaced from 0 to `MAX_FREQUENCY`; the zero frequency itself, which holds
+    the brightness, takes no part, and beyond the first and the last ring the profile is held constant.
+    "array_centre": the published code's, from equally spaced rings to equally spaced bins, whatever their frequency.
+    """
+    frequency = ring_operator(shape, ring_width, centre, dtype, backend).frequency
+    if centre == "zero_frequency":
+        first, at = 1, frequency
+        bins = np.clip(np.linspace(0, MAX_FREQUENCY, n_bins), frequency[1], frequency[-1])
+    else:
+        first, at, bins = 0, np.linspace(0, n_bins, len(frequency)), np.linspace(0, n_bins, n_bins)
+    if len(at) - first < 4:
+        raise FeatureError(f"an image of {shape[1]}x{shape[0]} pixels has too few rings for a cubic spline")
+    weights = make_interp_spline(at[first:], np.eye(len(at) - first), k=3)(bins)
+    return backend.xp.asarray(np.pad(weights, ((0, 0), (first, 0))).astype(dtype))

@@ -1,0 +1,56 @@
+"""Images, models and the command line for all tests. Data that only developers have is optional."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click.testing
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples" / "images"
+SHARED = ROOT.parent / "shared"
+
+needs_shared = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the development images are not here")
+
+Run = Callable[..., click.testing.Result]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run the command line in this process; `result.stdout`, `result.stderr`, `result.exit_code`."""
+    from spectral_detect.cli import main
+
+    def invoke(*arguments: object, stdin: bytes | None = None) -> click.testing.Result:
+        result = click.testing.CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def texture(rng: np.random.Generator, size: int = 64, *, doubled: bool = False) -> np.ndarray:
+    """A random RGB image; `doubled` repeats every pixel, as the crudest up-sampling layer does."""
+    side = size // 2 if doubled else size
+    small = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(small, 2, axis=0), 2, axis=1) if doubled else small
+
+
+@pytest.fixture
+def labelled_folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """`real/` and `fake/`, twelve small PNG images each, that any detector can tell apart."""
+    for label in ("real", "fake"):
+        (tmp_path / label).mkdir()
+        for number in range(12):
+            image = Image.fromarray(texture(rng, doubled=label == "fake"))
+            image.save(tmp_path / label / f"{number:02d}.png")
+    return tmp_path

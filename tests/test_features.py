@@ -1,0 +1,246 @@
+"""Feature vectors: the published rows, precision, invariances, bad input."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import SHARED, needs_shared
+from spectral_detect import FeatureSpec, extract_features
+from spectral_detect.backend import Backend, numpy_backend
+from spectral_detect.errors import FeatureError
+from spectral_detect.features import PRESETS
+from spectral_detect.images import decode
+
+PRECISION = 1e-4  # of float32 features, in nepers of log power
+
+
+@needs_shared
+def test_durall_gives_the_published_rows() -> None:
+    with np.load(SHARED / "data/features/celeba_durall_80.npz") as published:
+        rows = published["X"][published["y"] == 1]
+    spec = FeatureSpec.preset("durall", n_bins=80)
+    paths = sorted((SHARED / "data/celeba/fake_dcgan").iterdir())
+    assert len(paths) == 600
+    for path in paths:
+        features = extract_features(decode(path.read_bytes()).pixels, spec)
+        assert np.abs(rows - features).max(axis=1).min() < 1e-6, path.name
+
+
+def photograph(rng: np.random.Generator, height: int = 120, width: int = 160) -> np.ndarray:
+    """Noise with the falling spectrum of a photograph, 8 bit."""
+    spectrum = np.fft.rfft2(rng.normal(size=(height, width)))
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    smooth = np.fft.irfft2(spectrum / (radius + 0.01), (height, width))
+    return np.clip(np.rint(128 + 40 * smooth / smooth.std()), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (65, 63), (120, 160), (512, 512)])
+def test_single_precision_is_enough(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    image = photograph(rng, *shape)
+    fast = extract_features(image, FeatureSpec.preset("azimuthal"))
+    exact = extract_features(image, FeatureSpec.preset("azimuthal", precision="float64"))
+    assert fast.dtype == np.float32
+    assert exact.dtype == np.float64
+    np.testing.assert_allclose(fast, exact, atol=PRECISION)
+
+
+@pytest.mark.parametrize("scale", ["log_of_mean", "mean_of_log"])
+def test_turns_mirrors_gain_and_offset_change_nothing(scale: str, rng: np.random.Generator) -> None:
+    image = photograph(rng, 96, 130).astype(np.float64)
+    spec = FeatureSpec.preset("azimuthal", precision="float64", scale=scale)
+    expected = extract_features(image, spec)
+    others = [np.rot90(image), image[::-1], image[:, ::-1], 0.5 * image, image + 30]
+    for other in others:
+        np.testing.assert_allclose(extract_features(np.ascontiguousarray(other), spec), expected, atol=2e-3)
+    assert np.ptp(expected) > 1
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    height=st.integers(16, 60),
+    width=st.integers(16, 60),
+    n_bins=st.sampled_from([None, 2, 80, 300]),
+    name=st.sampled_from(sorted(PRESETS)),
+    seed=st.integers(0, 2**16),
+)
+def test_any_image_gives_finite_features_of_the_promised_length(
+    height: int, width: int, n_bins: int | None, name: str, seed: int
+) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    before = image.copy()
+    features = extract_features(image, FeatureSpec.preset(name, n_bins=n_bins))
+    assert np.isfinite(features).all()
+    assert features.ndim == 1
+    assert n_bins is None or len(features) == n_bins
+    np.testing.assert_array_equal(image, before)
+
+
+def test_a_batch_is_its_images(rng: np.random.Generator) -> None:
+    for images in (rng.integers(0, 256, (4, 40, 50), np.uint8), rng.integers(0, 256, (4, 40, 50, 3), np.uint8)):
+        together = extract_features(images)
+        assert together.shape == (4, 300)
+        np.testing.assert_allclose(together[2], extract_features(images[2]), atol=1e-5)
+
+
+def test_gray_is_opencvs_and_sixteen_bits_are_divided_by_257(rng: np.random.Generator) -> None:
+    import cv2
+
+    rgb = rng.integers(0, 256, (40, 40, 3), np.uint8)
+    np.testing.assert_array_equal(extract_features(rgb), extract_features(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)))
+    gray = rgb[..., 0]
+    deep = gray.astype(np.uint16) * 257
+    np.testing.assert_allclose(extract_features(deep), extract_features(gray), atol=1e-5)
+    double = extract_features(rgb.astype(np.float64), FeatureSpec.preset("durall"))
+    np.testing.assert_allclose(double, extract_features(rgb, FeatureSpec.preset("durall")), atol=0.02)
+
+
+def test_repeated_pixels_stand_out(rng: np.random.Generator) -> None:
+    """Nearest-neighbour up-sampling by 2 has a zero of its response at half a cycle per pixel."""
+    small = rng.integers(0, 256, (64, 64), np.uint8)
+    doubled = np.repeat(np.repeat(small, 2, axis=0), 2, axis=1)
+    native = rng.integers(0, 256, (128, 128), np.uint8)
+    corner = slice(-10, None)
+    difference = extract_features(doubled)[corner].mean() - extract_features(native)[corner].mean()
+    assert difference < -2
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((15, 99), np.uint8), r"99x15 pixels: the features 'azimuthal' need at least 16"),
+        (np.zeros((3, 5, 3), np.uint8), r"5x3 pixels"),
+        (np.zeros(99, np.uint8), r"shape \(99,\)"),
+        (np.zeros((1, 2, 3, 40, 40), np.uint8), r"shape \(1, 2, 3, 40, 40\)"),
+        (np.zeros((40, 40), np.int32), "array of int32"),
+        (np.zeros((40, 40), bool), "array of bool"),
+        (np.full((40, 40), np.nan), "not finite"),
+        (np.full((40, 40, 3), np.inf, np.float32), "not finite"),
+    ],
+)
+def test_what_is_no_image_is_refused(image: np.ndarray, message: str) -> None:
+    with pytest.raises(FeatureError, match=message):
+        extract_features(image)
+
+
+def test_a_constant_image_still_gives_numbers() -> None:
+    for name in PRESETS:
+        assert np.isfinite(extract_features(np.full((32, 32), 7, np.uint8), FeatureSpec.preset(name))).all()
+
+
+# ------------------------------------------------------------------------------------------------------------- spec
+
+
+def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
+    spec = FeatureSpec.preset("azimuthal", n_bins=80)
+    again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
+    assert again == spec
+    assert again.sha256 == spec.sha256
+    assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (None, 80, 300)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_bins": 1}, "n_bins 1"),
+        ({"filter": "sobel"}, "filter 'sobel': it is one of none, laplacian"),
+        ({"channels": ()}, "channels"),
+        ({"channels": ("gray", "alpha")}, "channels"),
+        ({"min_size_px": 2}, "min_size_px 2"),
+        ({"version": 2}, "version 2; this program knows version 1"),
+        ({"bins": 3}, "has no bins"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(FeatureError, match=message):
+        FeatureSpec.preset("azimuthal", **changes)
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(FeatureError, match="no feature preset 'fancy': there are azimuthal, durall"):
+        FeatureSpec.preset("fancy")
+
+
+@pytest.mark.parametrize("change", [{"n_bins": "80"}, {"n_bins": True}, {"name": 3}, {"channels": 7}, {"extra": 1}])
+def test_a_damaged_spec_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(FeatureError):
+        FeatureSpec.from_dict(FeatureSpec.preset("azimuthal").to_dict() | change)
+
+
+# ---------------------------------------------------------------------------------------------------------- backend
+
+
+class _Guarded(np.ndarray):
+    """An array that, like one on a GPU, cannot be handed to NumPy's functions but by its own module."""
+
+    inside = False
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
+        operators = (np.add, np.subtract, np.multiply, np.true_divide, np.power, np.square, np.matmul)
+        if not (self.inside or ufunc in operators):
+            raise TypeError(f"numpy.{ufunc.__name__} would take the array off its device")
+        plain = [np.asarray(i) if isinstance(i, _Guarded) else i for i in inputs]
+        if "out" in kwargs:
+            kwargs["out"] = tuple(np.asarray(o) for o in kwargs["out"])
+        return guard(getattr(ufunc, method)(*plain, **kwargs))
+
+    def __array_function__(self, func: object, types: object, args: object, kwargs: object) -> object:
+        raise TypeError(f"numpy.{func.__name__} would take the array off its device")
+
+
+def guard(value: object) -> object:
+    return value.view(_Guarded) if isinstance(value, np.ndarray) else value
+
+
+class _Module:
+    """NumPy under another name: the only functions that may see guarded arrays."""
+
+    def __getattr__(self, name: str) -> object:
+        attribute = getattr(np, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            plain = [a.view(np.ndarray) if isinstance(a, _Guarded) else a for a in args]
+            return guard(attribute(*plain, **kwargs))
+
+        return call if callable(attribute) else attribute
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_no_array_leaves_its_device(name: str, rng: np.random.Generator) -> None:
+    real = numpy_backend()
+
+    def inside(function: object) -> object:
+        return lambda a: guard(function(a.view(np.ndarray)))
+
+    class Sparse:
+        def __init__(self, matrix: object) -> None:
+            self.matrix = matrix
+            self.data, self.indices, self.indptr = matrix.data, matrix.indices, matrix.indptr
+
+        def __matmul__(self, other: np.ndarray) -> object:
+            return guard(self.matrix @ other.view(np.ndarray))
+
+    class Coo:
+        def __init__(self, content: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]], shape: tuple[int, int]) -> None:
+            values, (rows, columns) = content
+            plain = (values.view(np.ndarray), (rows.view(np.ndarray), columns.view(np.ndarray)))
+            self.matrix = real.coo_matrix(plain, shape=shape)
+
+        def tocsr(self) -> Sparse:
+            return Sparse(self.matrix.tocsr())
+
+    filters = inside(real.rfft2), Coo, inside(real.laplacian), inside(real.rgb_to_gray)
+    device = Backend("guarded", _Module(), *filters)
+    image = rng.integers(0, 256, (2, 40, 50, 3), np.uint8)
+    features = extract_features(guard(image), FeatureSpec.preset(name), backend=device)
+    assert isinstance(features, _Guarded)
+    np.testing.assert_array_equal(features.view(np.ndarray), extract_features(image, FeatureSpec.preset(name)))
+
+
+def test_the_guard_would_notice() -> None:
+    with pytest.raises(TypeError, match="off its device"):
+        np.log(guard(np.ones(3)))

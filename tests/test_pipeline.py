@@ -1,0 +1,127 @@
+"""Files -> vectors: order, failures as results, worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES
+from spectral_detect import FeatureSpec, extract_features
+from spectral_detect.images import FoundFile, find_images
+from spectral_detect.pipeline import (
+    CONSTANT_IMAGE,
+    LARGEST_CHUNK,
+    WORKER_DIED,
+    Extraction,
+    _extract_in_workers,
+    _growing_chunks,
+    extract_file,
+    extract_files,
+)
+
+SPEC = FeatureSpec.preset("azimuthal")
+
+
+def test_one_file_gives_its_features_and_facts() -> None:
+    path = EXAMPLES / "real" / "Aqua.png"
+    extraction = extract_file(FoundFile(str(path)), SPEC)
+    with Image.open(path) as image:
+        expected = extract_features(np.asarray(image.convert("RGB")), SPEC)
+    np.testing.assert_array_equal(extraction.features, expected)
+    assert (extraction.width, extraction.height, extraction.format) == (256, 256, "PNG")
+    assert extraction.size_bytes == path.stat().st_size
+    assert extraction.error is None
+    assert not extraction.warnings
+
+
+def test_a_constant_image_is_marked(tmp_path: Path) -> None:
+    Image.new("L", (20, 20), 7).save(tmp_path / "c.png")
+    extraction = extract_file(FoundFile(str(tmp_path / "c.png")), SPEC)
+    assert extraction.is_constant
+    assert extraction.warnings == (CONSTANT_IMAGE,)
+    assert extraction.features is not None
+
+
+def test_trouble_becomes_a_result(tmp_path: Path) -> None:
+    Image.new("L", (3, 5)).save(tmp_path / "tiny.png")
+    tiny = extract_file(FoundFile(str(tmp_path / "tiny.png")), SPEC)
+    assert tiny.error == "3x5 pixels: the features 'azimuthal' need at least 16 on the shorter side"
+    assert tiny.sha256 is not None
+    assert (tiny.width, tiny.height) == (3, 5)
+    gone = extract_file(FoundFile(str(tmp_path / "gone.png")), SPEC)
+    assert gone.error == "cannot be read: No such file or directory"
+    unlisted = extract_file(FoundFile("folder", "the folder cannot be listed: Permission denied"), SPEC)
+    assert unlisted.error == "the folder cannot be listed: Permission denied"
+
+
+def mixed_files(folder: Path) -> list[FoundFile]:
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    files = list(find_images([str(EXAMPLES)]))
+    return [*files[:9], FoundFile(str(folder / "broken.jpg")), *files[9:]]
+
+
+def as_tuple(extraction: Extraction) -> tuple[object, ...]:
+    features = None if extraction.features is None else extraction.features.tobytes()
+    return (extraction.path, extraction.sha256, features, extraction.error)
+
+
+def test_any_number_of_workers_gives_the_same_in_the_same_order(tmp_path: Path) -> None:
+    files = mixed_files(tmp_path)
+    alone = [as_tuple(e) for e in extract_files(files, SPEC, jobs=1)]
+    assert [path for path, *_ in alone] == [f.path for f in files]
+    assert sum(error is not None for *_, error in alone) == 1
+    for jobs in (2, 3, None):
+        assert [as_tuple(e) for e in extract_files(files, SPEC, jobs=jobs)] == alone
+
+
+def test_files_are_consumed_lazily(tmp_path: Path) -> None:
+    taken = 0
+
+    def endless() -> Iterator[FoundFile]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield FoundFile(str(EXAMPLES / "real" / "Aqua.png"))
+
+    results = extract_files(endless(), SPEC, jobs=2)
+    for _ in range(40):
+        assert next(results).error is None
+    results.close()
+    assert taken <= 40 + 7 * LARGEST_CHUNK
+
+
+def test_chunks_grow_to_a_bound() -> None:
+    files = [FoundFile(str(k)) for k in range(100)]
+    chunks = list(_growing_chunks(iter(files)))
+    assert [len(c) for c in chunks[:6]] == [1, 2, 4, 8, 16, 16]
+    assert [f for chunk in chunks for f in chunk] == files
+
+
+def _dies_over_poison(file: FoundFile) -> Extraction:
+    if "poison" in file.path:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Extraction(file.path, size_bytes=len(file.path))
+
+
+def test_a_worker_that_dies_costs_only_the_file_it_died_over() -> None:
+    names = [f"poison {k}" if k in (5, 40) else f"sound {k}" for k in range(60)]
+    results = list(_extract_in_workers(iter(map(FoundFile, names)), _dies_over_poison, jobs=2))
+    assert [r.path for r in results] == names
+    assert [r.path for r in results if r.error] == ["poison 5", "poison 40"]
+    assert {r.error for r in results} == {None, WORKER_DIED}
+
+
+def test_memory_that_runs_out_is_a_failure_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*args: object, **kwargs: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("spectral_detect.pipeline.extract_features", no_memory)
+    extraction = extract_file(FoundFile(str(EXAMPLES / "real" / "Aqua.png")), SPEC)
+    assert extraction.error is not None
+    assert "not enough memory" in extraction.error
