@@ -1,0 +1,29 @@
+"""`spectral-detect models`."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command()
+@click.argument("file", required=False)
+@click.option("--json", "as_json", is_flag=True, help="JSON in place of text.")
+def models(file: str | None, as_json: bool) -> None:
+    """List the shipped models, or show what is in a model FILE (or a shipped one, by name).
+
+    \b
+    Examples:
+      spectral-detect models
+      spectral-detect models general
+    """
+    from spectral_detect.modelfile import find_model, load_model, shipped_models
+    from spectral_detect.report.models import card_text, model_facts, models_text
+
+    if file is not None:
+        model = load_model(find_model(file))
+        click.echo(json.dumps(model_facts(model), indent=2) if as_json else card_text(model))
+        return
+    shipped = [load_model(path) for path in shipped_models().values()]
+    click.echo(json.dumps([model_facts(m) for m in shipped], indent=2) if as_json else models_text(shipped))

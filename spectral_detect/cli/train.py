@@ -1,0 +1,67 @@
+"""`spectral-detect train`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from spectral_detect.cli.options import (
+    expand,
+    feature_options,
+    feature_spec,
+    labelled_files,
+    labelled_options,
+    read_labelled,
+    work_options,
+)
+
+
+@click.command()
+@labelled_options
+@click.option("--unlabelled", multiple=True, metavar="DIR", help="For kmeans: a folder whose images nobody labelled.")
+@click.option("-o", "--output", required=True, metavar="MODEL", help="The model file to write (.pkl).")
+@click.option("--classifier", type=click.Choice(("svm", "logreg", "kmeans")), default="svm", show_default=True)
+@feature_options
+@click.option("--paper-settings", is_flag=True, help="As in the paper: raw features, its C and gamma, its threshold.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds and of k-means.")
+@work_options
+@click.pass_context
+def train(
+    ctx: click.Context,
+    real: tuple[str, ...],
+    fake: tuple[str, ...],
+    manifest: str | None,
+    unlabelled: tuple[str, ...],
+    output: str,
+    classifier: Any,
+    features: str,
+    bins: int | str,
+    paper_settings: bool,
+    seed: int,
+    jobs: int | None,
+    max_pixels: int,
+) -> None:
+    """Train a detector from labelled images; 10 of each class are enough to begin with.
+
+    Real and generated images must not differ in anything else, such as size, format, compression or software: a
+    detector learns whatever tells the folders apart.
+
+    \b
+    Example:
+      spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
+    """
+    from spectral_detect.classifiers import train_model
+    from spectral_detect.dataset import unlabelled_files
+    from spectral_detect.modelfile import save_model
+    from spectral_detect.report.evaluation import training_text
+
+    if unlabelled and (classifier != "kmeans" or real or fake or manifest):
+        raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
+    spec = feature_spec(features, bins)
+    files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
+    dataset = read_labelled(files, spec, jobs, max_pixels)
+    model = train_model(dataset, spec, classifier, paper_settings=paper_settings, seed=seed)
+    save_model(model, output)
+    click.echo(training_text(model, output))
+    ctx.exit(1 if dataset.failures else 0)

@@ -1,0 +1,201 @@
+"""Labelled folders or a manifest -> vectors, labels, groups; splits that keep groups apart."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from spectral_detect.errors import DatasetError
+from spectral_detect.features import FeatureSpec
+from spectral_detect.images import MAX_PIXELS, FoundFile, find_images
+from spectral_detect.pipeline import Extraction, extract_files
+from spectral_detect.records import FAKE, LABELS, REAL
+
+MIN_PER_CLASS = 5
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """A file, its label (None when unlabelled), and the group it must stay with (None: a group of its own)."""
+
+    file: FoundFile
+    label: int | None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Features of the files that could be read, and the files that could not.
+
+    Attributes
+    ----------
+    X : (n_samples, n_features).
+    y : (n_samples,) REAL or FAKE; -1 when unlabelled.
+    groups : (n_samples,) small integers; samples of one group belong on one side of any split. Copies of one file
+        (equal hashes) are put into one group.
+    samples : what was read of each file, without its features.
+    failures : the files that gave no features.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray
+    samples: tuple[Extraction, ...]
+    failures: tuple[Extraction, ...]
+
+    @property
+    def n_real(self) -> int:
+        return int(np.sum(self.y == REAL))
+
+    @property
+    def n_fake(self) -> int:
+        return int(np.sum(self.y == FAKE))
+
+    @property
+    def n_groups(self) -> int:
+        return len(np.unique(self.groups))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the sorted hashes of the files, which tells whether two models saw the same images."""
+        return sha256("\n".join(sorted(str(s.sha256) for s in self.samples)).encode()).hexdigest()
+
+
+def files_in_folders(real: Sequence[str], fake: Sequence[str]) -> list[LabelledFile]:
+    """The images of the folders of each class; each image is a group of its own."""
+    return [
+        LabelledFile(file, label)
+        for label, folders in ((REAL, real), (FAKE, fake))
+        for folder in folders
+        for file in _images_of(folder)
+    ]
+
+
+def unlabelled_files(folders: Sequence[str]) -> list[LabelledFile]:
+    """The images of folders that nobody has labelled."""
+    return [LabelledFile(file, None) for folder in folders for file in _images_of(folder)]
+
+
+def _images_of(folder: str) -> Iterator[FoundFile]:
+    files = list(find_images([folder]))
+    if not files:
+        raise DatasetError(f"no image found in {folder!r}")
+    yield from files
+
+
+def files_in_manifest(manifest: str) -> list[LabelledFile]:
+    """The rows of a CSV file with the columns `path,label[,group]`; paths are relative to the manifest.
+
+    Raises
+    ------
+    DatasetError : the file cannot be read, a column is missing, or a label is neither `real` nor `fake`.
+    """
+    try:
+        with open(manifest, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
+            return list(_manifest_rows(csv.DictReader(stream), manifest))
+    except OSError as error:
+        raise DatasetError(f"manifest {manifest!r} cannot be read: {error.strerror}") from None
+    except csv.Error as error:
+        raise DatasetError(f"manifest {manifest!r} is not CSV: {error}") from None
+
+
+def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[LabelledFile]:
+    missing = {"path", "label"} - set(reader.fieldnames or ())
+    if missing:
+        raise DatasetError(
+            f"manifest {manifest!r} lacks the column {' and '.join(sorted(missing))}; its first line must name the "
+            f"columns: path,label or path,label,group"
+        )
+    folder = os.path.dirname(manifest)
+    for row in reader:
+        label = (row["label"] or "").strip().lower()
+        if label not in LABELS or not row["path"]:
+            raise DatasetError(
+                f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}; "
+                "a label is real or fake"
+            )
+        yield LabelledFile(FoundFile(os.path.join(folder, row["path"])), LABELS[label], row.get("group") or None)
+
+
+def read_dataset(
+    files: Sequence[LabelledFile],
+    spec: FeatureSpec,
+    *,
+    jobs: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    watch: Callable[[Iterable[Extraction]], Iterable[Extraction]] = iter,
+) -> Dataset:
+    """Extract the features of labelled files; `watch` may look at what comes by, for a progress bar.
+
+    Raises
+    ------
+    DatasetError : no file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal
+        size).
+    """
+    extractions = list(watch(extract_files((f.file for f in files), spec, jobs=jobs, max_pixels=max_pixels)))
+    read = [(f, e) for f, e in zip(files, extractions, strict=True) if e.features is not None]
+    failures = tuple(e for e in extractions if e.features is None)
+    if not read:
+        first = f"; the first: {failures[0].path!r}: {failures[0].error}" if failures else ""
+        raise DatasetError(f"none of {len(files)} files could be used{first}")
+    lengths = {e.features.shape for _, e in read if e.features is not None}
+    if len(lengths) > 1:
+        raise DatasetError("images of different sizes give features of different lengths; set a number of bins")
+    return Dataset(
+        X=np.stack([e.features for _, e in read if e.features is not None]),
+        y=np.array([-1 if f.label is None else f.label for f, _ in read]),
+        groups=_group_numbers((f.group, str(e.sha256)) for f, e in read),
+        samples=tuple(e for _, e in read),
+        failures=failures,
+    )
+
+
+def _group_numbers(keys: Iterable[tuple[str | None, str]]) -> np.ndarray:
+    """Number the groups; files of one named group, and copies of one file, are connected and share a number."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    nodes: dict[tuple[str, str], int] = {}
+    links = []
+    for group, file_hash in keys:
+        copy = nodes.setdefault(("sha256", file_hash), len(nodes))
+        named = nodes.setdefault(("group", group), len(nodes)) if group is not None else copy
+        links.append((copy, named))
+    rows, columns = np.array(links).T
+    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(nodes), len(nodes)))
+    return np.asarray(connected_components(graph, directed=False)[1][rows])
+
+
+def require_both_classes(dataset: Dataset) -> None:
+    """`DatasetError` unless a detector can be trained: enough images of each class, and no image in both."""
+    for name, n in (("real", dataset.n_real), ("fake", dataset.n_fake)):
+        if n < MIN_PER_CLASS:
+            raise DatasetError(f"{n} usable {name} images; training needs at least {MIN_PER_CLASS} of each class")
+    seen: dict[str | None, tuple[int, str]] = {}
+    for label, sample in zip(dataset.y, dataset.samples, strict=True):
+        first_label, first_path = seen.setdefault(sample.sha256, (label, sample.path))
+        if first_label != label:
+            raise DatasetError(
+                f"the same file is real and fake: {first_path!r} and {sample.path!r}; remove it from one class"
+            )
+
+
+def folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(train, test) indices of a stratified cross-validation that keeps groups together.
+
+    Folds whose training part lacks a class are left out; the list is empty when there are too few groups.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups_per_class = Counter(label for label, _ in {*zip(y.tolist(), groups.tolist(), strict=True)})
+    n_splits = min(n_splits, *groups_per_class.values())
+    if n_splits < 2:
+        return []
+    split = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed).split(y, y, groups)
+    return [(train, test) for train, test in split if len(np.unique(y[train])) == 2]

@@ -1,0 +1,282 @@
+"""Save and load a model; the models shipped in `models/`.
+
+A model file is a pickle of one dictionary of plain values: `header`, JSON text with all but the arrays, and `arrays`,
+the bytes of each as little-endian float64. Model files come from strangers, so before anything is unpickled every
+instruction in the file is looked at, and one that could name or call anything, claim memory that it does not fill, or
+nest values so that they unfold without end, is a refusal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import pickle
+import pickletools
+import platform
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spectral_detect.classifiers import Classifier, KMeans, LogisticRegression, Model, Svm
+from spectral_detect.errors import FeatureError, ModelFileError
+from spectral_detect.features import FeatureSpec
+from spectral_detect.files import write_aside
+from spectral_detect.metrics import METRICS
+from spectral_detect.records import LABELS
+
+FORMAT = "spectral-detect model"
+FORMAT_VERSION = 1
+SUFFIX = ".pkl"
+DEFAULT_MODEL = "general"
+MAX_FILE_BYTES = 256 * 2**20
+MAX_INSTRUCTIONS = 1000
+SCORE_TOLERANCE = 1e-6
+PLAIN_INSTRUCTIONS = frozenset(
+    "PROTO FRAME STOP MEMOIZE MARK EMPTY_DICT SETITEM SETITEMS BININT1 "  # no list, tuple, reference, name or call
+    "SHORT_BINUNICODE BINUNICODE SHORT_BINBYTES BINBYTES".split()
+)
+KINDS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, KMeans)}
+
+
+# ----------------------------------------------------------------------------------------------------------- saving
+
+
+def save_model(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model file, aside and then renamed.
+
+    The time of creation is that of SOURCE_DATE_EPOCH where it is set, so that the same training gives the same bytes.
+
+    Raises
+    ------
+    OutputError : the file cannot be written.
+    """
+    write_aside(path, pickle.dumps(_to_plain(model), protocol=4))
+
+
+def _to_plain(model: Model) -> dict[str, Any]:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    created = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch else datetime.now(timezone.utc)
+    fitted = {k: v for k, v in vars(model.classifier).items() if not k.startswith("_")}
+    arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
+    arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
+    arrays["reference_scores"] = model.scores(model.reference)
+    header = {
+        "spec": model.spec.to_dict(),
+        "classifier": {"kind": model.classifier.kind, **{k: v for k, v in fitted.items() if k not in arrays}},
+        "slope": model.slope,
+        "offset": model.offset,
+        "threshold": model.threshold,
+        "labels": LABELS,
+        "training": model.training,
+        "metrics": model.metrics,
+        "card": model.card,
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "libraries": _library_versions(),
+        "shapes": {name: array.shape for name, array in arrays.items()},
+    }
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "header": json.dumps(header),
+        "arrays": {name: np.ascontiguousarray(array, dtype="<f8").tobytes() for name, array in arrays.items()},
+    }
+
+
+def _library_versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+# ---------------------------------------------------------------------------------------------------------- loading
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file without running anything from it, and check that it still scores as when it was saved.
+
+    Raises
+    ------
+    ModelFileError : missing, not a model file, hostile, damaged, from a later version, or its reference vectors now
+        score differently by more than 1e-6.
+    """
+    name = os.fspath(path)
+    content = _read(name)
+    try:
+        values = _unpickle_plain(content)
+        header = json.loads(values["header"])
+        arrays = {k: _array(values["arrays"][k], shape) for k, shape in header["shapes"].items()}
+        model = _assemble(header, arrays)
+    except ModelFileError as error:
+        raise ModelFileError(f"{name!r}: {error}") from None
+    except (FeatureError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ModelFileError(f"{name!r} is damaged ({type(error).__name__}: {error}); train it again") from None
+    _check_reference(model, arrays["reference_scores"], name)
+    return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ModelFileError(f"{path!r} cannot be read: {error.strerror}") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ModelFileError(f"{path!r} is larger than any model ({MAX_FILE_BYTES} bytes)")
+    return content
+
+
+def _unpickle_plain(content: bytes) -> dict[str, Any]:
+    if content[:1] != b"\x80":
+        raise ModelFileError("not a model file; `spectral-detect train` makes one")
+    _refuse_all_but_plain(content)
+    try:
+        values = _PlainUnpickler(io.BytesIO(content)).load()
+    except Exception as error:  # a pickle of plain instructions in the wrong order may raise anything
+        raise ModelFileError(f"damaged: {type(error).__name__}: {error}; get it again or train it anew") from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ModelFileError("not a model of this program; `spectral-detect train` makes one")
+    if values.get("format_version") != FORMAT_VERSION:
+        raise ModelFileError(
+            f"format version {values.get('format_version')!r}, this program reads {FORMAT_VERSION}; "
+            "update spectral-detect or train the model again"
+        )
+    return values
+
+
+def _refuse_all_but_plain(content: bytes) -> None:
+    strings: list[Any] = ["?", "?"]
+    try:
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+            if "UNICODE" in instruction.name:
+                strings = [strings[1], argument]
+            if instruction.name not in PLAIN_INSTRUCTIONS:
+                named = argument if instruction.name == "GLOBAL" else ".".join(map(str, strings))
+                what = f" ({str(named)[:80]!r})" if "GLOBAL" in instruction.name else ""
+                raise ModelFileError(
+                    f"refused, nothing was run: the file holds more than plain numbers and text, the pickle "
+                    f"instruction {instruction.name}{what}; do not open it with other programs"
+                )
+            if count > MAX_INSTRUCTIONS:
+                raise ModelFileError("refused: more pickle instructions than any model has")
+    except ValueError as error:
+        raise ModelFileError(f"damaged: {error}; get it again or train it anew") from None
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """The second lock on the same door: no name is on the list of what may be looked up."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise ModelFileError(f"refused, nothing was run: the file names {module}.{name}")
+
+
+def _array(content: bytes, shape: list[int]) -> np.ndarray:
+    array = np.frombuffer(content, dtype="<f8").reshape(shape).astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ModelFileError("damaged: an array holds NaN or infinity; train it again")
+    return array
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ModelFileError("damaged: something else stands where a finite number belongs; train it again")
+    return float(value)
+
+
+def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
+    if header["labels"] != LABELS:
+        raise ModelFileError(f"its labels are not those of this program, {LABELS}")
+    model = Model(
+        spec=FeatureSpec.from_dict(header["spec"]),
+        classifier=_classifier(header["classifier"], arrays),
+        mean=arrays["mean"],
+        scale=arrays["scale"],
+        slope=_number(header["slope"]),
+        offset=_number(header["offset"]),
+        threshold=_number(header["threshold"]),
+        training=dict(header["training"]),
+        metrics=_metrics(header["metrics"]),
+        reference=arrays["reference"],
+        card=str(header["card"]),
+        created=str(header["created"]),
+        libraries=dict(header["libraries"]),
+    )
+    if not _fits_together(model):
+        raise ModelFileError("damaged: its arrays do not fit together; train it again")
+    return model
+
+
+def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
+    for name in set(METRICS) & set(values):
+        _number(values[name])
+        low, high = values[f"{name}_ci"]
+        _number(low), _number(high)
+    return dict(values)
+
+
+def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classifier:
+    kind = KINDS[values["kind"]]
+    numbers = {k: _number(v) for k, v in values.items() if k != "kind"}
+    classifier: Classifier = kind(**numbers, **{f.name: arrays[f.name] for f in fields(kind) if f.name not in numbers})
+    return classifier
+
+
+def _fits_together(model: Model) -> bool:
+    n_features = len(model.mean)
+    if model.spec.n_bins is not None and n_features != model.spec.n_bins * len(model.spec.channels):
+        return False
+    classifier = model.classifier
+    if isinstance(classifier, Svm):
+        n = len(classifier.dual_coef)
+        fitting = classifier.support_vectors.shape == (n, n_features) and classifier.dual_coef.shape == (n,)
+    elif isinstance(classifier, LogisticRegression):
+        fitting = classifier.weights.shape == (n_features,)
+    else:
+        fitting = isinstance(classifier, KMeans) and classifier.centres.shape == (2, n_features)
+    n_reference = len(model.reference)
+    return (
+        fitting
+        and n_reference > 0
+        and model.reference.shape == (n_reference, n_features)
+        and model.mean.shape == model.scale.shape == (n_features,)
+        and model.slope > 0
+        and bool((model.scale > 0).all())
+    )
+
+
+def _check_reference(model: Model, expected: np.ndarray, name: str) -> None:
+    scores = model.scores(model.reference)
+    if scores.shape != expected.shape or not np.allclose(scores, expected, rtol=0, atol=SCORE_TOLERANCE):
+        raise ModelFileError(
+            f"{name!r} no longer gives the scores stored in it: the file is damaged, or this installation of NumPy "
+            "computes differently; reinstall spectral-detect, or train the model again"
+        )
+
+
+# ---------------------------------------------------------------------------------------------------------- shipped
+
+
+def shipped_models() -> dict[str, Path]:
+    """Name -> file of the models that come with the program."""
+    package = Path(__file__).parent
+    folders = (package / "models", package.parent / "models")  # installed; a checkout
+    return {p.stem: p for folder in folders[::-1] if folder.is_dir() for p in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def find_model(name_or_path: str | None) -> Path:
+    """A model file: the default one, a shipped one by name, or any by path; an existing file wins over a name."""
+    shipped = shipped_models()
+    if name_or_path is None:
+        name_or_path = DEFAULT_MODEL
+    elif Path(name_or_path).exists() or name_or_path not in shipped:
+        return Path(name_or_path)
+    if name_or_path not in shipped:
+        raise ModelFileError(f"the shipped model {name_or_path!r} is missing; reinstall, or name a file with --model")
+    return shipped[name_or_path]

@@ -1,0 +1,62 @@
+"""An evaluation, or a training, as text for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spectral_detect.classifiers import Model
+from spectral_detect.metrics import METRICS
+from spectral_detect.report.text import visible
+
+TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "average_precision": "average precision",
+    "auroc": "AUROC",
+    "eer": "equal error rate",
+    "tpr_at_fpr_5": "TPR at 5 % FPR",
+}
+
+
+def metric_lines(result: dict[str, Any], names: tuple[str, ...] = METRICS) -> list[str]:
+    """`title  value  [low, high]` of each metric, in per cent."""
+    return [
+        f"{TITLES[n]:<20} {100 * result[n]:6.1f} %   95 % interval {100 * result[f'{n}_ci'][0]:5.1f} to "
+        f"{100 * result[f'{n}_ci'][1]:5.1f} %"
+        for n in names
+    ]
+
+
+def evaluation_text(result: dict[str, Any]) -> str:
+    """The report of `evaluate`."""
+    confusion = result["confusion"]
+    lines = [
+        f"model                {visible(result['model'])}, threshold {result['threshold']:.3f}",
+        f"images               {result['n_real']} real, {result['n_fake']} fake, {result['n_groups']} groups",
+        *metric_lines(result),
+        f"inconclusive         {100 * result['inconclusive_rate']:6.1f} %",
+        "",
+        f"{'':20} {'called real':>12} {'called fake':>12}",
+        *(f"{label:<20} {confusion[label]['real']:>12} {confusion[label]['fake']:>12}" for label in ("real", "fake")),
+    ]
+    return "\n".join(lines)
+
+
+def training_text(model: Model, output: str) -> str:
+    """What `train` has done."""
+    facts = model.training
+    counts = f"{facts['n_real']} real, {facts['n_fake']} fake"
+    if facts["n_unlabelled"]:
+        counts = f"{facts['n_unlabelled']} unlabelled"
+    lines = [
+        f"trained on           {counts} images in {facts['n_groups']} groups",
+        f"features             {model.spec.name}, {len(model.mean)} values; classifier {model.classifier.kind}",
+    ]
+    if model.metrics:
+        lines += ["cross-validated on these images (no better than their match in size and compression):"]
+        lines += metric_lines(model.metrics, ("balanced_accuracy", "auroc"))
+    elif facts["n_unlabelled"]:
+        lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
+    else:
+        lines += ["too few groups to cross-validate: how well it works is unknown"]
+    return "\n".join([*lines, f"threshold            {model.threshold:.3f}", f"wrote                {visible(output)}"])

@@ -1,0 +1,67 @@
+"""What is in a model file, as text and as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from spectral_detect.classifiers import Model
+from spectral_detect.report.evaluation import metric_lines
+from spectral_detect.report.text import visible
+
+
+def model_facts(model: Model) -> dict[str, Any]:
+    """Plain values of a model, for JSON."""
+    return {
+        "name": model.name,
+        "sha256": model.sha256,
+        "created": model.created,
+        "classifier": model.classifier.kind,
+        "n_features": len(model.mean),
+        "spec": model.spec.to_dict(),
+        "spec_sha256": model.spec.sha256,
+        "threshold": model.threshold,
+        "training": model.training,
+        "metrics": model.metrics,
+        "libraries": model.libraries,
+        "card": model.card,
+    }
+
+
+def models_text(models: Sequence[Model]) -> str:
+    """A paragraph per shipped model: what it is, what it was trained on, and what was measured."""
+    return "\n\n".join("\n".join(_headline(model)) for model in models) or "no models are shipped"
+
+
+def card_text(model: Model) -> str:
+    """Everything that `models FILE` tells a person. A file may come from a stranger: its texts are made visible."""
+    libraries = ", ".join(f"{visible(name)} {visible(str(version))}" for name, version in model.libraries.items())
+    lines = [
+        *_headline(model),
+        f"  created        {visible(model.created)} with {libraries}",
+        f"  file           sha256 {model.sha256}",
+        f"  features       sha256 {model.spec.sha256}",
+        *(f"    {name:<14} {visible(str(value))}" for name, value in model.spec.to_dict().items()),
+    ]
+    card = [visible(line) for line in model.card.splitlines()]
+    return "\n".join([*lines, *([""] if card else []), *card])
+
+
+def _headline(model: Model) -> list[str]:
+    counts = [
+        f"{visible(str(model.training[key]))} {word}"
+        for key, word in (("n_real", "real"), ("n_fake", "fake"), ("n_unlabelled", "unlabelled"))
+        if model.training.get(key)
+    ]
+    about = [f"  about          {visible(line)}" for line in model.card.splitlines()[:1]]
+    lines = [
+        visible(model.name),
+        *about,
+        f"  classifier     {model.classifier.kind} on {len(model.mean)} {visible(model.spec.name)} features",
+        f"  trained on     {', '.join(counts) or 'unknown'} images",
+        f"  threshold      {model.threshold:.3f}",
+    ]
+    if model.metrics:
+        lines += ["  cross-validated on the training images, groups apart:"]
+        lines += [f"    {line}" for line in metric_lines(model.metrics, ("balanced_accuracy", "auroc"))]
+    return lines

@@ -1,0 +1,160 @@
+"""Fitting against scikit-learn, calibration, thresholds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from spectral_detect import FAKE, REAL, FeatureSpec, train_model
+from spectral_detect.classifiers import OutOfFold, _calibrate, equal_error_threshold, fit_classifier, sigmoid
+from spectral_detect.dataset import Dataset
+from spectral_detect.errors import DatasetError
+from spectral_detect.pipeline import Extraction
+
+SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
+
+
+def gaussian_data(n: int = 60, shift: float = 1.0, *, labelled: bool = True, seed: int = 0) -> Dataset:
+    rng = np.random.default_rng(seed)
+    y = np.repeat([REAL, FAKE], n // 2)
+    X = rng.normal(size=(n, 12)) * np.arange(1, 13) + 5
+    X[:, 8:] += shift * y[:, None] * np.arange(9, 13)
+    samples = tuple(Extraction(str(k), sha256=f"{k:064d}") for k in range(n))
+    return Dataset(X, y if labelled else np.full(n, -1), np.arange(n), samples, ())
+
+
+@pytest.mark.parametrize(
+    ("name", "paper", "reference"),
+    [
+        ("svm", False, make_pipeline(StandardScaler(), SVC(C=10, gamma="scale"))),
+        ("svm", True, SVC(C=6.37, gamma=0.86)),
+        ("logreg", False, make_pipeline(StandardScaler(), LogisticRegression(max_iter=10_000))),
+        ("logreg", True, LogisticRegression(solver="liblinear", max_iter=10_000)),
+    ],
+)
+def test_decision_values_are_those_of_scikit_learn(name: str, paper: bool, reference: object) -> None:
+    data, new = gaussian_data(), gaussian_data(seed=1).X
+    fitted = fit_classifier(data.X, data.y, name, paper_settings=paper)
+    expected = reference.fit(data.X, data.y).decision_function(new)
+    np.testing.assert_allclose(fitted.decision_values(new), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_kmeans_clusters_without_labels_and_names_by_them() -> None:
+    data = gaussian_data(shift=4.0)
+    fitted = fit_classifier(data.X, data.y, "kmeans")
+    assert np.mean((fitted.decision_values(data.X) > 0) == data.y) > 0.95
+    turned = fit_classifier(data.X, 1 - data.y, "kmeans")
+    np.testing.assert_allclose(turned.decision_values(data.X), -fitted.decision_values(data.X), atol=1e-9)
+    Z = StandardScaler().fit_transform(data.X)
+    same = KMeans(2, n_init=10, random_state=0).fit_predict(Z) == (fitted.decision_values(data.X) > 0)
+    assert same.all() or not same.any()
+
+
+def test_unlabelled_kmeans_calls_more_at_high_frequencies_fake() -> None:
+    data = gaussian_data(shift=4.0, labelled=False)
+    model = train_model(data, SPEC, "kmeans")
+    called_fake = model.scores(data.X) >= model.threshold
+    assert data.X[called_fake][:, -3:].mean() > data.X[~called_fake][:, -3:].mean()
+    assert model.training["n_unlabelled"] == 60
+    assert model.metrics == {}
+    with pytest.raises(DatasetError, match="svm learns from labels; only kmeans does without"):
+        train_model(data, SPEC, "svm")
+
+
+def test_the_sigmoid_is_platts() -> None:
+    """At the most likely slope and offset both derivatives of the likelihood of his soft targets vanish."""
+    rng = np.random.default_rng(3)
+    y = np.repeat([REAL, FAKE], [50, 30])
+    values = rng.normal(size=80) + 1.5 * y - 0.2
+    slope, offset = _calibrate(OutOfFold(y, values, np.arange(80)), may_fit=True)
+    target = np.where(y == FAKE, 31 / 32, 1 / 52)
+    excess = target - sigmoid(slope * values + offset)
+    assert slope > 0
+    assert abs(excess.sum()) < 0.01
+    assert abs((excess * values).sum()) < 0.01
+
+
+def test_calibration_needs_ten_of_each_class_and_a_right_order() -> None:
+    values = np.array([-2.0, -1.0, 1.0, 4.0])
+    few = OutOfFold(np.array([0, 0, 1, 1]), values, np.arange(4))
+    assert _calibrate(few, may_fit=True) == (0.5, 0.0)
+    y = np.repeat([REAL, FAKE], 20)
+    inverted = OutOfFold(y, -2.0 * (y - 0.5) * np.linspace(1, 3, 40), np.arange(40))
+    assert _calibrate(inverted, may_fit=True) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize("name", ["svm", "logreg", "kmeans"])
+def test_scores_are_probabilities_of_the_right_side(name: str) -> None:
+    model = train_model(gaussian_data(200, shift=2.0), SPEC, name)
+    new = gaussian_data(200, shift=2.0, seed=7)
+    scores = model.scores(new.X)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert np.mean((scores >= model.threshold) == new.y) > 0.9
+    assert scores[new.y == FAKE].mean() > 0.8
+    assert model.metrics["balanced_accuracy"] > 0.9
+    order = np.argsort(model.decision_values(new.X))
+    assert (np.diff(scores[order]) >= 0).all()
+
+
+def test_the_score_of_an_image_does_not_depend_on_its_company() -> None:
+    model = train_model(gaussian_data(), SPEC)
+    new = gaussian_data(seed=5).X
+    together = model.scores(new)
+    np.testing.assert_array_equal(together, np.concatenate([model.scores(row[None]) for row in new]))
+
+
+def test_paper_settings_keep_the_classifiers_own_boundary() -> None:
+    data = gaussian_data(shift=3.0)
+    model = train_model(data, SPEC, "logreg", paper_settings=True)
+    called = model.scores(data.X) >= model.threshold
+    np.testing.assert_array_equal(called, model.decision_values(data.X) >= 0)
+    assert not model.mean.any()
+    assert (model.scale == 1).all()
+
+
+def test_the_same_seed_gives_the_same_model() -> None:
+    first, again = (train_model(gaussian_data(), SPEC, seed=3) for _ in range(2))
+    X = gaussian_data(seed=9).X
+    np.testing.assert_array_equal(first.scores(X), again.scores(X))
+    assert first.metrics == again.metrics
+    assert first.threshold == again.threshold
+
+
+def test_one_group_per_class_is_trained_but_not_cross_validated() -> None:
+    data = gaussian_data(40, shift=3.0)
+    alone = Dataset(data.X, data.y, data.y, data.samples, ())
+    model = train_model(alone, SPEC)
+    assert model.metrics == {}
+    assert model.threshold == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("n", [10, 20, 200])
+def test_the_equal_error_threshold_balances_the_errors(n: int) -> None:
+    rng = np.random.default_rng(n)
+    y = np.repeat([REAL, FAKE], n // 2)
+    scores = rng.normal(size=n) + y
+    called = scores >= equal_error_threshold(y, scores)
+    false_alarms, misses = np.mean(called[y == REAL]), np.mean(~called[y == FAKE])
+    assert abs(false_alarms - misses) <= 2 / n
+    assert equal_error_threshold(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.6, 0.9])) == pytest.approx(0.4)
+
+
+def test_sigmoid_of_anything_finite_is_finite() -> None:
+    assert sigmoid(np.array([-1e308, -50.0, 0.0, 50.0, 1e308])).tolist() == pytest.approx([0, 0, 0.5, 1, 1], abs=1e-12)
+
+
+def test_a_model_is_applied_without_scikit_learn() -> None:
+    code = (
+        "import sys, spectral_detect.scanning, spectral_detect.modelfile as m; "
+        "model = m.load_model(m.find_model(None)); model.scores(model.reference); "
+        "assert not [n for n in sys.modules if n.split('.')[0] in ('sklearn', 'click', 'torch', 'matplotlib')]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

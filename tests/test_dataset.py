@@ -1,0 +1,131 @@
+"""Labelled folders, manifests, groups and folds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spectral_detect import FAKE, REAL, FeatureSpec
+from spectral_detect.dataset import (
+    files_in_folders,
+    files_in_manifest,
+    folds,
+    read_dataset,
+    require_both_classes,
+    unlabelled_files,
+)
+from spectral_detect.errors import DatasetError
+
+SPEC = FeatureSpec.preset("azimuthal", n_bins=20)
+
+
+def test_folders_become_labels(labelled_folder: Path) -> None:
+    files = files_in_folders([str(labelled_folder / "real")], [str(labelled_folder / "fake")])
+    dataset = read_dataset(files, SPEC)
+    assert dataset.X.shape == (24, 20)
+    assert (dataset.n_real, dataset.n_fake, dataset.n_groups) == (12, 12, 24)
+    assert [s.path for s in dataset.samples] == [f.file.path for f in files]
+    assert not dataset.failures
+    turned = read_dataset(files[::-1], SPEC)
+    assert turned.sha256 == dataset.sha256
+    assert read_dataset(files[:-1], SPEC).sha256 != dataset.sha256
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=f"no image found in '{tmp_path}'"):
+        unlabelled_files([str(tmp_path)])
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_manifest_is_relative_to_itself(labelled_folder: Path, end: str, mark: str) -> None:
+    lines = ["path,label,group", "real/00.png,real,a", "real/01.png, Real ,a", f"{labelled_folder}/fake/00.png,fake,"]
+    manifest = labelled_folder / "list.csv"
+    manifest.write_bytes((mark + end.join(lines) + end).encode())
+    files = files_in_manifest(str(manifest))
+    assert [(f.label, f.group) for f in files] == [(REAL, "a"), (REAL, "a"), (FAKE, None)]
+    dataset = read_dataset(files, SPEC)
+    assert not dataset.failures
+    assert dataset.n_groups == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,class\na.png,real\n", "lacks the column label; its first line must name"),
+        ("a.png,real\n", "lacks the column label and path"),
+        ("", "lacks the column"),
+        ("path,label\na.png,real\nb.png,genuine\n", "line 3: path 'b.png', label 'genuine'; a label is real or fake"),
+        ("path,label\na.png\n", "line 2"),
+        ("path,label\n,real\n", "line 2"),
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        files_in_manifest(str(tmp_path / "m.csv"))
+
+
+def test_a_missing_manifest_and_missing_files(tmp_path: Path, labelled_folder: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be read: No such file"):
+        files_in_manifest(str(tmp_path / "none.csv"))
+    (labelled_folder / "m.csv").write_text("path,label\nreal/00.png,real\ngone.png,fake\n")
+    dataset = read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), SPEC)
+    assert [f.error for f in dataset.failures] == ["cannot be read: No such file or directory"]
+    (labelled_folder / "m.csv").write_text("path,label\ngone.png,fake\n")
+    with pytest.raises(DatasetError, match=r"none of 1 files could be used; the first: '.*gone.png'"):
+        read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), SPEC)
+
+
+def test_copies_of_a_file_are_one_group_and_connect_groups(labelled_folder: Path) -> None:
+    copy = labelled_folder / "real" / "copy.png"
+    copy.write_bytes((labelled_folder / "real" / "00.png").read_bytes())
+    rows = "real/00.png,real,a\nreal/01.png,real,a\nreal/copy.png,real,b\nreal/02.png,real,b\nfake/00.png,fake,c\n"
+    (labelled_folder / "m.csv").write_text(f"path,label,group\n{rows}")
+    groups = read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), SPEC).groups
+    assert len(set(groups[:4])) == 1
+    assert groups[4] != groups[0]
+
+
+def test_training_needs_enough_of_each_class_and_none_in_both(labelled_folder: Path) -> None:
+    real, fake = str(labelled_folder / "real"), str(labelled_folder / "fake")
+    files = files_in_folders([real], [fake])
+    require_both_classes(read_dataset(files, SPEC))
+    with pytest.raises(DatasetError, match="4 usable fake images; training needs at least 5"):
+        require_both_classes(read_dataset(files[:16], SPEC))
+    (labelled_folder / "fake" / "same.png").write_bytes((labelled_folder / "real" / "03.png").read_bytes())
+    with pytest.raises(DatasetError, match=r"same file is real and fake: '.*03.png' and '.*same.png'; remove it"):
+        require_both_classes(read_dataset(files_in_folders([real], [fake]), SPEC))
+
+
+def test_without_bins_all_images_must_have_one_size(labelled_folder: Path) -> None:
+    from PIL import Image
+
+    Image.effect_noise((80, 80), 50).save(labelled_folder / "real" / "large.png")
+    files = files_in_folders([str(labelled_folder / "real")], [str(labelled_folder / "fake")])
+    with pytest.raises(DatasetError, match="different sizes"):
+        read_dataset(files, FeatureSpec.preset("azimuthal", n_bins=None))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    labels=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 8)), min_size=4, max_size=60), seed=st.integers(0, 99)
+)
+def test_no_group_is_on_both_sides_of_a_fold(labels: list[tuple[int, int]], seed: int) -> None:
+    y, groups = (np.array(v) for v in zip(*labels, strict=True))
+    if len(np.unique(y)) < 2:
+        return
+    held_out = []
+    for train, test in folds(y, groups, 5, seed):
+        assert not set(groups[train]) & set(groups[test])
+        assert set(y[train]) == {REAL, FAKE}
+        held_out += test.tolist()
+    assert len(held_out) == len(set(held_out))
+
+
+def test_too_few_groups_give_no_folds() -> None:
+    assert folds(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 5, 0) == []

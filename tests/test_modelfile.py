@@ -1,0 +1,250 @@
+"""Model files: faithful, and harmless whoever made them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+
+from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
+from spectral_detect.errors import ModelFileError, OutputError
+from spectral_detect.modelfile import FORMAT, MAX_FILE_BYTES, find_model, shipped_models
+from test_classifiers import gaussian_data
+
+SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return train_model(gaussian_data(), SPEC)
+
+
+@pytest.fixture
+def saved(model: Model, tmp_path: Path) -> Path:
+    save_model(model, tmp_path / "m.pkl")
+    return tmp_path / "m.pkl"
+
+
+@pytest.mark.parametrize("name", ["svm", "logreg", "kmeans"])
+@pytest.mark.parametrize("paper", [False, True])
+def test_what_is_loaded_is_what_was_saved(name: str, paper: bool, tmp_path: Path) -> None:
+    trained = replace(train_model(gaussian_data(), SPEC, name, paper_settings=paper), card="A card.\nTwo lines.")
+    save_model(trained, tmp_path / "detector.pkl")
+    loaded = load_model(tmp_path / "detector.pkl")
+    X = gaussian_data(seed=4).X
+    np.testing.assert_array_equal(loaded.scores(X), trained.scores(X))
+    for field in ("spec", "threshold", "training", "metrics", "card"):
+        assert getattr(loaded, field) == getattr(trained, field)
+    assert loaded.name == "detector"
+    assert len(loaded.sha256) == 64
+    assert "scikit-learn" in loaded.libraries
+
+
+def test_the_file_is_a_pickle_of_plain_values(saved: Path) -> None:
+    values = pickle.loads(saved.read_bytes())
+    assert set(values) == {"format", "format_version", "header", "arrays"}
+    assert json.loads(values["header"])["labels"] == {"real": 0, "fake": 1}
+    assert all(isinstance(a, bytes) for a in values["arrays"].values())
+
+
+def test_source_date_epoch_makes_files_reproducible(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    for name in ("a.pkl", "b.pkl"):
+        save_model(model, tmp_path / name)
+    assert (tmp_path / "a.pkl").read_bytes() == (tmp_path / "b.pkl").read_bytes()
+    assert load_model(tmp_path / "a.pkl").created == "2001-09-09T01:46:40Z"
+
+
+def test_saving_replaces_whole_or_not_at_all(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "m.pkl").write_bytes(b"old")
+    save_model(model, tmp_path / "m.pkl")
+    load_model(tmp_path / "m.pkl")
+    assert os.listdir(tmp_path) == ["m.pkl"]
+    assert (tmp_path / "m.pkl").stat().st_mode & 0o777 == 0o666 & ~current_umask()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=r"folder' cannot be written: Is a directory"):
+        save_model(model, tmp_path / "folder")
+    with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
+        save_model(model, tmp_path / "nowhere" / "m.pkl")
+    assert sorted(os.listdir(tmp_path)) == ["folder", "m.pkl"]
+
+
+def current_umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+# ----------------------------------------------------------------------------------------------------------- hostile
+
+
+class _Bomb:
+    def __reduce__(self) -> Any:
+        return os.mkdir, (os.environ["BOMB_TARGET"],)
+
+
+@pytest.fixture
+def bomb_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    target = tmp_path / "exploded"
+    monkeypatch.setenv("BOMB_TARGET", str(target))
+    return target
+
+
+def refused(path: Path, content: bytes, match: str) -> None:
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=match) as caught:
+        load_model(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("nested", [False, True])
+def test_no_pickle_runs_code(protocol: int, nested: bool, tmp_path: Path, bomb_target: Path) -> None:
+    hostile: Any = _Bomb()
+    if nested:
+        hostile = {"format": FORMAT, "format_version": 1, "header": "{}", "arrays": {"mean": [hostile]}}
+    refused(tmp_path / "m.pkl", pickle.dumps(hostile, protocol=protocol), "not a model file|refused, nothing was run")
+    assert not bomb_target.exists()
+
+
+def test_the_refusal_names_what_was_named(tmp_path: Path, bomb_target: Path) -> None:
+    content = pickle.dumps({"format": FORMAT, "x": _Bomb()}, protocol=4)
+    refused(tmp_path / "m.pkl", content, r"STACK_GLOBAL \('posix.mkdir'\)")
+    assert not bomb_target.exists()
+
+
+@pytest.mark.parametrize("compress", [0, "zlib", "lzma"])
+def test_joblib_files_are_refused(compress: Any, tmp_path: Path, bomb_target: Path) -> None:
+    stream = io.BytesIO()
+    joblib.dump(_Bomb(), stream, compress=compress)
+    refused(tmp_path / "m.pkl", stream.getvalue(), "not a model file|refused")
+    assert not bomb_target.exists()
+
+
+def test_memory_is_not_claimed_by_a_few_bytes(tmp_path: Path) -> None:
+    for content, match in (
+        (b"\x80\x04r\xff\xff\xff\x7f.", "LONG_BINPUT|damaged"),
+        (b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".", "BYTEARRAY8|damaged"),
+        (b"\x80\x04B\xff\xff\xff\x7f", "damaged"),
+        (b"\x80\x04" + b"}" * 5000 + b".", "more pickle instructions"),
+        (b"\x80\x04]]a.", "EMPTY_LIST"),
+    ):
+        refused(tmp_path / "m.pkl", content, match)
+
+
+def test_nested_tuples_cannot_be_hashed_without_end(tmp_path: Path) -> None:
+    bomb: Any = ()
+    for _ in range(60):
+        bomb = (bomb, bomb)
+    content = pickle.dumps({"format": FORMAT, "x": bomb}, protocol=4)
+    refused(tmp_path / "m.pkl", content, "EMPTY_TUPLE")
+
+
+def test_other_files_are_no_models(tmp_path: Path) -> None:
+    refused(tmp_path / "m.pkl", b"", "not a model file; `spectral-detect train` makes one")
+    refused(tmp_path / "m.pkl", b"\x89PNG\r\n", "not a model file")
+    refused(tmp_path / "m.pkl", pickle.dumps({"format": "another"}, protocol=4), "not a model of this program")
+    refused(tmp_path / "m.pkl", pickle.dumps("text", protocol=4), "not a model of this program")
+    with pytest.raises(ModelFileError, match="cannot be read: No such file"):
+        load_model(tmp_path / "gone.pkl")
+    with open(tmp_path / "zeros", "wb") as stream:
+        stream.truncate(MAX_FILE_BYTES * 4)
+    with pytest.raises(ModelFileError, match="larger than any model"):
+        load_model(tmp_path / "zeros")
+
+
+def test_a_truncated_file_is_damaged(saved: Path) -> None:
+    content = saved.read_bytes()
+    for length in (2, 3, 20, 60, len(content) // 2, len(content) - 1):
+        refused(saved, content[:length], "damaged|not a model")
+
+
+def changed(saved: Path, change: Any) -> bytes:
+    values = pickle.loads(saved.read_bytes())
+    header = json.loads(values["header"])
+    change(values, header)
+    if values["header"] is not None:
+        values["header"] = json.dumps(header)
+    return pickle.dumps(values, protocol=4)
+
+
+def set_array(name: str, value: float) -> Any:
+    def change(values: dict[str, Any], header: dict[str, Any]) -> None:
+        array = np.frombuffer(values["arrays"][name], "<f8").copy()
+        array[0] = value
+        values["arrays"][name] = array.tobytes()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda v, h: v.update(format_version=2), "later|newer|reads 1; update spectral-detect"),
+        (lambda v, h: v.update(format_version="1"), "reads 1"),
+        (lambda v, h: h["spec"].update(version=2), "version 2; this program knows"),
+        (lambda v, h: h["spec"].update(filter="magic"), "filter 'magic'"),
+        (lambda v, h: h["spec"].update(n_bins=13), "do not fit together"),
+        (lambda v, h: h.update(labels={"real": 1, "fake": 0}), "labels"),
+        (lambda v, h: h.update(threshold="high"), "finite number"),
+        (lambda v, h: h.update(threshold=float("nan")), "finite number"),
+        (lambda v, h: h.update(slope=-1.0), "do not fit together"),
+        (lambda v, h: h["metrics"].update(auroc="good"), "finite number"),
+        (lambda v, h: h["metrics"].update(auroc_ci=[1]), "damaged"),
+        (lambda v, h: h["classifier"].update(kind="forest"), "damaged .KeyError"),
+        (lambda v, h: h["classifier"].update(bias=1.0), "damaged .TypeError"),
+        (lambda v, h: h.pop("mean", h.pop("offset")), "damaged .KeyError: 'offset'"),
+        (lambda v, h: h["shapes"].update(mean=[10**9, 10**9]), "damaged .ValueError"),
+        (lambda v, h: h["shapes"].update(dual_coef=[1, 1]), "damaged"),
+        (lambda v, h: v.update(header=None), "refused, nothing was run"),
+        (lambda v, h: v["arrays"].pop("mean"), "damaged .KeyError"),
+        (set_array("mean", float("nan")), "holds NaN or infinity"),
+        (set_array("support_vectors", float("inf")), "holds NaN or infinity"),
+        (set_array("scale", 0.0), "do not fit together"),
+        (set_array("reference", 99.0), "no longer gives the scores stored in it"),
+        (set_array("reference_scores", 0.123), "no longer gives the scores stored in it"),
+        (set_array("dual_coef", 3.0), "no longer gives the scores stored in it"),
+    ],
+)
+def test_every_damage_is_noticed(saved: Path, change: Any, match: str) -> None:
+    refused(saved, changed(saved, change), match)
+
+
+def test_a_header_nested_without_end_is_damaged(saved: Path) -> None:
+    values = pickle.loads(saved.read_bytes())
+    values["header"] = "[" * 100_000
+    refused(saved, pickle.dumps(values, protocol=4), "damaged .RecursionError|damaged .JSONDecodeError")
+
+
+# ----------------------------------------------------------------------------------------------------------- shipped
+
+
+def test_a_model_is_found_by_name_or_path(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_model(None) == shipped_models()["general"]
+    assert find_model("general") == shipped_models()["general"]
+    assert find_model(str(saved)) == saved
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "general").touch()
+    assert find_model("general") == Path("general")
+
+
+def test_every_shipped_model_loads_and_has_a_card() -> None:
+    assert "general" in shipped_models()
+    for name, path in shipped_models().items():
+        model = load_model(path)
+        assert model.name == name
+        assert "Not good for" in model.card
+        assert model.training["n_real"] >= 100
+        card = path.with_suffix(".md").read_text()
+        assert model.card in card
+    assert sum(p.stat().st_size for p in shipped_models().values()) < 5_000_000
