@@ -1,0 +1,163 @@
+"""`spectral-detect scan`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import TextIOWrapper
+from itertools import chain
+from typing import IO, TYPE_CHECKING, TextIO, cast
+
+import click
+
+from spectral_detect.cli.options import Failure, expand, progress, report_failure, shows_progress, work_options
+from spectral_detect.report.text import visible
+
+if TYPE_CHECKING:
+    from spectral_detect.images import FoundFile
+    from spectral_detect.report.streams import StreamFormat, Style
+
+FORMATS = ("table", "csv", "jsonl")
+READ_BYTES = 2**16
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.option("--model", metavar="MODEL", help="A model file, or the name of a shipped one.  [default: general]")
+@click.option("--files-from", metavar="FILE", help="Read paths from FILE, one a line; - is standard input.")
+@click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
+@click.option(
+    "--threshold", type=click.FloatRange(0, 1), help="A score at or above it is fake.  [default: the model's]"
+)
+@click.option(
+    "--format", "stream_format", type=click.Choice(FORMATS), help="[default: by suffix of --output, or table]"
+)
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
+@click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if any image is called fake.")
+@work_options
+@click.pass_context
+def scan(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    model: str | None,
+    files_from: str | None,
+    null: bool,
+    threshold: float | None,
+    stream_format: str | None,
+    output: str | None,
+    fail_on_fake: bool,
+    jobs: int | None,
+    max_pixels: int,
+) -> None:
+    """Give a verdict on each image: files, folders, patterns, lists.
+
+    Folders are searched recursively. A verdict is worth what its model is worth on such images: see
+    `spectral-detect models`.
+
+    \b
+    Examples:
+      spectral-detect scan examples/images
+      spectral-detect scan evidence/ --output verdicts.jsonl
+      find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
+    """
+    from spectral_detect.modelfile import find_model, load_model
+    from spectral_detect.report.streams import RecordStream
+    from spectral_detect.scanning import scan_files
+
+    detector = load_model(find_model(model))
+    skipped: Counter[str] = Counter()
+    files = _first_checked(_find(paths, files_from, null, skipped), skipped)
+    chosen = cast("StreamFormat", stream_format or format_of(output))
+    records = scan_files(files, detector, threshold=threshold, jobs=jobs, max_pixels=max_pixels)
+    with _result_stream(output) as stream:
+        results = RecordStream(stream, chosen, _style_for(ctx, stream))
+        hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
+        for record in progress(records, total=_count(paths, files_from, hidden), hidden=hidden):
+            results.write(record)
+            if record.error and chosen != "table":
+                report_failure(record.path, record.error)
+        if chosen == "table":
+            stream.write(f"\n{results.summary(skipped['other'])}\n")
+    if chosen != "table" and sys.stderr.isatty():
+        click.echo(results.summary(skipped["other"]), err=True)
+    ctx.exit(1 if results.outcomes["failed"] else 3 if fail_on_fake and results.outcomes["fake"] else 0)
+
+
+def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: Counter[str]) -> Iterator[FoundFile]:
+    """Check the arguments now; find the images later."""
+    from spectral_detect.images import find_images
+
+    if not paths and files_from is None:
+        raise click.UsageError("name files or folders to scan, or --files-from")
+    listed = _listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
+    return find_images(chain(expand(paths), listed), on_skip=lambda path: skipped.update(other=1))
+
+
+def _listed_paths(files_from: str, end: bytes) -> Iterable[str]:
+    try:
+        stream: IO[bytes] = click.open_file(files_from, "rb")
+    except OSError as error:
+        raise Failure(f"{visible(files_from)}: {error.strerror}") from None
+    return _split(stream.read, end)
+
+
+def _split(read: Callable[[int], bytes], end: bytes) -> Iterator[str]:
+    """Paths between `end`s, of a stream that is never held whole."""
+    rest = b""
+    for block in iter(partial(read, READ_BYTES), b""):
+        *whole, rest = (rest + block).split(end)
+        yield from (os.fsdecode(path) for path in whole if path)
+    if rest:
+        yield os.fsdecode(rest)
+
+
+def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterator[FoundFile]:
+    """The same files; an error, before any output is made, when there are none."""
+    for first in files:
+        return chain([first], files)
+    raise Failure(f"no image found; {skipped['other']} other files skipped")
+
+
+def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool) -> int | None:
+    """Images to come, counted only for a progress bar; unknown for a list."""
+    from spectral_detect.images import find_images
+
+    if hidden or files_from is not None or not shows_progress():
+        return None
+    return sum(1 for _ in find_images(expand(paths)))
+
+
+def format_of(output: str | None) -> str:
+    """The format that the suffix of `--output` names."""
+    suffix = os.path.splitext(output or "")[1].lower()
+    if suffix in (".csv", ".jsonl"):
+        return suffix[1:]
+    if output is None or suffix in ("", ".txt"):
+        return "table"
+    raise click.UsageError(f"--output ends in {visible(suffix)}: end it in .csv, .jsonl or .txt, or give --format")
+
+
+@contextmanager
+def _result_stream(output: str | None) -> Iterator[TextIO]:
+    """Standard output or a file; bytes of names that are not UTF-8 go out as they are."""
+    if output is None:
+        text = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="surrogateescape", newline="")
+        yield text
+        text.detach()
+        return
+    try:
+        # the buffer is longer than any record, so that each leaves whole
+        with open(output, "w", 2**20, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            yield stream
+    except OSError as error:
+        raise Failure(f"{visible(output)} cannot be written: {error.strerror}") from None
+
+
+def _style_for(ctx: click.Context, stream: TextIO) -> Style:
+    if ctx.color is False or not stream.isatty():
+        return lambda text, colour: text
+    return lambda text, colour: click.style(text, fg=colour)

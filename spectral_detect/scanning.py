@@ -1,0 +1,86 @@
+"""Many files -> a stream of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from spectral_detect._version import __version__
+from spectral_detect.classifiers import Model
+from spectral_detect.images import MAX_PIXELS, FoundFile, expand_arguments, find_images
+from spectral_detect.pipeline import Extraction, extract_files
+from spectral_detect.records import LABELS, ImageRecord, Verdict
+
+
+def scan(
+    paths: Iterable[str],
+    model: Model,
+    *,
+    threshold: float | None = None,
+    jobs: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    on_skip: Callable[[str], None] = lambda path: None,
+) -> Iterator[ImageRecord]:
+    """Score images, lazily and in order.
+
+    Parameters
+    ----------
+    paths : files, folders (searched recursively) and patterns.
+    threshold : in place of the model's own.
+    jobs : worker processes; default one per core, or none for a few files.
+    on_skip : called with each file of a folder that is no image.
+
+    Returns
+    -------
+    One record per image; a file that cannot be read gives a record with `error`.
+
+    Raises
+    ------
+    FileNotFoundError : nothing has that name or matches that pattern; at the call, before any image is read.
+    """
+    files = find_images(expand_arguments(paths), on_skip=on_skip)
+    return scan_files(files, model, threshold=threshold, jobs=jobs, max_pixels=max_pixels)
+
+
+def scan_files(
+    files: Iterable[FoundFile],
+    model: Model,
+    *,
+    threshold: float | None = None,
+    jobs: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[ImageRecord]:
+    """`scan` of files already found; `files` is consumed lazily."""
+    limit = model.threshold if threshold is None else threshold
+    for extraction in extract_files(files, model.spec, jobs=jobs, max_pixels=max_pixels):
+        yield _judge(extraction, model, limit)
+
+
+def _judge(extraction: Extraction, model: Model, threshold: float) -> ImageRecord:
+    score, error = None, extraction.error
+    if extraction.features is not None:
+        if extraction.features.shape == model.mean.shape:
+            score = float(model.scores(extraction.features[None])[0])
+        else:
+            error = "the model was trained on images of one other size, without bins; train one with --bins"
+    verdict: Verdict | None = None
+    if score is not None:
+        verdict = "inconclusive" if extraction.is_constant else "fake" if score >= threshold else "real"
+    return ImageRecord(
+        path=extraction.path,
+        sha256=extraction.sha256,
+        size_bytes=extraction.size_bytes,
+        mtime_ns=extraction.mtime_ns,
+        width=extraction.width,
+        height=extraction.height,
+        format=extraction.format,
+        verdict=verdict,
+        label=LABELS.get(verdict or ""),
+        score=score,
+        threshold=threshold,
+        model=model.name,
+        model_sha256=model.sha256,
+        spec_sha256=model.spec.sha256,
+        tool_version=__version__,
+        warnings=extraction.warnings,
+        error=error,
+    )

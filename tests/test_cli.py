@@ -1,0 +1,383 @@
+"""Through the command line: exit status, output, errors that name the remedy."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES, Run
+from spectral_detect import FeatureSpec, __version__, extract_features, load_model, scan
+from spectral_detect.records import IMAGE_COLUMNS
+
+COMMANDS = ("scan", "train", "evaluate", "extract", "models")
+
+
+@pytest.fixture
+def trained(labelled_folder: Path, run: Run) -> Path:
+    output = labelled_folder / "detector.pkl"
+    result = run("train", "--real", labelled_folder / "real", "--fake", labelled_folder / "fake", "--output", output)
+    assert result.exit_code == 0, result.output
+    return output
+
+
+def records(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# -------------------------------------------------------------------------------------------------------------- scan
+
+
+def test_scan_gives_a_verdict_per_file_in_order(trained: Path, labelled_folder: Path, run: Run) -> None:
+    result = run("scan", labelled_folder, "--model", trained, "--format", "jsonl")
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = records(result.stdout)
+    assert [r["path"] for r in rows] == [
+        str(labelled_folder / label / f"{k:02d}.png") for label in ("fake", "real") for k in range(12)
+    ]
+    assert [r["verdict"] for r in rows] == ["fake"] * 12 + ["real"] * 12
+    assert [r["label"] for r in rows] == [1] * 12 + [0] * 12
+    model = load_model(trained)
+    assert {(r["model"], r["model_sha256"], r["spec_sha256"], r["tool_version"]) for r in rows} == {
+        ("detector", model.sha256, model.spec.sha256, __version__)
+    }
+    assert all((r["score"] >= r["threshold"]) == (r["verdict"] == "fake") for r in rows)
+
+
+def test_any_number_of_jobs_writes_the_same_bytes(trained: Path, labelled_folder: Path, run: Run) -> None:
+    outputs = []
+    for jobs in (1, 2):
+        output = labelled_folder / f"{jobs}.csv"
+        assert run("scan", labelled_folder, "--model", trained, "--jobs", jobs, "-o", output).exit_code == 0
+        outputs.append(output.read_bytes())
+    assert outputs[0] == outputs[1]
+    assert outputs[0].decode().splitlines()[0] == ",".join(IMAGE_COLUMNS)
+
+
+def test_the_table_ends_in_a_summary(trained: Path, labelled_folder: Path, run: Run) -> None:
+    (labelled_folder / "real" / "notes.txt").write_text("nothing")
+    result = run("scan", labelled_folder / "real", "--model", trained)
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["verdict", "score", "path"]
+    assert lines[-1] == "12 images: 12 real, 0 fake, 0 inconclusive, 0 failed; 1 other file skipped"
+    assert "\x1b" not in result.stdout
+
+
+def test_a_bad_file_fails_alone(trained: Path, labelled_folder: Path, run: Run) -> None:
+    (labelled_folder / "real" / "05.png").write_bytes(b"text")
+    Image.new("L", (40, 40), 3).save(labelled_folder / "real" / "06.png")
+    result = run("scan", labelled_folder / "real", "--model", trained, "--format", "jsonl", "--fail-on-fake")
+    assert result.exit_code == 1
+    rows = {Path(str(r["path"])).name: r for r in records(result.stdout)}
+    assert len(rows) == 12
+    assert (rows["05.png"]["verdict"], rows["05.png"]["label"], rows["05.png"]["score"]) == (None, None, None)
+    assert "not an image in a known format" in str(rows["05.png"]["error"])
+    assert rows["05.png"]["sha256"] is not None
+    assert (rows["06.png"]["verdict"], rows["06.png"]["label"]) == ("inconclusive", None)
+    assert rows["06.png"]["warnings"] == ["constant image: there is no spectrum to judge"]
+    assert f"error: {labelled_folder}/real/05.png: not an image" in result.stderr
+
+
+def test_fail_on_fake(trained: Path, labelled_folder: Path, run: Run) -> None:
+    for label, status in (("fake", 3), ("real", 0)):
+        assert run("scan", labelled_folder / label, "--model", trained, "--fail-on-fake").exit_code == status
+    assert run("scan", labelled_folder / "fake", "--model", trained).exit_code == 0
+
+
+def test_a_threshold_in_place_of_the_models(trained: Path, labelled_folder: Path, run: Run) -> None:
+    result = run("scan", labelled_folder, "--model", trained, "--threshold", "0", "--format", "jsonl")
+    assert {(r["verdict"], r["threshold"]) for r in records(result.stdout)} == {("fake", 0.0)}
+    assert run("scan", labelled_folder, "--model", trained, "--threshold", "1.5").exit_code == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\0"])
+def test_paths_from_standard_input(trained: Path, labelled_folder: Path, run: Run, end: str) -> None:
+    paths = [str(labelled_folder / "real" / "00.png"), str(labelled_folder / "gone.png")]
+    null = ["-0"] if end == "\0" else []
+    stdin = end.join(paths).encode()
+    result = run("scan", "--files-from", "-", *null, "--model", trained, "--format", "jsonl", stdin=stdin)
+    assert result.exit_code == 1
+    assert [r["path"] for r in records(result.stdout)] == paths
+    assert records(result.stdout)[1]["error"] == "cannot be read: No such file or directory"
+
+
+def test_patterns_are_expanded(trained: Path, labelled_folder: Path, run: Run) -> None:
+    result = run("scan", labelled_folder / "*" / "0[12].png", "--model", trained, "--format", "jsonl")
+    assert [Path(str(r["path"])).name for r in records(result.stdout)] == ["01.png", "02.png"] * 2
+
+
+HOSTILE_NAMES = [b"new\nline.png", b"=cmd|'calc'!A0.png", b"\x1b[31mred.png", b"\xff\xfe.png", b"'quote\".png"]
+
+
+@pytest.mark.parametrize("name", [*HOSTILE_NAMES, b"a" * 251 + b".png"])
+def test_no_file_name_breaks_a_format(trained: Path, labelled_folder: Path, run: Run, name: bytes) -> None:
+    folder = labelled_folder / "odd"
+    folder.mkdir()
+    path = os.path.join(os.fsencode(folder), name)
+    with open(path, "wb") as stream:
+        stream.write((labelled_folder / "real" / "00.png").read_bytes())
+    as_json = run("scan", folder, "--model", trained, "--format", "jsonl")
+    (row,) = records(as_json.stdout)
+    assert os.fsencode(str(row["path"])) == path
+    output = labelled_folder / "out.csv"
+    assert run("scan", folder, "--model", trained, "-o", output).exit_code == 0
+    text = output.read_bytes().decode("utf-8", "surrogateescape")
+    _, cells = csv.reader(io.StringIO(text, newline=""))
+    assert os.fsencode(cells[1]) == path
+    table = run("scan", folder, "--model", trained).stdout
+    assert table.isascii()
+    assert "\x1b" not in table
+    assert len(table.splitlines()) == 4
+
+
+def test_a_formula_is_quoted_where_it_starts_a_cell(
+    trained: Path, labelled_folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(labelled_folder / "real")
+    os.rename("00.png", "=1+1.png")
+    result = run("scan", "=1+1.png", "--model", trained, "--format", "csv")
+    assert "'=1+1.png" in result.stdout.splitlines()[1]
+
+
+# -------------------------------------------------------------------------------------------- train, evaluate, models
+
+
+def test_train_says_what_it_did_and_is_reproducible(labelled_folder: Path, run: Run, trained: Path) -> None:
+    again = labelled_folder / "again.pkl"
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    result = run("train", *folders, "--output", again)
+    assert "12 real, 12 fake images in 24 groups" in result.stdout
+    assert "balanced accuracy" in result.stdout
+    assert result.stderr == ""
+    first, second = load_model(trained), load_model(again)
+    np.testing.assert_array_equal(first.reference, second.reference)
+    np.testing.assert_array_equal(first.scores(first.reference), second.scores(first.reference))
+
+
+@pytest.mark.parametrize("classifier", ["svm", "logreg", "kmeans"])
+@pytest.mark.parametrize("options", [(), ("--features", "durall", "--bins", "80"), ("--bins", "none")])
+def test_every_classifier_and_feature_set_works(
+    labelled_folder: Path, run: Run, classifier: str, options: tuple[str, ...]
+) -> None:
+    output = labelled_folder / "m.pkl"
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    result = run("train", *folders, "--output", output, "--classifier", classifier, *options)
+    assert result.exit_code == 0, result.output
+    evaluated = run("evaluate", output, *folders, "--json")
+    assert json.loads(evaluated.stdout)["balanced_accuracy"] == 1.0
+
+
+def test_a_model_without_bins_refuses_images_of_another_size(labelled_folder: Path, run: Run, tmp_path: Path) -> None:
+    output = labelled_folder / "m.pkl"
+    run("train", "--real", labelled_folder / "real", "--fake", labelled_folder / "fake", "-o", output, "--bins", "none")
+    result = run("scan", EXAMPLES / "real" / "Aqua.png", "--model", output)
+    assert result.exit_code == 1
+    assert "trained on images of one other size" in result.stdout
+
+
+def test_kmeans_without_labels(labelled_folder: Path, run: Run) -> None:
+    output = labelled_folder / "m.pkl"
+    result = run("train", "--classifier", "kmeans", "--unlabelled", labelled_folder, "--output", output)
+    assert result.exit_code == 0
+    assert "24 unlabelled images" in result.stdout
+    assert "is a guess" in result.stdout
+    assert run("train", "--unlabelled", labelled_folder, "--output", output).exit_code == 2
+
+
+def test_evaluate_prints_every_promised_number(trained: Path, labelled_folder: Path, run: Run) -> None:
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    result = json.loads(run("evaluate", trained, *folders, "--json").stdout)
+    metrics = ("accuracy", "balanced_accuracy", "average_precision", "auroc", "eer", "tpr_at_fpr_5")
+    assert {"n_real", "n_fake", "threshold", "inconclusive_rate", "confusion", *metrics} <= set(result)
+    assert all(len(result[f"{m}_ci"]) == 2 for m in metrics)
+    assert (result["n_real"], result["n_fake"], result["inconclusive_rate"]) == (12, 12, 0.0)
+    text = run("evaluate", trained, *folders)
+    assert text.exit_code == 0
+    for title in ("AUROC", "equal error rate", "TPR at 5 % FPR", "called fake"):
+        assert title in text.stdout
+
+
+def test_evaluate_with_a_manifest_counts_groups_and_goes_on_over_bad_files(
+    trained: Path, labelled_folder: Path, run: Run
+) -> None:
+    rows = [f"{label}/{k:02d}.png,{label},{label}{k // 4}" for label in ("real", "fake") for k in range(12)]
+    manifest = labelled_folder / "m.csv"
+    manifest.write_text("\n".join(["path,label,group", *rows, "gone.png,real,x", ""]))
+    Image.new("L", (64, 64)).save(labelled_folder / "real" / "00.png")
+    result = run("evaluate", trained, "--manifest", manifest, "--json")
+    assert result.exit_code == 1
+    assert "gone.png: cannot be read" in result.stderr
+    values = json.loads(result.stdout)
+    assert (values["n_real"], values["n_groups"], values["n_failed"]) == (12, 6, 1)
+    assert values["inconclusive_rate"] == pytest.approx(1 / 24)
+
+
+def test_models_lists_what_ships_and_shows_a_file(trained: Path, run: Run) -> None:
+    listing = run("models")
+    assert listing.stdout.startswith("general\n")
+    assert "Not good for" in run("models", "general").stdout
+    facts = json.loads(run("models", trained, "--json").stdout)
+    assert facts["spec"] == FeatureSpec.preset("azimuthal").to_dict()
+    assert (facts["training"]["n_real"], facts["training"]["n_groups"]) == (12, 24)
+    assert json.loads(run("models", "--json").stdout)[0]["name"] == "general"
+
+
+# ----------------------------------------------------------------------------------------------------------- extract
+
+
+@pytest.mark.parametrize("options", [(), ("--features", "durall", "--bins", "80")])
+def test_extract_writes_features_with_their_spec(tmp_path: Path, run: Run, options: tuple[str, ...]) -> None:
+    npz, table = tmp_path / "f.npz", tmp_path / "f.csv"
+    for output in (npz, table):
+        result = run("extract", EXAMPLES, "--output", output, *options)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+    with np.load(npz, allow_pickle=False) as content:
+        spec = FeatureSpec.from_dict(json.loads(str(content["spec"])))
+        paths, X = content["paths"].tolist(), content["X"]
+        assert content["sizes"].tolist() == [[256, 256]] * 24
+    with Image.open(paths[5]) as image:
+        np.testing.assert_array_equal(X[5], extract_features(np.asarray(image.convert("RGB")), spec))
+    rows = list(csv.DictReader(io.StringIO(table.read_text())))
+    assert [row["path"] for row in rows] == paths == sorted(paths)
+    assert FeatureSpec.from_dict(json.loads(rows[0]["spec"])) == spec
+    values = np.array([[row[f"f{k}"] for k in range(X.shape[1])] for row in rows], dtype=X.dtype)
+    np.testing.assert_array_equal(values, X)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, suffix: str) -> None:
+    Image.effect_noise((80, 80), 50).save(labelled_folder / "real" / "00.png")
+    (labelled_folder / "real" / "01.png").write_bytes(b"")
+    output = labelled_folder / f"f{suffix}"
+    result = run("extract", labelled_folder, "--output", output, "--bins", "none")
+    assert result.exit_code == 2
+    assert "set a number of bins" in result.stderr
+    assert run("extract", labelled_folder, "--output", output).exit_code == 1
+    assert output.exists()
+
+
+# ------------------------------------------------------------------------------------------------- errors and the end
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scan"], "name files or folders"),
+        (["scan", "nowhere"], "nowhere: no such file or folder, and no file matches it as a pattern"),
+        (["scan", "empty"], "no image found"),
+        (["scan", "examples", "--model", "nowhere.pkl"], "nowhere.pkl' cannot be read: No such file"),
+        (["scan", "examples", "--model", "text.pkl"], "text.pkl': not a model file"),
+        (["scan", "examples", "-o", "nowhere/out.csv"], "nowhere/out.csv cannot be written: No such file"),
+        (["scan", "examples", "-o", "out.xml"], "end it in .csv, .jsonl or .txt, or give --format"),
+        (["scan", "--files-from", "nowhere"], "nowhere: No such file"),
+        (["train", "-o", "m.pkl"], "give --real DIR and --fake DIR, or --manifest CSV"),
+        (["train", "--real", "examples", "-o", "m.pkl"], "give --real DIR and --fake DIR"),
+        (["train", "--real", "x", "--manifest", "y", "-o", "m.pkl"], "not both"),
+        (["train", "--real", "nowhere", "--fake", "examples", "-o", "m.pkl"], "nowhere"),
+        (["train", "--real", "empty", "--fake", "examples", "-o", "m.pkl"], "no image found in 'empty'"),
+        (["train", "--manifest", "text.pkl", "-o", "m.pkl"], "lacks the column"),
+        (["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl"], "same file is real and fake"),
+        (["train", "--real", "examples/real", "--fake", "examples/fake", "-o", "nowhere/m.pkl"], "cannot be written"),
+        (["train", "--real", "a", "--fake", "b", "-o", "m.pkl", "--bins", "many"], "neither a whole number nor none"),
+        (["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl", "--bins", "1"], "n_bins 1"),
+        (["evaluate", "general", "--real", "examples/real", "--fake", "empty"], "no image found in 'empty'"),
+        (["extract", "examples", "-o", "out.xls"], "end it in .npz or .csv"),
+        (["extract", "examples", "-o", "nowhere/out.npz"], "cannot be written"),
+        (["extract", "examples", "-o", "nowhere/out.csv"], "cannot be written"),
+        (["extract", "empty", "-o", "out.csv"], "no image found"),
+        (["models", "nowhere"], "cannot be read"),
+    ],
+)
+def test_wrong_usage_is_status_2_with_a_message_and_no_output(
+    arguments: list[str], message: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+    (tmp_path / "text.pkl").write_text("text")
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert sorted(os.listdir(tmp_path)) == ["empty", "examples", "text.pkl"]
+
+
+def test_messages_about_hostile_names_are_safe(run: Run) -> None:
+    result = run("scan", "\x1b[2Jgone")
+    assert "\x1b" not in result.stderr
+    assert r"\x1b[2Jgone" in result.stderr
+
+
+def program(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "spectral_detect", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_leaves_whole_lines_and_status_130(tmp_path: Path, jobs: int) -> None:
+    output = tmp_path / "out.jsonl"
+    paths = [EXAMPLES] * 500
+    scanning = program("scan", *paths, "-o", output, "--jobs", jobs, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (output.exists() and output.stat().st_size > 5000):
+        assert time.monotonic() < deadline
+        assert scanning.poll() is None
+        time.sleep(0.02)
+    os.killpg(scanning.pid, signal.SIGINT)
+    _, stderr = scanning.communicate(timeout=60)
+    assert scanning.returncode == 130
+    assert stderr.decode().strip() == "interrupted; what was written so far is complete"
+    content = output.read_text()
+    assert content.endswith("\n")
+    assert 5 < len(records(content)) < 500 * 24
+
+
+def test_a_reader_that_goes_away_is_no_crash(labelled_folder: Path) -> None:
+    scanning = program("scan", *[EXAMPLES] * 50, "--jobs", 1, "--format", "jsonl")
+    assert scanning.stdout is not None
+    scanning.stdout.readline()
+    scanning.stdout.close()
+    assert scanning.wait(timeout=60) == 1
+    assert scanning.stderr is not None
+    assert b"Traceback" not in scanning.stderr.read()
+    scanning.stderr.close()
+
+
+def test_a_full_disk_is_an_error_with_a_name() -> None:
+    scanning = program("scan", EXAMPLES, "-o", "/dev/full", "--format", "jsonl")
+    _, stderr = scanning.communicate(timeout=60)
+    assert scanning.returncode == 2
+    assert stderr.decode().strip() == "Error: /dev/full cannot be written: No space left on device"
+
+
+def test_help_has_an_example_for_every_command(run: Run) -> None:
+    assert __version__ in run("--version").stdout
+    listing = run("--help").stdout
+    for command in COMMANDS:
+        assert command in listing
+        text = run(command, "--help").stdout
+        assert f"spectral-detect {command}" in text.split("Example", 1)[1]
+
+
+def test_the_library_scans_without_the_command_line() -> None:
+    found = list(scan([str(EXAMPLES / "real")], load_model(general())))
+    assert len(found) == 12
+    assert {r.verdict for r in found} <= {"real", "fake"}
+    with pytest.raises(FileNotFoundError):
+        scan(["nowhere"], load_model(general()))
+
+
+def general() -> Path:
+    from spectral_detect.modelfile import find_model
+
+    return find_model(None)

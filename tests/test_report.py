@@ -1,0 +1,108 @@
+"""What people and programs read: safe texts, whole lines, the same facts in each format."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spectral_detect import ImageRecord
+from spectral_detect.records import IMAGE_COLUMNS
+from spectral_detect.report.streams import RecordStream, csv_line
+from spectral_detect.report.text import spreadsheet_cell, visible
+
+HOSTILE = ["a\nb", "\x1b[31mred", "\x07", "a\u202egnp.exe", os.fsdecode(b"\xff\xfe.png"), "back\\slash", "\x9b1m"]
+
+
+def record(path: str = "a.png", **changes: object) -> ImageRecord:
+    facts: dict[str, object] = {
+        "sha256": "0" * 64, "size_bytes": 9, "mtime_ns": 1, "width": 4, "height": 3, "format": "PNG",
+        "verdict": "fake", "label": 1, "score": 0.75, "threshold": 0.5, "model": "m", "model_sha256": "1" * 64,
+        "spec_sha256": "2" * 64, "tool_version": "0",
+    }  # fmt: skip
+    return ImageRecord(path, **(facts | changes))
+
+
+def written(stream_format: str, *records: ImageRecord) -> str:
+    stream = io.StringIO()
+    out = RecordStream(stream, stream_format)
+    for r in records:
+        out.write(r)
+    return stream.getvalue()
+
+
+@given(st.text())
+def test_visible_text_is_printable_and_loses_nothing(text: str) -> None:
+    shown = visible(text)
+    assert shown.isprintable()
+    assert len(shown) >= len(text)
+    assert visible(text) != visible(text + "\n")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_escapes_can_be_read_back(text: str) -> None:
+    assert visible(text).isascii()
+    assert visible(text).encode("ascii").decode("unicode_escape") == text
+
+
+def test_ordinary_names_stay_as_they_are() -> None:
+    for name in ("holiday (2).jpg", "Größe.png", "写真.webp", "a'b\"c"):
+        assert visible(name) == name
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "\n=cmd|x"])
+def test_no_cell_starts_a_formula(text: str) -> None:
+    assert spreadsheet_cell(text) == f"'{text}"
+    (row,) = csv.reader(io.StringIO(csv_line([text]), newline=""))
+    assert row[0][0] == "'"
+
+
+@given(st.text(st.characters(exclude_characters="\x00")) | st.text("\r\n\t,'\"=a"))
+def test_any_text_survives_csv(text: str) -> None:
+    (row,) = csv.reader(io.StringIO(csv_line([text, "end"]), newline=""))
+    assert row[0] in (text, f"'{text}")
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_json_lines_hold_one_record_a_line_in_ascii(path: str) -> None:
+    text = written("jsonl", record(path), record(path, warnings=("a", "b")))
+    assert text.isascii()
+    lines = text.splitlines()
+    assert len(lines) == 2
+    values = json.loads(lines[1])
+    assert tuple(values) == IMAGE_COLUMNS
+    assert values["path"] == path
+    assert values["warnings"] == ["a", "b"]
+    assert os.fsencode(values["path"]) == os.fsencode(path)
+
+
+def test_csv_has_the_same_columns() -> None:
+    failed = record("=b", verdict=None, label=None, score=None, error="broken", warnings=("x", "y"))
+    header, good, bad = csv.reader(io.StringIO(written("csv", record(), failed), newline=""))
+    assert tuple(header) == IMAGE_COLUMNS
+    assert dict(zip(header, good, strict=True))["score"] == "0.75"
+    values = dict(zip(header, bad, strict=True))
+    assert (values["path"], values["score"], values["warnings"], values["error"]) == ("'=b", "", "x; y", "broken")
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_the_table_is_one_safe_line_a_record(path: str) -> None:
+    text = written("table", record(path, warnings=("odd\x1b[0m",)))
+    assert text.isascii()
+    assert len(text.splitlines()) == 2
+    assert "\x1b" not in text
+    assert r"(odd\x1b[0m)" in text
+
+
+def test_the_summary_counts_outcomes() -> None:
+    out = RecordStream(io.StringIO(), "table")
+    for verdict in ("fake", "real", "real", "inconclusive", None):
+        out.write(record(verdict=verdict))
+    assert out.summary() == "5 images: 2 real, 1 fake, 1 inconclusive, 1 failed"
+    assert out.summary(1).endswith("; 1 other file skipped")
+    assert out.summary(2).endswith("; 2 other files skipped")
