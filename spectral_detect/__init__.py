@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spectral_detect.classifiers import Model, train_model
     from spectral_detect.features import FeatureSpec, extract_features
     from spectral_detect.modelfile import load_model, save_model
+    from spectral_detect.pipeline import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.scanning import scan
     from spectral_detect.spectrum import azimuthal_average, power_spectrum
@@ -25,6 +26,7 @@ _HOME = {
     "FeatureSpec": "features",
     "ImageRecord": "records",
     "Model": "classifiers",
+    "Work": "pipeline",
     "azimuthal_average": "spectrum",
     "extract_features": "features",
     "load_model": "modelfile",
@@ -41,6 +43,7 @@ __all__ = [
     "ImageRecord",
     "Model",
     "SpectralDetectError",
+    "Work",
     "__version__",
     "azimuthal_average",
     "extract_features",

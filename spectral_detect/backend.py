@@ -46,7 +46,9 @@ def numpy_backend() -> Backend:
 
     def laplacian(images: Array) -> Array:
         depth = cv2.CV_32F if images.dtype == np.float32 else cv2.CV_64F
-        filtered = np.stack([cv2.Laplacian(image, depth) for image in images])
+        filtered = np.empty_like(images)
+        for image, out in zip(images, filtered, strict=True):
+            cv2.Laplacian(image, depth, dst=out)
         filtered[:, [0, -1], :] = 0
         filtered[:, :, [0, -1]] = 0
         return filtered

@@ -8,13 +8,14 @@ import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 from PIL import (  # noqa: F401  (registers the formats, so that Pillow need not load all of its plugins)
     AvifImagePlugin,
     BmpImagePlugin,
@@ -43,6 +44,7 @@ MAX_PIXELS = 120_000_000  # phones reach 108 million; the features of one such i
 MAX_BYTES = 2**30
 SIGNATURE_BYTES = 32
 EXIF_ORIENTATION = 0x0112
+JPEG_FILL, MCU_ROWS = 128, 16  # libjpeg's gray for blocks that are missing; the most rows that are coded together
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,18 @@ def looks_like_image(entry: os.DirEntry[str]) -> bool:
     """Whether a folder's entry is a regular file, or a link to one, with the suffix or the first bytes of an image."""
     try:
         if not entry.is_file():
-            return entry.is_symlink() and not os.path.exists(entry.path) and _has_suffix(entry.path)
+            return _is_dead_link(entry)
         if _has_suffix(entry.path):
             return True
         with open(entry.path, "rb") as stream:
             return has_image_signature(stream.read(SIGNATURE_BYTES))
     except OSError:
-        return False
+        return _is_dead_link(entry)
+
+
+def _is_dead_link(entry: os.DirEntry[str]) -> bool:
+    """A link with the name of an image that leads nowhere: evidence that is missing, and an error."""
+    return entry.is_symlink() and not os.path.exists(entry.path) and _has_suffix(entry.path)
 
 
 def _has_suffix(path: str) -> bool:
@@ -201,8 +208,13 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     ImageReadError : not an image, damaged, too large, or pixels of a kind that has no defined gray.
     """
     try:
-        with _quiet_pillow(), PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
-            return _decode_opened(picture, content, max_pixels)
+        with _quiet_pillow():
+            try:
+                return _decode_quietly(content, max_pixels)
+            except OSError as error:
+                if "truncated" not in str(error):
+                    raise
+                return _decode_truncated(content, max_pixels)
     except ImageReadError:
         raise
     except PIL.UnidentifiedImageError:
@@ -224,17 +236,54 @@ def _quiet_pillow() -> Iterator[None]:
         PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode_opened(picture: PIL.Image.Image, content: bytes, max_pixels: int) -> DecodedImage:
-    width, height = picture.size
-    if width * height > max_pixels:
-        raise ImageReadError(f"{width}x{height} pixels, more than the limit of {max_pixels}; see --max-pixels")
-    image_format = "JPEG" if picture.format == "MPO" else str(picture.format)  # a JPEG with further views behind it
-    notes: tuple[str, ...] = ()
-    if picture.format != "MPO" and getattr(picture, "is_animated", False):
-        notes = ("several frames or pages: only the first is judged",)
-    pixels = _pixels(picture, image_format, content)
-    width, height = (height, width) if _lies_on_its_side(picture) else (width, height)
-    return DecodedImage(pixels, width, height, image_format, notes)
+def _decode_quietly(content: bytes, max_pixels: int) -> DecodedImage:
+    with PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
+        width, height = picture.size
+        if width * height > max_pixels:
+            raise ImageReadError(f"{width}x{height} pixels, more than the limit of {max_pixels}; see --max-pixels")
+        image_format = "JPEG" if picture.format == "MPO" else str(picture.format)  # a JPEG with other views behind it
+        notes: tuple[str, ...] = ()
+        if picture.format != "MPO" and getattr(picture, "is_animated", False):
+            notes = ("several frames or pages: only the first is judged",)
+        pixels = _pixels(picture, image_format, content)
+        width, height = (height, width) if _lies_on_its_side(picture) else (width, height)
+        return DecodedImage(pixels, width, height, image_format, notes)
+
+
+def _decode_truncated(content: bytes, max_pixels: int) -> DecodedImage:
+    """The rows of a JPEG that are there: a file carved from a disk often ends early."""
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        image = _decode_quietly(content, max_pixels)
+    finally:
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
+    if image.format != "JPEG" or image.pixels.ndim != 2 or _is_progressive(content):
+        raise ImageReadError("truncated, and what is left gives no part of the image in full; get an intact copy")
+    n_rows = len(image.pixels)
+    decoded = np.flatnonzero((image.pixels != JPEG_FILL).any(axis=1))
+    n_intact = int(decoded[-1]) // MCU_ROWS * MCU_ROWS if len(decoded) else 0  # the row of the tear is left out
+    if not n_intact:
+        raise ImageReadError("truncated before its first rows; get an intact copy")
+    note = f"truncated: only the upper {n_intact} of {n_rows} rows are there and were judged"
+    return replace(image, pixels=image.pixels[:n_intact], warnings=(*image.warnings, note))
+
+
+def _is_progressive(content: bytes) -> bool:
+    """Each scan of a progressive JPEG refines the whole image: without the last ones all of it is blurred."""
+    with PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
+        return "progressive" in picture.info
+
+
+def fingerprint(pixels: np.ndarray) -> int:
+    """64 bits that stay nearly the same under recompression and resizing: the difference hash of an image.
+
+    Each bit says whether one of 8x8 cells of the gray image is brighter than the next to its right.
+    """
+    import cv2
+
+    gray = pixels if pixels.ndim == 2 else pixels[..., 1]
+    cells = cv2.resize(gray.astype(np.float32), (9, 8), interpolation=cv2.INTER_AREA)
+    return int.from_bytes(np.packbits(cells[:, :-1] > cells[:, 1:]).tobytes(), "big")
 
 
 def _lies_on_its_side(picture: PIL.Image.Image) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future
@@ -15,13 +16,35 @@ import numpy as np
 
 from spectral_detect.errors import FeatureError, ImageReadError
 from spectral_detect.features import FeatureSpec, extract_features
-from spectral_detect.images import MAX_PIXELS, FoundFile, decode, read_file
+from spectral_detect.images import MAX_PIXELS, FoundFile, decode, fingerprint, read_file
 
-FEW_FILES = 24  # done in this process sooner than workers would start
+FEW_FILES = 24  # one worker is done sooner than several would start
 LARGEST_CHUNK = 16  # files handed to a worker at once
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+WORKER_ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    # glibc otherwise hands the arrays of each image back to the system, and new pages cost as much as the spectrum
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+}
 WORKER_DIED = "the worker process died over this file (out of memory, or a decoder crashed); check it apart"
 CONSTANT_IMAGE = "constant image: there is no spectrum to judge"
+
+
+@dataclass(frozen=True)
+class Work:
+    """How files are worked through.
+
+    Attributes
+    ----------
+    jobs : worker processes, one per core by default; 0 works in the calling process, where neither a decoder that
+        crashes nor one that takes too long can be stopped.
+    max_pixels : an image whose header announces more is refused before it is decoded.
+    timeout_s : a file that takes longer is given up.
+    """
+
+    jobs: int | None = None
+    max_pixels: int = MAX_PIXELS
+    timeout_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,9 +62,12 @@ class Extraction:
     features: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    fingerprint: int | None = None
 
 
-def extract_file(file: FoundFile, spec: FeatureSpec, max_pixels: int = MAX_PIXELS) -> Extraction:
+def extract_file(
+    file: FoundFile, spec: FeatureSpec, max_pixels: int = MAX_PIXELS, *, with_fingerprint: bool = False
+) -> Extraction:
     """Read, hash, decode and transform one file; whatever is wrong with it becomes `Extraction.error`."""
     known: dict[str, Any] = {"path": file.path}
     try:
@@ -52,6 +78,8 @@ def extract_file(file: FoundFile, spec: FeatureSpec, max_pixels: int = MAX_PIXEL
         image = decode(read.content, max_pixels=max_pixels)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known["features"] = extract_features(image.pixels, spec)
+        if with_fingerprint:
+            known["fingerprint"] = fingerprint(image.pixels)
     except (ImageReadError, FeatureError) as error:
         return Extraction(**known, error=str(error))
     except MemoryError:
@@ -62,22 +90,23 @@ def extract_file(file: FoundFile, spec: FeatureSpec, max_pixels: int = MAX_PIXEL
 
 
 def extract_files(
-    files: Iterable[FoundFile], spec: FeatureSpec, *, jobs: int | None = None, max_pixels: int = MAX_PIXELS
+    files: Iterable[FoundFile], spec: FeatureSpec, work: Work | None = None, *, with_fingerprint: bool = False
 ) -> Iterator[Extraction]:
     """`extract_file` of each file, in the order given, whatever the number of workers.
 
-    Parameters
-    ----------
-    files : consumed lazily; no more than a few chunks per worker are under way at once.
-    jobs : worker processes; 1 works in this process; default one per core, or this process for a few files.
+    `files` is consumed lazily; no more than a few chunks per worker are under way at once.
     """
-    task = partial(extract_file, spec=spec, max_pixels=max_pixels)
+    work = work or Work()
+    task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, with_fingerprint=with_fingerprint)
     remaining = iter(files)
+    if work.jobs == 0:
+        return map(task, remaining)
+    jobs = work.jobs
     if jobs is None:
         first = list(islice(remaining, FEW_FILES + 1))
         remaining = chain(first, remaining)
         jobs = 1 if len(first) <= FEW_FILES else available_cores()
-    return map(task, remaining) if jobs == 1 else _extract_in_workers(remaining, task, jobs)
+    return _extract_in_workers(remaining, _Workers(task, jobs, work.timeout_s))
 
 
 def available_cores() -> int:
@@ -85,16 +114,12 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-Task = Callable[[FoundFile], Extraction]
-
-
-def _extract_in_workers(files: Iterator[FoundFile], task: Task, jobs: int) -> Iterator[Extraction]:
+def _extract_in_workers(files: Iterator[FoundFile], workers: _Workers) -> Iterator[Extraction]:
     chunks = _growing_chunks(files)
     waiting: deque[tuple[list[FoundFile], Future[list[Extraction]]]] = deque()
-    workers = _Workers(task, jobs)
     try:
         while True:
-            for chunk in islice(chunks, 3 * jobs - len(waiting)):
+            for chunk in islice(chunks, 3 * workers.jobs - len(waiting)):
                 waiting.append((chunk, workers.submit(chunk)))
             if not waiting:
                 return
@@ -116,45 +141,60 @@ def _growing_chunks(files: Iterator[FoundFile]) -> Iterator[list[FoundFile]]:
         size = min(2 * size, LARGEST_CHUNK)
 
 
+Task = Callable[[FoundFile], Extraction]
+
+
 class _Workers:
     """A pool of processes that outlives the death of any of them."""
 
-    def __init__(self, task: Task, jobs: int) -> None:
-        self._task = task
-        self._jobs = jobs
-        self._pool = _start_pool(jobs)
+    def __init__(self, task: Task, jobs: int, timeout_s: float) -> None:
+        self.jobs = jobs
+        self._run = partial(_run_chunk, task, timeout_s)
+        self._timeout_s = timeout_s
+        self._pool: Any = None
 
     def submit(self, chunk: list[FoundFile]) -> Future[list[Extraction]]:
         future: Future[list[Extraction]]
         try:
-            future = self._pool.submit(_run_chunk, self._task, chunk)
+            self._pool = self._pool or _start_pool(self.jobs)
+            future = self._pool.submit(self._run, chunk)
         except BrokenExecutor:
-            self._pool = _start_pool(self._jobs)
-            future = self._pool.submit(_run_chunk, self._task, chunk)
+            self._pool = _start_pool(self.jobs)
+            future = self._pool.submit(self._run, chunk)
         return future
 
     def one_by_one(self, chunk: list[FoundFile]) -> list[Extraction]:
         """A worker died over one of several files: each again, alone, so that only the culprit fails."""
         extractions = []
         pool = _start_pool(1)
-        for file in chunk:
-            try:
-                extractions += pool.submit(_run_chunk, self._task, [file]).result()
-            except BrokenExecutor:
-                extractions.append(Extraction(file.path, error=WORKER_DIED))
-                pool = _start_pool(1)
-        pool.shutdown(kill_workers=True)
+        try:
+            for file in chunk:
+                pool.submit(int).result()  # a worker has started: the clock is the file's alone
+                started = time.monotonic()
+                try:
+                    extractions += pool.submit(self._run, [file]).result()
+                except BrokenExecutor:
+                    extractions.append(Extraction(file.path, error=self._reason(time.monotonic() - started)))
+                    pool = _start_pool(1)
+        finally:
+            pool.shutdown(kill_workers=True)
         return extractions
 
+    def _reason(self, elapsed_s: float) -> str:
+        if elapsed_s >= self._timeout_s:
+            return f"given up after {self._timeout_s:g} s; see --timeout"
+        return WORKER_DIED
+
     def stop(self) -> None:
-        self._pool.shutdown(kill_workers=True)
+        if self._pool is not None:
+            self._pool.shutdown(kill_workers=True)
 
 
 def _start_pool(jobs: int) -> Any:
     # loky, unlike the standard library's spawning pools, does not import the caller's main module anew
     from joblib.externals.loky import ProcessPoolExecutor
 
-    return ProcessPoolExecutor(jobs, env=ONE_THREAD, initializer=_start_worker)
+    return ProcessPoolExecutor(jobs, env=WORKER_ENVIRONMENT, initializer=_start_worker)
 
 
 def _start_worker() -> None:
@@ -166,5 +206,14 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def _run_chunk(task: Task, chunk: list[FoundFile]) -> list[Extraction]:
-    return [task(file) for file in chunk]
+def _run_chunk(task: Task, timeout_s: float, chunk: list[FoundFile]) -> list[Extraction]:
+    import faulthandler
+
+    extractions = []
+    with open(os.devnull, "w") as nowhere:
+        for file in chunk:
+            # a watchdog that ends the process even when a decoder never returns to Python
+            faulthandler.dump_traceback_later(timeout_s, exit=True, file=nowhere)
+            extractions.append(task(file))
+        faulthandler.cancel_dump_traceback_later()
+    return extractions

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
-from spectral_detect.images import MAX_PIXELS, FoundFile, expand_arguments, find_images
-from spectral_detect.pipeline import Extraction, extract_files
+from spectral_detect.images import FoundFile, expand_arguments, find_images
+from spectral_detect.pipeline import Extraction, Work, extract_files
 from spectral_detect.records import LABELS, ImageRecord, Verdict
 
 
@@ -16,8 +16,7 @@ def scan(
     model: Model,
     *,
     threshold: float | None = None,
-    jobs: int | None = None,
-    max_pixels: int = MAX_PIXELS,
+    work: Work | None = None,
     on_skip: Callable[[str], None] = lambda path: None,
 ) -> Iterator[ImageRecord]:
     """Score images, lazily and in order.
@@ -26,7 +25,7 @@ def scan(
     ----------
     paths : files, folders (searched recursively) and patterns.
     threshold : in place of the model's own.
-    jobs : worker processes; default one per core, or none for a few files.
+    work : worker processes, limits of size and time.
     on_skip : called with each file of a folder that is no image.
 
     Returns
@@ -38,20 +37,15 @@ def scan(
     FileNotFoundError : nothing has that name or matches that pattern; at the call, before any image is read.
     """
     files = find_images(expand_arguments(paths), on_skip=on_skip)
-    return scan_files(files, model, threshold=threshold, jobs=jobs, max_pixels=max_pixels)
+    return scan_files(files, model, threshold=threshold, work=work)
 
 
 def scan_files(
-    files: Iterable[FoundFile],
-    model: Model,
-    *,
-    threshold: float | None = None,
-    jobs: int | None = None,
-    max_pixels: int = MAX_PIXELS,
+    files: Iterable[FoundFile], model: Model, *, threshold: float | None = None, work: Work | None = None
 ) -> Iterator[ImageRecord]:
     """`scan` of files already found; `files` is consumed lazily."""
     limit = model.threshold if threshold is None else threshold
-    for extraction in extract_files(files, model.spec, jobs=jobs, max_pixels=max_pixels):
+    for extraction in extract_files(files, model.spec, work):
         yield _judge(extraction, model, limit)
 
 

@@ -41,7 +41,7 @@ def power_spectrum(image: Array, *, backend: Backend | None = None) -> Array:
     transform = (backend or numpy_backend()).rfft2(image)
     power = transform.real**2
     power += transform.imag**2
-    power *= 1.0 / (image.shape[-2] * image.shape[-1])
+    power /= image.shape[-2] * image.shape[-1]
     return power
 
 

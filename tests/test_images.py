@@ -151,10 +151,10 @@ def test_what_is_no_image_is_refused(content: bytes, message: str) -> None:
         decode(content)
 
 
-@pytest.mark.parametrize("image_format", FORMATS[:7])
+@pytest.mark.parametrize("image_format", FORMATS[1:7])
 def test_half_a_file_is_refused(rgb: np.ndarray, image_format: str) -> None:
     content = encoded(Image.fromarray(rgb), image_format)
-    with pytest.raises(ImageReadError, match=r"damaged or incomplete|not an image|cannot be decoded"):
+    with pytest.raises(ImageReadError, match=r"damaged or incomplete|not an image|truncated, and what is left"):
         decode(content[: len(content) // 2])
 
 

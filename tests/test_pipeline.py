@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from spectral_detect.pipeline import (
     LARGEST_CHUNK,
     WORKER_DIED,
     Extraction,
+    Work,
     _extract_in_workers,
     _growing_chunks,
+    _Workers,
     extract_file,
     extract_files,
 )
@@ -73,11 +76,11 @@ def as_tuple(extraction: Extraction) -> tuple[object, ...]:
 
 def test_any_number_of_workers_gives_the_same_in_the_same_order(tmp_path: Path) -> None:
     files = mixed_files(tmp_path)
-    alone = [as_tuple(e) for e in extract_files(files, SPEC, jobs=1)]
+    alone = [as_tuple(e) for e in extract_files(files, SPEC, Work(jobs=0))]
     assert [path for path, *_ in alone] == [f.path for f in files]
     assert sum(error is not None for *_, error in alone) == 1
-    for jobs in (2, 3, None):
-        assert [as_tuple(e) for e in extract_files(files, SPEC, jobs=jobs)] == alone
+    for jobs in (1, 2, None):
+        assert [as_tuple(e) for e in extract_files(files, SPEC, Work(jobs=jobs))] == alone
 
 
 def test_files_are_consumed_lazily(tmp_path: Path) -> None:
@@ -89,7 +92,7 @@ def test_files_are_consumed_lazily(tmp_path: Path) -> None:
             taken += 1
             yield FoundFile(str(EXAMPLES / "real" / "Aqua.png"))
 
-    results = extract_files(endless(), SPEC, jobs=2)
+    results = extract_files(endless(), SPEC, Work(jobs=2))
     for _ in range(40):
         assert next(results).error is None
     results.close()
@@ -109,9 +112,28 @@ def _dies_over_poison(file: FoundFile) -> Extraction:
     return Extraction(file.path, size_bytes=len(file.path))
 
 
+def _hangs_over_poison(file: FoundFile) -> Extraction:
+    if "poison" in file.path:
+        time.sleep(600)
+    return Extraction(file.path)
+
+
+def test_a_file_that_takes_too_long_is_given_up() -> None:
+    names = ["sound 0", "sound 1", "poison", "sound 2"]
+    workers = _Workers(_hangs_over_poison, jobs=2, timeout_s=1.0)
+    results = list(_extract_in_workers(iter(map(FoundFile, names)), workers))
+    assert [(r.path, r.error) for r in results] == [
+        ("sound 0", None),
+        ("sound 1", None),
+        ("poison", "given up after 1 s; see --timeout"),
+        ("sound 2", None),
+    ]
+
+
 def test_a_worker_that_dies_costs_only_the_file_it_died_over() -> None:
     names = [f"poison {k}" if k in (5, 40) else f"sound {k}" for k in range(60)]
-    results = list(_extract_in_workers(iter(map(FoundFile, names)), _dies_over_poison, jobs=2))
+    workers = _Workers(_dies_over_poison, jobs=2, timeout_s=60.0)
+    results = list(_extract_in_workers(iter(map(FoundFile, names)), workers))
     assert [r.path for r in results] == names
     assert [r.path for r in results if r.error] == ["poison 5", "poison 40"]
     assert {r.error for r in results} == {None, WORKER_DIED}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -18,6 +21,26 @@ from spectral_detect.errors import SpectralDetectError
 from spectral_detect.report.text import visible
 
 
+class Terminated(BaseException):
+    """SIGTERM, turned into an exception so that workers are stopped and temporary files removed."""
+
+
+@contextmanager
+def _termination_unwinds() -> Iterator[None]:
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, terminate)
+    except ValueError:  # not the main thread: somebody else's program, and signals are its own
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Commands(click.Group):
     """Turns the library's errors and ctrl-C into messages and exit statuses."""
 
@@ -25,12 +48,16 @@ class Commands(click.Group):
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         try:
-            return super().invoke(ctx)
+            with _termination_unwinds():
+                return super().invoke(ctx)
         except SpectralDetectError as error:
             raise Failure(visible(str(error))) from None
         except KeyboardInterrupt:
             click.echo("interrupted; what was written so far is complete", err=True)
             ctx.exit(130)
+        except Terminated:
+            click.echo("terminated; what was written so far is complete", err=True)
+            ctx.exit(143)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -42,7 +69,7 @@ def main() -> None:
 
     \b
     Exit status: 0 all processed, whatever the verdict; 1 some file failed; 2 wrong usage, nothing found, bad
-    model, output not writable; 3 a fake was found and --fail-on-fake given; 130 interrupted.
+    model, output not writable; 3 a fake was found and --fail-on-fake given; 130 interrupted; 143 terminated.
 
     \b
     Example: spectral-detect scan examples/images

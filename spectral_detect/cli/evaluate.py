@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from spectral_detect.cli.options import labelled_files, labelled_options, read_labelled, work_options
+
+if TYPE_CHECKING:
+    from spectral_detect.pipeline import Work
 
 
 @click.command()
@@ -22,8 +26,7 @@ def evaluate(
     fake: tuple[str, ...],
     manifest: str | None,
     as_json: bool,
-    jobs: int | None,
-    max_pixels: int,
+    work: Work,
 ) -> None:
     """Measure MODEL, a file or a shipped name, on labelled images.
 
@@ -39,7 +42,7 @@ def evaluate(
     from spectral_detect.report.evaluation import evaluation_text
 
     detector = load_model(find_model(model))
-    dataset = read_labelled(labelled_files(real, fake, manifest), detector.spec, jobs, max_pixels)
+    dataset = read_labelled(labelled_files(real, fake, manifest), detector.spec, work)
     result = evaluate_model(detector, dataset)
     click.echo(json.dumps(result, indent=2) if as_json else evaluation_text(result))
     ctx.exit(1 if dataset.failures else 0)

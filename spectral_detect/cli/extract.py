@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from spectral_detect.cli.options import (
@@ -13,6 +15,9 @@ from spectral_detect.cli.options import (
     report_failure,
     work_options,
 )
+
+if TYPE_CHECKING:
+    from spectral_detect.pipeline import Work
 
 
 @click.command()
@@ -27,8 +32,7 @@ def extract(
     output: str,
     features: str,
     bins: int | str,
-    jobs: int | None,
-    max_pixels: int,
+    work: Work,
 ) -> None:
     """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
 
@@ -48,7 +52,7 @@ def extract(
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")
-    extractions = progress(extract_files(files, spec, jobs=jobs, max_pixels=max_pixels), total=len(files))
+    extractions = progress(extract_files(files, spec, work), total=len(files))
     failures = write_features(output, extractions, spec)
     for failure in failures:
         report_failure(failure.path, failure.error)

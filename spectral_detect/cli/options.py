@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -14,12 +14,13 @@ from spectral_detect.report.text import visible
 if TYPE_CHECKING:
     from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.features import FeatureSpec
+    from spectral_detect.pipeline import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 FEATURES = ("azimuthal", "durall")
-MAX_PIXELS = 120_000_000
+MAX_PIXELS, TIMEOUT_S = 120_000_000, 60.0
 
 
 class Failure(click.ClickException):
@@ -53,8 +54,8 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-work_options = _together(
-    click.option("--jobs", type=click.IntRange(1), help="Worker processes.  [default: one per core]"),
+_work_options = _together(
+    click.option("--jobs", type=click.IntRange(0), help="Worker processes; 0: no other.  [default: one per core]"),
     click.option(
         "--max-pixels",
         type=click.IntRange(1),
@@ -62,7 +63,27 @@ work_options = _together(
         show_default=True,
         help="Refuse an image whose header announces more, before decoding it.",
     ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        default=TIMEOUT_S,
+        show_default=True,
+        help="Give a file up after so many seconds.",
+    ),
 )
+
+
+def work_options(command: F) -> F:
+    """`--jobs`, `--max-pixels` and `--timeout`, handed to the command as one `work`."""
+
+    @wraps(command)
+    def with_work(*args: Any, jobs: int | None, max_pixels: int, timeout: float, **kwargs: Any) -> Any:
+        from spectral_detect.pipeline import Work
+
+        return command(*args, work=Work(jobs, max_pixels, timeout), **kwargs)
+
+    return _work_options(cast(F, with_work))
+
 
 labelled_options = _together(
     click.option("--real", multiple=True, metavar="DIR", help="Folder of camera images; may be repeated."),
@@ -98,15 +119,27 @@ def labelled_files(real: tuple[str, ...], fake: tuple[str, ...], manifest: str |
     return files_in_folders(real, fake)
 
 
-def read_labelled(files: list[LabelledFile], spec: FeatureSpec, jobs: int | None, max_pixels: int) -> Dataset:
+def read_labelled(files: list[LabelledFile], spec: FeatureSpec, work: Work) -> Dataset:
     """Extract features under a progress bar, and name the files that failed on stderr."""
     from spectral_detect.dataset import read_dataset
 
-    watch = partial(progress, total=len(files))
-    dataset = read_dataset(files, spec, jobs=jobs, max_pixels=max_pixels, watch=watch)
+    dataset = read_dataset(files, spec, work, watch=partial(progress, total=len(files)))
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
     return dataset
+
+
+def warn_of_near_duplicates(dataset: Dataset) -> None:
+    """Say on stderr that images look the same in both classes."""
+    from spectral_detect.dataset import near_duplicates
+
+    if pairs := near_duplicates(dataset):
+        real, fake = map(visible, pairs[0])
+        click.echo(
+            f"warning: {len(pairs)} pairs of a real and a fake image look the same, the first: {real} and {fake}; "
+            "an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
+            err=True,
+        )
 
 
 def report_failure(path: str, error: str | None) -> None:

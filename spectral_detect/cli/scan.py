@@ -19,6 +19,7 @@ from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.images import FoundFile
+    from spectral_detect.pipeline import Work
     from spectral_detect.report.streams import StreamFormat, Style
 
 FORMATS = ("table", "csv", "jsonl")
@@ -50,8 +51,7 @@ def scan(
     stream_format: str | None,
     output: str | None,
     fail_on_fake: bool,
-    jobs: int | None,
-    max_pixels: int,
+    work: Work,
 ) -> None:
     """Give a verdict on each image: files, folders, patterns, lists.
 
@@ -72,7 +72,7 @@ def scan(
     skipped: Counter[str] = Counter()
     files = _first_checked(_find(paths, files_from, null, skipped), skipped)
     chosen = cast("StreamFormat", stream_format or format_of(output))
-    records = scan_files(files, detector, threshold=threshold, jobs=jobs, max_pixels=max_pixels)
+    records = scan_files(files, detector, threshold=threshold, work=work)
     with _result_stream(output) as stream:
         results = RecordStream(stream, chosen, _style_for(ctx, stream))
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +13,12 @@ from spectral_detect.cli.options import (
     labelled_files,
     labelled_options,
     read_labelled,
+    warn_of_near_duplicates,
     work_options,
 )
+
+if TYPE_CHECKING:
+    from spectral_detect.pipeline import Work
 
 
 @click.command()
@@ -39,8 +43,7 @@ def train(
     bins: int | str,
     paper_settings: bool,
     seed: int,
-    jobs: int | None,
-    max_pixels: int,
+    work: Work,
 ) -> None:
     """Train a detector from labelled images; 10 of each class are enough to begin with.
 
@@ -60,7 +63,8 @@ def train(
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
-    dataset = read_labelled(files, spec, jobs, max_pixels)
+    dataset = read_labelled(files, spec, work)
+    warn_of_near_duplicates(dataset)
     model = train_model(dataset, spec, classifier, paper_settings=paper_settings, seed=seed)
     save_model(model, output)
     click.echo(training_text(model, output))

@@ -1,0 +1,56 @@
+"""Peak memory of a scan of many small images against that of few: results must not pile up.
+
+python examples/benchmarks/memory.py [--few 500] [--many 5000] [--jobs 2]
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+# of the scanning process itself, and of its largest worker
+MEASURE = (
+    "import resource, sys; from spectral_detect.cli import main; "
+    "main(sys.argv[1:], standalone_mode=False); "
+    "peak = [resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "
+    "print(*peak, file=sys.stderr)"
+)
+
+
+def write_images(folder: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        pixels = rng.integers(0, 256, (64, 64), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:06d}.jpg")
+
+
+def peaks_mb(folder: Path, count: int, jobs: int) -> list[float]:
+    listing = "\n".join(map(str, sorted(folder.iterdir())[:count]))
+    command = [sys.executable, "-c", MEASURE, "scan", "--files-from", "-", "--jobs", str(jobs), "--format", "jsonl"]
+    done = subprocess.run(command, input=listing, capture_output=True, text=True, check=True)
+    return [int(kilobytes) / 1024 for kilobytes in done.stderr.split()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--few", type=int, default=500)
+    parser.add_argument("--many", type=int, default=5000)
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        write_images(Path(name), args.many)
+        few, many = (peaks_mb(Path(name), count, args.jobs) for count in (args.few, args.many))
+    for who, small, large in zip(("scanning process", "largest worker"), few, many, strict=True):
+        print(
+            f"{who:<18}{small:7.1f} MB at {args.few} images, {large:7.1f} MB at {args.many}: {large / small:.3f} times"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`scan` end to end against decoding alone, with the same number of worker processes.
+
+    python examples/benchmarks/scan.py FOLDER [--count 300] [--jobs 2] [--model general] [--repeats 3]
+
+The cost of starting (interpreter, imports, workers, model) is measured on as many files as there are workers, and
+subtracted. The baselines run in the same kind of worker, started beforehand: `cv2.imdecode` to gray of the same files,
+and the same followed by nothing but a float32 FFT. Medians of the repeats.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import scipy.fft
+
+from spectral_detect.images import find_images
+from spectral_detect.pipeline import _start_pool
+
+
+def decode(path: str) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(Path(path).read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def decode_all(paths: list[str]) -> int:
+    return sum(decode(path).size for path in paths)
+
+
+def decode_and_transform_all(paths: list[str]) -> int:
+    return sum(scipy.fft.rfft2(decode(path).astype(np.float32)).size for path in paths)
+
+
+def seconds(function: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def baseline(work: Callable[[list[str]], int], paths: list[str], jobs: int) -> Callable[[], float]:
+    pool = _start_pool(jobs)
+    chunks = [paths[k : k + 16] for k in range(0, len(paths), 16)]
+    list(pool.map(work, chunks[: 2 * jobs]))  # started and warm
+    return lambda: seconds(lambda: list(pool.map(work, chunks)))
+
+
+def scan(paths: list[str], jobs: int, model: str) -> float:
+    with tempfile.NamedTemporaryFile("w") as names:
+        names.write("\n".join(paths))
+        names.flush()
+        command = [sys.executable, "-m", "spectral_detect", "scan", "--files-from", names.name, "--model", model]
+        command += ["--jobs", str(jobs), "--format", "jsonl"]
+        return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="+")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--model", default="general")
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    paths = [found.path for found in find_images(args.folder)][: args.count]
+    decoding, transforming = (baseline(w, paths, args.jobs) for w in (decode_all, decode_and_transform_all))
+    rows: dict[str, list[float]] = {"decode": [], "fft": [], "start": [], "scan": []}
+    for _ in range(args.repeats):  # turn by turn, so that a noisy machine disturbs all alike
+        rows["decode"].append(decoding())
+        rows["fft"].append(transforming())
+        rows["start"].append(scan(paths[: args.jobs], args.jobs, args.model))
+        rows["scan"].append(scan(paths, args.jobs, args.model))
+    decode_s, fft_s, start_s, scan_s = (float(np.median(values)) for values in rows.values())
+    print(f"{len(paths)} files, {args.jobs} workers; start-up {start_s:.2f} s, subtracted")
+    for name, cost in (("decode alone", decode_s), ("decode and bare FFT", fft_s), ("scan", scan_s - start_s)):
+        each = 1000 * cost / len(paths)
+        print(
+            f"{name:<22}{each:7.2f} ms a file   {cost / decode_s:5.2f} x decode   {cost / fft_s:5.2f} x decode and FFT"
+        )
+
+
+if __name__ == "__main__":
+    main()

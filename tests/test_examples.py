@@ -1,0 +1,56 @@
+"""The scripts under examples/ run and print what they promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import EXAMPLES, ROOT
+
+
+def printed(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "promised"),
+    [
+        ("benchmarks/features.py", ("--side", 128, "--repeats", 3), "times as fast as published"),
+        ("benchmarks/scan.py", (EXAMPLES, "--count", 24, "--jobs", 1, "--repeats", 1), "x decode and FFT"),
+        ("benchmarks/memory.py", ("--few", 5, "--many", 20, "--jobs", 1), "largest worker"),
+        ("benchmarks/startup.py", ("--repeats", 1), "spectral-detect --help"),
+    ],
+)
+def test_benchmarks_print_ratios(script: str, arguments: tuple[object, ...], promised: str) -> None:
+    assert promised in printed(script, *arguments)
+
+
+def test_the_papers_tables_from_a_file_of_features(tmp_path: Path, rng: np.random.Generator) -> None:
+    y = np.repeat([0, 1], 1000)
+    X = rng.normal(size=(2000, 80)) * 0.01 + y[:, None]
+    np.savez(tmp_path / "rows.npz", X=X, y=y)
+    rows = printed("paper_tables.py", tmp_path / "rows.npz", "--repeats", 1).splitlines()[1:]
+    assert len(rows) == 9
+    assert all(row.split()[2] == "100.0" for row in rows)
+
+
+def test_models_are_made_from_matched_folders(tmp_path: Path) -> None:
+    for source in ("photos", "cars"):
+        for label in ("real", "fake"):
+            (tmp_path / source / label).mkdir(parents=True)
+            for path in (EXAMPLES / label).glob("*.png"):
+                for copy in "abc":  # bytes behind the end make another file of the same image
+                    target = tmp_path / source / label / f"{copy}_{path.name}"
+                    target.write_bytes(path.read_bytes() + f"{source}{copy}".encode())
+    out = tmp_path / "models"
+    out.mkdir()
+    sources = ("--source", "photos:none", "--source", "cars:stem")
+    assert "Trained without the source" in printed("make_models.py", tmp_path, *sources, "--output", out)
+    assert sorted(p.name for p in out.iterdir()) == ["general.md", "general.pkl"]
