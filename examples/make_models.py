@@ -38,8 +38,9 @@ Trained on   {counts};
              Both classes of a source have the same size and the same JPEG history; groups are kept apart.
 
 Good for     images of the kinds below at their own size, and as an example of a model file.
-Not good for a generator it was not trained on (see the last table: close to guessing for most), images that were
-             resized, recompressed or edited since, screenshots, scans, drawings; and never as the only evidence.
+Not good for a generator it was not trained on (see the last table: no better than guessing, and for some the
+             wrong way round), images that were resized, recompressed or edited since, screenshots, scans, drawings;
+             and never as the only evidence.
              Resampled camera images carry traces like those of a network.
 
 Held-out 30 % of each source, groups apart, at the stored threshold (95 % intervals):

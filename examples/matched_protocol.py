@@ -26,6 +26,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
 from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
+from spectral_detect.features import PRESETS
 from spectral_detect.images import FoundFile, find_images
 
 GRAY_TOLERANCE = 8
@@ -110,12 +111,14 @@ def main() -> None:
     parser.add_argument("--real", action="append", required=True)
     parser.add_argument("--fake", action="append", required=True)
     parser.add_argument("--size", type=int, help="side of the square in pixels")
-    parser.add_argument("--quality", type=int, default=90)
+    parser.add_argument("--quality", type=int, default=90, help="of JPEG, default: 90")
     parser.add_argument("--groups", choices=("none", "prefix", "stem"), default="none")
-    parser.add_argument("--features", action="append")
-    parser.add_argument("--classifier", action="append")
-    parser.add_argument("--shots", type=lambda s: [int(n) for n in s.split(",")], default=[20, 100])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--features", action="append", choices=PRESETS, help="default: all")
+    parser.add_argument(
+        "--classifier", action="append", choices=("svm", "logreg", "kmeans"), help="default: svm, logreg"
+    )
+    parser.add_argument("--shots", default="20,100", help="numbers of training images, default: 20,100")
+    parser.add_argument("--seeds", type=int, default=3, help="default: 3")
     args = parser.parse_args()
     paths = {REAL: colour_images(args.real), FAKE: colour_images(args.fake)}
     print(f"{len(paths[REAL])} real and {len(paths[FAKE])} fake images in colour")
@@ -126,7 +129,7 @@ def main() -> None:
             spec = FeatureSpec.preset(name)
             dataset = read_dataset(files, spec)
             for classifier in args.classifier or ["svm", "logreg"]:
-                for shots in args.shots:
+                for shots in map(int, args.shots.split(",")):
                     runs = [one_run(dataset, spec, classifier, shots, seed) for seed in range(args.seeds)]
                     (accuracy, auroc), (spread_a, spread_r) = 100 * np.mean(runs, 0), 100 * np.std(runs, 0)
                     print(

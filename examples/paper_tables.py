@@ -14,6 +14,7 @@ These accuracies are NOT those of a matched comparison: the two classes behind t
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -51,6 +52,8 @@ def main() -> None:
     parser.add_argument("features")
     parser.add_argument("--repeats", type=int, default=10)
     args = parser.parse_args()
+    if not Path(args.features).is_file():
+        parser.error(f"{args.features}: no such file; the rows come from cc-hpc-itwm/DeepFakeDetection")
     with np.load(args.features) as published:
         X, y = published["X"], published["y"].astype(int)
     print(f"{'classifier':<12}{'samples':>8}{'measured':>18}{'paper':>8}")

@@ -14,6 +14,7 @@ from spectral_detect.errors import SpectralDetectError
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model, train_model
     from spectral_detect.features import FeatureSpec, extract_features
+    from spectral_detect.images import read_image
     from spectral_detect.modelfile import load_model, save_model
     from spectral_detect.pipeline import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
@@ -31,6 +32,7 @@ _HOME = {
     "extract_features": "features",
     "load_model": "modelfile",
     "power_spectrum": "spectrum",
+    "read_image": "images",
     "save_model": "modelfile",
     "scan": "scanning",
     "train_model": "classifiers",
@@ -49,6 +51,7 @@ __all__ = [
     "extract_features",
     "load_model",
     "power_spectrum",
+    "read_image",
     "save_model",
     "scan",
     "train_model",

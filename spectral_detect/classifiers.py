@@ -119,6 +119,11 @@ class Model:
     name: str = ""
     sha256: str = ""
 
+    @property
+    def is_guess(self) -> bool:
+        """Trained without labels: which of its two clusters is called fake is a guess."""
+        return bool(self.training.get("n_unlabelled"))
+
     def decision_values(self, X: np.ndarray) -> np.ndarray:
         """(n_samples, n_features) -> (n_samples,) raw margin."""
         return Fitted(self.mean, self.scale, self.classifier).decision_values(X)

@@ -21,6 +21,7 @@ from spectral_detect.spectrum import (
 )
 
 SPEC_VERSION = 1
+MIN_BINS, MAX_BINS = 8, 100_000  # a cubic spline needs a few rings
 
 Channel = Literal["gray"]
 Filter = Literal["none", "laplacian"]
@@ -73,8 +74,8 @@ class FeatureSpec:
                 raise FeatureError(f"{field} {getattr(self, field)!r}: it is one of {', '.join(get_args(allowed))}")
         if not self.channels or not set(self.channels) <= set(get_args(Channel)):
             raise FeatureError(f"channels {self.channels!r}: one or more of {', '.join(get_args(Channel))}")
-        if self.n_bins is not None and not 2 <= self.n_bins <= 100_000:
-            raise FeatureError(f"n_bins {self.n_bins}: it is None or 2 to 100000")
+        if self.n_bins is not None and not MIN_BINS <= self.n_bins <= MAX_BINS:
+            raise FeatureError(f"n_bins {self.n_bins}: it is None or {MIN_BINS} to {MAX_BINS}")
         if self.min_size_px < 8:
             raise FeatureError(f"min_size_px {self.min_size_px}: below 8 pixels there are too few rings")
 
@@ -103,7 +104,7 @@ class FeatureSpec:
         expected = {f.name for f in fields(cls)}
         if set(values) != expected:
             raise FeatureError(f"a feature spec has the fields {sorted(expected)}, not {sorted(map(str, values))}")
-        whole = {"version": values["version"], "min_size_px": values["min_size_px"], "n_bins": values["n_bins"] or 2}
+        whole = {"version": values["version"], "min_size_px": values["min_size_px"], "n_bins": values["n_bins"] or 0}
         if not all(type(v) is int for v in whole.values()) or not isinstance(values["name"], str):
             raise FeatureError("a feature spec's version, min_size_px and n_bins are whole numbers, its name a string")
         try:
@@ -166,6 +167,8 @@ def extract_features(image: Array, spec: FeatureSpec | None = None, *, backend: 
 def _as_gray_batch(image: Array, spec: FeatureSpec, backend: Backend) -> tuple[Array, bool]:
     """(N, H, W) in the spec's precision on the scale 0 to 255, and whether a batch was given."""
     xp = backend.xp
+    if not hasattr(image, "dtype"):
+        raise FeatureError(f"a {type(image).__name__}: expected an array; `read_image` gives that of a file")
     shape, kind = tuple(image.shape), image.dtype.name
     is_rgb = image.ndim in (3, 4) and shape[-1] == 3
     if image.ndim - is_rgb not in (2, 3):

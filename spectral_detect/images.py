@@ -44,6 +44,7 @@ MAX_PIXELS = 120_000_000  # phones reach 108 million; the features of one such i
 MAX_BYTES = 2**30
 SIGNATURE_BYTES = 32
 EXIF_ORIENTATION = 0x0112
+HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
 JPEG_FILL, MCU_ROWS = 128, 16  # libjpeg's gray for blocks that are missing; the most rows that are coded together
 
 
@@ -178,7 +179,7 @@ def read_file(path: str) -> FileContent:
 
     Raises
     ------
-    ImageReadError : missing, no permission, not a regular file, empty, or larger than `MAX_BYTES`.
+    ImageReadError : missing, no permission, not a regular file, or larger than `MAX_BYTES`.
     """
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)), "rb") as stream:
@@ -190,8 +191,8 @@ def read_file(path: str) -> FileContent:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ImageReadError(f"cannot be read: {error.strerror}") from None
-    if not content:
-        raise ImageReadError("the file is empty; copy it again from its source")
+    except ValueError:  # a NUL in the name, or half of a surrogate pair
+        raise ImageReadError("cannot be read: no file can have this name") from None
     return FileContent(content, sha256(content).hexdigest(), status.st_mtime_ns)
 
 
@@ -207,6 +208,8 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     ------
     ImageReadError : not an image, damaged, too large, or pixels of a kind that has no defined gray.
     """
+    if not content:
+        raise ImageReadError("the file is empty; copy it again from its source")
     try:
         with _quiet_pillow():
             try:
@@ -218,10 +221,22 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     except ImageReadError:
         raise
     except PIL.UnidentifiedImageError:
+        if content[4:12] in HEIF_BRANDS and "HEIF" not in FORMATS:
+            raise ImageReadError("HEIC: install the extra that reads it, pip install 'spectral-detect[heif]'") from None
         raise ImageReadError(f"not an image in a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # a decoder given hostile bytes may raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageReadError(f"damaged or incomplete image ({reason}); get an intact copy") from None
+
+
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    """Read and decode one image file as a scan does; its `pixels` are what `extract_features` takes.
+
+    Raises
+    ------
+    ImageReadError : see `read_file` and `decode`.
+    """
+    return decode(read_file(os.fspath(path)).content, max_pixels=max_pixels)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from spectral_detect.images import FoundFile, expand_arguments, find_images
 from spectral_detect.pipeline import Extraction, Work, extract_files
 from spectral_detect.records import LABELS, ImageRecord, Verdict
 
+GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
+
 
 def scan(
     paths: Iterable[str],
@@ -75,6 +77,6 @@ def _judge(extraction: Extraction, model: Model, threshold: float) -> ImageRecor
         model_sha256=model.sha256,
         spec_sha256=model.spec.sha256,
         tool_version=__version__,
-        warnings=extraction.warnings,
+        warnings=(*extraction.warnings, *([GUESS] if model.is_guess and verdict else [])),
         error=error,
     )

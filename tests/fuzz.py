@@ -150,6 +150,20 @@ class _Hostile:
         return os.system, ("touch /tmp/spectral-detect-fuzz-was-here",)
 
 
+def crafted(sound: bytes, rng: np.random.Generator) -> bytes:
+    """A model with damaged content and the right hash of it, as only somebody with a purpose would make."""
+    from spectral_detect.modelfile import _digest
+
+    values = pickle.loads(sound)
+    if rng.integers(2):
+        values["header"] = mutated(values["header"].encode(), rng).decode("utf-8", "replace")
+    else:
+        name = sorted(values["arrays"])[rng.integers(len(values["arrays"]))]
+        values["arrays"][name] = mutated(values["arrays"][name], rng)
+    values["sha256"] = _digest(values["header"], values["arrays"])
+    return pickle.dumps(values, protocol=4)
+
+
 FORBIDDEN_EVENTS = ("pickle.find_class", "os.system", "subprocess.Popen", "exec", "compile", "import", "os.fork")
 
 
@@ -165,17 +179,20 @@ def fuzz_models(count: int, seed: int, folder: Path) -> None:
     # most of the shipped file is numbers: a stump makes damage fall on the structure
     stump = sound[:6000] + sound[-300:]
     hostile = [pickle.dumps({"format": "spectral-detect model", "x": _Hostile()}, p) for p in range(6)]
+    for codec in ("raw_unicode_escape", "latin-1", "ascii"):  # pickletools' own, looked up on first use
+        "x".encode(codec)
     watching = False
     seen: list[str] = []
 
-    def watch(event: str, _: tuple[object, ...]) -> None:
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
         if watching and event in FORBIDDEN_EVENTS:
-            seen.append(event)
+            seen.append(f"{event} {str(arguments[:1])[:200]}")
 
     sys.addaudithook(watch)
     outcomes: Counter[str] = Counter()
     for number in range(count):
-        content = mutated((sound, stump, hostile[number % 6])[number % 3], rng)
+        kind = number % 4
+        content = crafted(sound, rng) if kind == 3 else mutated((sound, stump, hostile[number % 6])[kind], rng)
         path = folder / "model.pkl"
         path.write_bytes(content)
         watching = True

@@ -217,7 +217,7 @@ def test_pipes_devices_and_linked_folders_are_skipped(run: Run, tmp_path: Path) 
     (tmp_path / "device.png").symlink_to("/dev/zero")
     (tmp_path / "up").symlink_to(tmp_path)
     result = run("scan", tmp_path, "--jobs", 0)
-    assert result.stdout.splitlines()[-1].startswith("1 images: 1 real")
+    assert result.stdout.splitlines()[-1].startswith("1 image: 1 real")
     assert result.stdout.splitlines()[-1].endswith("3 other files skipped")
     named = run("scan", tmp_path / "pipe.png", tmp_path / "device.png", "--jobs", 0, "--format", "jsonl")
     assert named.exit_code == 1

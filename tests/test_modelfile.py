@@ -16,7 +16,7 @@ import pytest
 
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
 from spectral_detect.errors import ModelFileError, OutputError
-from spectral_detect.modelfile import FORMAT, MAX_FILE_BYTES, find_model, shipped_models
+from spectral_detect.modelfile import FORMAT, MAX_FILE_BYTES, _digest, find_model, shipped_models
 from test_classifiers import gaussian_data
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
@@ -50,7 +50,7 @@ def test_what_is_loaded_is_what_was_saved(name: str, paper: bool, tmp_path: Path
 
 def test_the_file_is_a_pickle_of_plain_values(saved: Path) -> None:
     values = pickle.loads(saved.read_bytes())
-    assert set(values) == {"format", "format_version", "header", "arrays"}
+    assert set(values) == {"format", "format_version", "header", "arrays", "sha256"}
     assert json.loads(values["header"])["labels"] == {"real": 0, "fake": 1}
     assert all(isinstance(a, bytes) for a in values["arrays"].values())
 
@@ -163,6 +163,15 @@ def test_other_files_are_no_models(tmp_path: Path) -> None:
         load_model(tmp_path / "zeros")
 
 
+def test_a_single_flipped_bit_is_noticed(saved: Path) -> None:
+    content = saved.read_bytes()
+    rng = np.random.default_rng(0)
+    for at in rng.integers(0, len(content), 200):
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        refused(saved, bytes(flipped), "damaged|refused|not a model")
+
+
 def test_a_truncated_file_is_damaged(saved: Path) -> None:
     content = saved.read_bytes()
     for length in (2, 3, 20, 60, len(content) // 2, len(content) - 1):
@@ -175,6 +184,7 @@ def changed(saved: Path, change: Any) -> bytes:
     change(values, header)
     if values["header"] is not None:
         values["header"] = json.dumps(header)
+        values["sha256"] = _digest(values["header"], values["arrays"])
     return pickle.dumps(values, protocol=4)
 
 
@@ -223,6 +233,7 @@ def test_every_damage_is_noticed(saved: Path, change: Any, match: str) -> None:
 def test_a_header_nested_without_end_is_damaged(saved: Path) -> None:
     values = pickle.loads(saved.read_bytes())
     values["header"] = "[" * 100_000
+    values["sha256"] = _digest(values["header"], values["arrays"])
     refused(saved, pickle.dumps(values, protocol=4), "damaged .RecursionError|damaged .JSONDecodeError")
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,18 +12,8 @@ from PIL import Image
 from conftest import EXAMPLES
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.images import FoundFile, find_images
-from spectral_detect.pipeline import (
-    CONSTANT_IMAGE,
-    LARGEST_CHUNK,
-    WORKER_DIED,
-    Extraction,
-    Work,
-    _extract_in_workers,
-    _growing_chunks,
-    _Workers,
-    extract_file,
-    extract_files,
-)
+from spectral_detect.pipeline import CONSTANT_IMAGE, Extraction, Work, extract_file, extract_files
+from spectral_detect.workers import LARGEST_CHUNK, MOST_AHEAD
 
 SPEC = FeatureSpec.preset("azimuthal")
 
@@ -96,47 +83,7 @@ def test_files_are_consumed_lazily(tmp_path: Path) -> None:
     for _ in range(40):
         assert next(results).error is None
     results.close()
-    assert taken <= 40 + 7 * LARGEST_CHUNK
-
-
-def test_chunks_grow_to_a_bound() -> None:
-    files = [FoundFile(str(k)) for k in range(100)]
-    chunks = list(_growing_chunks(iter(files)))
-    assert [len(c) for c in chunks[:6]] == [1, 2, 4, 8, 16, 16]
-    assert [f for chunk in chunks for f in chunk] == files
-
-
-def _dies_over_poison(file: FoundFile) -> Extraction:
-    if "poison" in file.path:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return Extraction(file.path, size_bytes=len(file.path))
-
-
-def _hangs_over_poison(file: FoundFile) -> Extraction:
-    if "poison" in file.path:
-        time.sleep(600)
-    return Extraction(file.path)
-
-
-def test_a_file_that_takes_too_long_is_given_up() -> None:
-    names = ["sound 0", "sound 1", "poison", "sound 2"]
-    workers = _Workers(_hangs_over_poison, jobs=2, timeout_s=1.0)
-    results = list(_extract_in_workers(iter(map(FoundFile, names)), workers))
-    assert [(r.path, r.error) for r in results] == [
-        ("sound 0", None),
-        ("sound 1", None),
-        ("poison", "given up after 1 s; see --timeout"),
-        ("sound 2", None),
-    ]
-
-
-def test_a_worker_that_dies_costs_only_the_file_it_died_over() -> None:
-    names = [f"poison {k}" if k in (5, 40) else f"sound {k}" for k in range(60)]
-    workers = _Workers(_dies_over_poison, jobs=2, timeout_s=60.0)
-    results = list(_extract_in_workers(iter(map(FoundFile, names)), workers))
-    assert [r.path for r in results] == names
-    assert [r.path for r in results if r.error] == ["poison 5", "poison 40"]
-    assert {r.error for r in results} == {None, WORKER_DIED}
+    assert taken <= 40 + 2 * (MOST_AHEAD + 1) * LARGEST_CHUNK
 
 
 def test_memory_that_runs_out_is_a_failure_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,8 @@
     python examples/benchmarks/scan.py FOLDER [--count 300] [--jobs 2] [--model general] [--repeats 3]
 
 The cost of starting (interpreter, imports, workers, model) is measured on as many files as there are workers, and
-subtracted. The baselines run in the same kind of worker, started beforehand: `cv2.imdecode` to gray of the same files,
-and the same followed by nothing but a float32 FFT. Medians of the repeats.
+subtracted. The baselines run in workers with the same settings, started beforehand: `cv2.imdecode` to gray of the same
+files, and the same followed by nothing but a float32 FFT. Medians of the repeats.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import scipy.fft
+from joblib.externals.loky import ProcessPoolExecutor
 
 from spectral_detect.images import find_images
-from spectral_detect.pipeline import _start_pool
+from spectral_detect.workers import WORKER_ENVIRONMENT
 
 
 def decode(path: str) -> np.ndarray:
@@ -44,7 +45,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def baseline(work: Callable[[list[str]], int], paths: list[str], jobs: int) -> Callable[[], float]:
-    pool = _start_pool(jobs)
+    pool = ProcessPoolExecutor(jobs, env=WORKER_ENVIRONMENT)
     chunks = [paths[k : k + 16] for k in range(0, len(paths), 16)]
     list(pool.map(work, chunks[: 2 * jobs]))  # started and warm
     return lambda: seconds(lambda: list(pool.map(work, chunks)))

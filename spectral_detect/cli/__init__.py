@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,44 +22,53 @@ from spectral_detect.cli.train import train
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.report.text import visible
 
-
-class Terminated(BaseException):
-    """SIGTERM, turned into an exception so that workers are stopped and temporary files removed."""
+ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 @contextmanager
-def _termination_unwinds() -> Iterator[None]:
-    def terminate(*_: object) -> None:
-        raise Terminated
+def _signals_unwind() -> Iterator[list[int]]:
+    """Turn ctrl-C and SIGTERM into an exception, so that workers are stopped and temporary files removed.
 
-    try:
-        before = signal.signal(signal.SIGTERM, terminate)
-    except ValueError:  # not the main thread: somebody else's program, and signals are its own
-        yield
+    Gives the list of the signals that came: an exception out of the middle of an import may change its kind on the way.
+    """
+    received: list[int] = []
+
+    def unwind(number: int, _: object) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # somebody else's program: its signals are its own
+        yield received
         return
+    before = {s: signal.getsignal(s) for s in ENDINGS if signal.getsignal(s) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, unwind)
     try:
-        yield
+        yield received
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Commands(click.Group):
-    """Turns the library's errors and ctrl-C into messages and exit statuses."""
+    """Turns the library's errors, signals and a reader that goes away into messages and exit statuses."""
 
     def invoke(self, ctx: click.Context) -> Any:
         if os.environ.get("NO_COLOR"):
             ctx.color = False
-        try:
-            with _termination_unwinds():
+        with _signals_unwind() as received:
+            try:
                 return super().invoke(ctx)
-        except SpectralDetectError as error:
-            raise Failure(visible(str(error))) from None
-        except KeyboardInterrupt:
-            click.echo("interrupted; what was written so far is complete", err=True)
-            ctx.exit(130)
-        except Terminated:
-            click.echo("terminated; what was written so far is complete", err=True)
-            ctx.exit(143)
+            except BaseException as error:
+                if received:
+                    click.echo(f"{ENDINGS[signal.Signals(received[0])]}; what was written so far is complete", err=True)
+                    ctx.exit(128 + received[0])
+                if isinstance(error, BrokenPipeError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has no reader
+                    ctx.exit(128 + signal.SIGPIPE)
+                if isinstance(error, SpectralDetectError):
+                    raise Failure(visible(str(error))) from None
+                raise
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -69,7 +80,8 @@ def main() -> None:
 
     \b
     Exit status: 0 all processed, whatever the verdict; 1 some file failed; 2 wrong usage, nothing found, bad
-    model, output not writable; 3 a fake was found and --fail-on-fake given; 130 interrupted; 143 terminated.
+    model, output not writable; 3 a fake was found, none failed, and --fail-on-fake was given; 130 after
+    ctrl-C, 143 after SIGTERM, 141 when the reader of the output has gone.
 
     \b
     Example: spectral-detect scan examples/images

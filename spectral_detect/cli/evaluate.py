@@ -38,10 +38,10 @@ def evaluate(
       spectral-detect evaluate general --real examples/images/real --fake examples/images/fake
     """
     from spectral_detect.evaluation import evaluate_model
-    from spectral_detect.modelfile import find_model, load_model
+    from spectral_detect.modelfile import load_model
     from spectral_detect.report.evaluation import evaluation_text
 
-    detector = load_model(find_model(model))
+    detector = load_model(model)
     dataset = read_labelled(labelled_files(real, fake, manifest), detector.spec, work)
     result = evaluate_model(detector, dataset)
     click.echo(json.dumps(result, indent=2) if as_json else evaluation_text(result))

@@ -8,6 +8,7 @@ import click
 
 from spectral_detect.cli.options import (
     Failure,
+    check_output,
     expand,
     feature_options,
     feature_spec,
@@ -49,6 +50,7 @@ def extract(
 
     spec = feature_spec(features, bins)
     write_features = feature_writer(output)
+    check_output(output, paths)
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")

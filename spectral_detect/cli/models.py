@@ -18,11 +18,11 @@ def models(file: str | None, as_json: bool) -> None:
       spectral-detect models
       spectral-detect models general
     """
-    from spectral_detect.modelfile import find_model, load_model, shipped_models
+    from spectral_detect.modelfile import load_model, shipped_models
     from spectral_detect.report.models import card_text, model_facts, models_text
 
     if file is not None:
-        model = load_model(find_model(file))
+        model = load_model(file)
         click.echo(json.dumps(model_facts(model), indent=2) if as_json else card_text(model))
         return
     shipped = [load_model(path) for path in shipped_models().values()]

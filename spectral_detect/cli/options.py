@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
@@ -27,6 +29,16 @@ class Failure(click.ClickException):
     """Something named on the command line is missing, unusable or not writable."""
 
     exit_code = 2
+
+
+class FiniteRange(click.FloatRange):
+    """`click.FloatRange` lets NaN through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class BinCount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
@@ -65,7 +77,7 @@ _work_options = _together(
     ),
     click.option(
         "--timeout",
-        type=click.FloatRange(0, min_open=True),
+        type=FiniteRange(0, min_open=True),
         default=TIMEOUT_S,
         show_default=True,
         help="Give a file up after so many seconds.",
@@ -129,9 +141,18 @@ def read_labelled(files: list[LabelledFile], spec: FeatureSpec, work: Work) -> D
     return dataset
 
 
-def warn_of_near_duplicates(dataset: Dataset) -> None:
-    """Say on stderr that images look the same in both classes."""
-    from spectral_detect.dataset import near_duplicates
+def warn_of_bias(dataset: Dataset) -> None:
+    """Say on stderr what makes an estimate too good: classes that differ in size or format, and lookalikes."""
+    from spectral_detect.dataset import near_duplicates, telling_facts
+
+    if not (dataset.n_real and dataset.n_fake):
+        return
+    for fact, share in telling_facts(dataset):
+        click.echo(
+            f"warning: {fact} alone tells {100 * share:.0f} % of the images apart; a detector learns that, not the "
+            "generator's traces: bring both classes to the same size and format first",
+            err=True,
+        )
 
     if pairs := near_duplicates(dataset):
         real, fake = map(visible, pairs[0])
@@ -155,6 +176,18 @@ def expand(paths: Iterable[str]) -> list[str]:
         return expand_arguments(paths)
     except FileNotFoundError as error:
         raise Failure(f"{visible(str(error))}: no such file or folder, and no file matches it as a pattern") from None
+
+
+def check_output(output: str, inputs: Iterable[str] = ()) -> None:
+    """`Failure` where writing `output` would destroy an input or any other image."""
+    from spectral_detect.images import SIGNATURE_BYTES, has_image_signature
+
+    if not os.path.isfile(output):
+        return
+    with open(output, "rb") as stream:
+        is_image = has_image_signature(stream.read(SIGNATURE_BYTES))
+    if is_image or any(os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
+        raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
 
 
 def shows_progress() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
@@ -14,7 +14,16 @@ from typing import IO, TYPE_CHECKING, TextIO, cast
 
 import click
 
-from spectral_detect.cli.options import Failure, expand, progress, report_failure, shows_progress, work_options
+from spectral_detect.cli.options import (
+    Failure,
+    FiniteRange,
+    check_output,
+    expand,
+    progress,
+    report_failure,
+    shows_progress,
+    work_options,
+)
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
@@ -29,16 +38,14 @@ READ_BYTES = 2**16
 @click.command()
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--model", metavar="MODEL", help="A model file, or the name of a shipped one.  [default: general]")
-@click.option("--files-from", metavar="FILE", help="Read paths from FILE, one a line; - is standard input.")
+@click.option("--files-from", metavar="FILE", help="Read paths, one a line, no patterns; - is standard input.")
 @click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
-@click.option(
-    "--threshold", type=click.FloatRange(0, 1), help="A score at or above it is fake.  [default: the model's]"
-)
+@click.option("--threshold", type=FiniteRange(0, 1), help="A score at or above it is fake.  [default: the model's]")
 @click.option(
     "--format", "stream_format", type=click.Choice(FORMATS), help="[default: by suffix of --output, or table]"
 )
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
-@click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if any image is called fake.")
+@click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if an image is called fake and no file failed.")
 @work_options
 @click.pass_context
 def scan(
@@ -55,8 +62,8 @@ def scan(
 ) -> None:
     """Give a verdict on each image: files, folders, patterns, lists.
 
-    Folders are searched recursively. A verdict is worth what its model is worth on such images: see
-    `spectral-detect models`.
+    Folders are searched recursively, links to folders are not followed. A verdict is worth what its model is worth on
+    such images: see `spectral-detect models`.
 
     \b
     Examples:
@@ -64,11 +71,13 @@ def scan(
       spectral-detect scan evidence/ --output verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
-    from spectral_detect.modelfile import find_model, load_model
+    from spectral_detect.modelfile import load_model
     from spectral_detect.report.streams import RecordStream
     from spectral_detect.scanning import scan_files
 
-    detector = load_model(find_model(model))
+    detector = load_model(model)
+    if output is not None:
+        check_output(output, (*paths, *([files_from] if files_from else [])))
     skipped: Counter[str] = Counter()
     files = _first_checked(_find(paths, files_from, null, skipped), skipped)
     chosen = cast("StreamFormat", stream_format or format_of(output))
@@ -91,6 +100,8 @@ def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: C
     """Check the arguments now; find the images later."""
     from spectral_detect.images import find_images
 
+    if null and files_from is None:
+        raise click.UsageError("-0 says how --files-from is read: give both")
     if not paths and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
     listed = _listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
@@ -102,24 +113,33 @@ def _listed_paths(files_from: str, end: bytes) -> Iterable[str]:
         stream: IO[bytes] = click.open_file(files_from, "rb")
     except OSError as error:
         raise Failure(f"{visible(files_from)}: {error.strerror}") from None
-    return _split(stream.read, end)
+    return _split(stream, end)
 
 
-def _split(read: Callable[[int], bytes], end: bytes) -> Iterator[str]:
+def _split(stream: IO[bytes], end: bytes) -> Iterator[str]:
     """Paths between `end`s, of a stream that is never held whole."""
     rest = b""
-    for block in iter(partial(read, READ_BYTES), b""):
-        *whole, rest = (rest + block).split(end)
-        yield from (os.fsdecode(path) for path in whole if path)
+    with stream:
+        for block in iter(partial(stream.read, READ_BYTES), b""):
+            *whole, rest = (rest + block).split(end)
+            yield from (_listed_path(path, end) for path in whole if path)
     if rest:
-        yield os.fsdecode(rest)
+        yield _listed_path(rest, end)
+
+
+def _listed_path(path: bytes, end: bytes) -> str:
+    if b"\0" in path:
+        raise Failure("the list holds NUL characters: give -0 as well")
+    if end == b"\n" and path.endswith(b"\r") and not os.path.lexists(path):
+        path = path[:-1]  # a list from Windows
+    return os.fsdecode(path)
 
 
 def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterator[FoundFile]:
     """The same files; an error, before any output is made, when there are none."""
     for first in files:
         return chain([first], files)
-    raise Failure(f"no image found; {skipped['other']} other files skipped")
+    raise Failure(f"no image found; {skipped['other']} other files or links to folders skipped")
 
 
 def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool) -> int | None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spectral_detect.cli.options import (
+    check_output,
     expand,
     feature_options,
     feature_spec,
     labelled_files,
     labelled_options,
     read_labelled,
-    warn_of_near_duplicates,
+    warn_of_bias,
     work_options,
 )
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, metavar="MODEL", help="The model file to write (.pkl).")
 @click.option("--classifier", type=click.Choice(("svm", "logreg", "kmeans")), default="svm", show_default=True)
 @feature_options
-@click.option("--paper-settings", is_flag=True, help="As in the paper: raw features, its C and gamma, its threshold.")
+@click.option("--paper-settings", is_flag=True, help="Raw features and C, gamma as in the paper; for durall.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds and of k-means.")
 @work_options
 @click.pass_context
@@ -45,7 +46,7 @@ def train(
     seed: int,
     work: Work,
 ) -> None:
-    """Train a detector from labelled images; 10 of each class are enough to begin with.
+    """Train a detector from labelled images; 10 of each class are enough to begin with, 5 the least.
 
     Real and generated images must not differ in anything else, such as size, format, compression or software: a
     detector learns whatever tells the folders apart.
@@ -61,10 +62,11 @@ def train(
 
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
+    check_output(output)
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
     dataset = read_labelled(files, spec, work)
-    warn_of_near_duplicates(dataset)
+    warn_of_bias(dataset)
     model = train_model(dataset, spec, classifier, paper_settings=paper_settings, seed=seed)
     save_model(model, output)
     click.echo(training_text(model, output))

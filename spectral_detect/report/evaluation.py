@@ -8,6 +8,8 @@ from spectral_detect.classifiers import Model
 from spectral_detect.metrics import METRICS
 from spectral_detect.report.text import visible
 
+FEW = 20  # the percentile bootstrap of so few is too sure of itself; of no error at all it is certain
+
 TITLES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -30,10 +32,14 @@ def metric_lines(result: dict[str, Any], names: tuple[str, ...] = METRICS) -> li
 def evaluation_text(result: dict[str, Any]) -> str:
     """The report of `evaluate`."""
     confusion = result["confusion"]
+    caution = []
+    if min(result["n_real"], result["n_fake"]) < FEW:
+        caution = [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
     lines = [
         f"model                {visible(result['model'])}, threshold {result['threshold']:.3f}",
         f"images               {result['n_real']} real, {result['n_fake']} fake, {result['n_groups']} groups",
         *metric_lines(result),
+        *caution,
         f"inconclusive         {100 * result['inconclusive_rate']:6.1f} %",
         "",
         f"{'':20} {'called real':>12} {'called fake':>12}",

@@ -54,14 +54,19 @@ def _headline(model: Model) -> list[str]:
         if model.training.get(key)
     ]
     about = [f"  about          {visible(line)}" for line in model.card.splitlines()[:1]]
+    settings = visible(f"seed {model.training.get('seed')}")
+    if model.training.get("paper_settings"):
+        settings += ", the paper's settings"
     lines = [
         visible(model.name),
         *about,
         f"  classifier     {model.classifier.kind} on {len(model.mean)} {visible(model.spec.name)} features",
-        f"  trained on     {', '.join(counts) or 'unknown'} images",
+        f"  trained on     {', '.join(counts) or 'unknown'} images, {settings}",
         f"  threshold      {model.threshold:.3f}",
     ]
+    if model.is_guess:
+        lines += ["  no labels      which cluster is called fake is a guess"]
     if model.metrics:
-        lines += ["  cross-validated on the training images, groups apart:"]
+        lines += [f"  cross-validated on the training images, {visible(str(model.metrics.get('n_groups')))} groups:"]
         lines += [f"    {line}" for line in metric_lines(model.metrics, ("balanced_accuracy", "auroc"))]
     return lines

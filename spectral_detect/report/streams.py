@@ -50,8 +50,9 @@ class RecordStream:
     def summary(self, n_skipped: int = 0) -> str:
         """Images by outcome, in one line."""
         counts = ", ".join(f"{self.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed"))
-        skipped = f"; {n_skipped} other file{'s' * (n_skipped > 1)} skipped" if n_skipped else ""
-        return f"{sum(self.outcomes.values())} images: {counts}{skipped}"
+        skipped = f"; {n_skipped} other {_plural(n_skipped, 'file')} skipped" if n_skipped else ""
+        n_images = sum(self.outcomes.values())
+        return f"{n_images} {_plural(n_images, 'image')}: {counts}{skipped}"
 
     def _emit(self, line: str) -> None:
         self._stream.write(line)
@@ -63,6 +64,10 @@ class RecordStream:
         notes = "; ".join(filter(None, (record.error, *record.warnings)))
         note = f"  ({visible(notes)})" if notes else ""
         return f"{self._style(f'{name:<13}', COLOURS[name])} {score:>6}  {visible(record.path)}{note}\n"
+
+
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"
 
 
 def csv_line(values: tuple[Any, ...] | list[Any]) -> str:

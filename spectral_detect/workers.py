@@ -1,0 +1,215 @@
+"""A function over many items in worker processes: in order, each item alone responsible for its fate.
+
+Process pools of the standard library and of loky share one queue for all results: a worker that is killed while it
+writes leaves that queue blocked for ever, and a worker that dies takes the whole pool with it. Decoders that read
+hostile files do die and do hang. Here each worker has a pipe of its own, so that its death is an end of file on that
+pipe, the item it was at is known, and nothing else is lost.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from spectral_detect.errors import SpectralDetectError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LARGEST_CHUNK = 16  # items handed over at once
+MOST_AHEAD = 8  # chunks per worker that may be done before their turn has come
+WORKER_ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
+    # glibc otherwise hands the arrays of each image back to the system, and new pages cost as much as the spectrum
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+}
+
+DIED = "the worker process died over this file (out of memory, or a decoder crashed); check it apart"
+
+
+def map_in_workers(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int,
+    timeout_s: float,
+    lost: Callable[[Item, str], Result],
+) -> Iterator[Result]:
+    """`function(item)` of each item, in the order given, computed in `jobs` processes.
+
+    Parameters
+    ----------
+    function : picklable; it must not raise.
+    items : consumed lazily, no more than a bounded number ahead of the results.
+    timeout_s : an item that takes longer costs its worker, which is replaced.
+    lost : gives the result of an item over which its worker died or was stopped, and of the reason.
+    """
+    crew = _Crew(function, jobs, timeout_s, lost)
+    chunks = _growing_chunks(enumerate(items))
+    done: dict[int, Result] = {}
+    n_yielded = 0
+    try:
+        while True:
+            crew.hand_out(chunks, n_yielded)
+            if crew.is_idle:
+                return
+            done.update(crew.collect())
+            while n_yielded in done:
+                yield done.pop(n_yielded)
+                n_yielded += 1
+    finally:
+        crew.dismiss()
+
+
+Numbered = tuple[int, Item]
+
+
+def _growing_chunks(items: Iterator[Numbered[Item]]) -> Iterator[list[Numbered[Item]]]:
+    """Small at first, so that all workers start at once; then large, so that handing out costs little."""
+    size = 1
+    while chunk := list(islice(items, size)):
+        yield chunk
+        size = min(2 * size, LARGEST_CHUNK)
+
+
+class _Worker(Generic[Item]):
+    """A process, what it was given and has not answered yet, and when the present item must be done."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.connection, theirs = Pipe()
+        # not multiprocessing's way, which would import the caller's main module anew
+        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom {__name__} import serve\nserve({theirs.fileno()})"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **WORKER_ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,  # ctrl-C is for the parent, which then stops its workers
+        )
+        theirs.close()
+        self.connection.send(function)
+        self.has_started = False
+        self.items: deque[Numbered[Item]] = deque()
+        self.deadline = float("inf")
+
+    def hand(self, chunk: list[Numbered[Item]], timeout_s: float) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has died; its end of file says so in a moment
+            self.connection.send([item for _, item in chunk])
+        if self.has_started and not self.items:
+            self.deadline = time.monotonic() + timeout_s
+        self.items.extend(chunk)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+
+
+class _Crew(Generic[Item, Result]):
+    """The workers, and the chunks that a lost worker has left undone."""
+
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        jobs: int,
+        timeout_s: float,
+        lost: Callable[[Item, str], Result],
+    ) -> None:
+        self._function = function
+        self._jobs = jobs
+        self._timeout_s = timeout_s
+        self._lost = lost
+        self._workers: list[_Worker[Item]] = []
+        self._left: deque[list[Numbered[Item]]] = deque()
+        self._n_handed = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return not any(worker.items for worker in self._workers)
+
+    def hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> None:
+        """Give each worker that is near its end another chunk; start workers only for chunks there are."""
+        for slot in range(self._jobs):
+            if slot < len(self._workers) and len(self._workers[slot].items) >= LARGEST_CHUNK:
+                continue
+            chunk = self._next_chunk(chunks, n_yielded)
+            if chunk is None:
+                return
+            if slot == len(self._workers):
+                self._workers.append(_Worker(self._function))
+            self._workers[slot].hand(chunk, self._timeout_s)
+
+    def _next_chunk(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> list[Numbered[Item]] | None:
+        if self._left:
+            return self._left.popleft()
+        if self._n_handed - n_yielded > MOST_AHEAD * LARGEST_CHUNK * self._jobs:
+            return None
+        chunk = next(chunks, None)
+        if chunk is not None:
+            self._n_handed = chunk[-1][0] + 1
+        return chunk
+
+    def collect(self) -> Iterator[tuple[int, Result]]:
+        """Wait for any worker, then give the results there are."""
+        deadline = min(worker.deadline for worker in self._workers)
+        patience = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+        ready = wait([worker.connection for worker in self._workers], patience)
+        for slot, worker in enumerate(self._workers):
+            if worker.connection in ready:
+                yield from self._receive(slot, worker)
+            elif time.monotonic() >= worker.deadline:
+                yield from self._replace(slot, worker, f"given up after {self._timeout_s:g} s; see --timeout")
+
+    def _receive(self, slot: int, worker: _Worker[Item]) -> Iterator[tuple[int, Result]]:
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            if not worker.has_started:
+                status = worker.process.wait()
+                reason = f"worker processes cannot start (status {status}); --jobs 0 does without them"
+                raise SpectralDetectError(reason) from None
+            yield from self._replace(slot, worker, DIED)
+            return
+        if worker.has_started:
+            yield worker.items.popleft()[0], message
+        worker.has_started = True
+        worker.deadline = time.monotonic() + self._timeout_s if worker.items else float("inf")
+
+    def _replace(self, slot: int, worker: _Worker[Item], reason: str) -> Iterator[tuple[int, Result]]:
+        """Only the item it was at is lost; what it had not begun goes to its successor."""
+        worker.stop()
+        self._workers[slot] = _Worker(self._function)
+        if worker.items:
+            number, item = worker.items.popleft()
+            yield number, self._lost(item, reason)
+        if worker.items:
+            self._left.append(list(worker.items))
+
+    def dismiss(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+
+def serve(descriptor: int) -> None:
+    """The life of a worker: a function, then lists of items until the parent is gone; an answer to each item."""
+    connection: Connection[Any, Any] = Connection(descriptor)
+    try:
+        function = connection.recv()
+        connection.send("started")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders print what a file makes them print
+        while True:
+            for item in connection.recv():
+                connection.send(function(item))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
