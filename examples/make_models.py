@@ -24,7 +24,8 @@ import numpy as np
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, save_model, train_model
 from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
 from spectral_detect.evaluation import evaluate_model
-from spectral_detect.images import find_images, read_file
+from spectral_detect.finding import find_images
+from spectral_detect.images import read_file
 
 HELD_OUT = 0.3
 PER_CLASS = 150  # of each source, so that no source outweighs the others and the file stays small

@@ -27,7 +27,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
 from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
 from spectral_detect.features import PRESETS
-from spectral_detect.images import FoundFile, find_images
+from spectral_detect.finding import FoundFile, find_images
 
 GRAY_TOLERANCE = 8
 

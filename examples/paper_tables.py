@@ -20,7 +20,8 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from spectral_detect import FAKE, REAL
-from spectral_detect.classifiers import ClassifierName, Fitted, fit_classifier
+from spectral_detect.classifiers import ClassifierName, Fitted
+from spectral_detect.training import fit_classifier
 
 PAPER: dict[
     ClassifierName, dict[int, int]

@@ -12,7 +12,7 @@ from spectral_detect._version import __version__
 from spectral_detect.errors import SpectralDetectError
 
 if TYPE_CHECKING:
-    from spectral_detect.classifiers import Model, train_model
+    from spectral_detect.classifiers import Model
     from spectral_detect.features import FeatureSpec, extract_features
     from spectral_detect.images import read_image
     from spectral_detect.modelfile import load_model, save_model
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.scanning import scan
     from spectral_detect.spectrum import azimuthal_average, power_spectrum
+    from spectral_detect.training import train_model
 
 _HOME = {
     "FAKE": "records",
@@ -35,7 +36,7 @@ _HOME = {
     "read_image": "images",
     "save_model": "modelfile",
     "scan": "scanning",
-    "train_model": "classifiers",
+    "train_model": "training",
 }
 
 __all__ = [

@@ -13,7 +13,7 @@ import numpy as np
 
 from spectral_detect.errors import DatasetError
 from spectral_detect.features import FeatureSpec
-from spectral_detect.images import FoundFile, find_images
+from spectral_detect.finding import FoundFile, find_images
 from spectral_detect.pipeline import Extraction, Work, extract_files
 from spectral_detect.records import FAKE, LABELS, REAL
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from spectral_detect.errors import FeatureError, ImageReadError
 from spectral_detect.features import FeatureSpec, extract_features
-from spectral_detect.images import MAX_PIXELS, FoundFile, decode, fingerprint, read_file
+from spectral_detect.finding import FoundFile
+from spectral_detect.images import MAX_PIXELS, decode, fingerprint, read_file
 from spectral_detect.workers import map_in_workers
 
 FEW_FILES = 24  # one worker is done sooner than several would start

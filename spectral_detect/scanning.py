@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
-from spectral_detect.images import FoundFile, expand_arguments, find_images
+from spectral_detect.finding import FoundFile, expand_arguments, find_images
 from spectral_detect.pipeline import Extraction, Work, extract_files
 from spectral_detect.records import LABELS, ImageRecord, Verdict
 

@@ -17,7 +17,7 @@ import pytest
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
 from spectral_detect.errors import ModelFileError, OutputError
 from spectral_detect.modelfile import FORMAT, MAX_FILE_BYTES, _digest, find_model, shipped_models
-from test_classifiers import gaussian_data
+from test_training import gaussian_data
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from conftest import EXAMPLES
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.images import FoundFile, find_images
+from spectral_detect.finding import FoundFile, find_images
 from spectral_detect.pipeline import CONSTANT_IMAGE, Extraction, Work, extract_file, extract_files
 from spectral_detect.workers import LARGEST_CHUNK, MOST_AHEAD
 

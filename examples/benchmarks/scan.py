@@ -22,7 +22,7 @@ import numpy as np
 import scipy.fft
 from joblib.externals.loky import ProcessPoolExecutor
 
-from spectral_detect.images import find_images
+from spectral_detect.finding import find_images
 from spectral_detect.workers import WORKER_ENVIRONMENT
 
 

@@ -44,7 +44,7 @@ def extract(
     Example:
       spectral-detect extract examples/images --output features.npz
     """
-    from spectral_detect.images import find_images
+    from spectral_detect.finding import find_images
     from spectral_detect.pipeline import extract_files
     from spectral_detect.report.features import feature_writer
 

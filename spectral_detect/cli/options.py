@@ -170,7 +170,7 @@ def report_failure(path: str, error: str | None) -> None:
 
 def expand(paths: Iterable[str]) -> list[str]:
     """Files and folders that exist, patterns expanded; `Failure` for what is not there."""
-    from spectral_detect.images import expand_arguments
+    from spectral_detect.finding import expand_arguments
 
     try:
         return expand_arguments(paths)

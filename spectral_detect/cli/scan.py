@@ -27,7 +27,7 @@ from spectral_detect.cli.options import (
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.images import FoundFile
+    from spectral_detect.finding import FoundFile
     from spectral_detect.pipeline import Work
     from spectral_detect.report.streams import StreamFormat, Style
 
@@ -98,7 +98,7 @@ def scan(
 
 def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: Counter[str]) -> Iterator[FoundFile]:
     """Check the arguments now; find the images later."""
-    from spectral_detect.images import find_images
+    from spectral_detect.finding import find_images
 
     if null and files_from is None:
         raise click.UsageError("-0 says how --files-from is read: give both")
@@ -144,7 +144,7 @@ def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterato
 
 def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool) -> int | None:
     """Images to come, counted only for a progress bar; unknown for a list."""
-    from spectral_detect.images import find_images
+    from spectral_detect.finding import find_images
 
     if hidden or files_from is not None or not shows_progress():
         return None

@@ -55,10 +55,10 @@ def train(
     Example:
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
     """
-    from spectral_detect.classifiers import train_model
     from spectral_detect.dataset import unlabelled_files
     from spectral_detect.modelfile import save_model
     from spectral_detect.report.evaluation import training_text
+    from spectral_detect.training import train_model
 
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")

@@ -14,10 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
-from spectral_detect.classifiers import OutOfFold, _calibrate, equal_error_threshold, fit_classifier, sigmoid
+from spectral_detect.classifiers import sigmoid
 from spectral_detect.dataset import Dataset
 from spectral_detect.errors import DatasetError
 from spectral_detect.pipeline import Extraction
+from spectral_detect.training import OutOfFold, _calibrate, equal_error_threshold, fit_classifier
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
 
