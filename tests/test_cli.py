@@ -367,7 +367,10 @@ def test_messages_about_hostile_names_are_safe(run: Run) -> None:
 
 
 def program(*arguments: object, **options: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "spectral_detect", *map(str, arguments)]
+    # a shell starts what it puts into the background with ctrl-C ignored; this one is to hear it
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from spectral_detect.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
