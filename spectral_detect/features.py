@@ -85,7 +85,9 @@ class FeatureSpec:
 
         Parameters
         ----------
-        name : "azimuthal" or "durall", see `PRESETS`.
+        name : "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean
+            power of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each
+            choice measured, see `PRESETS`. Or "durall", exactly the published computation.
 
         Raises
         ------

@@ -102,7 +102,7 @@ def read_file(path: str) -> FileContent:
                 raise ImageReadError("not a regular file; name a file or a folder of files")
             if status.st_size > MAX_BYTES:
                 raise ImageReadError(f"{status.st_size} bytes: files over {MAX_BYTES} are refused")
-            content = stream.read(MAX_BYTES + 1)
+            content = stream.read(status.st_size)  # a limit of its own would be allocated in full
     except OSError as error:
         raise ImageReadError(f"cannot be read: {error.strerror}") from None
     except ValueError:  # a NUL in the name, or half of a surrogate pair

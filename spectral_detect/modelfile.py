@@ -143,11 +143,12 @@ def load_model(name_or_path: str | os.PathLike[str] | None = None) -> Model:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+            size = os.fstat(stream.fileno()).st_size
+            content = stream.read(min(size, MAX_FILE_BYTES))
     except OSError as error:
         shipped = ", ".join(shipped_models()) or "none"
         raise ModelFileError(f"{path!r} cannot be read: {error.strerror}; the shipped models: {shipped}") from None
-    if len(content) > MAX_FILE_BYTES:
+    if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path!r} is larger than any model ({MAX_FILE_BYTES} bytes)")
     return content
 
