@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from spectral_detect.errors import OutputError
+
+LONGEST_LINE = 2**20
 
 
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
@@ -24,6 +27,16 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
             raise
     except OSError as error:
         raise OutputError(f"{str(target)!r} cannot be written: {error.strerror}") from None
+
+
+def cut_torn_line(path: str | os.PathLike[str]) -> None:
+    """Remove what follows the last line end: a disk that filled up, say, took only part of a line."""
+    if not os.path.isfile(path):  # a device has no line to keep
+        return
+    with suppress(OSError), open(path, "r+b") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        start = stream.seek(max(0, end - LONGEST_LINE))
+        stream.truncate(start + stream.read(LONGEST_LINE).rfind(b"\n") + 1)
 
 
 def _umask() -> int:

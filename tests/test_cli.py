@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -409,6 +410,34 @@ def test_a_full_disk_is_an_error_with_a_name() -> None:
     _, stderr = scanning.communicate(timeout=60)
     assert scanning.returncode == 2
     assert stderr.decode().strip() == "Error: /dev/full cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scan", EXAMPLES, "--jobs", 0, "-o", "out.jsonl"),
+        ("scan", EXAMPLES, "--jobs", 0, "-o", "out.csv"),
+        ("extract", EXAMPLES, "--jobs", 0, "-o", "out.csv"),
+        ("extract", EXAMPLES, "--jobs", 0, "-o", "out.npz"),
+        ("train", "--manifest", EXAMPLES / "manifest.csv", "--jobs", 0, "-o", "out.pkl"),
+    ],
+)
+def test_a_disk_that_fills_up_leaves_whole_lines_or_nothing(tmp_path: Path, arguments: tuple[object, ...]) -> None:
+    limit = (8192, 8192)
+    writing = program(*arguments, cwd=tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    _, stderr = writing.communicate(timeout=120)
+    output = str(arguments[-1])
+    assert writing.returncode == 2
+    assert f"{output}" in stderr.decode()
+    assert "cannot be written: File too large" in stderr.decode()
+    if output.endswith((".npz", ".pkl")):
+        assert os.listdir(tmp_path) == []
+        return
+    lines = (tmp_path / output).read_text().splitlines(keepends=True)
+    assert len(lines) >= 1
+    assert all(line.endswith("\n") for line in lines)
+    if output.endswith(".jsonl"):
+        assert all(json.loads(line)["schema"] for line in lines)
 
 
 def test_help_has_an_example_for_every_command(run: Run) -> None:

@@ -24,6 +24,7 @@ from spectral_detect.cli.options import (
     shows_progress,
     work_options,
 )
+from spectral_detect.files import LONGEST_LINE, cut_torn_line
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
@@ -171,9 +172,10 @@ def _result_stream(output: str | None) -> Iterator[TextIO]:
         return
     try:
         # the buffer is longer than any record, so that each leaves whole
-        with open(output, "w", 2**20, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with open(output, "w", LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             yield stream
     except OSError as error:
+        cut_torn_line(output)
         raise Failure(f"{visible(output)} cannot be written: {error.strerror}") from None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from spectral_detect.errors import OutputError
 from spectral_detect.features import FeatureSpec
-from spectral_detect.files import write_aside
+from spectral_detect.files import LONGEST_LINE, cut_torn_line, write_aside
 from spectral_detect.pipeline import Extraction
 from spectral_detect.report.streams import csv_line
 
@@ -59,7 +59,7 @@ def write_csv(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
     digits = 9 if spec.precision == "float32" else 17  # enough to read the same number back
     n_features = None
     try:
-        with open(output, "w", 2**20, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with open(output, "w", LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             for e in extractions:
                 if e.features is None:
                     failures.append(e)
@@ -74,6 +74,7 @@ def write_csv(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
                 stream.write(csv_line([e.path, e.width, e.height, e.sha256, spec_json, *numbers]))
                 stream.flush()
     except OSError as error:
+        cut_torn_line(output)
         raise OutputError(f"{output!r} cannot be written: {error.strerror}") from None
     return failures
 
