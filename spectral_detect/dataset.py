@@ -6,6 +6,7 @@ import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -120,7 +121,7 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
         if label not in LABELS or not row["path"]:
             raise DatasetError(
                 f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}; "
-                "a label is real or fake"
+                "it takes a path, and real or fake as the label"
             )
         yield LabelledFile(FoundFile(os.path.join(folder, row["path"])), LABELS[label], row.get("group") or None)
 
@@ -139,7 +140,8 @@ def read_dataset(
     DatasetError : no file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal
         size).
     """
-    extractions = list(watch(extract_files((f.file for f in files), spec, work, with_fingerprint=True)))
+    with closing(extract_files((f.file for f in files), spec, work, with_fingerprint=True)) as stream:
+        extractions = list(watch(stream))
     read = [(f, e) for f, e in zip(files, extractions, strict=True) if e.features is not None]
     failures = tuple(e for e in extractions if e.features is None)
     if not read:
@@ -178,6 +180,11 @@ def require_both_classes(dataset: Dataset) -> None:
     for name, n in (("real", dataset.n_real), ("fake", dataset.n_fake)):
         if n < MIN_PER_CLASS:
             raise DatasetError(f"{n} usable {name} images; training needs at least {MIN_PER_CLASS} of each class")
+    refuse_contradictions(dataset)
+
+
+def refuse_contradictions(dataset: Dataset) -> None:
+    """`DatasetError` when one file is in both classes."""
     seen: dict[str | None, tuple[int, str]] = {}
     for label, sample in zip(dataset.y, dataset.samples, strict=True):
         first_label, first_path = seen.setdefault(sample.sha256, (label, sample.path))

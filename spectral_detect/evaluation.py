@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.classifiers import Model
-from spectral_detect.dataset import Dataset
+from spectral_detect.dataset import Dataset, refuse_contradictions
 from spectral_detect.errors import DatasetError
 from spectral_detect.metrics import evaluate_scores
 
@@ -19,10 +19,11 @@ def evaluate_model(model: Model, dataset: Dataset, *, seed: int = 0) -> dict[str
 
     Raises
     ------
-    DatasetError : a class is missing, or the features are not the model's.
+    DatasetError : a class is missing, a file is in both, or the features are not the model's.
     """
     if not (dataset.n_real and dataset.n_fake):
         raise DatasetError(f"{dataset.n_real} real and {dataset.n_fake} fake images: an evaluation needs both")
+    refuse_contradictions(dataset)
     if dataset.X.shape[1:] != model.mean.shape:
         raise DatasetError(f"features of {dataset.X.shape[1]} values; the model takes {len(model.mean)}")
     result = evaluate_scores(dataset.y, model.scores(dataset.X), model.threshold, dataset.groups, seed=seed)

@@ -12,9 +12,29 @@ from spectral_detect.errors import OutputError
 LONGEST_LINE = 2**20
 
 
+def check_target(path: str | os.PathLike[str]) -> None:
+    """`OutputError` for what can be seen beforehand: no name, no folder to be in, not a regular file."""
+    name = os.fspath(path)
+    if not name:
+        raise OutputError("the name of the output is empty")
+    folder = os.path.dirname(os.path.realpath(name))
+    if not os.path.isdir(folder):
+        raise OutputError(f"{name!r} cannot be written: No such file or directory")
+    if os.path.isdir(name):
+        raise OutputError(f"{name!r} cannot be written: Is a directory")
+    if os.path.exists(name) and not os.path.isfile(name):
+        raise OutputError(f"{name!r} cannot be written: it is not a regular file")
+
+
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write to a temporary name beside `path`, then rename; `OutputError` says why not."""
-    target = Path(path)
+    """Write to a temporary name beside `path`, then rename; a link is followed.
+
+    Raises
+    ------
+    OutputError : the file cannot be written, or is something else than a file (a folder, a device, a pipe).
+    """
+    check_target(path)
+    target = Path(os.path.realpath(path))
     try:
         descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
         try:

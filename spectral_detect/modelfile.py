@@ -176,7 +176,7 @@ def _unpickle_plain(content: bytes) -> dict[str, Any]:
 def _refuse_all_but_plain(content: bytes) -> None:
     strings: list[Any] = ["?", "?"]
     try:
-        for count, (instruction, argument, _) in enumerate(pickletools.genops(content)):
+        for count, (instruction, argument, at) in enumerate(pickletools.genops(content)):
             if "UNICODE" in instruction.name:
                 strings = [strings[1], argument]
             if instruction.name not in PLAIN_INSTRUCTIONS:
@@ -188,6 +188,8 @@ def _refuse_all_but_plain(content: bytes) -> None:
                 )
             if count > MAX_INSTRUCTIONS:
                 raise ModelFileError("refused: more pickle instructions than any model has")
+            if instruction.name == "STOP" and at != len(content) - 1:
+                raise ModelFileError("damaged: something follows the end of the model; get it again")
     except ModelFileError:
         raise
     except Exception as error:  # the reader of instructions was not written for hostile files
@@ -298,6 +300,8 @@ def shipped_models() -> dict[str, Path]:
 def find_model(name_or_path: str | None) -> Path:
     """A model file: the default one, a shipped one by name, or any by path; an existing file wins over a name."""
     shipped = shipped_models()
+    if name_or_path == "":
+        raise ModelFileError("the name of the model is empty")
     if name_or_path is None:
         name_or_path = DEFAULT_MODEL
     elif Path(name_or_path).exists() or name_or_path not in shipped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -82,7 +82,7 @@ def extract_file(
 
 def extract_files(
     files: Iterable[FoundFile], spec: FeatureSpec, work: Work | None = None, *, with_fingerprint: bool = False
-) -> Iterator[Extraction]:
+) -> Generator[Extraction, None, None]:
     """`extract_file` of each file, in the order given, whatever the number of workers.
 
     `files` is consumed lazily; no more than a few chunks per worker are under way at once.
@@ -91,7 +91,7 @@ def extract_files(
     task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, with_fingerprint=with_fingerprint)
     remaining = iter(files)
     if work.jobs == 0:
-        return map(task, remaining)
+        return (task(file) for file in remaining)
     jobs = work.jobs
     if jobs is None:
         first = list(islice(remaining, FEW_FILES + 1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 
 from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
@@ -20,7 +21,7 @@ def scan(
     threshold: float | None = None,
     work: Work | None = None,
     on_skip: Callable[[str], None] = lambda path: None,
-) -> Iterator[ImageRecord]:
+) -> Generator[ImageRecord, None, None]:
     """Score images, lazily and in order.
 
     Parameters
@@ -32,7 +33,8 @@ def scan(
 
     Returns
     -------
-    One record per image; a file that cannot be read gives a record with `error`.
+    One record per image, from a generator that stops its workers when it is closed; a file that cannot be read gives a
+    record with `error`.
 
     Raises
     ------
@@ -44,11 +46,12 @@ def scan(
 
 def scan_files(
     files: Iterable[FoundFile], model: Model, *, threshold: float | None = None, work: Work | None = None
-) -> Iterator[ImageRecord]:
+) -> Generator[ImageRecord, None, None]:
     """`scan` of files already found; `files` is consumed lazily."""
     limit = model.threshold if threshold is None else threshold
-    for extraction in extract_files(files, model.spec, work):
-        yield _judge(extraction, model, limit)
+    with closing(extract_files(files, model.spec, work)) as extractions:
+        for extraction in extractions:
+            yield _judge(extraction, model, limit)
 
 
 def _judge(extraction: Extraction, model: Model, threshold: float) -> ImageRecord:

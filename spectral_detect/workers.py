@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from itertools import islice
 from multiprocessing import Pipe
@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LARGEST_CHUNK = 16  # items handed over at once
+LONGEST_WAIT_S = 3600.0  # the system call takes no more than some weeks
 MOST_AHEAD = 8  # chunks per worker that may be done before their turn has come
 WORKER_ENVIRONMENT = {
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
@@ -44,7 +45,7 @@ def map_in_workers(
     jobs: int,
     timeout_s: float,
     lost: Callable[[Item, str], Result],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`function(item)` of each item, in the order given, computed in `jobs` processes.
 
     Parameters
@@ -53,6 +54,10 @@ def map_in_workers(
     items : consumed lazily, no more than a bounded number ahead of the results.
     timeout_s : an item that takes longer costs its worker, which is replaced.
     lost : gives the result of an item over which its worker died or was stopped, and of the reason.
+
+    Returns
+    -------
+    A generator; closing it stops the workers.
     """
     crew = _Crew(function, jobs, timeout_s, lost)
     chunks = _growing_chunks(enumerate(items))
@@ -163,7 +168,7 @@ class _Crew(Generic[Item, Result]):
     def collect(self) -> Iterator[tuple[int, Result]]:
         """Wait for any worker, then give the results there are."""
         deadline = min(worker.deadline for worker in self._workers)
-        patience = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+        patience = None if deadline == float("inf") else min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT_S)
         ready = wait([worker.connection for worker in self._workers], patience)
         for slot, worker in enumerate(self._workers):
             if worker.connection in ready:

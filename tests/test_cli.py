@@ -133,6 +133,7 @@ def test_an_output_never_replaces_an_image_or_an_input(trained: Path, labelled_f
     for command in (
         ["scan", labelled_folder, "--model", trained, "--format", "csv", "-o", image],
         ["train", *folders, "-o", image],
+        ["scan", labelled_folder, "--model", trained, "--format", "csv", "-o", image],
     ):
         result = run(*command)
         assert result.exit_code == 2
@@ -143,6 +144,12 @@ def test_an_output_never_replaces_an_image_or_an_input(trained: Path, labelled_f
     result = run("scan", "--files-from", listing, "--model", trained, "-o", listing)
     assert result.exit_code == 2
     assert listing.read_text() == str(image)
+    assert run("scan", image, "--model", trained, "--format", "csv", "-o", trained).exit_code == 2
+    load_model(trained)
+    manifest = labelled_folder / "m.csv"
+    manifest.write_text("path,label\n")
+    assert run("train", "--manifest", manifest, "-o", manifest).exit_code == 2
+    assert manifest.read_text() == "path,label\n"
 
 
 def test_patterns_are_expanded(trained: Path, labelled_folder: Path, run: Run) -> None:
@@ -322,7 +329,7 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
     ("arguments", "message"),
     [
         (["scan"], "name files or folders"),
-        (["scan", "nowhere"], "nowhere: no such file or folder, and no file matches it as a pattern"),
+        (["scan", "nowhere"], "'nowhere': no such file or folder, and no file matches it as a pattern"),
         (["scan", "empty"], "no image found"),
         (["scan", "examples", "--model", "nowhere.pkl"], "nowhere.pkl' cannot be read: No such file"),
         (["scan", "examples", "--model", "text.pkl"], "text.pkl': not a model file"),
@@ -344,7 +351,15 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["extract", "examples", "-o", "nowhere/out.npz"], "cannot be written"),
         (["extract", "examples", "-o", "nowhere/out.csv"], "cannot be written"),
         (["extract", "empty", "-o", "out.csv"], "no image found"),
-        (["models", "nowhere"], "cannot be read"),
+        (["models", "nowhere"], "cannot be read: No such file or directory; the shipped models: general"),
+        (["models", ""], "the name of the model is empty"),
+        (["scan", ""], "'': no such file or folder"),
+        (["scan", "examples", "-o", ""], "the name of the output is empty"),
+        (["scan", "examples", "--timeout", "1e300"], "86400"),
+        (["scan", "examples", "--timeout", "nan"], "not a finite number"),
+        (["train", "--real", "examples/real", "--fake", "examples/fake", "-o", "empty"], "Is a directory"),
+        (["train", "--real", "a", "--fake", "b", "-o", "m.pkl", "--seed", "4294967296"], "4294967295"),
+        (["evaluate", "general", "--real", "examples/real", "--fake", "examples/real"], "same file is real and fake"),
     ],
 )
 def test_wrong_usage_is_status_2_with_a_message_and_no_output(
@@ -410,6 +425,21 @@ def test_a_full_disk_is_an_error_with_a_name() -> None:
     _, stderr = scanning.communicate(timeout=60)
     assert scanning.returncode == 2
     assert stderr.decode().strip() == "Error: /dev/full cannot be written: No space left on device"
+
+
+@pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models general"])
+def test_a_standard_output_that_takes_nothing_is_status_2(arguments: str) -> None:
+    command = f"{sys.executable} -m spectral_detect {arguments} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "Error: output cannot be written: No space left on device"
+
+
+def test_closed_standard_streams() -> None:
+    command = f"{sys.executable} -m spectral_detect scan {EXAMPLES} --format csv"
+    for closed, status, n_lines in (("2>&-", 0, 25), ("0<&- 2>&-", 0, 25), (">&-", 2, 0)):
+        done = subprocess.run(["bash", "-c", f"{command} {closed}"], capture_output=True, text=True)
+        assert (done.returncode, len(done.stdout.splitlines())) == (status, n_lines), (closed, done.stderr)
 
 
 @pytest.mark.parametrize(

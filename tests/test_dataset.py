@@ -59,7 +59,10 @@ def test_a_manifest_is_relative_to_itself(labelled_folder: Path, end: str, mark:
         ("path,class\na.png,real\n", "lacks the column label; its first line must name"),
         ("a.png,real\n", "lacks the column label and path"),
         ("", "lacks the column"),
-        ("path,label\na.png,real\nb.png,genuine\n", "line 3: path 'b.png', label 'genuine'; a label is real or fake"),
+        (
+            "path,label\na.png,real\nb.png,genuine\n",
+            "line 3: path 'b.png', label 'genuine'; it takes a path",
+        ),
         ("path,label\na.png\n", "line 2"),
         ("path,label\n,real\n", "line 2"),
     ],

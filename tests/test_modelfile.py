@@ -163,6 +163,24 @@ def test_other_files_are_no_models(tmp_path: Path) -> None:
         load_model(tmp_path / "zeros")
 
 
+def test_bytes_behind_the_end_are_noticed(saved: Path) -> None:
+    refused(saved, saved.read_bytes() + b"x", "damaged: something follows the end of the model")
+
+
+def test_a_link_is_followed_and_a_pipe_is_left_alone(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "link.pkl").symlink_to(tmp_path / "target.pkl")
+    save_model(model, tmp_path / "link.pkl")
+    assert (tmp_path / "link.pkl").is_symlink()
+    load_model(tmp_path / "target.pkl")
+    os.mkfifo(tmp_path / "pipe.pkl")
+    for special in (tmp_path / "pipe.pkl", Path("/dev/null")):
+        with pytest.raises(OutputError, match="it is not a regular file"):
+            save_model(model, special)
+        assert not special.is_file()
+    with pytest.raises(OutputError, match="the name of the output is empty"):
+        save_model(model, "")
+
+
 def test_a_single_flipped_bit_is_noticed(saved: Path) -> None:
     content = saved.read_bytes()
     rng = np.random.default_rng(0)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spectral_detect import ImageRecord
 from spectral_detect.records import IMAGE_COLUMNS
 from spectral_detect.report.streams import RecordStream, csv_line
-from spectral_detect.report.text import spreadsheet_cell, visible
+from spectral_detect.report.text import printable, spreadsheet_cell, visible
 
 HOSTILE = ["a\nb", "\x1b[31mred", "\x07", "a\u202egnp.exe", os.fsdecode(b"\xff\xfe.png"), "back\\slash", "\x9b1m"]
 
@@ -41,6 +41,7 @@ def test_visible_text_is_printable_and_loses_nothing(text: str) -> None:
     shown = visible(text)
     assert shown.isprintable()
     assert len(shown) >= len(text)
+    assert printable(text).isprintable()
     assert visible(text) != visible(text + "\n")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ from spectral_detect.cli.options import Failure
 from spectral_detect.cli.scan import scan
 from spectral_detect.cli.train import train
 from spectral_detect.errors import SpectralDetectError
-from spectral_detect.report.text import visible
+from spectral_detect.report.text import printable
 
-ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
 
 @contextmanager
@@ -50,12 +49,22 @@ def _signals_unwind() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def _open_standard_streams() -> None:
+    """Where the caller closed one of them, its number would go to the next file opened, a worker's pipe for one."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+
+
 class Commands(click.Group):
     """Turns the library's errors, signals and a reader that goes away into messages and exit statuses."""
 
     def invoke(self, ctx: click.Context) -> Any:
         if os.environ.get("NO_COLOR"):
             ctx.color = False
+        _open_standard_streams()
         with _signals_unwind() as received:
             try:
                 return super().invoke(ctx)
@@ -63,11 +72,13 @@ class Commands(click.Group):
                 if received:
                     click.echo(f"{ENDINGS[signal.Signals(received[0])]}; what was written so far is complete", err=True)
                     ctx.exit(128 + received[0])
-                if isinstance(error, BrokenPipeError):
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left has no reader
-                    ctx.exit(128 + signal.SIGPIPE)
+                if isinstance(error, OSError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the output has nowhere to go
+                    if isinstance(error, BrokenPipeError):
+                        ctx.exit(128 + signal.SIGPIPE)
+                    raise Failure(f"output cannot be written: {error.strerror}") from None
                 if isinstance(error, SpectralDetectError):
-                    raise Failure(visible(str(error))) from None
+                    raise Failure(printable(str(error))) from None
                 raise
 
 
@@ -80,8 +91,8 @@ def main() -> None:
 
     \b
     Exit status: 0 all processed, whatever the verdict; 1 some file failed; 2 wrong usage, nothing found, bad
-    model, output not writable; 3 a fake was found, none failed, and --fail-on-fake was given; 130 after
-    ctrl-C, 143 after SIGTERM, 141 when the reader of the output has gone.
+    model, output not writable; 3 a fake was found, none failed, and --fail-on-fake was given; 129, 130
+    or 143 after SIGHUP, ctrl-C or SIGTERM; 141 when the reader of the output has gone.
 
     \b
     Example: spectral-detect scan examples/images

@@ -31,7 +31,8 @@ def evaluate(
     """Measure MODEL, a file or a shipped name, on labelled images.
 
     The numbers say how well the model works only if real and generated images are matched: same size, same
-    compression. Intervals are 95 %, by a bootstrap over the groups of a manifest (over images without groups).
+    compression. Every image counts, by score >= threshold; what a scan would call inconclusive is counted beside.
+    Intervals are 95 %, by a bootstrap over the groups of a manifest (over images without groups).
 
     \b
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
@@ -54,8 +55,8 @@ def extract(
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")
-    extractions = progress(extract_files(files, spec, work), total=len(files))
-    failures = write_features(output, extractions, spec)
+    with closing(extract_files(files, spec, work)) as extractions:
+        failures = write_features(output, progress(extractions, total=len(files)), spec)
     for failure in failures:
         report_failure(failure.path, failure.error)
     ctx.exit(1 if failures else 0)

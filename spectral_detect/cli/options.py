@@ -77,7 +77,7 @@ _work_options = _together(
     ),
     click.option(
         "--timeout",
-        type=FiniteRange(0, min_open=True),
+        type=FiniteRange(0, 86_400, min_open=True),
         default=TIMEOUT_S,
         show_default=True,
         help="Give a file up after so many seconds.",
@@ -107,7 +107,14 @@ feature_options = _together(
     click.option(
         "--features", type=click.Choice(FEATURES), default="azimuthal", show_default=True, help="Preset of features."
     ),
-    click.option("--bins", type=BinCount(), default=300, show_default=True, help="Length of the radial profile."),
+    click.option(
+        "--bins",
+        type=BinCount(),
+        default=300,
+        show_default=True,
+        metavar="N|none",
+        help="Length of the radial profile, 8 to 100000; none: one value per ring.",
+    ),
 )
 
 
@@ -175,24 +182,26 @@ def expand(paths: Iterable[str]) -> list[str]:
     try:
         return expand_arguments(paths)
     except FileNotFoundError as error:
-        raise Failure(f"{visible(str(error))}: no such file or folder, and no file matches it as a pattern") from None
+        raise Failure(f"'{visible(str(error))}': no such file or folder, and no file matches it as a pattern") from None
 
 
-def check_output(output: str, inputs: Iterable[str] = ()) -> None:
-    """`Failure` where writing `output` would destroy an input or any other image."""
+def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
+    """`Failure` where `output` cannot be written, or doing so would destroy an input or any other image."""
     from spectral_detect.images import SIGNATURE_BYTES, has_image_signature
 
+    if not output:
+        raise Failure("the name of the output is empty")
     if not os.path.isfile(output):
         return
     with open(output, "rb") as stream:
         is_image = has_image_signature(stream.read(SIGNATURE_BYTES))
-    if is_image or any(os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
+    if is_image or any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
         raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
 
 
 def shows_progress() -> bool:
     """Progress is for terminals only."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def progress(items: Iterable[T], *, total: int | None = None, hidden: bool = False) -> Iterator[T]:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from io import TextIOWrapper
 from itertools import chain
@@ -37,7 +37,7 @@ READ_BYTES = 2**16
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--model", metavar="MODEL", help="A model file, or the name of a shipped one.  [default: general]")
 @click.option("--files-from", metavar="FILE", help="Read paths, one a line, no patterns; - is standard input.")
 @click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
@@ -78,12 +78,12 @@ def scan(
 
     detector = load_model(model)
     if output is not None:
-        check_output(output, (*paths, *([files_from] if files_from else [])))
+        check_output(output, [*paths, files_from, model])
     skipped: Counter[str] = Counter()
     files = _first_checked(_find(paths, files_from, null, skipped), skipped)
     chosen = cast("StreamFormat", stream_format or format_of(output))
     records = scan_files(files, detector, threshold=threshold, work=work)
-    with _result_stream(output) as stream:
+    with closing(records), _result_stream(output) as stream:
         results = RecordStream(stream, chosen, _style_for(ctx, stream))
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
         for record in progress(records, total=_count(paths, files_from, hidden), hidden=hidden):
@@ -92,7 +92,7 @@ def scan(
                 report_failure(record.path, record.error)
         if chosen == "table":
             stream.write(f"\n{results.summary(skipped['other'])}\n")
-    if chosen != "table" and sys.stderr.isatty():
+    if chosen != "table" and shows_progress():
         click.echo(results.summary(skipped["other"]), err=True)
     ctx.exit(1 if results.outcomes["failed"] else 3 if fail_on_fake and results.outcomes["fake"] else 0)
 
@@ -166,9 +166,14 @@ def format_of(output: str | None) -> str:
 def _result_stream(output: str | None) -> Iterator[TextIO]:
     """Standard output or a file; bytes of names that are not UTF-8 go out as they are."""
     if output is None:
+        if sys.stdout is None:
+            raise Failure("standard output is closed; name a file with --output")
         text = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="surrogateescape", newline="")
-        yield text
-        text.detach()
+        try:
+            yield text
+        finally:
+            with suppress(OSError):  # what could not be written was reported where it happened
+                text.detach()  # closing it would close standard output
         return
     try:
         # the buffer is longer than any record, so that each leaves whole

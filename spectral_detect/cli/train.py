@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--classifier", type=click.Choice(("svm", "logreg", "kmeans")), default="svm", show_default=True)
 @feature_options
 @click.option("--paper-settings", is_flag=True, help="Raw features and C, gamma as in the paper; for durall.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the folds and of k-means.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of folds and k-means.")
 @work_options
 @click.pass_context
 def train(
@@ -56,13 +56,17 @@ def train(
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
     """
     from spectral_detect.dataset import unlabelled_files
+    from spectral_detect.files import check_target
     from spectral_detect.modelfile import save_model
     from spectral_detect.report.evaluation import training_text
     from spectral_detect.training import train_model
 
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
-    check_output(output)
+    check_output(output, [manifest])
+    check_target(output)
+    if paper_settings and features != "durall":
+        click.echo("warning: the paper's settings belong to --features durall", err=True)
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
     dataset = read_labelled(files, spec, work)

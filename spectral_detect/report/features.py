@@ -39,6 +39,8 @@ def write_npz(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
     read = [(e, e.features) for e in everything if e.features is not None]
     if len({features.shape for _, features in read}) > 1:
         raise OutputError(f"{output!r}: {UNEQUAL}")
+    if not read:
+        return everything
     content = io.BytesIO()
     np.savez_compressed(
         content,

@@ -5,11 +5,14 @@ from __future__ import annotations
 FORMULA_STARTS = frozenset("=+-@＝＋－＠\t\r\n")  # the full-width forms count as well in some spreadsheets
 
 
-def visible(text: str) -> str:
+def printable(text: str) -> str:
     """Escape whatever is not printable: control characters, direction overrides, bytes that are not UTF-8."""
-    if text.isprintable() and "\\" not in text:
-        return text
-    return "".join(c if c.isprintable() and c != "\\" else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def visible(text: str) -> str:
+    """`printable`, and backslashes doubled, so that the text can be read back."""
+    return printable(text.replace("\\", "\\\\"))
 
 
 def spreadsheet_cell(text: str) -> str:
