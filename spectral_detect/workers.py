@@ -103,14 +103,17 @@ class _Worker(Generic[Item]):
             start_new_session=True,  # ctrl-C is for the parent, which then stops its workers
         )
         theirs.close()
-        self.connection.send(function)
+        self._send(function)
         self.has_started = False
         self.items: deque[Numbered[Item]] = deque()
         self.deadline = float("inf")
 
-    def hand(self, chunk: list[Numbered[Item]], timeout_s: float) -> None:
+    def _send(self, message: object) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died; its end of file says so in a moment
-            self.connection.send([item for _, item in chunk])
+            self.connection.send(message)
+
+    def hand(self, chunk: list[Numbered[Item]], timeout_s: float) -> None:
+        self._send([item for _, item in chunk])
         if self.has_started and not self.items:
             self.deadline = time.monotonic() + timeout_s
         self.items.extend(chunk)
