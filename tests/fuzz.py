@@ -31,7 +31,7 @@ from PIL import Image
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "images"
 TIMEOUT_S = 20.0
 BATCH = 1000
-MAX_CHILD_MB = 3000  # an image of 120 million pixels, the default limit, takes about 2 GB
+MAX_CHILD_MB = 3000  # the seeds are small; a header that lies may cost its pixels, but not this much
 
 Mutation = Callable[[bytearray, np.random.Generator], bytes]
 
