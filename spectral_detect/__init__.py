@@ -13,25 +13,27 @@ from spectral_detect.errors import SpectralDetectError
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
-    from spectral_detect.features import FeatureSpec, extract_features
+    from spectral_detect.features import extract_features
     from spectral_detect.images import read_image
-    from spectral_detect.modelfile import load_model, save_model
+    from spectral_detect.modelfile import load_model, load_shipped_models, save_model
     from spectral_detect.pipeline import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.scanning import scan
+    from spectral_detect.spec import FeatureSpec
     from spectral_detect.spectrum import azimuthal_average, power_spectrum
     from spectral_detect.training import train_model
 
 _HOME = {
     "FAKE": "records",
     "REAL": "records",
-    "FeatureSpec": "features",
+    "FeatureSpec": "spec",
     "ImageRecord": "records",
     "Model": "classifiers",
     "Work": "pipeline",
     "azimuthal_average": "spectrum",
     "extract_features": "features",
     "load_model": "modelfile",
+    "load_shipped_models": "modelfile",
     "power_spectrum": "spectrum",
     "read_image": "images",
     "save_model": "modelfile",
@@ -51,6 +53,7 @@ __all__ = [
     "azimuthal_average",
     "extract_features",
     "load_model",
+    "load_shipped_models",
     "power_spectrum",
     "read_image",
     "save_model",

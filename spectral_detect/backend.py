@@ -1,7 +1,7 @@
 """The array module in use.
 
 Numerics take a `Backend` instead of calling NumPy, so that the same code runs where the arrays live. Whatever is not
-part of the array interface that NumPy and CuPy share (the FFT, sparse matrices, the two image filters) is a field.
+part of the array interface that NumPy and CuPy share (the FFT, sparse matrices, the image filters) is a field.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Backend:
     coo_matrix : constructor of a sparse matrix from `(values, (rows, columns))`, with `tocsr()`.
     laplacian : (N, H, W) floating -> the same shape, the 4-neighbour Laplacian; 0 on the border, where one is missing.
     rgb_to_gray : (..., H, W, 3) -> (..., H, W), the luma of ITU-R BT.601 as OpenCV rounds it.
+    rgb_to_ycc : (..., H, W, 3) -> the same shape, that luma and the planes Cb and Cr that go with it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Backend:
     coo_matrix: Callable[..., Any]
     laplacian: Callable[[Array], Array]
     rgb_to_gray: Callable[[Array], Array]
+    rgb_to_ycc: Callable[[Array], Array]
 
 
 @cache
@@ -46,15 +48,19 @@ def numpy_backend() -> Backend:
 
     def laplacian(images: Array) -> Array:
         depth = cv2.CV_32F if images.dtype == np.float32 else cv2.CV_64F
-        filtered = np.empty_like(images)
-        for image, out in zip(images, filtered, strict=True):
-            cv2.Laplacian(image, depth, dst=out)
+        tall = images.reshape(-1, images.shape[-1])  # one above the other: their borders are overwritten
+        filtered = cv2.Laplacian(tall, depth).reshape(images.shape)
         filtered[:, [0, -1], :] = 0
         filtered[:, :, [0, -1]] = 0
         return filtered
 
-    def rgb_to_gray(rgb: Array) -> Array:
-        tall = np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)  # one image above the other: one call
-        return cv2.cvtColor(tall, cv2.COLOR_RGB2GRAY).reshape(rgb.shape[:-1])
+    def stacked(rgb: Array) -> Array:
+        return np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)  # one image above the other: one call
 
-    return Backend("numpy", np, scipy.fft.rfft2, scipy.sparse.coo_matrix, laplacian, rgb_to_gray)
+    def rgb_to_gray(rgb: Array) -> Array:
+        return cv2.cvtColor(stacked(rgb), cv2.COLOR_RGB2GRAY).reshape(rgb.shape[:-1])
+
+    def rgb_to_ycc(rgb: Array) -> Array:
+        return cv2.cvtColor(stacked(rgb), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]].reshape(rgb.shape)
+
+    return Backend("numpy", np, scipy.fft.rfft2, scipy.sparse.coo_matrix, laplacian, rgb_to_gray, rgb_to_ycc)

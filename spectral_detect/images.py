@@ -63,7 +63,8 @@ class DecodedImage:
     Attributes
     ----------
     pixels : (H, W) gray or (H, W, 3) RGB; uint8, uint16, or float32 on the scale 0 to 255. A JPEG gives its own luma
-        plane. Alpha is dropped and the EXIF orientation not applied.
+        plane, or with colour its own luma, Cb and Cr. Alpha is dropped and the EXIF orientation not applied.
+    is_ycc : the three channels are luma, Cb and Cr.
     width, height : as displayed, after the EXIF orientation.
     warnings : what a reader of the verdict should know.
     """
@@ -73,6 +74,7 @@ class DecodedImage:
     height: int
     format: str
     warnings: tuple[str, ...] = ()
+    is_ycc: bool = False
 
     @property
     def is_constant(self) -> bool:
@@ -110,13 +112,14 @@ def read_file(path: str) -> FileContent:
     return FileContent(content, sha256(content).hexdigest(), status.st_mtime_ns)
 
 
-def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:
     """Decode the first frame of an image file.
 
     Parameters
     ----------
     content : the whole file.
     max_pixels : an image whose header announces more is refused before it is decoded.
+    colour : whether the chroma planes of a JPEG are wanted; other formats give what they hold.
 
     Raises
     ------
@@ -127,11 +130,11 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     try:
         with _quiet_pillow():
             try:
-                return _decode_quietly(content, max_pixels)
+                return _decode_quietly(content, max_pixels, colour)
             except OSError as error:
                 if "truncated" not in str(error):
                     raise
-                return _decode_truncated(content, max_pixels)
+                return _decode_truncated(content, max_pixels, colour)
     except ImageReadError:
         raise
     except PIL.UnidentifiedImageError:
@@ -143,14 +146,14 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         raise ImageReadError(f"damaged or incomplete image ({reason}); get an intact copy") from None
 
 
-def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:
     """Read and decode one image file as a scan does; its `pixels` are what `extract_features` takes.
 
     Raises
     ------
     ImageReadError : see `read_file` and `decode`.
     """
-    return decode(read_file(os.fspath(path)).content, max_pixels=max_pixels)
+    return decode(read_file(os.fspath(path)).content, max_pixels=max_pixels, colour=colour)
 
 
 @contextmanager
@@ -165,7 +168,7 @@ def _quiet_pillow() -> Iterator[None]:
         PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode_quietly(content: bytes, max_pixels: int) -> DecodedImage:
+def _decode_quietly(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
     with PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
         width, height = picture.size
         if width * height > max_pixels:
@@ -174,22 +177,24 @@ def _decode_quietly(content: bytes, max_pixels: int) -> DecodedImage:
         notes: tuple[str, ...] = ()
         if picture.format != "MPO" and getattr(picture, "is_animated", False):
             notes = ("several frames or pages: only the first is judged",)
-        pixels = _pixels(picture, image_format, content)
+        pixels = _pixels(picture, image_format, content, colour)
         width, height = (height, width) if _lies_on_its_side(picture) else (width, height)
-        return DecodedImage(pixels, width, height, image_format, notes)
+        return DecodedImage(
+            pixels, width, height, image_format, notes, image_format == "JPEG" and picture.mode == "YCbCr"
+        )
 
 
-def _decode_truncated(content: bytes, max_pixels: int) -> DecodedImage:
+def _decode_truncated(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
     """The rows of a JPEG that are there: a file carved from a disk often ends early."""
     PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        image = _decode_quietly(content, max_pixels)
+        image = _decode_quietly(content, max_pixels, colour)
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
-    if image.format != "JPEG" or image.pixels.ndim != 2 or _is_progressive(content):
+    if image.format != "JPEG" or not (image.is_ycc or image.pixels.ndim == 2) or _is_progressive(content):
         raise ImageReadError("truncated, and what is left gives no part of the image in full; get an intact copy")
     n_rows = len(image.pixels)
-    decoded = np.flatnonzero((image.pixels != JPEG_FILL).any(axis=1))
+    decoded = np.flatnonzero((_luma(image) != JPEG_FILL).any(axis=1))
     n_intact = int(decoded[-1]) // MCU_ROWS * MCU_ROWS if len(decoded) else 0  # the row of the tear is left out
     if not n_intact:
         raise ImageReadError("truncated before its first rows; get an intact copy")
@@ -203,16 +208,20 @@ def _is_progressive(content: bytes) -> bool:
         return "progressive" in picture.info
 
 
-def fingerprint(pixels: np.ndarray) -> int:
+def fingerprint(image: DecodedImage) -> int:
     """64 bits that stay nearly the same under recompression and resizing: the difference hash of an image.
 
     Each bit says whether one of 8x8 cells of the gray image is brighter than the next to its right.
     """
     import cv2
 
-    gray = pixels if pixels.ndim == 2 else pixels[..., 1]
-    cells = cv2.resize(gray.astype(np.float32), (9, 8), interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(_luma(image).astype(np.float32), (9, 8), interpolation=cv2.INTER_AREA)
     return int.from_bytes(np.packbits(cells[:, :-1] > cells[:, 1:]).tobytes(), "big")
+
+
+def _luma(image: DecodedImage) -> np.ndarray:
+    """(H, W): the gray or luma plane, of RGB the green one."""
+    return image.pixels if image.pixels.ndim == 2 else image.pixels[..., 0 if image.is_ycc else 1]
 
 
 def _lies_on_its_side(picture: PIL.Image.Image) -> bool:
@@ -222,10 +231,11 @@ def _lies_on_its_side(picture: PIL.Image.Image) -> bool:
         return False
 
 
-def _pixels(picture: PIL.Image.Image, image_format: str, content: bytes) -> np.ndarray:
+def _pixels(picture: PIL.Image.Image, image_format: str, content: bytes, colour: bool) -> np.ndarray:
     mode = picture.mode
     if image_format == "JPEG" and mode in ("L", "RGB"):
-        picture.draft("L", picture.size)  # libjpeg leaves the chroma planes alone
+        wanted = "L" if mode == "L" or not colour else "RGB" if _is_stored_as_rgb(picture) else "YCbCr"
+        picture.draft(wanted, picture.size)  # for L, libjpeg leaves the chroma planes alone
         return np.asarray(picture)
     if _is_deep_colour(picture):
         return _deep_colour(content)
@@ -240,6 +250,14 @@ def _pixels(picture: PIL.Image.Image, image_format: str, content: bytes) -> np.n
     if mode == "I":
         raise ImageReadError("32-bit whole-number pixels have no defined gray; convert the file to 8 or 16 bit")
     return np.asarray(picture.convert("RGB"))
+
+
+def _is_stored_as_rgb(picture: PIL.Image.Image) -> bool:
+    """A JPEG without a luma plane, as Adobe's marker or the names of its components say; libjpeg looks there too."""
+    if "jfif" in picture.info:
+        return False
+    components = bytes(int(layer[0]) for layer in getattr(picture, "layer", ()))
+    return bool(picture.info.get("adobe_transform", 0 if components == b"RGB" else 1) == 0)
 
 
 def _is_deep_colour(picture: PIL.Image.Image) -> bool:

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.augment import Edit
 from spectral_detect.errors import FeatureError, ImageReadError
-from spectral_detect.features import FeatureSpec, extract_features
+from spectral_detect.features import extract_features, tile_corners
 from spectral_detect.finding import FoundFile
 from spectral_detect.images import MAX_PIXELS, decode, fingerprint, read_file
+from spectral_detect.spec import FeatureSpec
 from spectral_detect.workers import map_in_workers
 
 FEW_FILES = 24  # one worker is done sooner than several would start
@@ -40,7 +42,14 @@ class Work:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What one file gave: features, or the reason why there are none."""
+    """What one file gave: features, or the reason why there are none.
+
+    Attributes
+    ----------
+    features : (n_features,) or (n_tiles, n_features), see `extract_features`.
+    edit : what was done to the image before.
+    tiles : (n_tiles, 3) left edge, upper edge and side in pixels, as stored; None where the spec cuts no tiles.
+    """
 
     path: str
     sha256: str | None = None
@@ -51,26 +60,37 @@ class Extraction:
     format: str | None = None
     is_constant: bool = False
     features: np.ndarray | None = None
+    tiles: np.ndarray | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
     fingerprint: int | None = None
+    edit: Edit | None = None
 
 
 def extract_file(
-    file: FoundFile, spec: FeatureSpec, max_pixels: int = MAX_PIXELS, *, with_fingerprint: bool = False
+    file: FoundFile,
+    spec: FeatureSpec,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    edit: Edit | None = None,
+    with_fingerprint: bool = False,
 ) -> Extraction:
-    """Read, hash, decode and transform one file; whatever is wrong with it becomes `Extraction.error`."""
+    """Read, hash, decode, edit and transform one file; whatever is wrong with it becomes `Extraction.error`."""
     known: dict[str, Any] = {"path": file.path}
     try:
         if file.problem:
             raise ImageReadError(file.problem)
         read = read_file(file.path)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
-        image = decode(read.content, max_pixels=max_pixels)
+        image = decode(read.content, max_pixels=max_pixels, colour=spec.needs_colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
-        known["features"] = extract_features(image.pixels, spec)
+        if edit is not None:
+            image = edit.apply(image, read.sha256)
+            known["edit"] = edit
+        known["features"] = extract_features(image.pixels, spec, is_ycc=image.is_ycc)
+        known["tiles"] = _tiles(image.pixels, spec)
         if with_fingerprint:
-            known["fingerprint"] = fingerprint(image.pixels)
+            known["fingerprint"] = fingerprint(image)
     except (ImageReadError, FeatureError) as error:
         return Extraction(**known, error=str(error))
     except MemoryError:
@@ -80,15 +100,27 @@ def extract_file(
     return Extraction(**known)
 
 
+def _tiles(pixels: np.ndarray, spec: FeatureSpec) -> np.ndarray | None:
+    if spec.tiles_per_side is None:
+        return None
+    side, corners = tile_corners((pixels.shape[0], pixels.shape[1]), spec)
+    return np.array([(x, y, side) for y, x in corners], dtype=np.int32)
+
+
 def extract_files(
-    files: Iterable[FoundFile], spec: FeatureSpec, work: Work | None = None, *, with_fingerprint: bool = False
+    files: Iterable[FoundFile],
+    spec: FeatureSpec,
+    work: Work | None = None,
+    *,
+    edit: Edit | None = None,
+    with_fingerprint: bool = False,
 ) -> Generator[Extraction, None, None]:
     """`extract_file` of each file, in the order given, whatever the number of workers.
 
     `files` is consumed lazily; no more than a few chunks per worker are under way at once.
     """
     work = work or Work()
-    task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, with_fingerprint=with_fingerprint)
+    task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, edit=edit, with_fingerprint=with_fingerprint)
     remaining = iter(files)
     if work.jobs == 0:
         return (task(file) for file in remaining)

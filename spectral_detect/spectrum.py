@@ -38,10 +38,14 @@ def power_spectrum(image: Array, *, backend: Backend | None = None) -> Array:
     -------
     (..., H, W//2 + 1), the frequencies of `scipy.fft.rfft2`.
     """
-    transform = (backend or numpy_backend()).rfft2(image)
+    return power_of((backend or numpy_backend()).rfft2(image), image.shape[-1])
+
+
+def power_of(transform: Array, width: int) -> Array:
+    """(..., H, width//2 + 1) the half of a DFT -> the half of the power spectrum, |DFT|^2 / (H width)."""
     power = transform.real**2
     power += transform.imag**2
-    power /= image.shape[-2] * image.shape[-1]
+    power /= transform.shape[-2] * width
     return power
 
 

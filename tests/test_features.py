@@ -13,8 +13,8 @@ from conftest import SHARED, needs_shared
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.backend import Backend, numpy_backend
 from spectral_detect.errors import FeatureError
-from spectral_detect.features import PRESETS
 from spectral_detect.images import decode
+from spectral_detect.spec import PRESETS
 
 PRECISION = 1e-4  # of float32 features, in nepers of log power
 
@@ -66,17 +66,19 @@ def test_turns_mirrors_gain_and_offset_change_nothing(scale: str, rng: np.random
     width=st.integers(16, 60),
     n_bins=st.sampled_from([None, 8, 80, 300]),
     name=st.sampled_from(sorted(PRESETS)),
+    shape=st.sampled_from([(), (3,)]),
     seed=st.integers(0, 2**16),
 )
 def test_any_image_gives_finite_features_of_the_promised_length(
-    height: int, width: int, n_bins: int | None, name: str, seed: int
+    height: int, width: int, n_bins: int | None, name: str, shape: tuple[int, ...], seed: int
 ) -> None:
-    image = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, *shape), dtype=np.uint8)
     before = image.copy()
-    features = extract_features(image, FeatureSpec.preset(name, n_bins=n_bins))
+    spec = FeatureSpec.preset(name, n_bins=n_bins or (100 if name == "residual" else None))
+    features = extract_features(image, spec)
     assert np.isfinite(features).all()
-    assert features.ndim == 1
-    assert n_bins is None or len(features) == n_bins
+    assert features.ndim == (1 if spec.tiles_per_side is None else 2)
+    assert spec.group_sizes is None or features.shape[-1] == sum(spec.group_sizes)
     np.testing.assert_array_equal(image, before)
 
 
@@ -141,7 +143,7 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
     again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec
     assert again.sha256 == spec.sha256
-    assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (None, 80, 300)}) == 6
+    assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (80, 300)}) == 6
 
 
 @pytest.mark.parametrize(
@@ -149,10 +151,14 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
     [
         ({"n_bins": 7}, "n_bins 7: it is None or 8 to 100000"),
         ({"filter": "sobel"}, "filter 'sobel': it is one of none, laplacian"),
-        ({"channels": ()}, "channels"),
-        ({"channels": ("gray", "alpha")}, "channels"),
+        ({"groups": ()}, "groups"),
+        ({"groups": ("profile", "noise")}, "groups .* one or more of profile, coherence"),
+        ({"groups": ("profile", "profile")}, "none twice"),
+        ({"tiles_per_side": 0}, "tiles_per_side 0: it is None or 1 to 64"),
+        ({"n_bins": None, "tiles_per_side": 2}, "goes with a profile alone"),
+        ({"n_bins": None, "groups": ("profile", "coherence")}, "goes with a profile alone"),
         ({"min_size_px": 2}, "min_size_px 2"),
-        ({"version": 2}, "version 2; this program knows version 1"),
+        ({"version": 1}, "version 1; this program knows version 2"),
         ({"bins": 3}, "has no bins"),
     ],
 )
@@ -162,11 +168,13 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], mes
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(FeatureError, match="no feature preset 'fancy': there are azimuthal, durall"):
+    with pytest.raises(FeatureError, match="no feature preset 'fancy': there are azimuthal, residual, durall"):
         FeatureSpec.preset("fancy")
 
 
-@pytest.mark.parametrize("change", [{"n_bins": "80"}, {"n_bins": True}, {"name": 3}, {"channels": 7}, {"extra": 1}])
+@pytest.mark.parametrize(
+    "change", [{"n_bins": "80"}, {"n_bins": True}, {"name": 3}, {"groups": 7}, {"tiles_per_side": 2.0}, {"extra": 1}]
+)
 def test_a_damaged_spec_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(FeatureError):
         FeatureSpec.from_dict(FeatureSpec.preset("azimuthal").to_dict() | change)
@@ -181,7 +189,8 @@ class _Guarded(np.ndarray):
     inside = False
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
-        operators = (np.add, np.subtract, np.multiply, np.true_divide, np.power, np.square, np.matmul)
+        arithmetic = (np.add, np.subtract, np.multiply, np.true_divide, np.power, np.square, np.matmul)
+        operators = (*arithmetic, np.conjugate)  # arrays have methods for these
         if not (self.inside or ufunc in operators):
             raise TypeError(f"numpy.{ufunc.__name__} would take the array off its device")
         plain = [np.asarray(i) if isinstance(i, _Guarded) else i for i in inputs]
@@ -203,9 +212,13 @@ class _Module:
     def __getattr__(self, name: str) -> object:
         attribute = getattr(np, name)
 
+        def plain(value: object) -> object:
+            if isinstance(value, list):
+                return [plain(v) for v in value]
+            return value.view(np.ndarray) if isinstance(value, _Guarded) else value
+
         def call(*args: object, **kwargs: object) -> object:
-            plain = [a.view(np.ndarray) if isinstance(a, _Guarded) else a for a in args]
-            return guard(attribute(*plain, **kwargs))
+            return guard(attribute(*map(plain, args), **kwargs))
 
         return call if callable(attribute) else attribute
 
@@ -234,8 +247,8 @@ def test_no_array_leaves_its_device(name: str, rng: np.random.Generator) -> None
         def tocsr(self) -> Sparse:
             return Sparse(self.matrix.tocsr())
 
-    filters = inside(real.rfft2), Coo, inside(real.laplacian), inside(real.rgb_to_gray)
-    device = Backend("guarded", _Module(), *filters)
+    filters = (inside(f) for f in (real.laplacian, real.rgb_to_gray, real.rgb_to_ycc))
+    device = Backend("guarded", _Module(), inside(real.rfft2), Coo, *filters)
     image = rng.integers(0, 256, (2, 40, 50, 3), np.uint8)
     features = extract_features(guard(image), FeatureSpec.preset(name), backend=device)
     assert isinstance(features, _Guarded)

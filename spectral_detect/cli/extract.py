@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("-o", "--output", required=True, metavar="FILE", help="FILE.npz or FILE.csv.")
-@feature_options
+@feature_options("azimuthal")
 @work_options
 @click.pass_context
 def extract(
@@ -33,13 +33,14 @@ def extract(
     paths: tuple[str, ...],
     output: str,
     features: str,
-    bins: int | str,
+    bins: int | str | None,
     work: Work,
 ) -> None:
     """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
 
     NPZ: X (n_images, n_features), paths, sizes (n_images, 2: width, height), sha256, spec (JSON). CSV: the same, a row
-    an image.
+    an image. The preset residual gives a row for each tile of an image, and tiles (left, top, side in pixels) says
+    which.
 
     \b
     Example:

@@ -1,0 +1,142 @@
+"""The groups of features: gains that can be derived, tiles, colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spectral_detect import FeatureSpec, extract_features
+from spectral_detect.backend import numpy_backend
+from spectral_detect.features import tile_corners
+from spectral_detect.groups import GROUPS, Tiles, block_transform, blocks, patches
+from spectral_detect.spec import GROUP_SIZES, PRESETS
+
+RESIDUAL = FeatureSpec.preset("residual")
+
+
+def tiles(planes: np.ndarray, **changes: object) -> Tiles:
+    return Tiles(planes.astype(np.float32), FeatureSpec.preset("residual", **changes), numpy_backend())
+
+
+@pytest.fixture
+def noisy(rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(128, 20, (4, 3, 64, 64))
+
+
+def test_every_group_gives_as_many_numbers_as_the_spec_says(noisy: np.ndarray) -> None:
+    assert set(GROUPS) == set(GROUP_SIZES)
+    for name, size in GROUP_SIZES.items():
+        assert GROUPS[name](tiles(noisy)).shape == (4, size or 100)
+    assert sum(RESIDUAL.group_sizes or ()) == 613
+    assert RESIDUAL.needs_colour
+    assert not PRESETS["azimuthal"].needs_colour
+
+
+def test_the_block_transform_is_the_orthonormal_dct() -> None:
+    """A cosine of the basis gives one coefficient, and energy is kept."""
+    transform = block_transform()
+    np.testing.assert_allclose(transform @ transform.T, np.eye(64), atol=1e-12)
+    x = np.arange(8)
+    wave = np.outer(np.cos(np.pi * (2 * x + 1) * 3 / 16), np.cos(np.pi * (2 * x + 1) * 5 / 16))
+    coefficients = (wave.reshape(-1) @ transform).reshape(8, 8)
+    assert abs(coefficients[3, 5]) == pytest.approx(np.sqrt((wave**2).sum()))
+    coefficients[3, 5] = 0
+    np.testing.assert_allclose(coefficients, 0, atol=1e-12)
+
+
+def test_blocks_follow_the_grid_and_drop_the_rest() -> None:
+    image = np.arange(20 * 27).reshape(1, 20, 27)
+    found = blocks(image, 8)
+    assert found.shape == (1, 2, 3, 8, 8)
+    np.testing.assert_array_equal(found[0, 1, 2], image[0, 8:16, 16:24])
+
+
+def test_small_tiles_have_overlapping_patches_and_large_ones_every_other_row() -> None:
+    counts = {
+        side: patches(np.zeros((1, side, side), np.float32), numpy_backend()).shape[1] for side in (16, 32, 64, 128)
+    }
+    assert counts == {16: 1, 32: 9, 64: 16, 128: 32}
+
+
+def test_white_noise_has_a_flat_block_spectrum_and_the_peakedness_of_a_normal_distribution(noisy: np.ndarray) -> None:
+    assert np.abs(GROUPS["block_spectrum"](tiles(noisy))).max() < 0.35
+    # E|x| of a normal distribution is sqrt(2 / pi) of its standard deviation
+    peakedness = GROUPS["block_peakedness"](tiles(noisy)).mean()
+    assert peakedness == pytest.approx(np.log(np.sqrt(np.pi / 2)), abs=0.02)
+
+
+def test_coherence_is_one_for_equal_planes_minus_one_for_opposite_and_nought_for_independent(noisy: np.ndarray) -> None:
+    noisy[:, 1] = noisy[:, 0]
+    noisy[:, 2] = 255 - noisy[:, 0]
+    same, opposite, also = np.split(GROUPS["coherence"](tiles(noisy)), 3, axis=1)
+    np.testing.assert_allclose(same, 1, atol=0.01)
+    np.testing.assert_allclose(opposite, -1, atol=0.01)
+    np.testing.assert_allclose(also, -1, atol=0.01)
+    independent = np.random.default_rng(1).normal(128, 20, (4, 3, 64, 64))
+    assert np.abs(GROUPS["coherence"](tiles(independent))[:, 3:33].mean()) < 0.02
+
+
+def test_a_pattern_of_period_two_stands_out_in_patches_and_blocks(noisy: np.ndarray) -> None:
+    checkered = noisy.copy()
+    checkered[:, 0] += 20 * (-1) ** np.add.outer(np.arange(64), np.arange(64))
+    for name, at in (("patch_spectrum", 80), ("block_spectrum", 62)):
+        rise = GROUPS[name](tiles(checkered)) - GROUPS[name](tiles(noisy))
+        assert (rise.argmax(axis=1) == at).all(), name  # (1/2, 1/2), and the highest cosine
+
+
+def test_contrast_and_brightness_drop_out(noisy: np.ndarray) -> None:
+    for name in ("block_spectrum", "chroma_block_spectrum", "patch_spectrum", "patch_spread", "coherence"):
+        expected = GROUPS[name](tiles(noisy))
+        np.testing.assert_allclose(GROUPS[name](tiles(0.5 * noisy + 40)), expected, atol=0.02, err_msg=name)
+
+
+def test_a_gray_image_has_no_chroma(rng: np.random.Generator) -> None:
+    gray = rng.integers(0, 256, (64, 64), np.uint8)
+    features = extract_features(gray, RESIDUAL)
+    rgb = np.repeat(gray[..., None], 3, axis=2)
+    np.testing.assert_allclose(features, extract_features(rgb, RESIDUAL), atol=1e-4)
+    assert features.shape == (4, 613)
+    np.testing.assert_allclose(features[:, 100:199], 0, atol=1e-6)
+
+
+def test_ycc_is_what_rgb_becomes(rng: np.random.Generator) -> None:
+    import cv2
+
+    rgb = rng.integers(0, 256, (64, 96, 3), np.uint8)
+    ycc = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]]
+    for name in ("residual", "azimuthal"):
+        spec = FeatureSpec.preset(name)
+        # OpenCV's two ways to luma differ in the rounding of a few pixels
+        np.testing.assert_allclose(extract_features(ycc, spec, is_ycc=True), extract_features(rgb, spec), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "n_tiles"),
+    [
+        ((16, 16), 16, 1),
+        ((32, 32), 32, 1),
+        ((64, 200), 32, 12),
+        ((128, 128), 32, 16),
+        ((256, 256), 64, 16),
+        ((300, 300), 64, 16),
+        ((1024, 1024), 128, 64),
+        ((3000, 4000), 128, 64),
+    ],
+)
+def test_tiles_lie_inside_on_the_grid_of_jpeg(shape: tuple[int, int], side: int, n_tiles: int) -> None:
+    found, corners = tile_corners(shape, RESIDUAL)
+    assert (found, len(corners), len(set(corners))) == (side, n_tiles, n_tiles)
+    assert all(y % 8 == x % 8 == 0 and 0 <= y <= shape[0] - side and 0 <= x <= shape[1] - side for y, x in corners)
+    reach = [max(c[k] for c in corners) + side for k in (0, 1)]
+    assert all(full - 8 < end <= full or n_tiles == 1 for full, end in zip(shape, reach, strict=True))
+
+
+def test_each_tile_is_its_own_image(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (2, 130, 150, 3), np.uint8)
+    together = extract_features(image, RESIDUAL)
+    side, corners = tile_corners((130, 150), RESIDUAL)
+    assert together.shape == (2, len(corners), 613)
+    alone = FeatureSpec.preset("residual", tiles_per_side=None)
+    for k, (y, x) in enumerate(corners):
+        expected = extract_features(image[1, y : y + side, x : x + side], alone)
+        np.testing.assert_allclose(together[1, k], expected, atol=2e-4)
