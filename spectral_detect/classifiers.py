@@ -5,14 +5,15 @@ Scanning does not import scikit-learn, and a model outlives its versions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from spectral_detect.features import FeatureSpec
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.spec import FeatureSpec
 
 ClassifierName = Literal["svm", "logreg", "kmeans"]
 
@@ -23,31 +24,51 @@ class Classifier(Protocol):
     kind: ClassVar[ClassifierName]
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
-        """(n_samples, n_features) standardised -> (n_samples,) raw margin, positive on the fake side."""
+        """(n_vectors, n_features) standardised -> (n_vectors,) raw margin, positive on the fake side."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Svm:
-    """Support vector machine with a radial basis function kernel, f(x) = sum_i a_i exp(-gamma |x - s_i|^2) + b."""
+    """Support vector machine, f(x) = sum_i a_i k(x, s_i) + b, with `group_kernel` as k."""
 
     kind: ClassVar[ClassifierName] = "svm"
     support_vectors: np.ndarray  # (n_support, n_features)
     dual_coef: np.ndarray  # (n_support,)
     intercept: float
-    gamma: float
+    gamma: np.ndarray  # (n_groups,)
+    group_sizes: np.ndarray  # (n_groups,), features of each group
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
-        return np.array([self._decision_value(x) for x in X])
-
-    def _decision_value(self, x: np.ndarray) -> float:
-        # one sample at a time, so that a score does not depend on what else is in the batch
-        squared_distance = self._squared_norms - 2 * (self.support_vectors @ x) + x @ x
-        return float(self.dual_coef @ np.exp(-self.gamma * squared_distance)) + self.intercept
+        kernel = group_kernel(self._groups, split_groups(X, self.group_sizes), self.gamma)
+        return np.asarray(self.dual_coef @ kernel + self.intercept)
 
     @cached_property
-    def _squared_norms(self) -> np.ndarray:
-        return np.asarray(np.square(self.support_vectors).sum(axis=1))
+    def _groups(self) -> list[Group]:
+        return split_groups(self.support_vectors, self.group_sizes)
+
+
+Group = tuple[np.ndarray, np.ndarray]  # (n, n_features) of one group and the squared norms of its rows
+
+
+def split_groups(X: np.ndarray, group_sizes: np.ndarray) -> list[Group]:
+    """(n, n_features) -> the features of each group with the squared norms of their rows."""
+    parts = np.split(X, np.cumsum(group_sizes)[:-1].astype(int), axis=1)
+    return [(np.ascontiguousarray(part, dtype=np.float64), np.square(part).sum(axis=1)) for part in parts]
+
+
+def group_kernel(A: list[Group], B: list[Group], gamma: np.ndarray) -> np.ndarray:
+    """(n, m), the mean over groups g of exp(-gamma_g |a_g - b_g|^2).
+
+    One radial basis function per group of features, so that a group of many numbers does not drown one of few.
+    """
+    total = np.zeros((len(A[0][0]), len(B[0][0])))
+    for (a, norm_a), (b, norm_b), gamma_g in zip(A, B, gamma, strict=True):
+        exponent = a @ (2 * gamma_g * b.T)
+        exponent -= gamma_g * norm_a[:, None]
+        exponent -= gamma_g * norm_b
+        total += np.exp(exponent, out=exponent)
+    return total / len(gamma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +80,7 @@ class LogisticRegression:
     intercept: float
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
-        return np.array([float(self.weights @ x) + self.intercept for x in X])
+        return np.asarray(X @ self.weights + self.intercept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +103,50 @@ class Fitted:
     scale: np.ndarray
     classifier: Classifier
 
-    def decision_values(self, X: np.ndarray) -> np.ndarray:
-        """(n_samples, n_features) -> (n_samples,) raw margin."""
-        return self.classifier.decision_values((np.asarray(X, dtype=np.float64) - self.mean) / self.scale)
+    def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
+        """(n_samples,) raw margins of images, each (n_features,) or (n_tiles, n_features): the mean over its tiles.
+
+        One image at a time, so that its score does not depend on what else is in the batch.
+        """
+        return np.array([self._decision_value(image) for image in features])
+
+    def distance(self, image: np.ndarray) -> float:
+        """See `Model.distance`."""
+        standardised = (np.atleast_2d(np.asarray(image, dtype=np.float64)).mean(axis=0) - self.mean) / self.scale
+        return float(np.mean(standardised**2))
+
+    def _decision_value(self, image: np.ndarray) -> float:
+        tiles = (np.atleast_2d(np.asarray(image, dtype=np.float64)) - self.mean) / self.scale
+        return float(self.classifier.decision_values(tiles).mean())
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What images a model has seen, so that it can tell when it is asked about others.
+
+    Attributes
+    ----------
+    min_side_px, max_side_px : of the shorter sides of its training images.
+    max_distance : an image whose `Model.distance` is greater is unlike them; of images held out in cross-validation,
+        `DISTANCE_QUANTILE` lie nearer (of fewer than `MANY`, all lie within half of it).
+    """
+
+    min_side_px: int
+    max_side_px: int
+    max_distance: float
+
+    def objection(self, width: int, height: int, distance: float) -> str | None:
+        """Why an image lies outside, in words; None if it does not."""
+        if not self.min_side_px <= min(width, height) <= self.max_side_px:
+            sides = " to ".join(map(str, sorted({self.min_side_px, self.max_side_px})))
+            return f"{width}x{height} pixels; it was trained on images with a shorter side of {sides}"
+        if distance > self.max_distance:
+            return f"features unlike those of its training images ({distance / self.max_distance:.1f} times the limit)"
+        return None
+
+
+DISTANCE_QUANTILE = 0.99
+MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is twice the largest distance
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +161,7 @@ class Model:
     threshold : a score at or above it is fake.
     training : what it was trained on (counts, groups, hash of the file hashes, settings).
     metrics : the cross-validated estimate made at training.
+    experience : what images it has seen; None where there were too few groups to tell.
     reference : (n, n_features) a few training vectors; the file stores their scores, and loading checks them.
     name, sha256 : of the file it was loaded from; empty before it is saved.
     """
@@ -112,6 +175,7 @@ class Model:
     threshold: float
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    experience: Experience | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
     created: str = ""
@@ -124,13 +188,20 @@ class Model:
         """Trained without labels: which of its two clusters is called fake is a guess."""
         return bool(self.training.get("n_unlabelled"))
 
-    def decision_values(self, X: np.ndarray) -> np.ndarray:
-        """(n_samples, n_features) -> (n_samples,) raw margin."""
-        return Fitted(self.mean, self.scale, self.classifier).decision_values(X)
+    def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
+        """(n_samples,) raw margins of images, each given as `extract_features` returns it."""
+        return Fitted(self.mean, self.scale, self.classifier).decision_values(features)
 
-    def scores(self, X: np.ndarray) -> np.ndarray:
-        """(n_samples, n_features) -> (n_samples,) in [0, 1], higher is more fake."""
-        return sigmoid(self.slope * self.decision_values(X) + self.offset)
+    def distance(self, features: np.ndarray) -> float:
+        """How far an image lies from the training images: the mean square of its standardised features.
+
+        Of an image cut into tiles, of the mean of its tiles' features.
+        """
+        return Fitted(self.mean, self.scale, self.classifier).distance(features)
+
+    def scores(self, features: Iterable[np.ndarray]) -> np.ndarray:
+        """(n_samples,) in [0, 1], higher is more fake; of images, each given as `extract_features` returns it."""
+        return sigmoid(self.slope * self.decision_values(features) + self.offset)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import cycle
 
 import numpy as np
 
+from spectral_detect.augment import Edit
 from spectral_detect.errors import DatasetError
-from spectral_detect.features import FeatureSpec
 from spectral_detect.finding import FoundFile, find_images
 from spectral_detect.pipeline import Extraction, Work, extract_files
 from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.spec import FeatureSpec
 
 MIN_PER_CLASS = 5
 TELLING = 0.75
@@ -38,19 +40,33 @@ class Dataset:
 
     Attributes
     ----------
-    X : (n_samples, n_features).
+    features : of each sample (n_features,), or (n_tiles, n_features) where the spec cuts tiles.
     y : (n_samples,) REAL or FAKE; -1 when unlabelled.
     groups : (n_samples,) small integers; samples of one group belong on one side of any split. Copies of one file
         (equal hashes) are put into one group.
     samples : what was read of each file, without its features.
     failures : the files that gave no features.
+    edits : what was done to the images; each file is there once for each of them.
     """
 
-    X: np.ndarray
+    features: Sequence[np.ndarray]
     y: np.ndarray
     groups: np.ndarray
     samples: tuple[Extraction, ...]
     failures: tuple[Extraction, ...]
+    edits: tuple[Edit | None, ...] = (None,)
+
+    def select(self, at: np.ndarray) -> Dataset:
+        """The samples at these indices, or where a mask is true."""
+        chosen = np.arange(len(self.y))[at]
+        return replace(
+            self,
+            features=[self.features[k] for k in chosen],
+            y=self.y[chosen],
+            groups=self.groups[chosen],
+            samples=tuple(self.samples[k] for k in chosen),
+            failures=(),
+        )
 
     @property
     def n_real(self) -> int:
@@ -131,32 +147,46 @@ def read_dataset(
     spec: FeatureSpec,
     work: Work | None = None,
     *,
+    edits: Sequence[Edit | None] = (None,),
     watch: Callable[[Iterable[Extraction]], Iterable[Extraction]] = iter,
 ) -> Dataset:
-    """Extract the features of labelled files; `watch` may look at what comes by, for a progress bar.
+    """Extract the features of labelled files.
+
+    Parameters
+    ----------
+    edits : each gives one sample of every file; None, the image as it is. The samples of a file share its group.
+    watch : may look at what comes by, for a progress bar.
 
     Raises
     ------
     DatasetError : no file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal
         size).
     """
-    with closing(extract_files((f.file for f in files), spec, work, with_fingerprint=True)) as stream:
+    with closing(_extract_edited([f.file for f in files], spec, work, edits)) as stream:
         extractions = list(watch(stream))
-    read = [(f, e) for f, e in zip(files, extractions, strict=True) if e.features is not None]
-    failures = tuple(e for e in extractions if e.features is None)
+    read = [(f, e) for f, e in zip(cycle(files), extractions, strict=False) if e.features is not None]
+    failures = tuple({e.path: e for e in extractions if e.features is None}.values())
     if not read:
         first = f"; the first: {failures[0].path!r}: {failures[0].error}" if failures else ""
         raise DatasetError(f"none of {len(files)} files could be used{first}")
-    lengths = {e.features.shape for _, e in read if e.features is not None}
-    if len(lengths) > 1:
+    if len({e.features.shape[-1] for _, e in read if e.features is not None}) > 1:
         raise DatasetError("images of different sizes give features of different lengths; set a number of bins")
     return Dataset(
-        X=np.stack([e.features for _, e in read if e.features is not None]),
+        features=[e.features for _, e in read if e.features is not None],
         y=np.array([-1 if f.label is None else f.label for f, _ in read]),
         groups=_group_numbers((f.group, str(e.sha256)) for f, e in read),
-        samples=tuple(e for _, e in read),
+        samples=tuple(replace(e, features=None, tiles=None) for _, e in read),
         failures=failures,
+        edits=tuple(edits),
     )
+
+
+def _extract_edited(
+    files: Sequence[FoundFile], spec: FeatureSpec, work: Work | None, edits: Sequence[Edit | None]
+) -> Generator[Extraction, None, None]:
+    for edit in edits:
+        with closing(extract_files(files, spec, work, edit=edit, with_fingerprint=True)) as stream:
+            yield from stream
 
 
 def _group_numbers(keys: Iterable[tuple[str | None, str]]) -> np.ndarray:

@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from spectral_detect.augment import ROBUSTNESS, Edit
 from spectral_detect.classifiers import Model
-from spectral_detect.dataset import Dataset, refuse_contradictions
+from spectral_detect.dataset import Dataset, LabelledFile, read_dataset, refuse_contradictions
 from spectral_detect.errors import DatasetError
 from spectral_detect.metrics import evaluate_scores
+from spectral_detect.pipeline import Extraction, Work
+
+
+def robustness(
+    model: Model,
+    files: Sequence[LabelledFile],
+    work: Work | None = None,
+    *,
+    edits: Sequence[Edit] = ROBUSTNESS,
+    watch: Callable[[Iterable[Extraction]], Iterable[Extraction]] = iter,
+) -> list[dict[str, Any]]:
+    """`evaluate_model` on the images as they are and after each edit: JPEG, blur, resizing, a crop.
+
+    Returns
+    -------
+    Of each condition `edit`, `strength`, `n_failed` (an image may become too small) and the metrics, with
+    `false_alarm_rate` and `miss_rate` at the stored threshold.
+    """
+    rows = []
+    for edit in (None, *edits):
+        result = evaluate_model(model, read_dataset(files, model.spec, work, edits=(edit,), watch=watch))
+        wrong = result["confusion"]
+        rows.append(
+            {
+                "edit": edit.name if edit else "none",
+                "strength": edit.strength if edit else None,
+                "n_failed": result["n_failed"],
+                **{k: result[k] for name in ("balanced_accuracy", "auroc") for k in (name, f"{name}_ci")},
+                "false_alarm_rate": wrong["real"]["fake"] / result["n_real"],
+                "miss_rate": wrong["fake"]["real"] / result["n_fake"],
+            }
+        )
+    return rows
 
 
 def evaluate_model(model: Model, dataset: Dataset, *, seed: int = 0) -> dict[str, Any]:
@@ -24,9 +59,10 @@ def evaluate_model(model: Model, dataset: Dataset, *, seed: int = 0) -> dict[str
     if not (dataset.n_real and dataset.n_fake):
         raise DatasetError(f"{dataset.n_real} real and {dataset.n_fake} fake images: an evaluation needs both")
     refuse_contradictions(dataset)
-    if dataset.X.shape[1:] != model.mean.shape:
-        raise DatasetError(f"features of {dataset.X.shape[1]} values; the model takes {len(model.mean)}")
-    result = evaluate_scores(dataset.y, model.scores(dataset.X), model.threshold, dataset.groups, seed=seed)
+    n_features = dataset.features[0].shape[-1]
+    if n_features != len(model.mean):
+        raise DatasetError(f"features of {n_features} values; the model takes {len(model.mean)}")
+    result = evaluate_scores(dataset.y, model.scores(dataset.features), model.threshold, dataset.groups, seed=seed)
     return {
         "model": model.name,
         "model_sha256": model.sha256,

@@ -1,9 +1,9 @@
 """Save and load a model; the models shipped in `models/`.
 
 A model file is a pickle of one dictionary of plain values: `header`, JSON text with all but the arrays, and `arrays`,
-the bytes of each as little-endian float64. Model files come from strangers, so before anything is unpickled every
-instruction in the file is looked at, and one that could name or call anything, claim memory that it does not fill, or
-nest values so that they unfold without end, is a refusal. A hash tells damage; it is no signature.
+the bytes of each as little-endian floating point. Model files come from strangers, so before anything is unpickled
+every instruction in the file is looked at, and one that could name or call anything, claim memory that it does not
+fill, or nest values so that they unfold without end, is a refusal. A hash tells damage; it is no signature.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ import pickletools
 import platform
 import warnings
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spectral_detect.classifiers import Classifier, KMeans, LogisticRegression, Model, Svm
+from spectral_detect.classifiers import Classifier, Experience, KMeans, LogisticRegression, Model, Svm
 from spectral_detect.errors import FeatureError, ModelFileError
-from spectral_detect.features import FeatureSpec
 from spectral_detect.files import write_aside
 from spectral_detect.metrics import METRICS
 from spectral_detect.records import LABELS
+from spectral_detect.spec import FeatureSpec
 
 FORMAT = "spectral-detect model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SUFFIX = ".pkl"
-DEFAULT_MODEL = "general"
 MAX_FILE_BYTES = 256 * 2**20
 MAX_INSTRUCTIONS = 1000
 SCORE_TOLERANCE = 1e-6
+TYPES = ("<f2", "<f4", "<f8")
 PLAIN_INSTRUCTIONS = frozenset(
     "PROTO FRAME STOP MEMOIZE MARK EMPTY_DICT SETITEM SETITEMS BININT1 "  # no list, tuple, reference, name or call
     "SHORT_BINUNICODE BINUNICODE SHORT_BINBYTES BINBYTES".split()
@@ -68,7 +68,7 @@ def _to_plain(model: Model) -> dict[str, Any]:
     arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
     arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
     arrays["reference_scores"] = model.scores(model.reference)
-    header = {
+    header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
         "classifier": {"kind": model.classifier.kind, **{k: v for k, v in fitted.items() if k not in arrays}},
         "slope": model.slope,
@@ -77,13 +77,17 @@ def _to_plain(model: Model) -> dict[str, Any]:
         "labels": LABELS,
         "training": model.training,
         "metrics": model.metrics,
+        "experience": asdict(model.experience) if model.experience else None,
         "card": model.card,
         "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "libraries": _library_versions(),
         "shapes": {name: array.shape for name, array in arrays.items()},
+        "types": {name: _smallest_type(array) for name, array in arrays.items()},
     }
     text = json.dumps(header)
-    content = {name: np.ascontiguousarray(array, dtype="<f8").tobytes() for name, array in arrays.items()}
+    content = {
+        name: np.ascontiguousarray(array, dtype=header["types"][name]).tobytes() for name, array in arrays.items()
+    }
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -91,6 +95,12 @@ def _to_plain(model: Model) -> dict[str, Any]:
         "arrays": content,
         "sha256": _digest(text, content),
     }
+
+
+def _smallest_type(array: np.ndarray) -> str:
+    """The least precision that holds every value exactly."""
+    with np.errstate(over="ignore"):
+        return next((kind for kind in TYPES if np.array_equal(array.astype(kind), array)), TYPES[-1])
 
 
 def _digest(header: str, arrays: Mapping[str, bytes]) -> str:
@@ -111,26 +121,26 @@ def _library_versions() -> dict[str, str]:
 # ---------------------------------------------------------------------------------------------------------- loading
 
 
-def load_model(name_or_path: str | os.PathLike[str] | None = None) -> Model:
+def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     """Read a model file without running anything from it, and check that it still scores as when it was saved.
 
     Parameters
     ----------
-    name_or_path : a file, or the name of a shipped model; an existing file wins. Default: the shipped "general".
+    name_or_path : a file, or the name of a shipped model; an existing file wins.
 
     Raises
     ------
     ModelFileError : missing, not a model file, hostile, damaged, from a later version, or its reference vectors now
         score differently by more than 1e-6.
     """
-    name = str(find_model(None if name_or_path is None else os.fspath(name_or_path)))
+    name = str(find_model(os.fspath(name_or_path)))
     content = _read(name)
     try:
         values = _unpickle_plain(content)
         if _digest(values["header"], values["arrays"]) != values["sha256"]:
             raise ModelFileError("damaged: its content does not have the hash stored with it; get it again")
         header = json.loads(values["header"])
-        arrays = {k: _array(values["arrays"][k], shape) for k, shape in header["shapes"].items()}
+        arrays = {k: _array(values["arrays"][k], header["types"][k], s) for k, s in header["shapes"].items()}
         model = _assemble(header, arrays)
     except ModelFileError as error:
         raise ModelFileError(f"{name!r}: {error}") from None
@@ -203,8 +213,10 @@ class _PlainUnpickler(pickle.Unpickler):
         raise ModelFileError(f"refused, nothing was run: the file names {module}.{name}")
 
 
-def _array(content: bytes, shape: list[int]) -> np.ndarray:
-    array = np.frombuffer(content, dtype="<f8").reshape(shape).astype(np.float64)
+def _array(content: bytes, kind: str, shape: list[int]) -> np.ndarray:
+    if kind not in TYPES:
+        raise ModelFileError("damaged: an array of an unknown type; train it again")
+    array = np.frombuffer(content, dtype=kind).reshape(shape).astype(np.float64)
     if not np.isfinite(array).all():
         raise ModelFileError("damaged: an array holds NaN or infinity; train it again")
     return array
@@ -229,6 +241,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         threshold=_number(header["threshold"]),
         training=dict(header["training"]),
         metrics=_metrics(header["metrics"]),
+        experience=_experience(header["experience"]),
         reference=arrays["reference"],
         card=str(header["card"]),
         created=str(header["created"]),
@@ -247,6 +260,13 @@ def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(values)
 
 
+def _experience(values: Mapping[str, Any] | None) -> Experience | None:
+    if values is None:
+        return None
+    least, most, distance = (_number(values[f.name]) for f in fields(Experience))
+    return Experience(int(least), int(most), distance)
+
+
 def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classifier:
     kind = KINDS[values["kind"]]
     numbers = {k: _number(v) for k, v in values.items() if k != "kind"}
@@ -256,12 +276,18 @@ def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
 
 def _fits_together(model: Model) -> bool:
     n_features = len(model.mean)
-    if model.spec.n_bins is not None and n_features != model.spec.n_bins * len(model.spec.channels):
+    group_sizes = model.spec.group_sizes or (n_features,)
+    if sum(group_sizes) != n_features:
         return False
     classifier = model.classifier
     if isinstance(classifier, Svm):
         n = len(classifier.dual_coef)
-        fitting = classifier.support_vectors.shape == (n, n_features) and classifier.dual_coef.shape == (n,)
+        fitting = (
+            classifier.support_vectors.shape == (n, n_features)
+            and classifier.dual_coef.shape == (n,)
+            and classifier.gamma.shape == (len(group_sizes),)
+            and classifier.group_sizes.tolist() == list(group_sizes)
+        )
     elif isinstance(classifier, LogisticRegression):
         fitting = classifier.weights.shape == (n_features,)
     else:
@@ -297,15 +323,22 @@ def shipped_models() -> dict[str, Path]:
     return {p.stem: p for folder in folders[::-1] if folder.is_dir() for p in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
-def find_model(name_or_path: str | None) -> Path:
-    """A model file: the default one, a shipped one by name, or any by path; an existing file wins over a name."""
-    shipped = shipped_models()
-    if name_or_path == "":
+def load_shipped_models() -> list[Model]:
+    """All models that come with the program, for `scan`, which picks one for each image.
+
+    Raises
+    ------
+    ModelFileError : there are none, or one of them is damaged.
+    """
+    models = [load_model(path) for path in shipped_models().values()]
+    if not models:
+        raise ModelFileError("the shipped models are missing; reinstall, or name a file with --model")
+    return models
+
+
+def find_model(name_or_path: str) -> Path:
+    """A model file: any by its path, a shipped one by its name; an existing file wins over a name."""
+    if not name_or_path:
         raise ModelFileError("the name of the model is empty")
-    if name_or_path is None:
-        name_or_path = DEFAULT_MODEL
-    elif Path(name_or_path).exists() or name_or_path not in shipped:
-        return Path(name_or_path)
-    if name_or_path not in shipped:
-        raise ModelFileError(f"the shipped model {name_or_path!r} is missing; reinstall, or name a file with --model")
-    return shipped[name_or_path]
+    shipped = shipped_models()
+    return Path(name_or_path) if Path(name_or_path).exists() else shipped.get(name_or_path, Path(name_or_path))

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from spectral_detect.classifiers import (
+    DISTANCE_QUANTILE,
+    MANY,
     Classifier,
     ClassifierName,
+    Experience,
     Fitted,
     KMeans,
     LogisticRegression,
     Model,
     Svm,
+    group_kernel,
     sigmoid,
+    split_groups,
 )
 from spectral_detect.dataset import Dataset, folds, require_both_classes
 from spectral_detect.errors import DatasetError
-from spectral_detect.features import FeatureSpec
 from spectral_detect.metrics import evaluate_scores
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.spec import FeatureSpec
 
 SVM_C = 10.0  # the matched protocol is flat from 3 up
 LOGREG_C = 1.0
 PAPER_SVM_C, PAPER_SVM_GAMMA = 6.37, 0.86  # the notebooks of cc-hpc-itwm/DeepFakeDetection
+MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
+HALF_MAX = 60_000.0
 N_FOLDS = 5
 N_REFERENCE = 8
 MIN_FOR_CALIBRATION = 10  # of each class; with fewer a fitted sigmoid is noise
@@ -35,14 +41,21 @@ SKLEARN_TOLERANCE = 1e-9
 
 
 def fit_classifier(
-    X: np.ndarray, y: np.ndarray, classifier: ClassifierName, *, paper_settings: bool = False, seed: int = 0
+    X: np.ndarray,
+    y: np.ndarray,
+    classifier: ClassifierName,
+    *,
+    group_sizes: Sequence[int] | None = None,
+    paper_settings: bool = False,
+    seed: int = 0,
 ) -> Fitted:
     """Fit one classifier, uncalibrated.
 
     Parameters
     ----------
-    X, y : (n_samples, n_features) and (n_samples,) of REAL and FAKE; k-means only names its clusters by y, and takes
-        y = -1 for unlabelled samples.
+    X, y : (n_vectors, n_features) and (n_vectors,) of REAL and FAKE; k-means only names its clusters by y, and takes
+        y = -1 for unlabelled vectors.
+    group_sizes : features of each group, each of which gets a kernel of its own; default one group.
     paper_settings : no standardisation, SVC(C=6.37, gamma=0.86), liblinear logistic regression.
     """
     X = np.asarray(X, dtype=np.float64)
@@ -51,18 +64,25 @@ def fit_classifier(
         mean, scale = X.mean(axis=0), X.std(axis=0)
         scale[scale < 1e-12] = 1.0
     Z = (X - mean) / scale
+    sizes = np.array(group_sizes or [X.shape[1]])
+    if len(sizes) > 1:
+        Z = np.clip(Z, -HALF_MAX, HALF_MAX).astype(np.float16).astype(np.float64)  # a model file a quarter as large
     if classifier == "kmeans":
-        return Fitted(mean, scale, _fit_kmeans(Z, y, X, seed))
-    return Fitted(mean, scale, (_fit_svm if classifier == "svm" else _fit_logreg)(Z, y, paper_settings))
+        return Fitted(mean, scale, _fit_kmeans(Z, y, X[:, : sizes[0]], seed))
+    if classifier == "logreg":
+        return Fitted(mean, scale, _fit_logreg(Z, y, paper_settings))
+    return Fitted(mean, scale, _fit_svm(Z, y, sizes, paper_settings))
 
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """Decision values of the samples that some fold held out, by classifiers that did not see them."""
+    """Decision values and distances of the samples that some fold held out, by classifiers that did not see them."""
 
     y: np.ndarray
     values: np.ndarray
     groups: np.ndarray
+    distances: np.ndarray = field(default_factory=lambda: np.empty(0))
+    is_edited: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
 
 
 def train_model(
@@ -71,6 +91,7 @@ def train_model(
     classifier: ClassifierName = "svm",
     *,
     paper_settings: bool = False,
+    max_tile_vectors: int = MAX_TILE_VECTORS,
     seed: int = 0,
 ) -> Model:
     """Fit a classifier, calibrate its score and choose its threshold on out-of-fold decision values.
@@ -80,7 +101,8 @@ def train_model(
     dataset : features of `spec`, labelled with both classes, or, for k-means alone, without any label.
     paper_settings : as Durall et al.: no standardisation, SVC(C=6.37, gamma=0.86), liblinear logistic regression, and
         the classifier's own decision boundary as the threshold.
-    seed : of the folds and of k-means; the same seed gives the same model.
+    max_tile_vectors : of images cut into tiles, train on no more tiles than that: the same number of each image.
+    seed : of the folds, of that choice and of k-means; the same seed gives the same model.
 
     Raises
     ------
@@ -99,10 +121,13 @@ def train_model(
     elif classifier != "kmeans":
         raise DatasetError(f"{classifier} learns from labels; only kmeans does without")
 
-    fit = partial(fit_classifier, classifier=classifier, paper_settings=paper_settings, seed=seed)
-    fitted = fit(dataset.X, dataset.y)
+    def fit(part: Dataset) -> Fitted:
+        X, y = training_vectors(part, max_tile_vectors, seed)
+        return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, paper_settings=paper_settings, seed=seed)
+
+    fitted = fit(dataset)
     held_out = _held_out(dataset, fit, seed) if is_labelled else None
-    sample = held_out or OutOfFold(dataset.y, fitted.decision_values(dataset.X), dataset.groups)
+    sample = held_out or OutOfFold(dataset.y, fitted.decision_values(dataset.features), dataset.groups)
     slope, offset = _calibrate(sample, may_fit=held_out is not None)
     scores = sigmoid(slope * sample.values + offset)
     threshold = float(sigmoid(np.array(offset)))
@@ -121,40 +146,84 @@ def train_model(
         threshold=threshold,
         training={"classifier": classifier, "paper_settings": paper_settings, "seed": seed, **_counts(dataset)},
         metrics=metrics,
-        reference=dataset.X[np.linspace(0, len(dataset.X) - 1, N_REFERENCE).astype(int)].astype(np.float64),
+        experience=_experience(dataset, held_out) if held_out else None,
+        reference=_some_vectors(dataset),
     )
+
+
+def _experience(dataset: Dataset, held_out: OutOfFold) -> Experience:
+    """From the images as they are, where they are among the samples; a blurred copy is no reason to accept anything."""
+    sides = [min(s.width, s.height) for s in dataset.samples if s.width and s.height]
+    distances = held_out.distances[held_out.is_edited == held_out.is_edited.min()]
+    limit = np.quantile(distances, DISTANCE_QUANTILE) if len(distances) >= MANY else 2 * distances.max()
+    return Experience(min(sides, default=0), max(sides, default=0), float(limit))
+
+
+def _n_files(dataset: Dataset, label: int) -> int:
+    """Files, each of which may be there as several copies."""
+    return len({sample.path for sample, y in zip(dataset.samples, dataset.y, strict=True) if y == label})
 
 
 def _counts(dataset: Dataset) -> dict[str, Any]:
     """What a model was trained on: counts and a hash; no paths, which would tell on their owner."""
     return {
-        "n_real": dataset.n_real,
-        "n_fake": dataset.n_fake,
-        "n_unlabelled": int(np.sum(dataset.y < 0)),
+        "n_real": _n_files(dataset, REAL),
+        "n_fake": _n_files(dataset, FAKE),
+        "n_unlabelled": _n_files(dataset, -1),
         "n_groups": dataset.n_groups,
         "files_sha256": dataset.sha256,
+        "augment": "none" if dataset.edits[0] is None else dataset.edits[0].title,
+        "copies": len(dataset.edits),
     }
 
 
-def _held_out(dataset: Dataset, fit: Callable[[np.ndarray, np.ndarray], Fitted], seed: int) -> OutOfFold | None:
+def training_vectors(dataset: Dataset, max_tile_vectors: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(n_vectors, n_features) and (n_vectors,): every tile of an image is a training vector with the image's label.
+
+    Of images cut into tiles no more than `max_tile_vectors` are taken, as many of each image: which, the seed decides.
+    """
+    if dataset.features[0].ndim == 1:
+        return np.stack(dataset.features), dataset.y
+    rng = np.random.default_rng(seed)
+    images = rng.permutation(len(dataset.y))[:max_tile_vectors]
+    n_each = max(1, max_tile_vectors // len(images))
+    parts = [dataset.features[k][rng.permutation(len(dataset.features[k]))[:n_each]] for k in images]
+    return np.concatenate(parts), np.repeat(dataset.y[images], [len(part) for part in parts])
+
+
+def _some_vectors(dataset: Dataset) -> np.ndarray:
+    at = np.linspace(0, len(dataset.features) - 1, N_REFERENCE).astype(int)
+    return np.array([np.atleast_2d(dataset.features[k])[0] for k in at], dtype=np.float64)
+
+
+def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> OutOfFold | None:
     """Decision values of each fold by a classifier fitted on the others; None where there are too few groups."""
-    tests, values = [], []
+    tests, values, distances = [], [], []
     for train, test in folds(dataset.y, dataset.groups, N_FOLDS, seed):
+        fitted, held_out = fit(dataset.select(train)), dataset.select(test)
         tests.append(test)
-        values.append(fit(dataset.X[train], dataset.y[train]).decision_values(dataset.X[test]))
+        values.append(fitted.decision_values(held_out.features))
+        distances += [fitted.distance(image) for image in held_out.features]
     if not tests or len(np.unique(dataset.y[np.concatenate(tests)])) < 2:
         return None
     at = np.concatenate(tests)
-    return OutOfFold(dataset.y[at], np.concatenate(values), dataset.groups[at])
+    is_edited = np.array([dataset.samples[k].edit is not None for k in at])
+    return OutOfFold(dataset.y[at], np.concatenate(values), dataset.groups[at], np.array(distances), is_edited)
 
 
-def _fit_svm(Z: np.ndarray, y: np.ndarray, paper_settings: bool) -> Svm:
+def _fit_svm(Z: np.ndarray, y: np.ndarray, group_sizes: np.ndarray, paper_settings: bool) -> Svm:
     from sklearn.svm import SVC
 
-    gamma = PAPER_SVM_GAMMA if paper_settings else 1.0 / max(Z.shape[1] * Z.var(), 1e-12)
-    svc = SVC(C=PAPER_SVM_C if paper_settings else SVM_C, gamma=gamma).fit(Z, y)
-    fitted = Svm(svc.support_vectors_, svc.dual_coef_[0], float(svc.intercept_[0]), float(gamma))
-    _check_against_sklearn(fitted, Z, svc.decision_function(Z))
+    C = PAPER_SVM_C if paper_settings else SVM_C
+    groups = split_groups(Z, group_sizes)
+    gamma = np.array([PAPER_SVM_GAMMA if paper_settings else 1 / max(g.shape[1] * g.var(), 1e-12) for g, _ in groups])
+    if len(groups) == 1:  # scikit-learn computes this kernel as it goes, for any number of vectors
+        seen, svc = Z, SVC(C=C, gamma=float(gamma[0]))
+    else:
+        seen, svc = group_kernel(groups, groups, gamma), SVC(C=C, kernel="precomputed")
+    svc.fit(seen, y)
+    fitted = Svm(Z[svc.support_], svc.dual_coef_[0], float(svc.intercept_[0]), gamma, group_sizes.astype(float))
+    _check_against_sklearn(fitted, Z, svc.decision_function(seen))
     return fitted
 
 
@@ -168,7 +237,7 @@ def _fit_logreg(Z: np.ndarray, y: np.ndarray, paper_settings: bool) -> LogisticR
     return fitted
 
 
-def _fit_kmeans(Z: np.ndarray, y: np.ndarray, X: np.ndarray, seed: int) -> KMeans:
+def _fit_kmeans(Z: np.ndarray, y: np.ndarray, profile: np.ndarray, seed: int) -> KMeans:
     """Two clusters, found without labels.
 
     The cluster with the larger share of fakes is called fake. Without labels, the one whose mean profile has more in
@@ -179,7 +248,7 @@ def _fit_kmeans(Z: np.ndarray, y: np.ndarray, X: np.ndarray, seed: int) -> KMean
     clusters = sklearn.cluster.KMeans(n_clusters=2, n_init=10, random_state=seed).fit(Z)
     members = [clusters.labels_ == cluster for cluster in (0, 1)]
     if (y < 0).any():
-        evidence = [X[m][:, -X.shape[1] // 4 :].mean() for m in members]
+        evidence = [profile[m][:, -profile.shape[1] // 4 :].mean() for m in members]
     else:
         evidence = [float(np.mean(y[m] == FAKE)) for m in members]
     centres = clusters.cluster_centers_

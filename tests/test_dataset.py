@@ -26,7 +26,7 @@ SPEC = FeatureSpec.preset("azimuthal", n_bins=20)
 def test_folders_become_labels(labelled_folder: Path) -> None:
     files = files_in_folders([str(labelled_folder / "real")], [str(labelled_folder / "fake")])
     dataset = read_dataset(files, SPEC)
-    assert dataset.X.shape == (24, 20)
+    assert np.shape(dataset.features) == (24, 20)
     assert (dataset.n_real, dataset.n_fake, dataset.n_groups) == (12, 12, 24)
     assert [s.path for s in dataset.samples] == [f.file.path for f in files]
     assert not dataset.failures

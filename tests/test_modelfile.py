@@ -39,7 +39,7 @@ def test_what_is_loaded_is_what_was_saved(name: str, paper: bool, tmp_path: Path
     trained = replace(train_model(gaussian_data(), SPEC, name, paper_settings=paper), card="A card.\nTwo lines.")
     save_model(trained, tmp_path / "detector.pkl")
     loaded = load_model(tmp_path / "detector.pkl")
-    X = gaussian_data(seed=4).X
+    X = gaussian_data(seed=4).features
     np.testing.assert_array_equal(loaded.scores(X), trained.scores(X))
     for field in ("spec", "threshold", "training", "metrics", "card"):
         assert getattr(loaded, field) == getattr(trained, field)
@@ -112,7 +112,7 @@ def refused(path: Path, content: bytes, match: str) -> None:
 def test_no_pickle_runs_code(protocol: int, nested: bool, tmp_path: Path, bomb_target: Path) -> None:
     hostile: Any = _Bomb()
     if nested:
-        hostile = {"format": FORMAT, "format_version": 1, "header": "{}", "arrays": {"mean": [hostile]}}
+        hostile = {"format": FORMAT, "format_version": 2, "header": "{}", "arrays": {"mean": [hostile]}}
     refused(tmp_path / "m.pkl", pickle.dumps(hostile, protocol=protocol), "not a model file|refused, nothing was run")
     assert not bomb_target.exists()
 
@@ -208,7 +208,7 @@ def changed(saved: Path, change: Any) -> bytes:
 
 def set_array(name: str, value: float) -> Any:
     def change(values: dict[str, Any], header: dict[str, Any]) -> None:
-        array = np.frombuffer(values["arrays"][name], "<f8").copy()
+        array = np.frombuffer(values["arrays"][name], header["types"][name]).copy()
         array[0] = value
         values["arrays"][name] = array.tobytes()
 
@@ -218,9 +218,9 @@ def set_array(name: str, value: float) -> Any:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda v, h: v.update(format_version=2), "later|newer|reads 1; update spectral-detect"),
-        (lambda v, h: v.update(format_version="1"), "reads 1"),
-        (lambda v, h: h["spec"].update(version=2), "version 2; this program knows"),
+        (lambda v, h: v.update(format_version=3), "reads 2; update spectral-detect"),
+        (lambda v, h: v.update(format_version="2"), "reads 2"),
+        (lambda v, h: h["spec"].update(version=3), "version 3; this program knows"),
         (lambda v, h: h["spec"].update(filter="magic"), "filter 'magic'"),
         (lambda v, h: h["spec"].update(n_bins=13), "do not fit together"),
         (lambda v, h: h.update(labels={"real": 1, "fake": 0}), "labels"),
@@ -236,6 +236,7 @@ def set_array(name: str, value: float) -> Any:
         (lambda v, h: h["shapes"].update(dual_coef=[1, 1]), "damaged"),
         (lambda v, h: v.update(header=None), "refused, nothing was run"),
         (lambda v, h: v["arrays"].pop("mean"), "damaged .KeyError"),
+        (lambda v, h: h["types"].update(mean="O"), "unknown type"),
         (set_array("mean", float("nan")), "holds NaN or infinity"),
         (set_array("support_vectors", float("inf")), "holds NaN or infinity"),
         (set_array("scale", 0.0), "do not fit together"),
@@ -259,16 +260,16 @@ def test_a_header_nested_without_end_is_damaged(saved: Path) -> None:
 
 
 def test_a_model_is_found_by_name_or_path(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_model(None) == shipped_models()["general"]
-    assert find_model("general") == shipped_models()["general"]
+    assert find_model("small") == shipped_models()["small"]
+    assert find_model("faces") == shipped_models()["faces"]
     assert find_model(str(saved)) == saved
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "general").touch()
-    assert find_model("general") == Path("general")
+    (tmp_path / "faces").touch()
+    assert find_model("faces") == Path("faces")
 
 
 def test_every_shipped_model_loads_and_has_a_card() -> None:
-    assert "general" in shipped_models()
+    assert set(shipped_models()) == {"faces", "photographs", "small"}
     for name, path in shipped_models().items():
         model = load_model(path)
         assert model.name == name

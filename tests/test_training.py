@@ -42,28 +42,28 @@ def gaussian_data(n: int = 60, shift: float = 1.0, *, labelled: bool = True, see
     ],
 )
 def test_decision_values_are_those_of_scikit_learn(name: str, paper: bool, reference: object) -> None:
-    data, new = gaussian_data(), gaussian_data(seed=1).X
-    fitted = fit_classifier(data.X, data.y, name, paper_settings=paper)
-    expected = reference.fit(data.X, data.y).decision_function(new)
+    data, new = gaussian_data(), gaussian_data(seed=1).features
+    fitted = fit_classifier(data.features, data.y, name, paper_settings=paper)
+    expected = reference.fit(data.features, data.y).decision_function(new)
     np.testing.assert_allclose(fitted.decision_values(new), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_kmeans_clusters_without_labels_and_names_by_them() -> None:
     data = gaussian_data(shift=4.0)
-    fitted = fit_classifier(data.X, data.y, "kmeans")
-    assert np.mean((fitted.decision_values(data.X) > 0) == data.y) > 0.95
-    turned = fit_classifier(data.X, 1 - data.y, "kmeans")
-    np.testing.assert_allclose(turned.decision_values(data.X), -fitted.decision_values(data.X), atol=1e-9)
-    Z = StandardScaler().fit_transform(data.X)
-    same = KMeans(2, n_init=10, random_state=0).fit_predict(Z) == (fitted.decision_values(data.X) > 0)
+    fitted = fit_classifier(data.features, data.y, "kmeans")
+    assert np.mean((fitted.decision_values(data.features) > 0) == data.y) > 0.95
+    turned = fit_classifier(data.features, 1 - data.y, "kmeans")
+    np.testing.assert_allclose(turned.decision_values(data.features), -fitted.decision_values(data.features), atol=1e-9)
+    Z = StandardScaler().fit_transform(data.features)
+    same = KMeans(2, n_init=10, random_state=0).fit_predict(Z) == (fitted.decision_values(data.features) > 0)
     assert same.all() or not same.any()
 
 
 def test_unlabelled_kmeans_calls_more_at_high_frequencies_fake() -> None:
     data = gaussian_data(shift=4.0, labelled=False)
     model = train_model(data, SPEC, "kmeans")
-    called_fake = model.scores(data.X) >= model.threshold
-    assert data.X[called_fake][:, -3:].mean() > data.X[~called_fake][:, -3:].mean()
+    called_fake = model.scores(data.features) >= model.threshold
+    assert data.features[called_fake][:, -3:].mean() > data.features[~called_fake][:, -3:].mean()
     assert model.training["n_unlabelled"] == 60
     assert model.metrics == {}
     with pytest.raises(DatasetError, match="svm learns from labels; only kmeans does without"):
@@ -96,18 +96,18 @@ def test_calibration_needs_ten_of_each_class_and_a_right_order() -> None:
 def test_scores_are_probabilities_of_the_right_side(name: str) -> None:
     model = train_model(gaussian_data(200, shift=2.0), SPEC, name)
     new = gaussian_data(200, shift=2.0, seed=7)
-    scores = model.scores(new.X)
+    scores = model.scores(new.features)
     assert ((scores >= 0) & (scores <= 1)).all()
     assert np.mean((scores >= model.threshold) == new.y) > 0.9
     assert scores[new.y == FAKE].mean() > 0.8
     assert model.metrics["balanced_accuracy"] > 0.9
-    order = np.argsort(model.decision_values(new.X))
+    order = np.argsort(model.decision_values(new.features))
     assert (np.diff(scores[order]) >= 0).all()
 
 
 def test_the_score_of_an_image_does_not_depend_on_its_company() -> None:
     model = train_model(gaussian_data(), SPEC)
-    new = gaussian_data(seed=5).X
+    new = gaussian_data(seed=5).features
     together = model.scores(new)
     np.testing.assert_array_equal(together, np.concatenate([model.scores(row[None]) for row in new]))
 
@@ -115,15 +115,15 @@ def test_the_score_of_an_image_does_not_depend_on_its_company() -> None:
 def test_paper_settings_keep_the_classifiers_own_boundary() -> None:
     data = gaussian_data(shift=3.0)
     model = train_model(data, SPEC, "logreg", paper_settings=True)
-    called = model.scores(data.X) >= model.threshold
-    np.testing.assert_array_equal(called, model.decision_values(data.X) >= 0)
+    called = model.scores(data.features) >= model.threshold
+    np.testing.assert_array_equal(called, model.decision_values(data.features) >= 0)
     assert not model.mean.any()
     assert (model.scale == 1).all()
 
 
 def test_the_same_seed_gives_the_same_model() -> None:
     first, again = (train_model(gaussian_data(), SPEC, seed=3) for _ in range(2))
-    X = gaussian_data(seed=9).X
+    X = gaussian_data(seed=9).features
     np.testing.assert_array_equal(first.scores(X), again.scores(X))
     assert first.metrics == again.metrics
     assert first.threshold == again.threshold
@@ -131,7 +131,7 @@ def test_the_same_seed_gives_the_same_model() -> None:
 
 def test_one_group_per_class_is_trained_but_not_cross_validated() -> None:
     data = gaussian_data(40, shift=3.0)
-    alone = Dataset(data.X, data.y, data.y, data.samples, ())
+    alone = Dataset(data.features, data.y, data.y, data.samples, ())
     model = train_model(alone, SPEC)
     assert model.metrics == {}
     assert model.threshold == pytest.approx(0.5)
@@ -155,7 +155,7 @@ def test_sigmoid_of_anything_finite_is_finite() -> None:
 def test_a_model_is_applied_without_scikit_learn() -> None:
     code = (
         "import sys, spectral_detect.scanning, spectral_detect.modelfile as m; "
-        "model = m.load_model(m.find_model(None)); model.scores(model.reference); "
+        "model = m.load_model('photographs'); model.scores(model.reference); "
         "assert not [n for n in sys.modules if n.split('.')[0] in ('sklearn', 'click', 'torch', 'matplotlib')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
