@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spectral_detect.cli.options import labelled_files, labelled_options, read_labelled, work_options
+from spectral_detect.cli.options import (
+    check_output,
+    check_plot,
+    labelled_files,
+    labelled_options,
+    progress,
+    read_labelled,
+    work_options,
+)
 
 if TYPE_CHECKING:
     from spectral_detect.pipeline import Work
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
 @click.argument("model")
 @labelled_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
+@click.option("--robustness", "with_robustness", is_flag=True, help="Also after JPEG, blur, resizing and a crop.")
+@click.option("--plot", metavar="FILE", help="Draw the result of --robustness there (.png, .pdf or .svg).")
 @work_options
 @click.pass_context
 def evaluate(
@@ -26,6 +36,8 @@ def evaluate(
     fake: tuple[str, ...],
     manifest: str | None,
     as_json: bool,
+    with_robustness: bool,
+    plot: str | None,
     work: Work,
 ) -> None:
     """Measure MODEL, a file or a shipped name, on labelled images.
@@ -36,14 +48,29 @@ def evaluate(
 
     \b
     Example:
-      spectral-detect evaluate general --real examples/images/real --fake examples/images/fake
+      spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
     """
-    from spectral_detect.evaluation import evaluate_model
+    from spectral_detect.evaluation import evaluate_model, robustness
     from spectral_detect.modelfile import load_model
-    from spectral_detect.report.evaluation import evaluation_text
+    from spectral_detect.report.evaluation import evaluation_text, robustness_text
 
+    if plot is not None:
+        if not with_robustness:
+            raise click.UsageError("--plot draws the result of --robustness: give that as well")
+        check_output(plot, [model, manifest])
+        check_plot(plot)
     detector = load_model(model)
-    dataset = read_labelled(labelled_files(real, fake, manifest), detector.spec, work)
+    files = labelled_files(real, fake, manifest)
+    dataset = read_labelled(files, detector.spec, work)
     result = evaluate_model(detector, dataset)
-    click.echo(json.dumps(result, indent=2) if as_json else evaluation_text(result))
+    if with_robustness:
+        result["robustness"] = robustness(detector, files, work, watch=progress)
+    if plot is not None:
+        from spectral_detect.report.plots import plot_robustness
+
+        plot_robustness(result["robustness"], plot, title=result["model"])
+    text = evaluation_text(result)
+    if with_robustness:
+        text += "\n\n" + robustness_text(result["robustness"])
+    click.echo(json.dumps(result, indent=2) if as_json else text)
     ctx.exit(1 if dataset.failures else 0)

@@ -16,7 +16,7 @@ def models(file: str | None, as_json: bool) -> None:
     \b
     Examples:
       spectral-detect models
-      spectral-detect models general
+      spectral-detect models photographs
     """
     from spectral_detect.modelfile import load_model, shipped_models
     from spectral_detect.report.models import card_text, model_facts, models_text

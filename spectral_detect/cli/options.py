@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,14 +14,16 @@ import click
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
+    from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
-    from spectral_detect.features import FeatureSpec
     from spectral_detect.pipeline import Work
+    from spectral_detect.spec import FeatureSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
-FEATURES = ("azimuthal", "durall")
+FEATURES = ("azimuthal", "residual", "durall")
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 MAX_PIXELS, TIMEOUT_S = 120_000_000, 60.0
 
 
@@ -103,26 +105,28 @@ labelled_options = _together(
     click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
 )
 
-feature_options = _together(
-    click.option(
-        "--features", type=click.Choice(FEATURES), default="azimuthal", show_default=True, help="Preset of features."
-    ),
-    click.option(
-        "--bins",
-        type=BinCount(),
-        default=300,
-        show_default=True,
-        metavar="N|none",
-        help="Length of the radial profile, 8 to 100000; none: one value per ring.",
-    ),
-)
+
+def feature_options(default: str) -> Callable[[F], F]:
+    """`--features` and `--bins`."""
+    return _together(
+        click.option(
+            "--features", type=click.Choice(FEATURES), default=default, show_default=True, help="Preset of features."
+        ),
+        click.option(
+            "--bins",
+            type=BinCount(),
+            metavar="N|none",
+            help="Length of the radial profile, 8 to 100000; none: one value per ring.  [default: the preset's]",
+        ),
+    )
 
 
-def feature_spec(features: str, bins: int | str) -> FeatureSpec:
+def feature_spec(features: str, bins: int | str | None) -> FeatureSpec:
     """The spec that `--features` and `--bins` name."""
-    from spectral_detect.features import FeatureSpec
+    from spectral_detect.spec import FeatureSpec
 
-    return FeatureSpec.preset(features, n_bins=None if bins == "none" else bins)
+    changes = {} if bins is None else {"n_bins": None if bins == "none" else bins}
+    return FeatureSpec.preset(features, **changes)
 
 
 def labelled_files(real: tuple[str, ...], fake: tuple[str, ...], manifest: str | None) -> list[LabelledFile]:
@@ -138,11 +142,14 @@ def labelled_files(real: tuple[str, ...], fake: tuple[str, ...], manifest: str |
     return files_in_folders(real, fake)
 
 
-def read_labelled(files: list[LabelledFile], spec: FeatureSpec, work: Work) -> Dataset:
+def read_labelled(
+    files: list[LabelledFile], spec: FeatureSpec, work: Work, edits: Sequence[Edit | None] = (None,)
+) -> Dataset:
     """Extract features under a progress bar, and name the files that failed on stderr."""
     from spectral_detect.dataset import read_dataset
 
-    dataset = read_dataset(files, spec, work, watch=partial(progress, total=len(files)))
+    watch = partial(progress, total=len(files) * len(edits))
+    dataset = read_dataset(files, spec, work, edits=edits, watch=watch)
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
     return dataset
@@ -197,6 +204,19 @@ def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
         is_image = has_image_signature(stream.read(SIGNATURE_BYTES))
     if is_image or any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
         raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
+
+
+def check_plot(output: str) -> None:
+    """`Failure`, before anything is computed, where a picture cannot be drawn or written to `output`."""
+    from importlib.util import find_spec
+
+    from spectral_detect.files import check_target
+
+    if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
+        raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
+    if find_spec("matplotlib") is None:
+        raise Failure("plots need the extra that draws them: pip install 'spectral-detect[plot]'")
+    check_target(output)
 
 
 def shows_progress() -> bool:

@@ -38,7 +38,11 @@ READ_BYTES = 2**16
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--model", metavar="MODEL", help="A model file, or the name of a shipped one.  [default: general]")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="A model file, or the name of a shipped one.  [default: the shipped one for such images]",
+)
 @click.option("--files-from", metavar="FILE", help="Read paths, one a line, no patterns; - is standard input.")
 @click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
 @click.option("--threshold", type=FiniteRange(0, 1), help="A score at or above it is fake.  [default: the model's]")
@@ -72,11 +76,11 @@ def scan(
       spectral-detect scan evidence/ --output verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
-    from spectral_detect.modelfile import load_model
+    from spectral_detect.modelfile import load_model, load_shipped_models
     from spectral_detect.report.streams import RecordStream
     from spectral_detect.scanning import scan_files
 
-    detector = load_model(model)
+    detector = load_shipped_models() if model is None else load_model(model)
     if output is not None:
         check_output(output, [*paths, files_from, model])
     skipped: Counter[str] = Counter()

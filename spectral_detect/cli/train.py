@@ -27,9 +27,23 @@ if TYPE_CHECKING:
 @click.option("--unlabelled", multiple=True, metavar="DIR", help="For kmeans: a folder whose images nobody labelled.")
 @click.option("-o", "--output", required=True, metavar="MODEL", help="The model file to write (.pkl).")
 @click.option("--classifier", type=click.Choice(("svm", "logreg", "kmeans")), default="svm", show_default=True)
-@feature_options
+@feature_options("residual")
 @click.option("--paper-settings", is_flag=True, help="Raw features and C, gamma as in the paper; for durall.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of folds and k-means.")
+@click.option(
+    "--augment",
+    type=click.Choice(("none", "wang0.1", "wang0.5")),
+    default="none",
+    show_default=True,
+    help="Train on copies with random blur, JPEG (each with this probability) and crop, for images of unknown history.",
+)
+@click.option("--copies", type=click.IntRange(1, 100), help="Augmented copies of each image.  [default: 4]")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of folds, augmentation and k-means.",
+)
 @work_options
 @click.pass_context
 def train(
@@ -41,8 +55,10 @@ def train(
     output: str,
     classifier: Any,
     features: str,
-    bins: int | str,
+    bins: int | str | None,
     paper_settings: bool,
+    augment: str,
+    copies: int | None,
     seed: int,
     work: Work,
 ) -> None:
@@ -55,6 +71,7 @@ def train(
     Example:
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
     """
+    from spectral_detect.augment import augmentation
     from spectral_detect.dataset import unlabelled_files
     from spectral_detect.files import check_target
     from spectral_detect.modelfile import save_model
@@ -63,13 +80,15 @@ def train(
 
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
+    if copies and augment == "none":
+        raise click.UsageError("--copies says how many augmented copies are made: give --augment as well")
     check_output(output, [manifest])
     check_target(output)
     if paper_settings and features != "durall":
         click.echo("warning: the paper's settings belong to --features durall", err=True)
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
-    dataset = read_labelled(files, spec, work)
+    dataset = read_labelled(files, spec, work, augmentation(augment, copies, seed))
     warn_of_bias(dataset)
     model = train_model(dataset, spec, classifier, paper_settings=paper_settings, seed=seed)
     save_model(model, output)

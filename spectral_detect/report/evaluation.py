@@ -48,6 +48,22 @@ def evaluation_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def robustness_text(rows: list[dict[str, Any]]) -> str:
+    """A line for each edit, with 95 % intervals."""
+    lines = [f"{'edit':<14}{'balanced accuracy':>22}{'AUROC':>22}{'false alarms':>15}{'misses':>9}{'unusable':>10}"]
+    for row in rows:
+        title = row["edit"] if row["strength"] is None else f"{row['edit']} {row['strength']:g}"
+        shares = "".join(f"{_with_interval(row, name):>22}" for name in ("balanced_accuracy", "auroc"))
+        wrong = f"{100 * row['false_alarm_rate']:>13.1f} %{100 * row['miss_rate']:>7.1f} %"
+        lines.append(f"{title:<14}{shares}{wrong}{row['n_failed']:>10}")
+    return "\n".join(lines)
+
+
+def _with_interval(row: dict[str, Any], name: str) -> str:
+    low, high = row[f"{name}_ci"]
+    return f"{100 * row[name]:.1f} [{100 * low:.0f}, {100 * high:.0f}] %"
+
+
 def training_text(model: Model, output: str) -> str:
     """What `train` has done."""
     facts = model.training
@@ -58,8 +74,12 @@ def training_text(model: Model, output: str) -> str:
         f"trained on           {counts} images in {facts['n_groups']} groups",
         f"features             {model.spec.name}, {len(model.mean)} values; classifier {model.classifier.kind}",
     ]
+    copies = ""
+    if facts["augment"] != "none":
+        lines += [f"augmented            {facts['augment']}, {facts['copies']} copies of each image"]
+        copies = ", augmented"
     if model.metrics:
-        lines += ["cross-validated on these images (no better than their match in size and compression):"]
+        lines += [f"cross-validated on these images{copies} (no better than their match in size and compression):"]
         lines += metric_lines(model.metrics, ("balanced_accuracy", "auroc"))
     elif facts["n_unlabelled"]:
         lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]

@@ -1,0 +1,189 @@
+"""Edits of a decoded image, the same for real and generated ones: blur, JPEG, crop, resize.
+
+For training on images as they arrive in the world, and for measuring what each edit does to a detector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from spectral_detect.errors import FeatureError
+from spectral_detect.images import DecodedImage, decode
+
+WANG_MAX_SIGMA_PX = 3.0
+WANG_QUALITIES = (30, 100)  # both included
+WANG_CROP = 224 / 256
+LEAST_CROP_PX = 32  # nothing is cut from a smaller image
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A named edit; `apply` it to an image with a generator of random numbers, which some edits need.
+
+    Attributes
+    ----------
+    name : of the operation, such as "jpeg".
+    strength : its quality, standard deviation in pixels, factor or share; None where there is none.
+    seed : of the random choices, which also depend on the file's content: the same file is edited alike every time.
+    """
+
+    name: str
+    strength: float | None = None
+    seed: int = 0
+
+    @property
+    def title(self) -> str:
+        """Such as "jpeg 75"."""
+        return self.name if self.strength is None else f"{self.name} {self.strength:g}"
+
+    def apply(self, image: DecodedImage, content_sha256: str) -> DecodedImage:
+        """The edited image; its size as displayed and its format stay those of the file."""
+        rng = np.random.default_rng([self.seed, int(content_sha256[:15], 16)])
+        pixels, is_ycc = OPERATIONS[self.name](image.pixels, image.is_ycc, self.strength, rng)
+        return replace(image, pixels=pixels, is_ycc=is_ycc)
+
+
+Pixels = tuple[np.ndarray, bool]  # (H, W) gray or (H, W, 3), and whether the channels are luma, Cb and Cr
+
+
+def wang(pixels: np.ndarray, is_ycc: bool, probability: float | None, rng: np.random.Generator) -> Pixels:
+    """Blur and JPEG, each with a probability, after a random crop: Wang et al., CVPR 2020, section 3.
+
+    Gaussian blur with sigma uniform in [0, 3]; then JPEG with a quality uniform in 30..100, by OpenCV or Pillow at even
+    odds. The crop keeps 224/256 of each side, as theirs of 224 from 256 pixels; nothing is resized.
+    """
+    chance = probability or 0.0
+    image = random_crop(pixels, is_ycc, WANG_CROP, rng)
+    sigma, quality = rng.uniform(0, WANG_MAX_SIGMA_PX), int(rng.integers(*WANG_QUALITIES, endpoint=True))
+    does_blur, does_jpeg, by_opencv = rng.random(3) < (chance, chance, 0.5)
+    if does_blur:
+        image = blur(*image, sigma, rng)
+    if does_jpeg:
+        image = _through_jpeg(*image, quality, _encode_by_opencv if by_opencv else _encode_by_pillow)
+    return image
+
+
+def blur(pixels: np.ndarray, is_ycc: bool, sigma: float | None, rng: np.random.Generator) -> Pixels:
+    """Gaussian blur of a standard deviation in pixels, rounded to 8 bit as an image file would be."""
+    import cv2
+
+    rgb = as_rgb(pixels, is_ycc)
+    return (rgb if not sigma else np.asarray(cv2.GaussianBlur(rgb, (0, 0), sigma))), False
+
+
+def jpeg(pixels: np.ndarray, is_ycc: bool, quality: float | None, rng: np.random.Generator) -> Pixels:
+    """Saved as JPEG by Pillow (4:2:0 chroma) and read again."""
+    return _through_jpeg(pixels, is_ycc, int(quality or 0), _encode_by_pillow)
+
+
+def resize(pixels: np.ndarray, is_ycc: bool, factor: float | None, rng: np.random.Generator) -> Pixels:
+    """Resampled to `factor` times the size with Lanczos' kernel."""
+    picture = PIL.Image.fromarray(as_rgb(pixels, is_ycc))
+    size = tuple(max(1, round(side * (factor or 1.0))) for side in picture.size)
+    return np.asarray(picture.resize((size[0], size[1]), PIL.Image.Resampling.LANCZOS)), False
+
+
+def random_crop(pixels: np.ndarray, is_ycc: bool, share: float | None, rng: np.random.Generator) -> Pixels:
+    """A window of `share` of each side at a random place, which need not lie on the grid of JPEG."""
+    height, width = (max(min(side, LEAST_CROP_PX), round(side * (share or 1.0))) for side in pixels.shape[:2])
+    top = int(rng.integers(pixels.shape[0] - height, endpoint=True))
+    left = int(rng.integers(pixels.shape[1] - width, endpoint=True))
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width]), is_ycc
+
+
+def unsharp(pixels: np.ndarray, is_ycc: bool, amount: float | None, rng: np.random.Generator) -> Pixels:
+    """Sharpened: `amount` times the difference to a blurred copy (sigma 1) is added."""
+    import cv2
+
+    rgb = as_rgb(pixels, is_ycc)
+    weight = amount or 0.0
+    return np.asarray(cv2.addWeighted(rgb, 1 + weight, cv2.GaussianBlur(rgb, (0, 0), 1.0), -weight, 0)), False
+
+
+def denoise(pixels: np.ndarray, is_ycc: bool, size: float | None, rng: np.random.Generator) -> Pixels:
+    """Smoothed by a bilateral filter of a diameter in pixels, which keeps edges."""
+    import cv2
+
+    return np.asarray(cv2.bilateralFilter(as_rgb(pixels, is_ycc), int(size or 5), 25, 25)), False
+
+
+def phone(pixels: np.ndarray, is_ycc: bool, quality: float | None, rng: np.random.Generator) -> Pixels:
+    """As a phone's camera or a messenger hands a picture on: denoised, sharpened, halved, saved as JPEG."""
+    image = unsharp(*denoise(pixels, is_ycc, 5, rng), 0.7, rng)
+    return jpeg(*resize(*image, 0.5, rng), quality, rng)
+
+
+Operation = Callable[[np.ndarray, bool, float | None, np.random.Generator], Pixels]
+OPERATIONS: dict[str, Operation] = {
+    "wang": wang,
+    "blur": blur,
+    "jpeg": jpeg,
+    "resize": resize,
+    "crop": random_crop,
+    "sharpen": unsharp,
+    "denoise": denoise,
+    "phone": phone,
+}
+
+COPIES = 4
+
+
+def augmentation(name: str, copies: int | None = None, seed: int = 0) -> tuple[Edit | None, ...]:
+    """The edits of `train --augment`: "none", or "wang" with its probability, such as "wang0.5"."""
+    if name == "none":
+        return (None,)
+    probability = float(name.removeprefix("wang"))
+    return tuple(Edit("wang", probability, (seed << 16) + copy) for copy in range(copies or COPIES))
+
+
+ROBUSTNESS = (
+    *(Edit("jpeg", quality) for quality in (95, 90, 75, 50)),
+    *(Edit("blur", sigma) for sigma in (1, 2, 4)),
+    *(Edit("resize", factor) for factor in (0.5, 0.75, 1.5)),
+    Edit("crop", 0.75),
+)
+PROCESSED = (  # what happens to camera images without any network
+    Edit("jpeg", 75),
+    Edit("resize", 0.75),
+    Edit("sharpen", 1),
+    Edit("denoise", 5),
+    Edit("phone", 85),
+)
+
+
+def as_rgb(pixels: np.ndarray, is_ycc: bool) -> np.ndarray:
+    """8 bit, (H, W) gray or (H, W, 3) RGB."""
+    import cv2
+
+    if pixels.dtype == np.uint16:
+        pixels = np.rint(pixels / 257).astype(np.uint8)
+    elif pixels.dtype != np.uint8:
+        pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(pixels[..., [0, 2, 1]], cv2.COLOR_YCrCb2RGB)) if is_ycc else pixels
+
+
+def _through_jpeg(pixels: np.ndarray, is_ycc: bool, quality: int, encode: Callable[[np.ndarray, int], bytes]) -> Pixels:
+    image = decode(encode(as_rgb(pixels, is_ycc), quality), colour=True)
+    return image.pixels, image.is_ycc
+
+
+def _encode_by_pillow(rgb: np.ndarray, quality: int) -> bytes:
+    stream = BytesIO()
+    PIL.Image.fromarray(rgb).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def _encode_by_opencv(rgb: np.ndarray, quality: int) -> bytes:
+    import cv2
+
+    bgr: Any = rgb if rgb.ndim == 2 else rgb[..., ::-1]
+    done, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise FeatureError("OpenCV could not save the image as JPEG")
+    return bytes(content)
