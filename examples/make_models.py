@@ -1,12 +1,15 @@
 """Make the models that ship in models/, with their cards.
 
-    python examples/make_models.py MATCHED --source ffhq-stylegan2:prefix --source upsampled-waifu2x:stem ... \\
-        --leave-out examples/images --output models
+    python examples/make_models.py MATCHED --leave-out examples/images --output models \\
+        --model faces=celeba-dcgan:none,ffhq-stylegan2:prefix,faces300-stylegan2:none \\
+        --model photographs=upsampled-realesrgan:stem,upsampled-waifu2x:stem --model small=cifake-sd14:none \\
+        --control photographs=CONTROL:stem
 
 MATCHED/<source>/real and MATCHED/<source>/fake hold images of which both classes have one size and one JPEG history
 (examples/matched_protocol.py says how). A source's groups, after the colon, stay on one side of every split: `prefix`,
 the name up to the first "_"; `stem`, the whole name, across both classes; `none`. Copies of one file count as one group
-whatever their source, and a group of which an image stands in --leave-out is not used at all.
+whatever their source, and a group of which an image stands in --leave-out is not used at all. CONTROL holds camera
+images that went through a resampling without any network: some join the reals of a model, the others test it.
 
 Three of ten groups of each source are held out, and the numbers on the card are theirs. The last table trains without
 a source altogether and measures on it, which is what to expect of a generator that nobody has trained for.
@@ -15,6 +18,7 @@ a source altogether and measures on it, which is what to expect of a generator t
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,51 +26,48 @@ from typing import Any
 import numpy as np
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, save_model, train_model
+from spectral_detect.augment import PROCESSED, ROBUSTNESS, Edit, augmentation
 from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
 from spectral_detect.evaluation import evaluate_model
 from spectral_detect.finding import find_images
 from spectral_detect.images import read_file
 
 HELD_OUT = 0.3
-PER_CLASS = 150  # of each source, so that no source outweighs the others and the file stays small
+PER_CLASS = 150  # of each source, so that no source outweighs the others
+TILE_VECTORS = {"faces": 3400}  # of a model; together the files stay under 5 MB
+DEFAULT_TILE_VECTORS = 1300
 SEED = 0
+SPEC = FeatureSpec.preset("residual")
+TRAINING_EDITS: tuple[Edit | None, ...] = (None, *augmentation("wang0.1", 1, SEED))
 
 INTRODUCTION = """\
-general: a detector of generated images of up to 1024 pixels, {classifier} on {spec} features.
+{name}: {about}, {classifier} on {spec} features.
 
-Trained on   {counts};
-             a photograph that is the real side of two sources is counted with the first.
+Trained on   {counts}.
+             Each image as it is, and once more cropped, with random blur and JPEG (Wang et al. 2020, probability 0.1).
              Both classes of a source have the same size and the same JPEG history; groups are kept apart.
 
-Good for     images of the kinds below at their own size, and as an example of a model file.
-Not good for a generator it was not trained on (see the last table: no better than guessing, and for some the
-             wrong way round), images that were resized, recompressed or edited since, screenshots, scans, drawings;
-             and never as the only evidence.
-             Resampled camera images carry traces like those of a network.
+Good for     images like these, at a shorter side of {sides} pixels, from the generators named.
+Not good for a generator it was not trained on (see the last table), images resized or edited since beyond what the
+             tables show, screenshots, scans, drawings; and never as the only evidence.
 
 Held-out 30 % of each source, groups apart, at the stored threshold (95 % intervals):
 """
+ABOUT = {
+    "faces": "portraits, camera against GAN",
+    "photographs": "photographs, camera against super-resolution networks",
+    "small": "thumbnails of 32 pixels, camera against Stable Diffusion",
+}
 
 
-def labelled(matched: Path, source: str, groups: str) -> list[LabelledFile]:
-    """The files of one source with the names of their groups."""
+def labelled(folder: Path, source: str, groups: str, label: int) -> list[LabelledFile]:
+    """The files of one class of a source with the names of their groups."""
     files = []
-    for label, name in ((REAL, "real"), (FAKE, "fake")):
-        for found in find_images([str(matched / source / name)]):
-            stem = Path(found.path).stem
-            group = {"none": None, "prefix": f"{label}:{stem.split('_')[0]}", "stem": stem}[groups]
-            files.append(LabelledFile(found, label, None if group is None else f"{source}/{group}"))
+    for found in find_images([str(folder)]):
+        stem = Path(found.path).stem
+        group = {"none": None, "prefix": f"{source}/{label}:{stem.split('_')[0]}", "stem": f"stem/{stem}"}[groups]
+        files.append(LabelledFile(found, label, group))
     return files
-
-
-def select(dataset: Dataset, at: np.ndarray) -> Dataset:
-    return replace(
-        dataset,
-        X=dataset.X[at],
-        y=dataset.y[at],
-        groups=dataset.groups[at],
-        samples=tuple(s for s, chosen in zip(dataset.samples, at, strict=True) if chosen),
-    )
 
 
 def usable(dataset: Dataset, left_out: set[str]) -> np.ndarray:
@@ -82,14 +83,32 @@ def first_copies(dataset: Dataset) -> np.ndarray:
     return first
 
 
-def balanced(dataset: Dataset, sources: np.ndarray, at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """At most PER_CLASS of each class of each source."""
-    chosen = np.zeros_like(at)
-    for source in np.unique(sources):
-        for label in (REAL, FAKE):
-            members = np.flatnonzero(at & (sources == source) & (dataset.y == label))
-            chosen[rng.permutation(members)[:PER_CLASS]] = True
-    return chosen
+class Material:
+    """The files of one model: which train, which are held out."""
+
+    def __init__(self, sources: dict[str, list[LabelledFile]], left_out: set[str]) -> None:
+        self.files = [file for files in sources.values() for file in files]
+        self.source = np.array([name for name, files in sources.items() for _ in files])
+        dataset = read_dataset(self.files, SPEC)
+        if dataset.failures:
+            raise SystemExit(f"{dataset.failures[0].path}: {dataset.failures[0].error}")
+        self.dataset, rng = dataset, np.random.default_rng(SEED)
+        fit_for_use = usable(dataset, left_out)
+        is_test = rng.random(dataset.groups.max() + 1)[dataset.groups] < HELD_OUT
+        self.test = fit_for_use & is_test
+        self.train = np.zeros_like(is_test)
+        for name in np.unique(self.source):
+            for label in (REAL, FAKE):
+                members = fit_for_use & ~is_test & first_copies(dataset) & (self.source == name) & (dataset.y == label)
+                self.train[rng.permutation(np.flatnonzero(members))[:PER_CLASS]] = True
+
+    def chosen(self, at: np.ndarray) -> list[LabelledFile]:
+        return [file for file, taken in zip(self.files, at, strict=True) if taken]
+
+    def fit(self, at: np.ndarray, name: str) -> Model:
+        dataset = read_dataset(self.chosen(at), SPEC, edits=TRAINING_EDITS)
+        size = TILE_VECTORS.get(name, DEFAULT_TILE_VECTORS)
+        return replace(train_model(dataset, SPEC, "svm", max_tile_vectors=size, seed=SEED), name=name)
 
 
 def row(name: str, result: dict[str, Any]) -> str:
@@ -98,49 +117,110 @@ def row(name: str, result: dict[str, Any]) -> str:
         return f"{100 * result[metric]:5.1f} [{100 * low:3.0f}, {100 * high:3.0f}]"
 
     counts = f"{result['n_real']:>4} +{result['n_fake']:>4}"
-    return f"  {name:<22} {counts}   balanced accuracy {share('balanced_accuracy')}   AUROC {share('auroc')}"
+    return f"  {name:<22} {counts}   balanced accuracy {share('balanced_accuracy')}   AUROC {share('auroc')}\n"
 
 
-def card(model: Model, dataset: Dataset, sources: np.ndarray, train: np.ndarray, test: np.ndarray) -> str:
-    names = np.unique(sources)
+def is_outside(model: Model, dataset: Dataset) -> np.ndarray:
+    """(n_samples,) whether a scan that picks its model would call the image inconclusive."""
+    seen = model.experience
+    assert seen is not None
+    return np.array([model.distance(features) > seen.max_distance for features in dataset.features])
+
+
+def false_alarms(model: Model, files: Sequence[LabelledFile], edit: Edit | None) -> str:
+    dataset = read_edited(files, edit)
+    called_fake, outside = model.scores(dataset.features) >= model.threshold, is_outside(model, dataset)
+    shares = 100 * np.mean([called_fake, called_fake & ~outside, outside], axis=1)
+    by_score, called, inconclusive = (f"{share:5.1f} %" for share in shares)
+    return f"{by_score} by score; in a scan {called} fake, {inconclusive} inconclusive; of {len(outside)}"
+
+
+def card(model: Model, material: Material, controls: str) -> str:
+    """The text of the model's card, all of it measured here."""
+    names = [n for n in dict.fromkeys(material.source) if n != controls]
+    y, source = material.dataset.y, material.source
     counts = ", ".join(
-        f"{source} ({np.sum(train & (sources == source) & (dataset.y == REAL))} real + "
-        f"{np.sum(train & (sources == source) & (dataset.y == FAKE))} fake)"
-        for source in names
+        f"{n} ({np.sum(material.train & (source == n) & (y == REAL))} real + "
+        f"{np.sum(material.train & (source == n) & (y == FAKE))} fake)"
+        for n in dict.fromkeys(source)
     )
-    text = INTRODUCTION.format(classifier=model.classifier.kind, spec=model.spec.name, counts=counts)
-    held_out = [evaluate_model(model, select(dataset, test & (sources == source))) for source in names]
-    text += "\n".join(row(source, result) for source, result in zip(names, held_out, strict=True))
-    text += f"\n  {'mean':<34}   balanced accuracy {100 * np.mean([r['balanced_accuracy'] for r in held_out]):5.1f}"
-    text += f"              AUROC {100 * np.mean([r['auroc'] for r in held_out]):5.1f}\n"
-    text += "\nTrained without the source, measured on its held-out part:\n"
-    for source in names:
-        other = train_model(select(dataset, train & (sources != source)), model.spec, "svm", seed=SEED)
-        text += row(source, evaluate_model(other, select(dataset, test & (sources == source)))) + "\n"
+    seen = model.experience
+    sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px}))) if seen else "?"
+    text = INTRODUCTION.format(
+        name=model.name,
+        about=ABOUT.get(model.name, "images"),
+        classifier=model.classifier.kind,
+        spec=SPEC.name,
+        counts=counts,
+        sides=sides,
+    )
+    test = {n: material.test & (source == n) for n in names}
+    for n in names:
+        text += row(n, evaluate_model(model, material.dataset.select(test[n])))
+
+    held_out = material.chosen(np.any(list(test.values()), axis=0))
+    text += "\nThe same, all sources together, after an edit of both classes. Each counts, by its score; inconclusive\n"
+    text += "is the share that a scan without --model would not decide, as unlike the training images:\n"
+    for edit in (None, *ROBUSTNESS):
+        dataset = read_edited(held_out, edit)
+        line = row(edit.title if edit else "as it is", evaluate_model(model, dataset)).rstrip()
+        text += f"{line}   inconclusive {100 * np.mean(is_outside(model, dataset)):5.1f} %\n"
+
+    reals = [file for file in held_out if file.label == REAL]
+    text += "\nFalse alarms: held-out camera images called fake, as they are and processed without any network:\n"
+    for edit in (None, *PROCESSED):
+        text += f"  {edit.title if edit else 'as it is':<22} {false_alarms(model, reals, edit)}\n"
+    if controls in source:
+        kept = material.chosen(material.test & (source == controls))
+        text += f"  {'reduced and enlarged 4x':<22} {false_alarms(model, kept, None)} (Lanczos; some were trained on)\n"
+
+    text += "\nTrained without the source, measured on its held-out part (a generator that it has not seen):\n"
+    for n in names if len(names) > 1 else []:
+        without = material.fit(material.train & (source != n), model.name)
+        text += row(n, evaluate_model(without, material.dataset.select(test[n])))
+    if len(names) == 1:
+        text += "  not measured: there is no second generator of such images here. Expect no better than guessing.\n"
     return text
+
+
+def read_edited(files: Sequence[LabelledFile], edit: Edit | None) -> Dataset:
+    return read_dataset(files, SPEC, edits=(edit,))
+
+
+def named(pairs: Sequence[str]) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("matched", type=Path)
-    parser.add_argument("--source", action="append", required=True, metavar="NAME:GROUPS")
+    parser.add_argument("--model", action="append", required=True, metavar="NAME=SOURCE:GROUPS,...")
+    parser.add_argument("--control", action="append", default=[], metavar="NAME=FOLDER:GROUPS")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--output", type=Path, default=Path("models"))
     args = parser.parse_args()
-    spec = FeatureSpec.preset("azimuthal")
-    files = [f for source in args.source for f in labelled(args.matched, *source.split(":"))]
-    dataset = read_dataset(files, spec)
-    sources = np.array([Path(s.path).parent.parent.name for s in dataset.samples])
-    at = usable(dataset, {read_file(f.path).sha256 for f in find_images(args.leave_out)})
-    rng = np.random.default_rng(SEED)
-    is_test = rng.random(dataset.groups.max() + 1)[dataset.groups] < HELD_OUT
-    train = balanced(dataset, sources, at & ~is_test & first_copies(dataset), rng)
-    model = train_model(select(dataset, train), spec, "svm", seed=SEED)
-    model = replace(model, name="general")
-    model = replace(model, card=card(model, dataset, sources, train, at & is_test))
-    save_model(model, args.output / "general.pkl")
-    (args.output / "general.md").write_text(f"# {model.card.splitlines()[0]}\n\n```\n{model.card}```\n")
-    print(model.card)
+    left_out = {read_file(f.path).sha256 for f in find_images(args.leave_out)}
+    controls = named(args.control)
+    for name, listed in named(args.model).items():
+        sources = {}
+        for source, groups in (item.split(":") for item in listed.split(",")):
+            folder = args.matched / source
+            sources[source] = [
+                file
+                for label, part in ((REAL, "real"), (FAKE, "fake"))
+                for file in labelled(folder / part, source, groups, label)
+            ]
+        control = ""
+        if name in controls:
+            folder, groups = controls[name].rsplit(":", 1)
+            control = Path(folder).name
+            sources[control] = labelled(Path(folder), control, groups, REAL)
+        material = Material(sources, left_out)
+        model = material.fit(material.train, name)
+        model = replace(model, card=card(model, material, control))
+        save_model(model, args.output / f"{name}.pkl")
+        (args.output / f"{name}.md").write_text(f"# {model.card.splitlines()[0]}\n\n```\n{model.card}```\n")
+        print(model.card)
 
 
 if __name__ == "__main__":

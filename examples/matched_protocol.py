@@ -26,8 +26,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
 from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
-from spectral_detect.features import PRESETS
 from spectral_detect.finding import FoundFile, find_images
+from spectral_detect.spec import PRESETS
 
 GRAY_TOLERANCE = 8
 
@@ -93,16 +93,11 @@ def draw(dataset: Dataset, shots: int, rng: np.random.Generator) -> tuple[np.nda
     return np.concatenate(train), np.flatnonzero(~for_training)
 
 
-def part(dataset: Dataset, at: np.ndarray) -> Dataset:
-    samples = tuple(dataset.samples[k] for k in at)
-    return Dataset(dataset.X[at], dataset.y[at], dataset.groups[at], samples, ())
-
-
 def one_run(dataset: Dataset, spec: FeatureSpec, classifier: str, shots: int, seed: int) -> tuple[float, float]:
     train, test = draw(dataset, shots, np.random.default_rng([seed, shots]))
-    model = train_model(part(dataset, train), spec, classifier, seed=seed)
-    scores = model.scores(dataset.X[test])
-    y = dataset.y[test]
+    model = train_model(dataset.select(train), spec, classifier, seed=seed)
+    tested = dataset.select(test)
+    scores, y = model.scores(tested.features), tested.y
     return balanced_accuracy_score(y, scores >= model.threshold), roc_auc_score(y, scores)
 
 
@@ -125,7 +120,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = matched_files(paths, Path(folder), args)
         print(f"{'features':<12}{'classifier':<12}{'images':>7}{'balanced accuracy':>20}{'AUROC':>16}   (mean, spread)")
-        for name in args.features or ["azimuthal", "durall"]:
+        for name in args.features or ["residual", "azimuthal", "durall"]:
             spec = FeatureSpec.preset(name)
             dataset = read_dataset(files, spec)
             for classifier in args.classifier or ["svm", "logreg"]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 
 from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
+from spectral_detect.errors import ModelFileError
 from spectral_detect.finding import FoundFile, expand_arguments, find_images
 from spectral_detect.pipeline import Extraction, Work, extract_files
 from spectral_detect.records import LABELS, ImageRecord, Verdict
@@ -16,7 +17,7 @@ GUESS = "the model was trained without labels: which cluster it calls fake is a 
 
 def scan(
     paths: Iterable[str],
-    model: Model,
+    model: Model | Sequence[Model],
     *,
     threshold: float | None = None,
     work: Work | None = None,
@@ -27,6 +28,8 @@ def scan(
     Parameters
     ----------
     paths : files, folders (searched recursively) and patterns.
+    model : judges every image. Of several models of one spec, each image is judged by that in whose experience it lies
+        (the nearest, if it is several); an image outside the experience of all of them is inconclusive.
     threshold : in place of the model's own.
     work : worker processes, limits of size and time.
     on_skip : called with each file of a folder that is no image.
@@ -39,31 +42,49 @@ def scan(
     Raises
     ------
     FileNotFoundError : nothing has that name or matches that pattern; at the call, before any image is read.
+    ModelFileError : several models of different features.
     """
     files = find_images(expand_arguments(paths), on_skip=on_skip)
     return scan_files(files, model, threshold=threshold, work=work)
 
 
 def scan_files(
-    files: Iterable[FoundFile], model: Model, *, threshold: float | None = None, work: Work | None = None
+    files: Iterable[FoundFile],
+    model: Model | Sequence[Model],
+    *,
+    threshold: float | None = None,
+    work: Work | None = None,
 ) -> Generator[ImageRecord, None, None]:
     """`scan` of files already found; `files` is consumed lazily."""
-    limit = model.threshold if threshold is None else threshold
-    with closing(extract_files(files, model.spec, work)) as extractions:
+    models = [model] if isinstance(model, Model) else list(model)
+    if len({m.spec.sha256 for m in models}) != 1:
+        raise ModelFileError("several models scan together only if they take the same features; name one with --model")
+    return _scan_files(files, models, threshold, work)
+
+
+def _scan_files(
+    files: Iterable[FoundFile], models: list[Model], threshold: float | None, work: Work | None
+) -> Generator[ImageRecord, None, None]:
+    with closing(extract_files(files, models[0].spec, work)) as extractions:
         for extraction in extractions:
-            yield _judge(extraction, model, limit)
+            yield _judge(extraction, models, threshold)
 
 
-def _judge(extraction: Extraction, model: Model, threshold: float) -> ImageRecord:
-    score, error = None, extraction.error
-    if extraction.features is not None:
-        if extraction.features.shape == model.mean.shape:
-            score = float(model.scores(extraction.features[None])[0])
-        else:
-            error = "the model was trained on images of one other size, without bins; train one with --bins"
+def _judge(extraction: Extraction, models: list[Model], threshold: float | None) -> ImageRecord:
+    model, score, error, warnings = models[0], None, extraction.error, extraction.warnings
     verdict: Verdict | None = None
-    if score is not None:
-        verdict = "inconclusive" if extraction.is_constant else "fake" if score >= threshold else "real"
+    if extraction.features is not None and extraction.features.shape[-1:] != model.mean.shape:
+        error = "the model was trained on images of one other size, without bins; train one with --bins"
+    elif extraction.features is not None:
+        model, objection = _nearest(extraction, models)
+        score = float(model.scores([extraction.features])[0])
+        verdict = "fake" if score >= (model.threshold if threshold is None else threshold) else "real"
+        if extraction.is_constant or (objection and len(models) > 1):
+            verdict = "inconclusive"
+        if objection and not extraction.is_constant:
+            warnings += (f"outside the experience of the model {model.name}: {objection}",)
+        if model.is_guess:
+            warnings += (GUESS,)
     return ImageRecord(
         path=extraction.path,
         sha256=extraction.sha256,
@@ -75,11 +96,26 @@ def _judge(extraction: Extraction, model: Model, threshold: float) -> ImageRecor
         verdict=verdict,
         label=LABELS.get(verdict or ""),
         score=score,
-        threshold=threshold,
+        threshold=model.threshold if threshold is None else threshold,
         model=model.name,
         model_sha256=model.sha256,
         spec_sha256=model.spec.sha256,
         tool_version=__version__,
-        warnings=(*extraction.warnings, *([GUESS] if model.is_guess and verdict else [])),
+        warnings=warnings,
         error=error,
     )
+
+
+def _nearest(extraction: Extraction, models: list[Model]) -> tuple[Model, str | None]:
+    """The model in whose experience an image lies most; if in none, the nearest and what speaks against it."""
+
+    def rank(model: Model) -> tuple[bool, float, str | None]:
+        if model.experience is None or extraction.features is None:
+            return False, 0.0, None
+        distance = model.distance(extraction.features)
+        objection = model.experience.objection(extraction.width or 0, extraction.height or 0, distance)
+        return objection is not None, distance / model.experience.max_distance, objection
+
+    ranks = [rank(model) for model in models]
+    best = min(range(len(models)), key=lambda k: ranks[k][:2])
+    return models[best], ranks[best][2]

@@ -206,7 +206,9 @@ def test_train_says_what_it_did_and_is_reproducible(labelled_folder: Path, run: 
 
 
 @pytest.mark.parametrize("classifier", ["svm", "logreg", "kmeans"])
-@pytest.mark.parametrize("options", [(), ("--features", "durall", "--bins", "80"), ("--bins", "none")])
+@pytest.mark.parametrize(
+    "options", [(), ("--features", "durall", "--bins", "80"), ("--features", "azimuthal", "--bins", "none")]
+)
 def test_every_classifier_and_feature_set_works(
     labelled_folder: Path, run: Run, classifier: str, options: tuple[str, ...]
 ) -> None:
@@ -220,7 +222,19 @@ def test_every_classifier_and_feature_set_works(
 
 def test_a_model_without_bins_refuses_images_of_another_size(labelled_folder: Path, run: Run, tmp_path: Path) -> None:
     output = labelled_folder / "m.pkl"
-    run("train", "--real", labelled_folder / "real", "--fake", labelled_folder / "fake", "-o", output, "--bins", "none")
+    run(
+        "train",
+        "--real",
+        labelled_folder / "real",
+        "--fake",
+        labelled_folder / "fake",
+        "-o",
+        output,
+        "--bins",
+        "none",
+        "--features",
+        "azimuthal",
+    )
     result = run("scan", EXAMPLES / "real" / "Aqua.png", "--model", output)
     assert result.exit_code == 1
     assert "trained on images of one other size" in result.stdout
@@ -280,12 +294,12 @@ def test_train_warns_of_classes_that_differ_in_size_or_format(labelled_folder: P
 
 def test_models_lists_what_ships_and_shows_a_file(trained: Path, run: Run) -> None:
     listing = run("models")
-    assert listing.stdout.startswith("general\n")
-    assert "Not good for" in run("models", "general").stdout
+    assert listing.stdout.startswith("faces\n")
+    assert "Not good for" in run("models", "faces").stdout
     facts = json.loads(run("models", trained, "--json").stdout)
-    assert facts["spec"] == FeatureSpec.preset("azimuthal").to_dict()
+    assert facts["spec"] == FeatureSpec.preset("residual").to_dict()
     assert (facts["training"]["n_real"], facts["training"]["n_groups"]) == (12, 24)
-    assert json.loads(run("models", "--json").stdout)[0]["name"] == "general"
+    assert json.loads(run("models", "--json").stdout)[0]["name"] == "faces"
 
 
 # ----------------------------------------------------------------------------------------------------------- extract
@@ -346,12 +360,15 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["train", "--real", "examples/real", "--fake", "examples/fake", "-o", "nowhere/m.pkl"], "cannot be written"),
         (["train", "--real", "a", "--fake", "b", "-o", "m.pkl", "--bins", "many"], "neither a whole number nor none"),
         (["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl", "--bins", "1"], "n_bins 1"),
-        (["evaluate", "general", "--real", "examples/real", "--fake", "empty"], "no image found in 'empty'"),
+        (["evaluate", "small", "--real", "examples/real", "--fake", "empty"], "no image found in 'empty'"),
         (["extract", "examples", "-o", "out.xls"], "end it in .npz or .csv"),
         (["extract", "examples", "-o", "nowhere/out.npz"], "cannot be written"),
         (["extract", "examples", "-o", "nowhere/out.csv"], "cannot be written"),
         (["extract", "empty", "-o", "out.csv"], "no image found"),
-        (["models", "nowhere"], "cannot be read: No such file or directory; the shipped models: general"),
+        (
+            ["models", "nowhere"],
+            "the shipped models: faces, photographs, small",
+        ),
         (["models", ""], "the name of the model is empty"),
         (["scan", ""], "'': no such file or folder"),
         (["scan", "examples", "-o", ""], "the name of the output is empty"),
@@ -359,7 +376,10 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["scan", "examples", "--timeout", "nan"], "not a finite number"),
         (["train", "--real", "examples/real", "--fake", "examples/fake", "-o", "empty"], "Is a directory"),
         (["train", "--real", "a", "--fake", "b", "-o", "m.pkl", "--seed", "4294967296"], "4294967295"),
-        (["evaluate", "general", "--real", "examples/real", "--fake", "examples/real"], "same file is real and fake"),
+        (
+            ["evaluate", "small", "--real", "examples/real", "--fake", "examples/real"],
+            "same file is real and fake",
+        ),
     ],
 )
 def test_wrong_usage_is_status_2_with_a_message_and_no_output(
@@ -427,7 +447,7 @@ def test_a_full_disk_is_an_error_with_a_name() -> None:
     assert stderr.decode().strip() == "Error: /dev/full cannot be written: No space left on device"
 
 
-@pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models general"])
+@pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models faces"])
 def test_a_standard_output_that_takes_nothing_is_status_2(arguments: str) -> None:
     command = f"{sys.executable} -m spectral_detect {arguments} > /dev/full"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
@@ -480,15 +500,15 @@ def test_help_has_an_example_for_every_command(run: Run) -> None:
 
 
 def test_the_library_scans_without_the_command_line() -> None:
-    found = list(scan([str(EXAMPLES / "real")], load_model()))
+    found = list(scan([str(EXAMPLES / "real")], load_model("photographs")))
     assert len(found) == 12
     assert {r.verdict for r in found} <= {"real", "fake"}
     with pytest.raises(FileNotFoundError):
-        scan(["nowhere"], load_model("general"))
+        scan(["nowhere"], load_model("photographs"))
 
 
 def test_read_image_gives_what_a_scan_sees() -> None:
-    model = load_model()
+    model = load_model("photographs")
     path = EXAMPLES / "fake" / "Garden.png"
     (record,) = scan([str(path)], model)
     features = extract_features(read_image(path).pixels, model.spec)

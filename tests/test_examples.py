@@ -51,6 +51,20 @@ def test_models_are_made_from_matched_folders(tmp_path: Path) -> None:
                     target.write_bytes(path.read_bytes() + f"{source}{copy}".encode())
     out = tmp_path / "models"
     out.mkdir()
-    sources = ("--source", "photos:none", "--source", "cars:stem")
-    assert "Trained without the source" in printed("make_models.py", tmp_path, *sources, "--output", out)
-    assert sorted(p.name for p in out.iterdir()) == ["general.md", "general.pkl"]
+    arguments = ("--model", "both=photos:none,cars:stem", "--control", f"both={EXAMPLES / 'real'}:stem")
+    text = printed("make_models.py", tmp_path, *arguments, "--output", out)
+    for promised in ("Trained without the source", "jpeg 75", "phone 85", "reduced and enlarged 4x", "Not good for"):
+        assert promised in text
+    assert sorted(p.name for p in out.iterdir()) == ["both.md", "both.pkl"]
+
+
+def test_the_ablation_measures_its_candidates(tmp_path: Path) -> None:
+    for label in ("real", "fake"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for path in (EXAMPLES / label).glob("*.png"):
+            for copy in "ab":
+                (tmp_path / "photos" / label / f"{copy}_{path.name}").write_bytes(path.read_bytes() + copy.encode())
+    only = ("--only", "azimuthal", "--only", "only coherence")
+    text = printed("ablation.py", tmp_path, "--source", "photos:stem", *only)
+    assert text.count("photos") == text.count("mean") == 2
+    assert " ms" in text

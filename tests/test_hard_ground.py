@@ -19,8 +19,8 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run, texture
 from spectral_detect.dataset import files_in_folders, near_duplicates, read_dataset
-from spectral_detect.features import FeatureSpec
 from spectral_detect.images import decode
+from spectral_detect.spec import FeatureSpec
 
 SOUND = EXAMPLES / "real" / "Aqua.png"
 
@@ -48,7 +48,7 @@ def judge(tmp_path: Path, run: Run) -> object:
             (folder / sound).write_bytes(SOUND.read_bytes())
         if content is not None:
             (folder / name).write_bytes(content)
-        result = run("scan", folder, "--format", "jsonl", "--jobs", 0, *options)
+        result = run("scan", folder, "--model", "photographs", "--format", "jsonl", "--jobs", 0, *options)
         assert result.exit_code == status, result.output
         rows = [json.loads(line) for line in result.stdout.splitlines()]
         assert [Path(r["path"]).name for r in rows] == ["a.png", name, "z.png"]
@@ -82,8 +82,8 @@ def small(width: int, height: int) -> bytes:
     [
         (b"", "the file is empty; copy it again from its source"),
         (b"a text with the name of an image", "not an image in a known format (JPEG, PNG"),
-        (small(1, 1), "1x1 pixels: the features 'azimuthal' need at least 16 on the shorter side"),
-        (small(3, 5), "3x5 pixels: the features 'azimuthal' need at least 16 on the shorter side"),
+        (small(1, 1), "1x1 pixels: the features 'residual' need at least 16 on the shorter side"),
+        (small(3, 5), "3x5 pixels: the features 'residual' need at least 16 on the shorter side"),
         (png_of_size(2**31 - 1, 2**31 - 1), "2147483647x2147483647 pixels, more than the limit"),
         (png_of_size(40_000, 40_000), "40000x40000 pixels, more than the limit of 120000000; see --max-pixels"),
         (png_of_size(64, 64), "truncated, and what is left"),
@@ -175,7 +175,7 @@ def test_a_tiff_of_ten_thousand_pages_costs_one_page(judge: object) -> None:
         content += b"".join(struct.pack("<HHII", *entry) for entry in entries) + struct.pack("<I", following)
     started = time.monotonic()
     row = judge("odd.tif", bytes(content), status=0)
-    assert row["warnings"] == ["several frames or pages: only the first is judged"]
+    assert row["warnings"][0] == "several frames or pages: only the first is judged"
     assert time.monotonic() - started < 5
 
 
@@ -183,7 +183,7 @@ def test_an_animated_webp_is_judged_by_its_first_frame(judge: object, photograph
     stream = io.BytesIO()
     photograph.save(stream, "WEBP", lossless=True, save_all=True, append_images=[photograph.rotate(90)])
     row = judge("odd.webp", stream.getvalue(), status=0)
-    assert row["warnings"] == ["several frames or pages: only the first is judged"]
+    assert row["warnings"][0] == "several frames or pages: only the first is judged"
 
 
 def test_links_that_loop_are_named(judge: object, tmp_path: Path) -> None:
@@ -228,12 +228,11 @@ def test_pipes_devices_and_linked_folders_are_skipped(run: Run, tmp_path: Path) 
 
 def test_a_file_that_vanishes_or_is_replaced_during_the_scan(tmp_path: Path) -> None:
     from spectral_detect import load_model, scan
-    from spectral_detect.modelfile import find_model
     from spectral_detect.pipeline import Work
 
     for name in ("a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(SOUND.read_bytes())
-    records = scan([str(tmp_path)], load_model(find_model(None)), work=Work(jobs=0))
+    records = scan([str(tmp_path)], load_model("photographs"), work=Work(jobs=0))
     first = next(records)
     (tmp_path / "b.png").unlink()
     (tmp_path / "c.png").write_bytes(b"something else")
@@ -249,7 +248,9 @@ def test_a_timeout_is_per_file_and_the_scan_goes_on(run: Run, tmp_path: Path) ->
     large.save(tmp_path / "b.png", compress_level=1)
     for name in ("a.png", "c.png"):
         (tmp_path / name).write_bytes(SOUND.read_bytes())
-    result = run("scan", tmp_path, "--timeout", 1.2, "--format", "jsonl", "--jobs", 2)
+    manifest, slow = EXAMPLES / "manifest.csv", tmp_path / "slow.pkl"
+    run("train", "--manifest", manifest, "-o", slow, "--features", "durall")
+    result = run("scan", tmp_path, "--model", slow, "--timeout", 1.2, "--format", "jsonl", "--jobs", 2)
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == 1
     assert rows[1]["error"] == "given up after 1.2 s; see --timeout"

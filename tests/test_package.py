@@ -41,8 +41,8 @@ def test_every_public_name_resolves() -> None:
 def test_the_limit_in_the_help_is_the_librarys() -> None:
     """The command line repeats it, so that its help need not load Pillow."""
     from spectral_detect.cli.options import FEATURES, MAX_PIXELS
-    from spectral_detect.features import PRESETS
     from spectral_detect.images import MAX_PIXELS as LIBRARY_MAX_PIXELS
+    from spectral_detect.spec import PRESETS
 
     assert MAX_PIXELS == LIBRARY_MAX_PIXELS
     assert tuple(PRESETS) == FEATURES
@@ -61,7 +61,7 @@ def test_the_models_are_installed_with_the_package() -> None:
     from spectral_detect.modelfile import shipped_models
 
     package = Path(spectral_detect.__file__).parent
-    folder = shipped_models()["general"].parent
+    folder = shipped_models()["faces"].parent
     assert folder == (ROOT / "models" if package.parent == ROOT else package / "models")
 
 

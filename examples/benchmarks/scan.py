@@ -1,10 +1,11 @@
 """`scan` end to end against decoding alone, with the same number of worker processes.
 
-    python examples/benchmarks/scan.py FOLDER [--count 300] [--jobs 2] [--model general] [--repeats 3]
+    python examples/benchmarks/scan.py FOLDER [--count 300] [--jobs 2] [--features azimuthal] [--repeats 3]
 
-The cost of starting (interpreter, imports, workers, model) is measured on as many files as there are workers, and
-subtracted. The baselines run in workers with the same settings, started beforehand: `cv2.imdecode` to gray of the same
-files, and the same followed by nothing but a float32 FFT. Medians of the repeats.
+The model is trained on the example images with these features (--model names another). The cost of starting
+(interpreter, imports, workers, model) is measured on as many files as there are workers, and subtracted. The baselines
+run in workers with the same settings, started beforehand: `cv2.imdecode` to gray of the same files, and the same
+followed by nothing but a float32 FFT. Medians of the repeats.
 """
 
 from __future__ import annotations
@@ -51,6 +52,15 @@ def baseline(work: Callable[[list[str]], int], paths: list[str], jobs: int) -> C
     return lambda: seconds(lambda: list(pool.map(work, chunks)))
 
 
+def trained(features: str) -> str:
+    """The file of a model of these features."""
+    model = str(Path(tempfile.mkdtemp()) / f"{features}.pkl")
+    manifest = Path(__file__).parent.parent / "images" / "manifest.csv"
+    command = [sys.executable, "-m", "spectral_detect", "train", "--manifest", str(manifest), "--output", model]
+    subprocess.run([*command, "--features", features], check=True, stdout=subprocess.DEVNULL)
+    return model
+
+
 def scan(paths: list[str], jobs: int, model: str) -> float:
     with tempfile.NamedTemporaryFile("w") as names:
         names.write("\n".join(paths))
@@ -65,9 +75,12 @@ def main() -> None:
     parser.add_argument("folder", nargs="+")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--model", default="general")
+    parser.add_argument("--features", default="azimuthal")
+    parser.add_argument("--model")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
+    if args.model is None:
+        args.model = trained(args.features)
     paths = [found.path for found in find_images(args.folder)][: args.count]
     decoding, transforming = (baseline(w, paths, args.jobs) for w in (decode_all, decode_and_transform_all))
     rows: dict[str, list[float]] = {"decode": [], "fft": [], "start": [], "scan": []}
