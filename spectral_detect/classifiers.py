@@ -135,9 +135,13 @@ class Experience:
     max_side_px: int
     max_distance: float
 
+    def covers(self, width: int, height: int) -> bool:
+        """Whether it has seen images of such a size."""
+        return self.min_side_px <= min(width, height) <= self.max_side_px
+
     def objection(self, width: int, height: int, distance: float) -> str | None:
         """Why an image lies outside, in words; None if it does not."""
-        if not self.min_side_px <= min(width, height) <= self.max_side_px:
+        if not self.covers(width, height):
             sides = " to ".join(map(str, sorted({self.min_side_px, self.max_side_px})))
             return f"{width}x{height} pixels; it was trained on images with a shorter side of {sides}"
         if distance > self.max_distance:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 
+import numpy as np
+
 from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import ModelFileError
@@ -108,14 +110,18 @@ def _judge(extraction: Extraction, models: list[Model], threshold: float | None)
 
 def _nearest(extraction: Extraction, models: list[Model]) -> tuple[Model, str | None]:
     """The model in whose experience an image lies most; if in none, the nearest and what speaks against it."""
+    if extraction.features is None:
+        return models[0], None
+    width, height = extraction.width or 0, extraction.height or 0
 
-    def rank(model: Model) -> tuple[bool, float, str | None]:
-        if model.experience is None or extraction.features is None:
-            return False, 0.0, None
-        distance = model.distance(extraction.features)
-        objection = model.experience.objection(extraction.width or 0, extraction.height or 0, distance)
-        return objection is not None, distance / model.experience.max_distance, objection
+    def rank(model: Model) -> tuple[bool, bool, float, str | None]:
+        seen = model.experience
+        if seen is None:
+            return False, False, 0.0, None
+        distance = model.distance(np.asarray(extraction.features))
+        objection = seen.objection(width, height, distance)
+        return objection is not None, not seen.covers(width, height), distance / seen.max_distance, objection
 
     ranks = [rank(model) for model in models]
-    best = min(range(len(models)), key=lambda k: ranks[k][:2])
-    return models[best], ranks[best][2]
+    best = min(range(len(models)), key=lambda k: ranks[k][:3])
+    return models[best], ranks[best][3]

@@ -1,0 +1,160 @@
+"""Which model judges an image, and what lies outside its experience."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES, Run
+from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models, scan, train_model
+from spectral_detect.classifiers import Experience
+from spectral_detect.dataset import files_in_manifest, read_dataset
+from spectral_detect.errors import ModelFileError
+
+PHOTOGRAPH = EXAMPLES / "real" / "Aqua.png"
+
+
+@pytest.fixture(scope="module")
+def photographs() -> Model:
+    return load_model("photographs")
+
+
+def test_an_experience_objects_in_words() -> None:
+    seen = Experience(min_side_px=128, max_side_px=1024, max_distance=2.0)
+    assert seen.objection(128, 4000, 1.9) is None
+    assert seen.objection(127, 500, 0.1) == (
+        "127x500 pixels; it was trained on images with a shorter side of 128 to 1024"
+    )
+    assert "4000x2000 pixels" in str(seen.objection(4000, 2000, 0.1))
+    assert seen.objection(300, 300, 3.0) == "features unlike those of its training images (1.5 times the limit)"
+    assert str(Experience(32, 32, 1.0).objection(40, 40, 0)).endswith("a shorter side of 32")
+
+
+def test_the_model_whose_experience_an_image_lies_in_judges_it(photographs: Model) -> None:
+    shipped = load_shipped_models()
+    for record in scan([str(EXAMPLES)], shipped):
+        assert record.model == "photographs"
+        assert record.threshold == photographs.threshold
+        assert record.model_sha256 == photographs.sha256
+        assert record.verdict in ("real", "fake") or "outside the experience" in record.warnings[0]
+    backwards = [r.verdict for r in scan([str(EXAMPLES)], shipped[::-1])]
+    assert backwards == [r.verdict for r in scan([str(EXAMPLES)], shipped)]
+
+
+def test_an_image_unlike_all_of_them_is_inconclusive(tmp_path: Path, rng: np.random.Generator) -> None:
+    Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / "small.png")
+    Image.fromarray(rng.integers(0, 256, (256, 256, 3), np.uint8)).save(tmp_path / "noise.png")
+    noise, small = scan([str(tmp_path)], load_shipped_models())
+    assert (noise.verdict, noise.label) == (small.verdict, small.label) == ("inconclusive", None)
+    assert noise.score is not None
+    assert "features unlike those of its training images" in noise.warnings[0]
+    assert "50x40 pixels; it was trained on images with a shorter side of" in small.warnings[0]
+
+
+def test_a_named_model_judges_everything_and_warns(
+    tmp_path: Path, photographs: Model, rng: np.random.Generator
+) -> None:
+    Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / "small.png")
+    (record,) = scan([str(tmp_path)], photographs)
+    assert record.verdict in ("real", "fake")
+    assert record.warnings[0].startswith("outside the experience of the model photographs: 50x40 pixels")
+
+
+def test_a_gray_copy_is_unlike_the_colour_images(tmp_path: Path, photographs: Model) -> None:
+    Image.open(PHOTOGRAPH).convert("L").save(tmp_path / "gray.png")
+    (record,) = scan([str(tmp_path)], photographs)
+    assert "features unlike" in record.warnings[0]
+
+
+def test_models_of_different_features_do_not_scan_together(photographs: Model) -> None:
+    other = replace(photographs, spec=FeatureSpec.preset("residual", n_bins=50))
+    with pytest.raises(ModelFileError, match="only if they take the same features"):
+        scan([str(PHOTOGRAPH)], [photographs, other])
+    with pytest.raises(ModelFileError, match="only if they take the same features"):
+        scan([str(PHOTOGRAPH)], [])
+
+
+def test_held_out_images_set_the_limit_of_the_distance() -> None:
+    spec = FeatureSpec.preset("azimuthal", n_bins=20)
+    dataset = read_dataset(files_in_manifest(str(EXAMPLES / "manifest.csv")), spec)
+    model = train_model(dataset, spec)
+    assert model.experience is not None
+    assert (model.experience.min_side_px, model.experience.max_side_px) == (256, 256)
+    distances = np.array([model.distance(image) for image in dataset.features])
+    assert distances.mean() == pytest.approx(1.0)  # of standardised features, over the training images
+    assert model.experience.max_distance > distances.max()
+
+
+def test_the_verdict_of_an_image_in_tiles_is_that_of_their_mean(photographs: Model) -> None:
+    (record,) = scan([str(PHOTOGRAPH)], photographs)
+    from spectral_detect import extract_features, read_image
+    from spectral_detect.classifiers import sigmoid
+
+    tiles = extract_features(read_image(PHOTOGRAPH).pixels, photographs.spec)
+    values = photographs.decision_values(tiles)  # each row as an image of one tile
+    expected = sigmoid(photographs.slope * values.mean() + photographs.offset)
+    assert len(values) == 16
+    assert record.score == pytest.approx(float(expected))
+
+
+# ------------------------------------------------------------------------------ train --augment, evaluate --robustness
+
+
+def test_augmented_training_says_so_and_can_be_repeated(tmp_path: Path, run: Run) -> None:
+    for name in ("a.pkl", "b.pkl"):
+        command = ("train", "--manifest", EXAMPLES / "manifest.csv", "--output", tmp_path / name)
+        result = run(*command, "--augment", "wang0.5", "--copies", 2, "--seed", 3)
+        assert result.exit_code == 0, result.output
+        assert "augmented            wang 0.5, 2 copies of each image" in result.stdout
+        assert "trained on           12 real, 12 fake images in 12 groups" in result.stdout
+        assert "cross-validated on these images, augmented" in result.stdout
+    first, again = (load_model(tmp_path / name) for name in ("a.pkl", "b.pkl"))
+    assert (first.training["augment"], first.training["copies"]) == ("wang 0.5", 2)
+    np.testing.assert_array_equal(first.scores(first.reference), again.scores(first.reference))
+    misused = run(*command, "--copies", 2)
+    assert misused.exit_code == 2
+    assert "give --augment as well" in misused.stderr
+
+
+def test_robustness_measures_every_edit(tmp_path: Path, run: Run) -> None:
+    picture = tmp_path / "robustness.png"
+    command = ("evaluate", "photographs", "--manifest", EXAMPLES / "manifest.csv", "--robustness")
+    result = run(*command, "--json", "--plot", picture)
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["robustness"]
+    expected = [("none", None), *(("jpeg", q) for q in (95, 90, 75, 50)), *(("blur", s) for s in (1, 2, 4))]
+    expected += [*(("resize", f) for f in (0.5, 0.75, 1.5)), ("crop", 0.75)]
+    assert [(r["edit"], r["strength"]) for r in rows] == expected
+    as_is = json.loads(result.stdout)
+    assert rows[0]["auroc"] == as_is["auroc"]
+    assert rows[0]["auroc"] > rows[7]["auroc"]  # blur of 4 pixels leaves nothing
+    for row in rows:
+        low, high = row["auroc_ci"]
+        assert low <= row["auroc"] <= high
+        assert row["balanced_accuracy"] == pytest.approx(1 - (row["false_alarm_rate"] + row["miss_rate"]) / 2)
+    with Image.open(picture) as drawn:
+        assert drawn.format == "PNG"
+        assert np.asarray(drawn.convert("L")).std() > 10
+    table = run(*command).stdout
+    assert "jpeg 75 " in table
+    assert "false alarms" in table
+
+
+def test_a_plot_is_refused_before_anything_is_computed(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("evaluate", "photographs", "--manifest", EXAMPLES / "manifest.csv")
+    assert "give that as well" in run(*command, "--plot", tmp_path / "p.png").stderr
+    for output, message in ((tmp_path / "p.gif", "end it in .png"), (tmp_path / "no" / "p.png", "cannot be written")):
+        refused = run(*command, "--robustness", "--plot", output)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    missing = run(*command, "--robustness", "--plot", tmp_path / "p.png")
+    assert missing.exit_code == 2
+    assert "pip install 'spectral-detect[plot]'" in missing.stderr
