@@ -259,7 +259,8 @@ def _fit_kmeans(Z: np.ndarray, y: np.ndarray, profile: np.ndarray, seed: int) ->
 
 
 def _check_against_sklearn(fitted: Classifier, Z: np.ndarray, expected: np.ndarray) -> None:
-    off = np.abs(fitted.decision_values(Z) - expected).max() / max(1.0, np.abs(expected).max())
+    some = np.linspace(0, len(Z) - 1, min(len(Z), MANY)).astype(int)
+    off = np.abs(fitted.decision_values(Z[some]) - expected[some]).max() / max(1.0, np.abs(expected).max())
     if off > SKLEARN_TOLERANCE:
         raise ArithmeticError(f"{fitted.kind} differs from scikit-learn by {off:.1e}; please report this")
 

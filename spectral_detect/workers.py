@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from spectral_detect.errors import SpectralDetectError
+from spectral_detect.threads import ONE_THREAD
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,7 +30,7 @@ LARGEST_CHUNK = 16  # items handed over at once
 LONGEST_WAIT_S = 3600.0  # the system call takes no more than some weeks
 MOST_AHEAD = 8  # chunks per worker that may be done before their turn has come
 WORKER_ENVIRONMENT = {
-    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"),
+    **ONE_THREAD,
     # glibc otherwise hands the arrays of each image back to the system, and new pages cost as much as the spectrum
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),

@@ -20,6 +20,7 @@ from spectral_detect.cli.scan import scan
 from spectral_detect.cli.train import train
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.report.text import printable
+from spectral_detect.threads import ONE_THREAD
 
 ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
@@ -64,6 +65,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         if os.environ.get("NO_COLOR"):
             ctx.color = False
+        for name, value in ONE_THREAD.items():
+            os.environ.setdefault(name, value)
         _open_standard_streams()
         with _signals_unwind() as received:
             try:
