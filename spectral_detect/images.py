@@ -79,7 +79,8 @@ class DecodedImage:
     @property
     def is_constant(self) -> bool:
         """All pixels alike."""
-        return not np.any(np.ptp(self.pixels, axis=(0, 1)))
+        first = self.pixels[0, 0]
+        return bool((self.pixels[0] == first).all() and (self.pixels == first).all())
 
 
 def has_image_signature(start: bytes) -> bool:

@@ -172,7 +172,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
         "n_unlabelled": _n_files(dataset, -1),
         "n_groups": dataset.n_groups,
         "files_sha256": dataset.sha256,
-        "augment": "none" if dataset.edits[0] is None else dataset.edits[0].title,
+        "augment": ", ".join(dict.fromkeys(edit.title if edit else "none" for edit in dataset.edits)),
         "copies": len(dataset.edits),
     }
 

@@ -64,6 +64,11 @@ def _headline(model: Model) -> list[str]:
         f"  trained on     {', '.join(counts) or 'unknown'} images, {settings}",
         f"  threshold      {model.threshold:.3f}",
     ]
+    if model.training.get("augment", "none") != "none":
+        lines += [f"  augmented      {visible(str(model.training['augment']))}, {model.training.get('copies')} copies"]
+    if model.experience:
+        sides = sorted({model.experience.min_side_px, model.experience.max_side_px})
+        lines += [f"  has seen       images with a shorter side of {' to '.join(map(str, sides))} pixels"]
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
     if model.metrics:
