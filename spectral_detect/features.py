@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from spectral_detect.backend import Array, Backend, numpy_backend
@@ -66,14 +68,20 @@ def tile_corners(shape: tuple[int, int], spec: FeatureSpec) -> tuple[int, list[t
     smaller than that is one tile. Where more would fit than `spec.tiles_per_side`, they lie evenly. Corners are
     multiples of 8, so that the blocks of a JPEG stay whole.
     """
+    side, corners = _tile_corners(shape, spec.tiles_per_side or 1)
+    return side, list(corners)
+
+
+@lru_cache(1024)
+def _tile_corners(shape: tuple[int, int], tiles_per_side: int) -> tuple[int, tuple[tuple[int, int], ...]]:
     shorter = min(shape)
     side = min(shorter, max(MIN_TILE_PX, min(MAX_TILE_PX, 1 << max(0, (shorter // 4).bit_length() - 1))))
 
     def starts(length: int) -> list[int]:
-        count = min(spec.tiles_per_side or 1, length // side)
+        count = min(tiles_per_side, length // side)
         return [round(at) // BLOCK_PX * BLOCK_PX for at in np.linspace(0, length - side, count)]
 
-    return side, [(y, x) for y in starts(shape[0]) for x in starts(shape[1])]
+    return side, tuple((y, x) for y in starts(shape[0]) for x in starts(shape[1]))
 
 
 def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:

@@ -135,12 +135,14 @@ def coherence(tiles: Tiles) -> Array:
     """
     width = MAX_FREQUENCY / (COHERENCE_BINS - 1)
     F, xp = tiles.transform, tiles.backend.xp
+    cross = xp.empty_like(tiles.power)
+    for k, (a, b) in enumerate(PAIRS):
+        cross[:, k] = (F[:, a] * F[:, b].conj()).real
+    first, second = ([pair[k] for pair in PAIRS] for k in (0, 1))
     power = tiles.ring_means(tiles.power, width)
-    pairs = []
-    for a, b in PAIRS:
-        cross = tiles.ring_means((F[:, a] * F[:, b].conj()).real, width) / (tiles.shape[0] * tiles.shape[1])
-        pairs.append(cross / xp.sqrt(power[:, a] * power[:, b] + COHERENCE_FLOOR))
-    return xp.concatenate([tiles.resampled(pair, width, COHERENCE_BINS) for pair in pairs], axis=-1)
+    product = power[:, first] * power[:, second] + COHERENCE_FLOOR
+    ratio = tiles.ring_means(cross, width) / (xp.sqrt(product) * (tiles.shape[0] * tiles.shape[1]))
+    return tiles.resampled(ratio, width, COHERENCE_BINS).reshape(len(F), -1)
 
 
 def block_spectrum(tiles: Tiles) -> Array:
