@@ -150,7 +150,7 @@ class Experience:
             sides = " to ".join(map(str, sorted({self.min_side_px, self.max_side_px})))
             return f"{width}x{height} pixels; it was trained on images with a shorter side of {sides}"
         if distance > self.max_distance:
-            return f"features unlike those of its training images ({distance / self.max_distance:.1f} times the limit)"
+            return f"features unlike those of its training images ({distance / self.max_distance:.2f} times the limit)"
         return None
 
 

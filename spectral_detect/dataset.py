@@ -128,8 +128,8 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
     missing = {"path", "label"} - set(reader.fieldnames or ())
     if missing:
         raise DatasetError(
-            f"manifest {manifest!r} lacks the column {' and '.join(sorted(missing))}; its first line must name the "
-            f"columns: path,label or path,label,group"
+            f"manifest {manifest!r} lacks {' and '.join(sorted(missing))}; its first line must name the columns: "
+            "path,label or path,label,group"
         )
     folder = os.path.dirname(manifest)
     for row in reader:

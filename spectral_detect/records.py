@@ -23,7 +23,8 @@ class ImageRecord:
     width, height : pixels, as displayed (after the EXIF orientation).
     label : REAL (0), FAKE (1), or None without a verdict or with an inconclusive one.
     score : 0 to 1, higher is more fake; the verdict is "fake" where score >= threshold.
-    model : name of the model; `model_sha256` is the hash of its file, `spec_sha256` of its features.
+    model : name of the model that judged it, with its threshold; None for a file that a scan which picks its models
+        could not read. `model_sha256` is the hash of its file, `spec_sha256` of its features.
     """
 
     path: str
@@ -36,9 +37,9 @@ class ImageRecord:
     verdict: Verdict | None
     label: int | None
     score: float | None
-    threshold: float
-    model: str
-    model_sha256: str
+    threshold: float | None
+    model: str | None
+    model_sha256: str | None
     spec_sha256: str
     tool_version: str
     warnings: tuple[str, ...] = ()

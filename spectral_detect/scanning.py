@@ -75,6 +75,7 @@ def _scan_files(
 def _judge(extraction: Extraction, models: list[Model], threshold: float | None) -> ImageRecord:
     model, score, error, warnings = models[0], None, extraction.error, extraction.warnings
     verdict: Verdict | None = None
+    has_judge = extraction.features is not None or len(models) == 1
     if extraction.features is not None and extraction.features.shape[-1:] != model.mean.shape:
         error = "the model was trained on images of one other size, without bins; train one with --bins"
     elif extraction.features is not None:
@@ -98,9 +99,9 @@ def _judge(extraction: Extraction, models: list[Model], threshold: float | None)
         verdict=verdict,
         label=LABELS.get(verdict or ""),
         score=score,
-        threshold=model.threshold if threshold is None else threshold,
-        model=model.name,
-        model_sha256=model.sha256,
+        threshold=threshold if threshold is not None or not has_judge else model.threshold,
+        model=model.name if has_judge else None,
+        model_sha256=model.sha256 if has_judge else None,
         spec_sha256=model.spec.sha256,
         tool_version=__version__,
         warnings=warnings,

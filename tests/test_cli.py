@@ -355,7 +355,7 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["train", "--real", "x", "--manifest", "y", "-o", "m.pkl"], "not both"),
         (["train", "--real", "nowhere", "--fake", "examples", "-o", "m.pkl"], "nowhere"),
         (["train", "--real", "empty", "--fake", "examples", "-o", "m.pkl"], "no image found in 'empty'"),
-        (["train", "--manifest", "text.pkl", "-o", "m.pkl"], "lacks the column"),
+        (["train", "--manifest", "text.pkl", "-o", "m.pkl"], "lacks label and path"),
         (["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl"], "same file is real and fake"),
         (["train", "--real", "examples/real", "--fake", "examples/fake", "-o", "nowhere/m.pkl"], "cannot be written"),
         (["train", "--real", "a", "--fake", "b", "-o", "m.pkl", "--bins", "many"], "neither a whole number nor none"),

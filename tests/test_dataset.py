@@ -56,9 +56,9 @@ def test_a_manifest_is_relative_to_itself(labelled_folder: Path, end: str, mark:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("path,class\na.png,real\n", "lacks the column label; its first line must name"),
-        ("a.png,real\n", "lacks the column label and path"),
-        ("", "lacks the column"),
+        ("path,class\na.png,real\n", "lacks label; its first line must name"),
+        ("a.png,real\n", "lacks label and path"),
+        ("", "lacks label and path"),
         (
             "path,label\na.png,real\nb.png,genuine\n",
             "line 3: path 'b.png', label 'genuine'; it takes a path",

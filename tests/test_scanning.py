@@ -31,7 +31,7 @@ def test_an_experience_objects_in_words() -> None:
         "127x500 pixels; it was trained on images with a shorter side of 128 to 1024"
     )
     assert "4000x2000 pixels" in str(seen.objection(4000, 2000, 0.1))
-    assert seen.objection(300, 300, 3.0) == "features unlike those of its training images (1.5 times the limit)"
+    assert seen.objection(300, 300, 3.0) == "features unlike those of its training images (1.50 times the limit)"
     assert str(Experience(32, 32, 1.0).objection(40, 40, 0)).endswith("a shorter side of 32")
 
 
@@ -49,7 +49,9 @@ def test_the_model_whose_experience_an_image_lies_in_judges_it(photographs: Mode
 def test_an_image_unlike_all_of_them_is_inconclusive(tmp_path: Path, rng: np.random.Generator) -> None:
     Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / "small.png")
     Image.fromarray(rng.integers(0, 256, (256, 256, 3), np.uint8)).save(tmp_path / "noise.png")
-    noise, small = scan([str(tmp_path)], load_shipped_models())
+    (tmp_path / "text.png").write_bytes(b"text")
+    noise, small, text = scan([str(tmp_path)], load_shipped_models())
+    assert (text.model, text.model_sha256, text.threshold) == (None, None, None)
     assert (noise.verdict, noise.label) == (small.verdict, small.label) == ("inconclusive", None)
     assert noise.score is not None
     assert "features unlike those of its training images" in noise.warnings[0]

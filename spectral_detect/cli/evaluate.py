@@ -66,9 +66,9 @@ def evaluate(
     if with_robustness:
         result["robustness"] = robustness(detector, files, work, watch=progress)
     if plot is not None:
-        from spectral_detect.report.plots import plot_robustness
+        from spectral_detect.report.plots import plot_robustness, plot_title
 
-        plot_robustness(result["robustness"], plot, title=result["model"])
+        plot_robustness(result["robustness"], plot, title=plot_title(result))
     text = evaluation_text(result)
     if with_robustness:
         text += "\n\n" + robustness_text(result["robustness"])

@@ -65,7 +65,8 @@ def train(
     """Train a detector from labelled images; 10 of each class are enough to begin with, 5 the least.
 
     Real and generated images must not differ in anything else, such as size, format, compression or software: a
-    detector learns whatever tells the folders apart.
+    detector learns whatever tells the folders apart. A file that cannot be read is named and left out, and the exit
+    status is then 1.
 
     \b
     Example:
@@ -85,7 +86,7 @@ def train(
     check_output(output, [manifest])
     check_target(output)
     if paper_settings and features != "durall":
-        click.echo("warning: the paper's settings belong to --features durall", err=True)
+        raise click.UsageError("--paper-settings are for the paper's features: give --features durall as well")
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
     dataset = read_labelled(files, spec, work, augmentation(augment, copies, seed))

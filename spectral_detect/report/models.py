@@ -53,7 +53,9 @@ def _headline(model: Model) -> list[str]:
         for key, word in (("n_real", "real"), ("n_fake", "fake"), ("n_unlabelled", "unlabelled"))
         if model.training.get(key)
     ]
-    about = [f"  about          {visible(line)}" for line in model.card.splitlines()[:1]]
+    about = [
+        f"  about          {visible(line.removeprefix(f'{model.name}: '))}" for line in model.card.splitlines()[:1]
+    ]
     settings = visible(f"seed {model.training.get('seed')}")
     if model.training.get("paper_settings"):
         settings += ", the paper's settings"
@@ -65,7 +67,8 @@ def _headline(model: Model) -> list[str]:
         f"  threshold      {model.threshold:.3f}",
     ]
     if model.training.get("augment", "none") != "none":
-        lines += [f"  augmented      {visible(str(model.training['augment']))}, {model.training.get('copies')} copies"]
+        edits = str(model.training["augment"]).replace("none", "as it is")
+        lines += [f"  augmented      each image {visible(edits)}; {model.training.get('copies')} copies in all"]
     if model.experience:
         sides = sorted({model.experience.min_side_px, model.experience.max_side_px})
         lines += [f"  has seen       images with a shorter side of {' to '.join(map(str, sides))} pixels"]

@@ -12,6 +12,12 @@ from spectral_detect.report.text import visible
 SERIES = (("auroc", "AUROC", "#1f5fa8", "o"), ("balanced_accuracy", "balanced accuracy", "#c05020", "s"))
 
 
+def plot_title(result: dict[str, Any]) -> str:
+    """What was measured, on how many images."""
+    counts = f"{result['n_real']} real, {result['n_fake']} fake images"
+    return f"model {result['model']} after an edit of both classes; {counts}"
+
+
 def plot_robustness(rows: list[dict[str, Any]], output: str, *, title: str) -> None:
     """AUROC and balanced accuracy with 95 % intervals, a column for each edit; written aside and renamed.
 
@@ -40,7 +46,7 @@ def plot_robustness(rows: list[dict[str, Any]], output: str, *, title: str) -> N
     axes.set_xlim(-0.5, len(rows) - 0.5)
     axes.set_ylim(min(40, *(100 * row[f"{name}_ci"][0] - 3 for row in rows for name, *_ in SERIES)), 101.5)
     axes.set_ylabel("per cent, with 95 % interval")
-    axes.set_title(f"{visible(title)}: what an edit of both classes leaves")
+    axes.set_title(visible(title))
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     axes.legend(loc="lower left", framealpha=1)
