@@ -39,8 +39,7 @@ def plot_robustness(rows: list[dict[str, Any]], output: str, *, title: str) -> N
         axes.errorbar(
             x, value, yerr=[below, above], fmt=marker, color=colour, label=label, capsize=3, markersize=6, linewidth=1.4
         )
-    axes.axhline(50, color="0.5", linewidth=1, linestyle="--")
-    axes.text(len(rows) - 0.5, 50.8, "guessing", color="0.4", ha="right", va="bottom", fontsize=9)
+    axes.axhline(50, color="0.5", linewidth=1, linestyle="--", label="guessing")
     names = [r["edit"] if r["strength"] is None else f"{r['edit']}\n{r['strength']:g}" for r in rows]
     axes.set_xticks(range(len(rows)), ["as is" if name == "none" else name for name in names])
     axes.set_xlim(-0.5, len(rows) - 0.5)
