@@ -234,11 +234,12 @@ def near_duplicates(dataset: Dataset) -> list[tuple[str, str]]:
     telling = np.abs(bits.mean(axis=1) - 0.5) < 0.4
     real, fake = (np.flatnonzero((dataset.y == label) & telling) for label in (REAL, FAKE))
     n_different = bits[real] @ (1 - bits[fake].T) + (1 - bits[real]) @ bits[fake].T
-    return [
+    pairs = (
         (dataset.samples[real[i]].path, dataset.samples[fake[j]].path)
         for i, j in np.argwhere(n_different <= NEAR_BITS)
         if dataset.groups[real[i]] != dataset.groups[fake[j]]
-    ]
+    )
+    return list(dict.fromkeys(pairs))  # edited copies of a pair are no further pairs
 
 
 def telling_facts(dataset: Dataset) -> list[tuple[str, float]]:
