@@ -18,33 +18,46 @@ from spectral_detect.pipeline import Extraction, Work
 def robustness(
     model: Model,
     files: Sequence[LabelledFile],
+    as_it_is: dict[str, Any],
     work: Work | None = None,
     *,
     edits: Sequence[Edit] = ROBUSTNESS,
     watch: Callable[[Iterable[Extraction]], Iterable[Extraction]] = iter,
 ) -> list[dict[str, Any]]:
-    """`evaluate_model` on the images as they are and after each edit: JPEG, blur, resizing, a crop.
+    """`evaluate_model` after each edit of the images: JPEG, blur, resizing, a crop.
+
+    Parameters
+    ----------
+    as_it_is : what `evaluate_model` gave for the images as they are, the first row.
 
     Returns
     -------
     Of each condition `edit`, `strength`, `n_failed` (an image may become too small) and the metrics, with
-    `false_alarm_rate` and `miss_rate` at the stored threshold.
+    `false_alarm_rate` and `miss_rate` at the stored threshold; None where an edit left nothing of a class.
     """
-    rows = []
-    for edit in (None, *edits):
-        result = evaluate_model(model, read_dataset(files, model.spec, work, edits=(edit,), watch=watch))
-        wrong = result["confusion"]
-        rows.append(
-            {
-                "edit": edit.name if edit else "none",
-                "strength": edit.strength if edit else None,
-                "n_failed": result["n_failed"],
-                **{k: result[k] for name in ("balanced_accuracy", "auroc") for k in (name, f"{name}_ci")},
-                "false_alarm_rate": wrong["real"]["fake"] / result["n_real"],
-                "miss_rate": wrong["fake"]["real"] / result["n_fake"],
-            }
-        )
+    rows = [_robustness_row(None, as_it_is)]
+    for edit in edits:
+        try:
+            result = evaluate_model(model, read_dataset(files, model.spec, work, edits=(edit,), watch=watch))
+        except DatasetError:
+            result = None
+        rows.append(_robustness_row(edit, result))
     return rows
+
+
+def _robustness_row(edit: Edit | None, result: dict[str, Any] | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"edit": edit.name if edit else "none", "strength": edit.strength if edit else None}
+    names = [k for name in ("balanced_accuracy", "auroc") for k in (name, f"{name}_ci")]
+    if result is None:
+        return row | dict.fromkeys(("n_failed", *names, "false_alarm_rate", "miss_rate"))
+    wrong = result["confusion"]
+    return {
+        **row,
+        "n_failed": result["n_failed"],
+        **{name: result[name] for name in names},
+        "false_alarm_rate": wrong["real"]["fake"] / result["n_real"],
+        "miss_rate": wrong["fake"]["real"] / result["n_fake"],
+    }
 
 
 def evaluate_model(model: Model, dataset: Dataset, *, seed: int = 0) -> dict[str, Any]:

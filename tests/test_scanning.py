@@ -147,6 +147,21 @@ def test_robustness_measures_every_edit(tmp_path: Path, run: Run) -> None:
     assert "false alarms" in table
 
 
+def test_an_edit_that_leaves_nothing_loses_no_other_row(tmp_path: Path, run: Run, rng: np.random.Generator) -> None:
+    for label in ("real", "fake"):
+        (tmp_path / label).mkdir()
+        for k in range(6):
+            Image.fromarray(rng.integers(0, 256, (24, 24, 3), np.uint8)).save(tmp_path / label / f"{k}.png")
+    command = ("evaluate", "small", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--robustness")
+    result = run(*command, "--json", "--plot", tmp_path / "p.png")
+    assert result.exit_code == 0, result.output
+    rows = {(r["edit"], r["strength"]): r for r in json.loads(result.stdout)["robustness"]}
+    assert rows["resize", 0.5]["auroc"] is None  # 12 pixels
+    assert rows["resize", 0.75]["auroc"] is not None
+    assert (tmp_path / "p.png").stat().st_size > 1000
+    assert "no image of a class is large enough" in run(*command).stdout
+
+
 def test_a_plot_is_refused_before_anything_is_computed(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

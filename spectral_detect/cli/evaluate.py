@@ -64,7 +64,7 @@ def evaluate(
     dataset = read_labelled(files, detector.spec, work)
     result = evaluate_model(detector, dataset)
     if with_robustness:
-        result["robustness"] = robustness(detector, files, work, watch=progress)
+        result["robustness"] = robustness(detector, files, result, work, watch=progress)
     if plot is not None:
         from spectral_detect.report.plots import plot_robustness, plot_title
 

@@ -53,6 +53,9 @@ def robustness_text(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'edit':<14}{'balanced accuracy':>22}{'AUROC':>22}{'false alarms':>15}{'misses':>9}{'unusable':>10}"]
     for row in rows:
         title = row["edit"] if row["strength"] is None else f"{row['edit']} {row['strength']:g}"
+        if row["auroc"] is None:
+            lines.append(f"{title:<14}no image of a class is large enough after it")
+            continue
         shares = "".join(f"{_with_interval(row, name):>22}" for name in ("balanced_accuracy", "auroc"))
         wrong = f"{100 * row['false_alarm_rate']:>13.1f} %{100 * row['miss_rate']:>7.1f} %"
         lines.append(f"{title:<14}{shares}{wrong}{row['n_failed']:>10}")

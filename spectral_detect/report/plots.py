@@ -19,7 +19,7 @@ def plot_title(result: dict[str, Any]) -> str:
 
 
 def plot_robustness(rows: list[dict[str, Any]], output: str, *, title: str) -> None:
-    """AUROC and balanced accuracy with 95 % intervals, a column for each edit; written aside and renamed.
+    """AUROC and balanced accuracy with 95 % intervals, a column for each edit that left images; written aside, renamed.
 
     Raises
     ------
@@ -28,6 +28,7 @@ def plot_robustness(rows: list[dict[str, Any]], output: str, *, title: str) -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if row["auroc"] is not None]
     figure = Figure(figsize=(1.8 + 0.62 * len(rows), 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
