@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import EXAMPLES, ROOT
 
@@ -56,6 +57,16 @@ def test_models_are_made_from_matched_folders(tmp_path: Path) -> None:
     for promised in ("Trained without the source", "jpeg 75", "phone 85", "reduced and enlarged 4x", "Not good for"):
         assert promised in text
     assert sorted(p.name for p in out.iterdir()) == ["both.md", "both.pkl"]
+
+
+def test_false_alarms_with_and_without_controls(tmp_path: Path) -> None:
+    for photograph in (EXAMPLES / "real").glob("*.png"):
+        with Image.open(photograph) as picture:
+            picture.resize((64, 64)).resize((256, 256), Image.Resampling.LANCZOS).save(tmp_path / photograph.name)
+    arguments = ("--real", EXAMPLES / "real", "--fake", EXAMPLES / "fake", "--control", tmp_path)
+    rows = printed("false_alarms.py", *arguments).splitlines()
+    assert [row.split()[0] for row in rows[1:]] == ["no", "yes"]
+    assert all("of 12" in row for row in rows[1:])
 
 
 def test_the_ablation_measures_its_candidates(tmp_path: Path) -> None:
