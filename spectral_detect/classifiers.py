@@ -16,6 +16,9 @@ from spectral_detect.records import FAKE, REAL
 from spectral_detect.spec import FeatureSpec
 
 ClassifierName = Literal["svm", "logreg", "kmeans"]
+AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
+DISTANCE_QUANTILE = 0.99
+MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is twice the largest distance
 
 
 class Classifier(Protocol):
@@ -48,7 +51,6 @@ class Svm:
         return split_groups(self.support_vectors, self.group_sizes)
 
 
-AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
 Group = tuple[np.ndarray, np.ndarray]  # (n, n_features) of one group and the squared norms of its rows
 
 
@@ -152,10 +154,6 @@ class Experience:
         if distance > self.max_distance:
             return f"features unlike those of its training images ({distance / self.max_distance:.2f} times the limit)"
         return None
-
-
-DISTANCE_QUANTILE = 0.99
-MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is twice the largest distance
 
 
 @dataclass(frozen=True, eq=False)

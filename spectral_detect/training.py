@@ -38,6 +38,7 @@ N_FOLDS = 5
 N_REFERENCE = 8
 MIN_FOR_CALIBRATION = 10  # of each class; with fewer a fitted sigmoid is noise
 SKLEARN_TOLERANCE = 1e-9
+N_CHECKED = 100  # vectors, against scikit-learn
 
 
 def fit_classifier(
@@ -259,7 +260,7 @@ def _fit_kmeans(Z: np.ndarray, y: np.ndarray, profile: np.ndarray, seed: int) ->
 
 
 def _check_against_sklearn(fitted: Classifier, Z: np.ndarray, expected: np.ndarray) -> None:
-    some = np.linspace(0, len(Z) - 1, min(len(Z), MANY)).astype(int)
+    some = np.linspace(0, len(Z) - 1, min(len(Z), N_CHECKED)).astype(int)
     off = np.abs(fitted.decision_values(Z[some]) - expected[some]).max() / max(1.0, np.abs(expected).max())
     if off > SKLEARN_TOLERANCE:
         raise ArithmeticError(f"{fitted.kind} differs from scikit-learn by {off:.1e}; please report this")
