@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import cycle
 
 import numpy as np
 
@@ -144,7 +143,7 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
 
 def read_dataset(
     files: Sequence[LabelledFile],
-    spec: FeatureSpec,
+    spec: FeatureSpec | None,
     work: Work | None = None,
     *,
     edits: Sequence[Edit | None] = (None,),
@@ -154,6 +153,7 @@ def read_dataset(
 
     Parameters
     ----------
+    spec : None reads the files without features, for an audit.
     edits : each gives one sample of every file; None, the image as it is. The samples of a file share its group.
     watch : may look at what comes by, for a progress bar.
 
@@ -162,9 +162,10 @@ def read_dataset(
     DatasetError : no file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal
         size).
     """
-    with closing(_extract_edited([f.file for f in files], spec, work, edits)) as stream:
+    with closing(extract_files([f.file for f in files], spec, work, edits=edits, examine=True)) as stream:
         extractions = list(watch(stream))
-    read = [(f, e) for f, e in zip(cycle(files), extractions, strict=False) if e.features is not None]
+    of_file = [f for f in files for _ in edits]
+    read = [(f, e) for f, e in zip(of_file, extractions, strict=True) if e.features is not None]
     failures = tuple({e.path: e for e in extractions if e.features is None}.values())
     if not read:
         first = f"; the first: {failures[0].path!r}: {failures[0].error}" if failures else ""
@@ -179,14 +180,6 @@ def read_dataset(
         failures=failures,
         edits=tuple(edits),
     )
-
-
-def _extract_edited(
-    files: Sequence[FoundFile], spec: FeatureSpec, work: Work | None, edits: Sequence[Edit | None]
-) -> Generator[Extraction, None, None]:
-    for edit in edits:
-        with closing(extract_files(files, spec, work, edit=edit, with_fingerprint=True)) as stream:
-            yield from stream
 
 
 def _group_numbers(keys: Iterable[tuple[str | None, str]]) -> np.ndarray:

@@ -26,6 +26,7 @@ from PIL import (  # noqa: F401  (registers the formats, so that Pillow need not
 )
 
 from spectral_detect.errors import ImageReadError
+from spectral_detect.metadata import GRAY_MODES, Metadata, read_metadata
 
 with suppress(ImportError):  # the extra "heif"
     import pillow_heif
@@ -44,6 +45,7 @@ MAX_BYTES = 2**30
 SIGNATURE_BYTES = 32
 EXIF_ORIENTATION = 0x0112
 HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
+GRAY_TOLERANCE = 8  # of 255
 JPEG_FILL, MCU_ROWS = 128, 16  # libjpeg's gray for blocks that are missing; the most rows that are coded together
 
 
@@ -67,6 +69,7 @@ class DecodedImage:
     is_ycc : the three channels are luma, Cb and Cr.
     width, height : as displayed, after the EXIF orientation.
     warnings : what a reader of the verdict should know.
+    metadata : what else the header says.
     """
 
     pixels: np.ndarray
@@ -75,6 +78,7 @@ class DecodedImage:
     format: str
     warnings: tuple[str, ...] = ()
     is_ycc: bool = False
+    metadata: Metadata | None = None
 
     @property
     def is_constant(self) -> bool:
@@ -178,11 +182,12 @@ def _decode_quietly(content: bytes, max_pixels: int, colour: bool) -> DecodedIma
         notes: tuple[str, ...] = ()
         if picture.format != "MPO" and getattr(picture, "is_animated", False):
             notes = ("several frames or pages: only the first is judged",)
+        is_gray = picture.mode in GRAY_MODES  # before a draft changes it
         pixels = _pixels(picture, image_format, content, colour)
         width, height = (height, width) if _lies_on_its_side(picture) else (width, height)
-        return DecodedImage(
-            pixels, width, height, image_format, notes, image_format == "JPEG" and picture.mode == "YCbCr"
-        )
+        metadata = read_metadata(picture, content, image_format, (width, height), is_gray=is_gray)
+        is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
+        return DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata)
 
 
 def _decode_truncated(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
@@ -207,6 +212,19 @@ def _is_progressive(content: bytes) -> bool:
     """Each scan of a progressive JPEG refines the whole image: without the last ones all of it is blurred."""
     with PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
         return "progressive" in picture.info
+
+
+def shows_no_colour(image: DecodedImage) -> bool:
+    """Whether the channels are alike, up to `GRAY_TOLERANCE`, in every cell of a reduced copy."""
+    import cv2
+
+    if image.pixels.ndim == 2:
+        return image.metadata is None or image.metadata.is_gray
+    scale = 257 if image.pixels.dtype == np.uint16 else 1
+    cells = cv2.resize(image.pixels.astype(np.float32) / scale, (32, 32), interpolation=cv2.INTER_AREA)
+    if image.is_ycc:
+        return bool(np.abs(cells[..., 1:] - 128).max() <= GRAY_TOLERANCE / 2)
+    return bool(np.abs(np.diff(cells, axis=2)).max() <= GRAY_TOLERANCE)
 
 
 def fingerprint(image: DecodedImage) -> int:

@@ -254,6 +254,8 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
 
 def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
     for name in set(METRICS) & set(values):
+        if values[name] is None:
+            continue
         _number(values[name])
         low, high = values[f"{name}_ci"]
         _number(low), _number(high)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -15,11 +16,13 @@ from spectral_detect.augment import Edit
 from spectral_detect.errors import FeatureError, ImageReadError
 from spectral_detect.features import extract_features, tile_corners
 from spectral_detect.finding import FoundFile
-from spectral_detect.images import MAX_PIXELS, decode, fingerprint, read_file
+from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, read_file, shows_no_colour
+from spectral_detect.metadata import Metadata
 from spectral_detect.spec import FeatureSpec
 from spectral_detect.workers import map_in_workers
 
 FEW_FILES = 24  # one worker is done sooner than several would start
+TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
 CONSTANT_IMAGE = "constant image: there is no spectrum to judge"
 
 
@@ -48,6 +51,7 @@ class Extraction:
     ----------
     features : (n_features,) or (n_tiles, n_features), see `extract_features`.
     edit : what was done to the image before.
+    metadata : what else its header says.
     tiles : (n_tiles, 3) left edge, upper edge and side in pixels, as stored; None where the spec cuts no tiles.
     """
 
@@ -65,39 +69,69 @@ class Extraction:
     error: str | None = None
     fingerprint: int | None = None
     edit: Edit | None = None
+    metadata: Metadata | None = None
+
+
+Edits = Sequence[Edit | None]
 
 
 def extract_file(
     file: FoundFile,
-    spec: FeatureSpec,
+    spec: FeatureSpec | None,
     max_pixels: int = MAX_PIXELS,
     *,
-    edit: Edit | None = None,
-    with_fingerprint: bool = False,
-) -> Extraction:
-    """Read, hash, decode, edit and transform one file; whatever is wrong with it becomes `Extraction.error`."""
+    edits: Edits = (None,),
+    examine: bool = False,
+) -> tuple[Extraction, ...]:
+    """Read, hash and decode one file, and transform it once for each edit.
+
+    Parameters
+    ----------
+    spec : None extracts no features (an empty vector), for a look at the file alone.
+    edits : what is done to the image before; None leaves it as it is.
+    examine : also find its fingerprint, and whether it shows any colour.
+
+    Returns
+    -------
+    A result for each edit; whatever is wrong with the file or the edited image becomes `Extraction.error`.
+    """
     known: dict[str, Any] = {"path": file.path}
     try:
         if file.problem:
             raise ImageReadError(file.problem)
         read = read_file(file.path)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
-        image = decode(read.content, max_pixels=max_pixels, colour=spec.needs_colour)
+        colour = examine or edits != (None,) or spec is None or spec.needs_colour
+        image = decode(read.content, max_pixels=max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
-        if edit is not None:
-            image = edit.apply(image, read.sha256)
-            known["edit"] = edit
-        known["features"] = extract_features(image.pixels, spec, is_ycc=image.is_ycc)
-        known["tiles"] = _tiles(image.pixels, spec)
-        if with_fingerprint:
+        known["metadata"] = image.metadata
+        if examine:
             known["fingerprint"] = fingerprint(image)
-    except (ImageReadError, FeatureError) as error:
-        return Extraction(**known, error=str(error))
+            known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None
+    except ImageReadError as error:
+        return _failed(known, str(error), edits)
     except MemoryError:
-        return Extraction(**known, error="not enough memory for this image; see --max-pixels and --jobs")
+        return _failed(known, TOO_LITTLE_MEMORY, edits)
     if image.is_constant:
         known |= {"is_constant": True, "warnings": (*image.warnings, CONSTANT_IMAGE)}
-    return Extraction(**known)
+    return tuple(_transform(image, spec, edit, known) for edit in edits)
+
+
+def _transform(image: DecodedImage, spec: FeatureSpec | None, edit: Edit | None, known: dict[str, Any]) -> Extraction:
+    try:
+        if spec is None:
+            return Extraction(**known, edit=edit, features=np.empty(0, np.float32))
+        edited = edit.apply(image, known["sha256"]) if edit else image
+        features = extract_features(edited.pixels, spec, is_ycc=edited.is_ycc)
+        return Extraction(**known, edit=edit, features=features, tiles=_tiles(edited.pixels, spec))
+    except (ImageReadError, FeatureError) as error:
+        return Extraction(**known, edit=edit, error=str(error))
+    except MemoryError:
+        return Extraction(**known, edit=edit, error=TOO_LITTLE_MEMORY)
+
+
+def _failed(known: dict[str, Any], error: str, edits: Edits) -> tuple[Extraction, ...]:
+    return tuple(Extraction(**known, edit=edit, error=error) for edit in edits)
 
 
 def _tiles(pixels: np.ndarray, spec: FeatureSpec) -> np.ndarray | None:
@@ -109,18 +143,27 @@ def _tiles(pixels: np.ndarray, spec: FeatureSpec) -> np.ndarray | None:
 
 def extract_files(
     files: Iterable[FoundFile],
-    spec: FeatureSpec,
+    spec: FeatureSpec | None,
     work: Work | None = None,
     *,
-    edit: Edit | None = None,
-    with_fingerprint: bool = False,
+    edits: Edits = (None,),
+    examine: bool = False,
 ) -> Generator[Extraction, None, None]:
-    """`extract_file` of each file, in the order given, whatever the number of workers.
+    """`extract_file` of each file, in the order given, whatever the number of workers; the edits of a file in a row.
 
     `files` is consumed lazily; no more than a few chunks per worker are under way at once.
     """
     work = work or Work()
-    task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, edit=edit, with_fingerprint=with_fingerprint)
+    edits = tuple(edits)
+    task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, edits=edits, examine=examine)
+    with closing(_results(files, task, work, edits)) as results:
+        for result in results:
+            yield from result
+
+
+def _results(
+    files: Iterable[FoundFile], task: Callable[[FoundFile], tuple[Extraction, ...]], work: Work, edits: Edits
+) -> Generator[tuple[Extraction, ...], None, None]:
     remaining = iter(files)
     if work.jobs == 0:
         return (task(file) for file in remaining)
@@ -129,11 +172,11 @@ def extract_files(
         first = list(islice(remaining, FEW_FILES + 1))
         remaining = chain(first, remaining)
         jobs = 1 if len(first) <= FEW_FILES else available_cores()
-    return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=_lost)
+    return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=partial(_lost, edits=edits))
 
 
-def _lost(file: FoundFile, reason: str) -> Extraction:
-    return Extraction(file.path, error=reason)
+def _lost(file: FoundFile, reason: str, edits: Edits) -> tuple[Extraction, ...]:
+    return _failed({"path": file.path}, reason, edits)
 
 
 def available_cores() -> int:

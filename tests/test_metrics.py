@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    log_loss,
+    roc_auc_score,
+)
 
-from spectral_detect.metrics import METRICS, bootstrap_interval, evaluate_scores
+from spectral_detect.metrics import METRICS, REALS_NEEDED, Curves, bootstrap_interval, evaluate_scores, log_odds
 
 
 def test_four_scores_by_hand() -> None:
@@ -18,7 +27,10 @@ def test_four_scores_by_hand() -> None:
     assert result["auroc"] == 0.75
     assert result["average_precision"] == pytest.approx((1 + 2 / 3) / 2)
     assert result["eer"] == 0.5
-    assert result["tpr_at_fpr_5"] == 0.5
+    assert result["real_accuracy"] == result["fake_accuracy"] == 0.5
+    assert result["oracle_accuracy"] == 0.75
+    assert result["brier"] == pytest.approx((0.01 + 0.36 + 0.36 + 0.01) / 4)
+    assert result["ece"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.1) / 4)
     assert (result["n_real"], result["n_fake"], result["n_groups"], result["threshold"]) == (2, 2, 4, 0.5)
 
 
@@ -31,11 +43,16 @@ def test_a_score_at_the_threshold_is_fake() -> None:
 def test_perfect_and_useless_scores() -> None:
     y = np.repeat([0, 1], 50)
     perfect = evaluate_scores(y, y.astype(float), 0.5, np.arange(100))
-    assert [perfect[m] for m in METRICS] == [1, 1, 1, 1, 0, 1]
-    assert all(perfect[f"{m}_ci"] == [perfect[m]] * 2 for m in METRICS)
+    measured = [m for m in METRICS if perfect[m] is not None]
+    assert set(METRICS) - set(measured) == {"tpr_at_fpr_1"}
+    errors = ("eer", "ece", "brier", "cllr", "cllr_min")
+    assert [perfect[m] for m in measured] == pytest.approx([float(m not in errors) for m in measured], abs=1e-9)
+    assert all(perfect[f"{m}_ci"] == pytest.approx([perfect[m]] * 2) for m in measured)
     useless = evaluate_scores(y, np.ones(100), 0.5, np.arange(100))
     assert useless["auroc"] == useless["eer"] == useless["balanced_accuracy"] == 0.5
     assert useless["tpr_at_fpr_5"] == 0
+    assert useless["cllr_min"] == pytest.approx(1)  # bits: what a ratio of 1 costs
+    assert useless["ece"] == useless["brier"] == 0.5
 
 
 @settings(deadline=None, max_examples=5)
@@ -43,9 +60,10 @@ def test_perfect_and_useless_scores() -> None:
 def test_intervals_hold_their_estimates_and_the_equal_error_rate_lies_on_the_curve(seed: int) -> None:
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.repeat([0, 1], 40))
-    scores = rng.normal(size=80) + y
+    scores = 1 / (1 + np.exp(-rng.normal(size=80) - y))
     result = evaluate_scores(y, scores, 0.5, np.arange(80))
-    for name in METRICS:
+    biased = {"oracle_accuracy", "cllr_min", "ece"}  # a resample looks better, or less calibrated, than the samples
+    for name in set(METRICS) - biased - {"tpr_at_fpr_1", "brier", "cllr"}:  # these scores are no probabilities
         low, high = result[f"{name}_ci"]
         assert 0 <= low <= result[name] <= high <= 1
     errors = np.array([[np.mean(scores[y == 0] >= t), np.mean(scores[y == 1] < t)] for t in [*scores, np.inf]])
@@ -60,11 +78,60 @@ def test_groups_are_drawn_together() -> None:
     copies = np.repeat(np.arange(60), 10)
 
     def width(groups: np.ndarray) -> float:
-        low, high = bootstrap_interval(lambda at: np.array([right[copies[at]].mean()]), y[copies], groups, 0)
-        return float(high[0] - low[0])
+        low, high = bootstrap_interval(
+            lambda weights: weights @ right[copies] / weights.sum(axis=1), y[copies], groups, 0
+        )
+        return high - low
 
     assert width(copies) == pytest.approx(4 * np.sqrt(0.7 * 0.3 / 60), rel=0.25)
     assert width(np.arange(600)) < 0.5 * width(copies)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 2**16), digits=st.integers(1, 6))
+def test_curves_are_those_of_scikit_learn(seed: int, digits: int) -> None:
+    """With ties, too; its weights are the counts of a resample."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat([0, 1], (30, 50)))
+    scores = np.round(1 / (1 + np.exp(-rng.normal(size=80) - y)), digits)
+    weights = rng.integers(0, 4, 80).astype(float)
+    for w in (np.ones(80), weights):
+        row = dict(zip(METRICS, Curves(y, scores).metrics(w[None], 0.5)[0][0], strict=True))
+        assert row["auroc"] == pytest.approx(roc_auc_score(y, scores, sample_weight=w))
+        assert row["average_precision"] == pytest.approx(average_precision_score(y, scores, sample_weight=w))
+        assert row["accuracy"] == pytest.approx(accuracy_score(y, scores >= 0.5, sample_weight=w))
+        assert row["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, scores >= 0.5, sample_weight=w))
+        halves = w / np.where(y == 1, w[y == 1].sum(), w[y == 0].sum())
+        assert row["brier"] == pytest.approx(brier_score_loss(y, scores, sample_weight=halves))
+        clipped = 1 / (1 + np.exp(-log_odds(scores)))
+        assert row["cllr"] == pytest.approx(
+            log_loss(y, clipped, sample_weight=halves) / np.log(2), rel=1e-4
+        )  # it rounds
+        best = IsotonicRegression(out_of_bounds="clip").fit(scores, y, sample_weight=halves).predict(scores)
+        least = log_loss(y, best, sample_weight=halves) / np.log(2)
+        assert row["cllr_min"] == pytest.approx(least, abs=1e-6)
+
+
+def test_calibrated_scores_have_no_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.random(20_000)
+    y = (rng.random(20_000) < scores).astype(int)
+    good = evaluate_scores(y, scores, 0.5, np.arange(20_000) // 20)
+    assert good["ece"] < 0.02
+    assert good["cllr"] - good["cllr_min"] < 0.01
+    sure = evaluate_scores(y, 1 / (1 + np.exp(-3 * log_odds(scores))), 0.5, np.arange(20_000) // 20)
+    assert sure["auroc"] == pytest.approx(good["auroc"])
+    assert sure["ece"] > 0.1
+    assert sure["cllr_min"] == pytest.approx(good["cllr_min"])
+    assert sure["cllr"] > good["cllr"] + 0.1
+
+
+def test_a_rate_that_the_reals_cannot_show_is_refused() -> None:
+    for name, needed in REALS_NEEDED.items():
+        for n_real, is_given in ((needed - 1, False), (needed, True)):
+            y = np.repeat([0, 1], (n_real, 5))
+            result = evaluate_scores(y, y.astype(float), 0.5, np.arange(len(y)))
+            assert (result[name] is not None) == (result[f"{name}_ci"] is not None) == is_given
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:

@@ -20,7 +20,7 @@ SPEC = FeatureSpec.preset("azimuthal")
 
 def test_one_file_gives_its_features_and_facts() -> None:
     path = EXAMPLES / "real" / "Aqua.png"
-    extraction = extract_file(FoundFile(str(path)), SPEC)
+    (extraction,) = extract_file(FoundFile(str(path)), SPEC)
     with Image.open(path) as image:
         expected = extract_features(np.asarray(image.convert("RGB")), SPEC)
     np.testing.assert_array_equal(extraction.features, expected)
@@ -32,7 +32,7 @@ def test_one_file_gives_its_features_and_facts() -> None:
 
 def test_a_constant_image_is_marked(tmp_path: Path) -> None:
     Image.new("L", (20, 20), 7).save(tmp_path / "c.png")
-    extraction = extract_file(FoundFile(str(tmp_path / "c.png")), SPEC)
+    (extraction,) = extract_file(FoundFile(str(tmp_path / "c.png")), SPEC)
     assert extraction.is_constant
     assert extraction.warnings == (CONSTANT_IMAGE,)
     assert extraction.features is not None
@@ -40,13 +40,13 @@ def test_a_constant_image_is_marked(tmp_path: Path) -> None:
 
 def test_trouble_becomes_a_result(tmp_path: Path) -> None:
     Image.new("L", (3, 5)).save(tmp_path / "tiny.png")
-    tiny = extract_file(FoundFile(str(tmp_path / "tiny.png")), SPEC)
+    (tiny,) = extract_file(FoundFile(str(tmp_path / "tiny.png")), SPEC)
     assert tiny.error == "3x5 pixels: the features 'azimuthal' need at least 16 on the shorter side"
     assert tiny.sha256 is not None
     assert (tiny.width, tiny.height) == (3, 5)
-    gone = extract_file(FoundFile(str(tmp_path / "gone.png")), SPEC)
+    (gone,) = extract_file(FoundFile(str(tmp_path / "gone.png")), SPEC)
     assert gone.error == "cannot be read: No such file or directory"
-    unlisted = extract_file(FoundFile("folder", "the folder cannot be listed: Permission denied"), SPEC)
+    (unlisted,) = extract_file(FoundFile("folder", "the folder cannot be listed: Permission denied"), SPEC)
     assert unlisted.error == "the folder cannot be listed: Permission denied"
 
 
@@ -91,6 +91,6 @@ def test_memory_that_runs_out_is_a_failure_of_the_file(monkeypatch: pytest.Monke
         raise MemoryError
 
     monkeypatch.setattr("spectral_detect.pipeline.extract_features", no_memory)
-    extraction = extract_file(FoundFile(str(EXAMPLES / "real" / "Aqua.png")), SPEC)
+    (extraction,) = extract_file(FoundFile(str(EXAMPLES / "real" / "Aqua.png")), SPEC)
     assert extraction.error is not None
     assert "not enough memory" in extraction.error

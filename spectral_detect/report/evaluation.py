@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from spectral_detect.classifiers import Model
-from spectral_detect.metrics import METRICS
+from spectral_detect.metrics import REALS_NEEDED
 from spectral_detect.report.text import visible
 
 FEW = 20  # the percentile bootstrap of so few is too sure of itself; of no error at all it is certain
@@ -13,20 +14,26 @@ FEW = 20  # the percentile bootstrap of so few is too sure of itself; of no erro
 TITLES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
+    "real_accuracy": "  of real images",
+    "fake_accuracy": "  of fake images",
     "average_precision": "average precision",
     "auroc": "AUROC",
     "eer": "equal error rate",
     "tpr_at_fpr_5": "TPR at 5 % FPR",
+    "tpr_at_fpr_1": "TPR at 1 % FPR",
 }
 
 
-def metric_lines(result: dict[str, Any], names: tuple[str, ...] = METRICS) -> list[str]:
+def metric_lines(result: dict[str, Any], names: Sequence[str] = tuple(TITLES)) -> list[str]:
     """`title  value  [low, high]` of each metric, in per cent."""
-    return [
-        f"{TITLES[n]:<20} {100 * result[n]:6.1f} %   95 % interval {100 * result[f'{n}_ci'][0]:5.1f} to "
-        f"{100 * result[f'{n}_ci'][1]:5.1f} %"
-        for n in names
-    ]
+    return [_metric_line(result, name) for name in names]
+
+
+def _metric_line(result: dict[str, Any], name: str) -> str:
+    if result.get(name) is None:
+        return f"{TITLES[name]:<20}      - needs {REALS_NEEDED.get(name)} real images"
+    low, high = result[f"{name}_ci"]
+    return f"{TITLES[name]:<20} {100 * result[name]:6.1f} %   95 % interval {100 * low:5.1f} to {100 * high:5.1f} %"
 
 
 def evaluation_text(result: dict[str, Any]) -> str:

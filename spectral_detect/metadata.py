@@ -1,0 +1,162 @@
+"""What a file's header says of it: all that may tell two classes apart without a look at the pixels."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import PIL.Image
+import PIL.JpegImagePlugin
+
+EXIF_SOFTWARE, EXIF_IFD = 0x0131, 0x8769
+SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
+GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"))
+LONGEST_TEXT = 80
+STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xDA)))
+SOS, FIRST_APP, LAST_APP, COMMENT = 0xDA, 0xE0, 0xEF, 0xFE
+
+# ITU-T T.81 (1992), tables K.1 and K.2, in rows
+LUMA_TABLE = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51,
+    87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92, 49, 64, 78, 87, 103, 121, 120, 101,
+    72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+CHROMA_TABLE = (
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99,
+    99, 99, 99,
+) + (99,) * 32  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Facts of an image file.
+
+    Attributes
+    ----------
+    width, height : pixels, as displayed.
+    jpeg_quality : 1 to 100 where the quantisation tables are exactly those of libjpeg at that quality, else None.
+    nearest_quality : the quality whose luma table is nearest; None of a file that is no JPEG.
+    subsampling : of a JPEG's chroma, "4:4:4", "4:2:2", "4:2:0" or "other"; None for gray and other formats.
+    is_gray : one channel, or (where the pixels were looked at) three that show no colour.
+    software : the program that the file names as its writer.
+    layout : the order of the parts of a JPEG or PNG file, which differs from writer to writer.
+    """
+
+    format: str
+    width: int
+    height: int
+    jpeg_quality: int | None = None
+    nearest_quality: int | None = None
+    subsampling: str | None = None
+    is_progressive: bool = False
+    is_gray: bool = False
+    has_exif: bool = False
+    software: str | None = None
+    layout: str = ""
+
+    @property
+    def quality(self) -> str:
+        """The quality in words: a number, "custom" with the nearest number, or "none"."""
+        if self.jpeg_quality is None and self.nearest_quality is not None:
+            return f"custom (about {self.nearest_quality})"
+        return "none" if self.jpeg_quality is None else str(self.jpeg_quality)
+
+
+def read_metadata(
+    picture: PIL.Image.Image, content: bytes, image_format: str, size: tuple[int, int], *, is_gray: bool
+) -> Metadata:
+    """The facts of an opened file; `size` as displayed. Metadata that cannot be read count as absent."""
+    exif = _exif(picture)
+    facts: dict[str, Any] = {
+        "is_gray": is_gray,
+        "has_exif": EXIF_IFD in exif if image_format == "TIFF" else bool(exif),
+        "software": _text(exif.get(EXIF_SOFTWARE) or picture.info.get("Software")),
+        "layout": _layout(content, image_format),
+    }
+    if isinstance(picture, PIL.JpegImagePlugin.JpegImageFile):
+        tables = tuple(tuple(table) for _, table in sorted(picture.quantization.items()))
+        exact, nearest = libjpeg_quality(tables) if tables else (None, None)
+        sampling = PIL.JpegImagePlugin.get_sampling(picture) if picture.layers == 3 else None
+        facts |= {
+            "jpeg_quality": exact,
+            "nearest_quality": nearest,
+            "subsampling": None if sampling is None else SUBSAMPLINGS.get(sampling, "other"),
+            "is_progressive": "progressive" in picture.info,
+        }
+    return Metadata(image_format, *size, **facts)
+
+
+def _exif(picture: PIL.Image.Image) -> Mapping[int, object]:
+    try:
+        return dict(picture.getexif())
+    except Exception:  # a stranger's broken EXIF says nothing
+        return {}
+
+
+def _text(value: object) -> str | None:
+    return str(value).strip("\0 ")[:LONGEST_TEXT] or None if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=256)
+def libjpeg_quality(tables: Sequence[Sequence[int]]) -> tuple[int | None, int]:
+    """(exact, nearest) quality of a JPEG's quantisation tables, luma first, each 64 numbers in rows.
+
+    Exact where every table is libjpeg's at one quality, `jpeg_set_quality` with baseline tables; else None. The nearest
+    has the least sum of absolute differences to the luma table.
+    """
+    scaled = [(quality, scaled_table(LUMA_TABLE, quality)) for quality in range(100, 0, -1)]
+    distance, nearest = min((sum(abs(a - b) for a, b in zip(tables[0], t, strict=False)), -q) for q, t in scaled)
+    quality = -nearest
+    chroma = (scaled_table(LUMA_TABLE, quality), scaled_table(CHROMA_TABLE, quality))
+    is_exact = distance == 0 and len(tables[0]) == 64 and all(tuple(table) in chroma for table in tables[1:])
+    return quality if is_exact else None, quality
+
+
+@lru_cache(maxsize=256)
+def scaled_table(table: tuple[int, ...], quality: int) -> tuple[int, ...]:
+    """libjpeg's `jpeg_add_quant_table` at `jpeg_quality_scaling(quality)`, limited to 8 bits."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return tuple(min(max((value * scale + 50) // 100, 1), 255) for value in table)
+
+
+def _layout(content: bytes, image_format: str) -> str:
+    try:
+        if image_format == "JPEG":
+            return " ".join(_jpeg_parts(content))
+        if image_format == "PNG":
+            return _png_parts(content)
+    except (struct.error, IndexError):  # torn off in the middle
+        return "torn"
+    return ""
+
+
+def _jpeg_parts(content: bytes) -> list[str]:
+    """Markers up to the first scan, without comments and application data, which editors and cameras add at will."""
+    parts: list[str] = []
+    at = 2
+    while content[at] == 0xFF and len(parts) < 100:
+        marker = content[at + 1]
+        if marker == 0xFF or marker in STANDALONE_MARKERS:
+            at += 1 if marker == 0xFF else 2
+            continue
+        if not (FIRST_APP <= marker <= LAST_APP or marker == COMMENT):
+            parts.append(f"{marker:02X}")
+        elif marker in (0xE0, 0xEE):
+            parts.append(content[at + 4 : at + 9].decode("ascii", "replace").rstrip("\0"))  # JFIF, Adobe
+        if marker == SOS:
+            break
+        at += 2 + int(struct.unpack(">H", content[at + 2 : at + 4])[0])
+    return parts
+
+
+def _png_parts(content: bytes) -> str:
+    """The chunks before the data, and the zlib header, which tells at what effort they were compressed."""
+    parts: list[str] = []
+    at = 8
+    while content[at + 4 : at + 8] != b"IDAT" and len(parts) < 100:
+        parts.append(content[at + 4 : at + 8].decode("ascii", "replace"))
+        at += 12 + int(struct.unpack(">I", content[at : at + 4])[0])
+    return " ".join([*parts, "zlib", content[at + 8 : at + 10].hex()])
