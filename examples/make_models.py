@@ -28,9 +28,10 @@ import numpy as np
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, save_model, train_model
 from spectral_detect.augment import PROCESSED, ROBUSTNESS, Edit, augmentation
 from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
-from spectral_detect.evaluation import evaluate_model
+from spectral_detect.evaluation import evaluate_model, judge_dataset
 from spectral_detect.finding import find_images
 from spectral_detect.images import read_file
+from spectral_detect.judging import Rules
 
 HELD_OUT = 0.3
 PER_CLASS = 150  # of each source, so that no source outweighs the others
@@ -51,7 +52,8 @@ Good for     images like these, at a shorter side of {sides} pixels, from the ge
 Not good for a generator it was not trained on (see the last table), images resized or edited since beyond what the
              tables show, screenshots, scans, drawings; and never as the only evidence.
 
-Held-out 30 % of each source, groups apart, at the stored threshold (95 % intervals):
+Held-out 30 % of each source, groups apart, at the stored threshold (95 % intervals). Each image counts, by its score;
+inconclusive is the share that a scan would not decide, as unlike the training images. ECE: calibration error.
 """
 ABOUT = {
     "faces": "portraits, camera against GAN",
@@ -117,19 +119,18 @@ def row(name: str, result: dict[str, Any]) -> str:
         return f"{100 * result[metric]:5.1f} [{100 * low:3.0f}, {100 * high:3.0f}]"
 
     counts = f"{result['n_real']:>4} +{result['n_fake']:>4}"
-    return f"  {name:<22} {counts}   balanced accuracy {share('balanced_accuracy')}   AUROC {share('auroc')}\n"
+    shares = f"balanced accuracy {share('balanced_accuracy')}   AUROC {share('auroc')}   ECE {100 * result['ece']:4.1f}"
+    return f"  {name:<22} {counts}   {shares}   inconclusive {100 * result['inconclusive_rate']:5.1f} %\n"
 
 
-def is_outside(model: Model, dataset: Dataset) -> np.ndarray:
-    """(n_samples,) whether a scan that picks its model would call the image inconclusive."""
-    seen = model.experience
-    assert seen is not None
-    return np.array([model.distance(features) > seen.max_distance for features in dataset.features])
+def is_undecided(model: Model, dataset: Dataset) -> np.ndarray:
+    """(n_samples,) whether a scan would call the image inconclusive."""
+    return np.array([j.verdict == "inconclusive" for j in judge_dataset(model, dataset, Rules())[1]])
 
 
 def false_alarms(model: Model, files: Sequence[LabelledFile], edit: Edit | None) -> str:
     dataset = read_edited(files, edit)
-    called_fake, outside = model.scores(dataset.features) >= model.threshold, is_outside(model, dataset)
+    called_fake, outside = model.scores(dataset.features) >= model.threshold, is_undecided(model, dataset)
     shares = 100 * np.mean([called_fake, called_fake & ~outside, outside], axis=1)
     by_score, called, inconclusive = (f"{share:5.1f} %" for share in shares)
     return f"{by_score} by score; in a scan {called} fake, {inconclusive} inconclusive; of {len(outside)}"
@@ -159,12 +160,10 @@ def card(model: Model, material: Material, controls: str) -> str:
         text += row(n, evaluate_model(model, material.dataset.select(test[n])))
 
     held_out = material.chosen(np.any(list(test.values()), axis=0))
-    text += "\nThe same, all sources together, after an edit of both classes. Each counts, by its score; inconclusive\n"
-    text += "is the share that a scan without --model would not decide, as unlike the training images:\n"
+    text += "\nThe same, all sources together, after an edit of both classes:\n"
     for edit in (None, *ROBUSTNESS):
         dataset = read_edited(held_out, edit)
-        line = row(edit.title if edit else "as it is", evaluate_model(model, dataset)).rstrip()
-        text += f"{line}   inconclusive {100 * np.mean(is_outside(model, dataset)):5.1f} %\n"
+        text += row(edit.title if edit else "as it is", evaluate_model(model, dataset))
 
     reals = [file for file in held_out if file.label == REAL]
     text += "\nFalse alarms: held-out camera images called fake, as they are and processed without any network:\n"
@@ -199,6 +198,7 @@ def main() -> None:
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--output", type=Path, default=Path("models"))
     args = parser.parse_args()
+    args.output.mkdir(exist_ok=True)
     left_out = {read_file(f.path).sha256 for f in find_images(args.leave_out)}
     controls = named(args.control)
     for name, listed in named(args.model).items():

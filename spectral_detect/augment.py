@@ -43,10 +43,14 @@ class Edit:
         return self.name if self.strength is None else f"{self.name} {self.strength:g}"
 
     def apply(self, image: DecodedImage, content_sha256: str) -> DecodedImage:
-        """The edited image; its size as displayed and its format stay those of the file."""
+        """The edited image; its size as displayed and its format stay those of the file, its JPEG quality does not."""
         rng = np.random.default_rng([self.seed, int(content_sha256[:15], 16)])
         pixels, is_ycc = OPERATIONS[self.name](image.pixels, image.is_ycc, self.strength, rng)
-        return replace(image, pixels=pixels, is_ycc=is_ycc)
+        metadata = image.metadata
+        if self.name != "wang" and metadata:  # most of whose copies are never saved again
+            quality = int(self.strength or 0) if self.name in ("jpeg", "phone") else None
+            metadata = replace(metadata, jpeg_quality=quality, nearest_quality=quality)
+        return replace(image, pixels=pixels, is_ycc=is_ycc, metadata=metadata)
 
 
 Pixels = tuple[np.ndarray, bool]  # (H, W) gray or (H, W, 3), and whether the channels are luma, Cb and Cr
@@ -97,6 +101,13 @@ def random_crop(pixels: np.ndarray, is_ycc: bool, share: float | None, rng: np.r
     return np.ascontiguousarray(pixels[top : top + height, left : left + width]), is_ycc
 
 
+def centre_crop(pixels: np.ndarray, is_ycc: bool, side: float | None, rng: np.random.Generator) -> Pixels:
+    """The centre square of `side` pixels, or as much of it as there is."""
+    height, width = (min(length, int(side or length)) for length in pixels.shape[:2])
+    top, left = round((pixels.shape[0] - height) / 2), round((pixels.shape[1] - width) / 2)
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width]), is_ycc
+
+
 def unsharp(pixels: np.ndarray, is_ycc: bool, amount: float | None, rng: np.random.Generator) -> Pixels:
     """Sharpened: `amount` times the difference to a blurred copy (sigma 1) is added."""
     import cv2
@@ -126,6 +137,7 @@ OPERATIONS: dict[str, Operation] = {
     "jpeg": jpeg,
     "resize": resize,
     "crop": random_crop,
+    "centre": centre_crop,
     "sharpen": unsharp,
     "denoise": denoise,
     "phone": phone,
@@ -148,6 +160,7 @@ ROBUSTNESS = (
     *(Edit("resize", factor) for factor in (0.5, 0.75, 1.5)),
     Edit("crop", 0.75),
 )
+CENTRE_224 = Edit("centre", 224)  # the test images of Wang et al.
 PROCESSED = (  # what happens to camera images without any network
     Edit("jpeg", 75),
     Edit("resize", 0.75),

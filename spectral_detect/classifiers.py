@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from spectral_detect.calibration import Calibration
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.spec import FeatureSpec
 
 ClassifierName = Literal["svm", "logreg", "kmeans"]
 AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
-DISTANCE_QUANTILE = 0.99
-MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is twice the largest distance
+SIZE_TOLERANCE = 1.25  # a size class: sides up to a quarter larger, or as much smaller, than those seen
+QUALITY_TOLERANCE = 5
 
 
 class Classifier(Protocol):
@@ -134,26 +135,45 @@ class Experience:
     Attributes
     ----------
     min_side_px, max_side_px : of the shorter sides of its training images.
-    max_distance : an image whose `Model.distance` is greater is unlike them; of images held out in cross-validation,
-        `DISTANCE_QUANTILE` lie nearer (of fewer than `MANY`, all lie within half of it).
+    max_distance : an image whose `Model.distance` is greater is unlike them.
+    refusal_rate : the share of images of the training sources that is expected to lie farther, by those that were
+        held out in cross-validation.
+    jpeg_qualities : (lowest, highest) of its training images; None where none was a JPEG.
     """
 
     min_side_px: int
     max_side_px: int
     max_distance: float
+    refusal_rate: float
+    jpeg_qualities: tuple[int, int] | None
 
     def covers(self, width: int, height: int) -> bool:
-        """Whether it has seen images of such a size."""
-        return self.min_side_px <= min(width, height) <= self.max_side_px
+        """Whether it has seen images of about such a size."""
+        return self.min_side_px / SIZE_TOLERANCE <= min(width, height) <= self.max_side_px * SIZE_TOLERANCE
 
-    def objection(self, width: int, height: int, distance: float) -> str | None:
-        """Why an image lies outside, in words; None if it does not."""
+    def objections(self, width: int, height: int, quality: int | None, distance: float) -> list[str]:
+        """Why an image lies outside, in words; empty where it does not.
+
+        Parameters
+        ----------
+        quality : of a JPEG, by its quantisation table; None for other formats, whose history nobody knows.
+        """
+        found = []
         if not self.covers(width, height):
             sides = " to ".join(map(str, sorted({self.min_side_px, self.max_side_px})))
-            return f"{width}x{height} pixels; it was trained on images with a shorter side of {sides}"
+            found.append(f"{width}x{height} pixels; it was trained on images with a shorter side of {sides}")
+        if quality is not None and self.jpeg_qualities is None:
+            found.append(f"a JPEG, of quality {quality}; it was trained on images that are none")
+        elif quality is not None and self.jpeg_qualities is not None:
+            low, high = self.jpeg_qualities
+            if not low - QUALITY_TOLERANCE <= quality <= high + QUALITY_TOLERANCE:
+                seen = " to ".join(map(str, sorted({low, high})))
+                found.append(f"JPEG quality {quality}; it was trained on qualities of {seen}")
         if distance > self.max_distance:
-            return f"features unlike those of its training images ({distance / self.max_distance:.2f} times the limit)"
-        return None
+            found.append(
+                f"features unlike those of its training images ({distance / self.max_distance:.2f} times the limit)"
+            )
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +184,7 @@ class Model:
     ----------
     spec : the features it was trained on, the only ones that it may be given.
     mean, scale : (n_features,) standardisation, X -> (X - mean) / scale.
-    slope, offset : score = 1 / (1 + exp(-(slope * decision_value + offset))), slope > 0.
+    calibration : what turns a decision value into the score.
     threshold : a score at or above it is fake.
     training : what it was trained on (counts, groups, hash of the file hashes, settings).
     metrics : the cross-validated estimate made at training.
@@ -177,8 +197,7 @@ class Model:
     classifier: Classifier
     mean: np.ndarray
     scale: np.ndarray
-    slope: float
-    offset: float
+    calibration: Calibration
     threshold: float
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -208,9 +227,4 @@ class Model:
 
     def scores(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """(n_samples,) in [0, 1], higher is more fake; of images, each given as `extract_features` returns it."""
-        return sigmoid(self.slope * self.decision_values(features) + self.offset)
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), without overflow."""
-    return np.asarray(np.exp(-np.logaddexp(0.0, -x)))
+        return self.calibration.scores(self.decision_values(features))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -20,6 +20,7 @@ from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.spec import FeatureSpec
 
 MIN_PER_CLASS = 5
+CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
 TELLING = 0.75
 NEAR_BITS = 5  # of 64; the nearest of 240,000 pairs of unrelated images differed in 8
 
@@ -93,6 +94,47 @@ def files_in_folders(real: Sequence[str], fake: Sequence[str]) -> list[LabelledF
         for folder in folders
         for file in _images_of(folder)
     ]
+
+
+def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[LabelledFile]]:
+    """Each sub-folder's name -> its images, labelled; sorted.
+
+    Parameters
+    ----------
+    folder : of sub-folders, one a generator. Below it, a folder named in `CLASS_FOLDERS` labels its images (as in
+        ForenSynths, `0_real` and `1_fake`, and in GenImage, `nature` and `ai`); images outside such folders are fakes.
+    real : folders of camera images for the generators that bring none. A sub-folder named as one of reals is another.
+
+    Raises
+    ------
+    DatasetError : there is no sub-folder, or a generator has no real or no fake images.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    except OSError as error:
+        raise DatasetError(f"{folder!r} cannot be listed: {error.strerror}") from None
+    shared = [*real, *(os.path.join(folder, name) for name in names if name in CLASS_FOLDERS[REAL])]
+    generators = {name: _labelled_by_folder(folder, name) for name in names if name not in CLASS_FOLDERS[REAL]}
+    reals = [LabelledFile(file, REAL) for camera in shared for file in _images_of(camera)]
+    for name, files in generators.items():
+        if all(file.label == FAKE for file in files):
+            files += reals
+        if len({file.label for file in files}) < 2:
+            raise DatasetError(
+                f"{os.path.join(folder, name)!r}: not both real and fake images; name the folder of camera images with "
+                "--real, or put real and fake images into sub-folders real and fake"
+            )
+    if not generators:
+        raise DatasetError(f"{folder!r} has no sub-folders; it should have one for each generator")
+    return generators
+
+
+def _labelled_by_folder(folder: str, name: str) -> list[LabelledFile]:
+    def label_of(path: str) -> int:
+        parts = os.path.relpath(path, folder).split(os.sep)[1:-1]
+        return next((label for part in parts for label, names in CLASS_FOLDERS.items() if part in names), FAKE)
+
+    return [LabelledFile(file, label_of(file.path)) for file in _images_of(os.path.join(folder, name))]
 
 
 def unlabelled_files(folders: Sequence[str]) -> list[LabelledFile]:
@@ -180,6 +222,22 @@ def read_dataset(
         failures=failures,
         edits=tuple(edits),
     )
+
+
+def files_of_all(generators: Mapping[str, Sequence[LabelledFile]]) -> list[LabelledFile]:
+    """The files of all generators, each once."""
+    return list({file.file.path: file for files in generators.values() for file in files}.values())
+
+
+def members_of(dataset: Dataset, generators: Mapping[str, Sequence[LabelledFile]]) -> dict[str, np.ndarray]:
+    """Generator -> indices of its samples in a data set that holds those of all generators."""
+    at: dict[str, list[int]] = {}
+    for k, sample in enumerate(dataset.samples):
+        at.setdefault(sample.path, []).append(k)
+    return {
+        name: np.array([k for file in files for k in at.get(file.file.path, ())], dtype=int)
+        for name, files in generators.items()
+    }
 
 
 def _group_numbers(keys: Iterable[tuple[str | None, str]]) -> np.ndarray:

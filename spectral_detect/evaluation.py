@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,17 @@ from spectral_detect.augment import ROBUSTNESS, Edit
 from spectral_detect.classifiers import Model
 from spectral_detect.dataset import Dataset, LabelledFile, read_dataset, refuse_contradictions
 from spectral_detect.errors import DatasetError
-from spectral_detect.metrics import evaluate_scores
+from spectral_detect.judging import Judgement, Rules, judge
+from spectral_detect.metrics import METRICS, evaluate_scores, predictive_values
 from spectral_detect.pipeline import Extraction, Work
+from spectral_detect.records import FAKE, REAL
 
 
 def robustness(
     model: Model,
     files: Sequence[LabelledFile],
-    as_it_is: dict[str, Any],
+    as_they_are: Dataset,
+    rules: Rules | None = None,
     work: Work | None = None,
     *,
     edits: Sequence[Edit] = ROBUSTNESS,
@@ -28,17 +33,19 @@ def robustness(
 
     Parameters
     ----------
-    as_it_is : what `evaluate_model` gave for the images as they are, the first row.
+    as_they_are : the same files without an edit, the first row.
+    rules : for the share of inconclusive images; their check of stability is left out.
 
     Returns
     -------
-    Of each condition `edit`, `strength`, `n_failed` (an image may become too small) and the metrics, with
-    `false_alarm_rate` and `miss_rate` at the stored threshold; None where an edit left nothing of a class.
+    Of each condition `edit`, `strength`, `n_failed` (an image may become too small), `inconclusive_rate`, the metrics,
+    and `false_alarm_rate` and `miss_rate` at the stored threshold; None where an edit left nothing of a class.
     """
-    rows = [_robustness_row(None, as_it_is)]
+    rules = replace(rules or Rules(), stability=False)
+    rows = [_robustness_row(None, evaluate_model(model, as_they_are, rules))]
     for edit in edits:
         try:
-            result = evaluate_model(model, read_dataset(files, model.spec, work, edits=(edit,), watch=watch))
+            result = evaluate_model(model, read_dataset(files, model.spec, work, edits=(edit,), watch=watch), rules)
         except DatasetError:
             result = None
         rows.append(_robustness_row(edit, result))
@@ -47,7 +54,7 @@ def robustness(
 
 def _robustness_row(edit: Edit | None, result: dict[str, Any] | None) -> dict[str, Any]:
     row: dict[str, Any] = {"edit": edit.name if edit else "none", "strength": edit.strength if edit else None}
-    names = [k for name in ("balanced_accuracy", "auroc") for k in (name, f"{name}_ci")]
+    names = [k for name in ("balanced_accuracy", "auroc") for k in (name, f"{name}_ci")] + ["inconclusive_rate"]
     if result is None:
         return row | dict.fromkeys(("n_failed", *names, "false_alarm_rate", "miss_rate"))
     wrong = result["confusion"]
@@ -60,27 +67,127 @@ def _robustness_row(edit: Edit | None, result: dict[str, Any] | None) -> dict[st
     }
 
 
-def evaluate_model(model: Model, dataset: Dataset, *, seed: int = 0) -> dict[str, Any]:
-    """`metrics.evaluate_scores` of a model on a labelled data set read with the model's spec.
+def evaluate_model(model: Model, dataset: Dataset, rules: Rules | None = None, *, seed: int = 0) -> dict[str, Any]:
+    """`metrics.evaluate_scores` of a model on a labelled data set read with the model's spec and `Rules.edits`.
 
-    Every image counts, by score >= threshold; `inconclusive_rate` says how many of them a scan would not decide.
+    Every image counts, by score >= threshold. Beside that: `inconclusive_rate`, `inconclusive` (how many for which
+    reason), `decided` (images and errors among those with a verdict), `errors_avoided` (how many of the inconclusive
+    ones the score has wrong), and with a prevalence `at_prevalence`, see `predictive_values`.
 
     Raises
     ------
     DatasetError : a class is missing, a file is in both, or the features are not the model's.
+    ModelFileError : `Rules.check`.
     """
-    if not (dataset.n_real and dataset.n_fake):
-        raise DatasetError(f"{dataset.n_real} real and {dataset.n_fake} fake images: an evaluation needs both")
-    refuse_contradictions(dataset)
-    n_features = dataset.features[0].shape[-1]
-    if n_features != len(model.mean):
-        raise DatasetError(f"features of {n_features} values; the model takes {len(model.mean)}")
-    result = evaluate_scores(dataset.y, model.scores(dataset.features), model.threshold, dataset.groups, seed=seed)
-    return {
+    rules = rules or Rules()
+    images, judgements = judge_dataset(model, dataset, rules)
+    return summarise(model, images, judgements, rules, seed=seed) | {"n_failed": len(dataset.failures)}
+
+
+def summarise(
+    model: Model, images: Dataset, judgements: Sequence[Judgement], rules: Rules, *, seed: int = 0
+) -> dict[str, Any]:
+    """What `evaluate_model` returns, of images that `judge_dataset` has judged."""
+    if not (images.n_real and images.n_fake):
+        raise DatasetError(f"{images.n_real} real and {images.n_fake} fake images: an evaluation needs both")
+    refuse_contradictions(images)
+    scores = np.array([j.score for j in judgements])
+    result = {
         "model": model.name,
         "model_sha256": model.sha256,
         "spec_sha256": model.spec.sha256,
-        **result,
-        "inconclusive_rate": float(np.mean([sample.is_constant for sample in dataset.samples])),
-        "n_failed": len(dataset.failures),
+        **evaluate_scores(images.y, scores, model.threshold, images.groups, seed=seed),
+        **_inconclusive(images.y, judgements, (scores >= model.threshold) == (images.y == FAKE)),
     }
+    if rules.prevalence is not None:
+        result["at_prevalence"] = predictive_values(result["confusion"], rules.prevalence, seed=seed)
+    return result
+
+
+def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset, list[Judgement]]:
+    """The images as they are, without their edited copies, and what a scan by these rules makes of each.
+
+    Raises
+    ------
+    DatasetError : the features are not the model's.
+    ModelFileError : `Rules.check`.
+    """
+    rules.check([model])
+    n_features = dataset.features[0].shape[-1]
+    if n_features != len(model.mean):
+        raise DatasetError(f"features of {n_features} values; the model takes {len(model.mean)}")
+    at: list[int] = []
+    images: list[list[Extraction]] = []
+    for k, (sample, features) in enumerate(zip(dataset.samples, dataset.features, strict=True)):
+        if sample.edit == dataset.edits[0]:
+            at.append(k)
+            images.append([])
+        if images and sample.path == dataset.samples[at[-1]].path:  # of an image lost as it is, no copies count
+            images[-1].append(replace(sample, features=features))
+    return dataset.select(np.array(at, dtype=int)), [judge(variants, [model], rules) for variants in images]
+
+
+def _inconclusive(y: np.ndarray, judgements: Sequence[Judgement], is_right: np.ndarray) -> dict[str, Any]:
+    undecided = np.array([j.verdict == "inconclusive" for j in judgements])
+    return {
+        "inconclusive_rate": float(undecided.mean()),
+        "inconclusive": dict(Counter(j.reason for j in judgements if j.reason)),
+        "decided": {
+            "n_real": int(np.sum(~undecided & (y == REAL))),
+            "n_fake": int(np.sum(~undecided & (y == FAKE))),
+            "n_errors": int(np.sum(~undecided & ~is_right)),
+            "accuracy": float(is_right[~undecided].mean()) if not undecided.all() else None,
+        },
+        "errors_avoided": int(np.sum(undecided & ~is_right)),
+    }
+
+
+def evaluate_by_generator(
+    model: Model, dataset: Dataset, members: Mapping[str, np.ndarray], rules: Rules | None = None, *, seed: int = 0
+) -> dict[str, Any]:
+    """`evaluate_model` on each generator, and the means, each generator counting once whatever its number of images.
+
+    Parameters
+    ----------
+    members : name of a generator -> indices of its images, fakes and reals; see `dataset.members_of`.
+
+    Returns
+    -------
+    `generators`, a result each with its `generator`; `mean` of each of `METRICS` (None where one lacks it).
+    """
+    rows = [
+        {"generator": name} | evaluate_model(model, dataset.select(at), rules, seed=seed)
+        for name, at in members.items()
+    ]
+    return {"model": model.name, "generators": rows, "mean": {name: _mean(rows, name) for name in METRICS}}
+
+
+def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    values = [row[name] for row in rows]
+    return None if None in values else float(np.mean(values))
+
+
+def wang_protocol(
+    model: Model, dataset: Dataset, cropped: Dataset, members: Mapping[str, np.ndarray], *, seed: int = 0
+) -> dict[str, Any]:
+    """Average precision of each generator without a crop and on the centre 224 x 224 pixels, and the means (mAP).
+
+    As in the tables of Wang et al., CVPR 2020. Theirs pads images smaller than the crop; here they stay as they are.
+
+    Parameters
+    ----------
+    cropped : the same files, read with `augment.CENTRE_224`; an image of which no features are left is not counted.
+    """
+    rows = []
+    for name, at in members.items():
+        paths = {dataset.samples[k].path for k in at}
+        of_crop = np.array([k for k, sample in enumerate(cropped.samples) if sample.path in paths], dtype=int)
+        whole, centre = (evaluate_model(model, d.select(k), seed=seed) for d, k in ((dataset, at), (cropped, of_crop)))
+        precision = ("average_precision", "average_precision_ci")
+        rows.append(
+            {"generator": name, "n_real": whole["n_real"], "n_fake": whole["n_fake"]}
+            | {f"{p}_no_crop": whole[p] for p in precision}
+            | {f"{p}_crop_224": centre[p] for p in precision}
+        )
+    columns = ("average_precision_no_crop", "average_precision_crop_224")
+    return {"generators": rows, "mean": {column: _mean(rows, column) for column in columns}}

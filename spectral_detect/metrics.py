@@ -45,7 +45,8 @@ def evaluate_scores(
 
     Parameters
     ----------
-    y, scores, groups : (n_samples,); scores in [0, 1]. Groups are drawn together, with replacement, 1000 times; percentiles.
+    y, scores, groups : (n_samples,); scores in [0, 1]. Groups are drawn together, with replacement, 1000 times;
+        percentiles.
     threshold : a score at or above it counts as fake.
 
     Returns
@@ -113,6 +114,32 @@ def bootstrap_interval(
     """95 % percentile interval, [low, high], of `statistic(weights)`, (n_rows, n_samples) -> (n_rows,)."""
     values = np.concatenate([statistic(weights) for weights in resamples(y, groups, seed)])
     return [float(v) for v in np.percentile(values, [2.5, 97.5])]
+
+
+def predictive_values(confusion: dict[str, dict[str, int]], prevalence: float, *, seed: int = 0) -> dict[str, Any]:
+    """What a verdict is worth where a share `prevalence` of the images is fake.
+
+    Parameters
+    ----------
+    confusion : true class -> called class -> count.
+
+    Returns
+    -------
+    `prevalence`; `ppv`, the share of fakes among images called fake, and `npv`, of reals among those called real, each
+    with `_ci`, [low, high]. Both rates of error are drawn from Jeffreys' posterior, so that no error among few images
+    is not taken for none among all; the estimates are the medians.
+    """
+    rng = np.random.default_rng(seed)
+    (right, alarms), (missed, found) = (
+        (confusion[c]["real"] + 0.5, confusion[c]["fake"] + 0.5) for c in ("real", "fake")
+    )
+    fpr, tpr = rng.beta(alarms, right, 100_000), rng.beta(found, missed, 100_000)
+    fakes, reals = prevalence, 1 - prevalence
+    result: dict[str, Any] = {"prevalence": prevalence}
+    for name, hits, errors in (("ppv", fakes * tpr, reals * fpr), ("npv", reals * (1 - fpr), fakes * (1 - tpr))):
+        low, middle, high = np.percentile(hits / np.maximum(hits + errors, 1e-300), [2.5, 50, 97.5])
+        result |= {name: float(middle), f"{name}_ci": [float(low), float(high)]}
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +238,30 @@ def expected_calibration_error(y: np.ndarray, scores: np.ndarray, weights: np.nd
     in_bin = np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
     excess = weights * (y - scores)
     return np.asarray(np.sum([np.abs(excess[:, in_bin == b].sum(axis=1)) for b in range(N_BINS)], axis=0))
+
+
+def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
+    """The diagram that `expected_calibration_error` sums up: a point for each bin of the score that holds images.
+
+    Returns
+    -------
+    `mean_score`; `fake_share`, as if both classes were equally frequent; `low` and `high`, its 95 % interval
+    (Jeffreys); `n` images.
+    """
+    from scipy.stats import beta
+
+    weights = np.where(y == FAKE, 0.5 / np.mean(y == FAKE), 0.5 / np.mean(y == REAL))
+    in_bin = np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
+    points = []
+    for b in np.unique(in_bin):
+        here = in_bin == b
+        fakes, everything, n = (weights * y)[here].sum(), weights[here].sum(), int(here.sum())
+        k = n * fakes / everything
+        low, high = beta.ppf([0.025, 0.975], k + 0.5, n - k + 0.5)
+        mean_score = float(np.average(scores[here], weights=weights[here]))
+        share = float(fakes / everything)
+        points.append({"mean_score": mean_score, "fake_share": share, "low": float(low), "high": float(high), "n": n})
+    return points
 
 
 def cllr(y: np.ndarray, log_ratio: np.ndarray, weights: np.ndarray) -> np.ndarray:

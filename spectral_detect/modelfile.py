@@ -21,10 +21,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from spectral_detect.calibration import Calibration, CalibrationKind
 from spectral_detect.classifiers import Classifier, Experience, KMeans, LogisticRegression, Model, Svm
 from spectral_detect.errors import FeatureError, ModelFileError
 from spectral_detect.files import write_aside
@@ -33,7 +34,7 @@ from spectral_detect.records import LABELS
 from spectral_detect.spec import FeatureSpec
 
 FORMAT = "spectral-detect model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SUFFIX = ".pkl"
 MAX_FILE_BYTES = 256 * 2**20
 MAX_INSTRUCTIONS = 1000
@@ -43,6 +44,7 @@ PLAIN_INSTRUCTIONS = frozenset(
     "PROTO FRAME STOP MEMOIZE MARK EMPTY_DICT SETITEM SETITEMS BININT1 "  # no list, tuple, reference, name or call
     "SHORT_BINUNICODE BINUNICODE SHORT_BINBYTES BINBYTES".split()
 )
+CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 KINDS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, KMeans)}
 
 
@@ -67,12 +69,12 @@ def _to_plain(model: Model) -> dict[str, Any]:
     fitted = {k: v for k, v in vars(model.classifier).items() if not k.startswith("_")}
     arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
     arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
+    arrays |= {"calibration_values": model.calibration.values, "calibration_log_odds": model.calibration.log_odds}
     arrays["reference_scores"] = model.scores(model.reference)
     header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
         "classifier": {"kind": model.classifier.kind, **{k: v for k, v in fitted.items() if k not in arrays}},
-        "slope": model.slope,
-        "offset": model.offset,
+        "calibration": {name: getattr(model.calibration, name) for name in CALIBRATION_NUMBERS},
         "threshold": model.threshold,
         "labels": LABELS,
         "training": model.training,
@@ -236,8 +238,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         classifier=_classifier(header["classifier"], arrays),
         mean=arrays["mean"],
         scale=arrays["scale"],
-        slope=_number(header["slope"]),
-        offset=_number(header["offset"]),
+        calibration=_calibration(header["calibration"], arrays),
         threshold=_number(header["threshold"]),
         training=dict(header["training"]),
         metrics=_metrics(header["metrics"]),
@@ -265,8 +266,24 @@ def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
 def _experience(values: Mapping[str, Any] | None) -> Experience | None:
     if values is None:
         return None
-    least, most, distance = (_number(values[f.name]) for f in fields(Experience))
-    return Experience(int(least), int(most), distance)
+    least, most, distance, rate = (_number(values[f.name]) for f in fields(Experience)[:4])
+    seen = values["jpeg_qualities"]
+    qualities = None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
+    return Experience(int(least), int(most), distance, rate, qualities)
+
+
+def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Calibration:
+    kind, slope, n_real, n_fake = (values[name] for name in CALIBRATION_NUMBERS)
+    knots, log_odds = arrays["calibration_values"], arrays["calibration_log_odds"]
+    is_sound = kind in get_args(CalibrationKind) and _number(slope) > 0 and min(_number(n_real), _number(n_fake)) >= 0
+    is_rising = knots.ndim == 1 and knots.shape == log_odds.shape and len(knots) > 0 and not _falls(knots, log_odds)
+    if not (is_sound and is_rising):
+        raise ModelFileError("damaged: its calibration is none; train it again")
+    return Calibration(kind, float(slope), int(n_real), int(n_fake), knots, log_odds)
+
+
+def _falls(*arrays: np.ndarray) -> bool:
+    return any(bool((np.diff(array) <= 0).any()) for array in arrays)
 
 
 def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classifier:
@@ -300,7 +317,6 @@ def _fits_together(model: Model) -> bool:
         and n_reference > 0
         and model.reference.shape == (n_reference, n_features)
         and model.mean.shape == model.scale.shape == (n_features,)
-        and model.slope > 0
         and bool((model.scale > 0).all())
     )
 

@@ -121,9 +121,11 @@ def _transform(image: DecodedImage, spec: FeatureSpec | None, edit: Edit | None,
     try:
         if spec is None:
             return Extraction(**known, edit=edit, features=np.empty(0, np.float32))
-        edited = edit.apply(image, known["sha256"]) if edit else image
-        features = extract_features(edited.pixels, spec, is_ycc=edited.is_ycc)
-        return Extraction(**known, edit=edit, features=features, tiles=_tiles(edited.pixels, spec))
+        if edit:
+            image = edit.apply(image, known["sha256"])
+            known = known | {"metadata": image.metadata}
+        features = extract_features(image.pixels, spec, is_ycc=image.is_ycc)
+        return Extraction(**known, edit=edit, features=features, tiles=_tiles(image.pixels, spec))
     except (ImageReadError, FeatureError) as error:
         return Extraction(**known, edit=edit, error=str(error))
     except MemoryError:

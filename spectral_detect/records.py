@@ -23,6 +23,9 @@ class ImageRecord:
     width, height : pixels, as displayed (after the EXIF orientation).
     label : REAL (0), FAKE (1), or None without a verdict or with an inconclusive one.
     score : 0 to 1, higher is more fake; the verdict is "fake" where score >= threshold.
+    log10_likelihood_ratio : decimal logarithm of p(image | fake) / p(image | real), no stronger than the training
+        images support; None where the model's scores are not calibrated. `posterior` is the probability of fake at the
+        prevalence that the scan was given, None without one.
     model : name of the model that judged it, with its threshold; None for a file that a scan which picks its models
         could not read. `model_sha256` is the hash of its file, `spec_sha256` of its features.
     """
@@ -42,6 +45,8 @@ class ImageRecord:
     model_sha256: str | None
     spec_sha256: str
     tool_version: str
+    log10_likelihood_ratio: float | None = None
+    posterior: float | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
 

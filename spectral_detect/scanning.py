@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-
-import numpy as np
+from itertools import islice
+from typing import Any
 
 from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.finding import FoundFile, expand_arguments, find_images
+from spectral_detect.judging import Judgement, Rules, judge
 from spectral_detect.pipeline import Extraction, Work, extract_files
-from spectral_detect.records import LABELS, ImageRecord, Verdict
-
-GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
+from spectral_detect.records import LABELS, ImageRecord
 
 
 def scan(
     paths: Iterable[str],
     model: Model | Sequence[Model],
     *,
-    threshold: float | None = None,
+    rules: Rules | None = None,
     work: Work | None = None,
     on_skip: Callable[[str], None] = lambda path: None,
 ) -> Generator[ImageRecord, None, None]:
@@ -30,9 +29,9 @@ def scan(
     Parameters
     ----------
     paths : files, folders (searched recursively) and patterns.
-    model : judges every image. Of several models of one spec, each image is judged by that in whose experience it lies
-        (the nearest, if it is several); an image outside the experience of all of them is inconclusive.
-    threshold : in place of the model's own.
+    model : of several models of one spec, each image is judged by that in whose experience it lies (the nearest, if it
+        is several). An image outside the experience of all of them is inconclusive.
+    rules : from a score to a verdict: a threshold, the least confidence, the prevalence of fakes, a check of stability.
     work : worker processes, limits of size and time.
     on_skip : called with each file of a folder that is no image.
 
@@ -44,50 +43,42 @@ def scan(
     Raises
     ------
     FileNotFoundError : nothing has that name or matches that pattern; at the call, before any image is read.
-    ModelFileError : several models of different features.
+    ModelFileError : several models of different features; `Rules.check`.
     """
     files = find_images(expand_arguments(paths), on_skip=on_skip)
-    return scan_files(files, model, threshold=threshold, work=work)
+    return scan_files(files, model, rules=rules, work=work)
 
 
 def scan_files(
     files: Iterable[FoundFile],
     model: Model | Sequence[Model],
     *,
-    threshold: float | None = None,
+    rules: Rules | None = None,
     work: Work | None = None,
 ) -> Generator[ImageRecord, None, None]:
     """`scan` of files already found; `files` is consumed lazily."""
     models = [model] if isinstance(model, Model) else list(model)
     if len({m.spec.sha256 for m in models}) != 1:
         raise ModelFileError("several models scan together only if they take the same features; name one with --model")
-    return _scan_files(files, models, threshold, work)
+    rules = rules or Rules()
+    rules.check(models)
+    return _scan_files(files, models, rules, work)
 
 
 def _scan_files(
-    files: Iterable[FoundFile], models: list[Model], threshold: float | None, work: Work | None
+    files: Iterable[FoundFile], models: list[Model], rules: Rules, work: Work | None
 ) -> Generator[ImageRecord, None, None]:
-    with closing(extract_files(files, models[0].spec, work)) as extractions:
-        for extraction in extractions:
-            yield _judge(extraction, models, threshold)
+    with closing(extract_files(files, models[0].spec, work, edits=rules.edits)) as extractions:
+        while variants := list(islice(extractions, len(rules.edits))):
+            yield _record(variants, models, rules)
 
 
-def _judge(extraction: Extraction, models: list[Model], threshold: float | None) -> ImageRecord:
-    model, score, error, warnings = models[0], None, extraction.error, extraction.warnings
-    verdict: Verdict | None = None
-    has_judge = extraction.features is not None or len(models) == 1
-    if extraction.features is not None and extraction.features.shape[-1:] != model.mean.shape:
+def _record(variants: Sequence[Extraction], models: list[Model], rules: Rules) -> ImageRecord:
+    extraction, judgement, error = variants[0], None, variants[0].error
+    if extraction.features is not None and extraction.features.shape[-1:] != models[0].mean.shape:
         error = "the model was trained on images of one other size, without bins; train one with --bins"
     elif extraction.features is not None:
-        model, objection = _nearest(extraction, models)
-        score = float(model.scores([extraction.features])[0])
-        verdict = "fake" if score >= (model.threshold if threshold is None else threshold) else "real"
-        if extraction.is_constant or (objection and len(models) > 1):
-            verdict = "inconclusive"
-        if objection and not extraction.is_constant:
-            warnings += (f"outside the experience of the model {model.name}: {objection}",)
-        if model.is_guess:
-            warnings += (GUESS,)
+        judgement = judge(variants, models, rules)
     return ImageRecord(
         path=extraction.path,
         sha256=extraction.sha256,
@@ -96,33 +87,29 @@ def _judge(extraction: Extraction, models: list[Model], threshold: float | None)
         width=extraction.width,
         height=extraction.height,
         format=extraction.format,
-        verdict=verdict,
-        label=LABELS.get(verdict or ""),
-        score=score,
-        threshold=threshold if threshold is not None or not has_judge else model.threshold,
-        model=model.name if has_judge else None,
-        model_sha256=model.sha256 if has_judge else None,
-        spec_sha256=model.spec.sha256,
+        **_judged(judgement, models, rules),
+        spec_sha256=models[0].spec.sha256,
         tool_version=__version__,
-        warnings=warnings,
+        warnings=extraction.warnings + (judgement.warnings if judgement else ()),
         error=error,
     )
 
 
-def _nearest(extraction: Extraction, models: list[Model]) -> tuple[Model, str | None]:
-    """The model in whose experience an image lies most; if in none, the nearest and what speaks against it."""
-    if extraction.features is None:
-        return models[0], None
-    width, height = extraction.width or 0, extraction.height or 0
-
-    def rank(model: Model) -> tuple[bool, bool, float, str | None]:
-        seen = model.experience
-        if seen is None:
-            return False, False, 0.0, None
-        distance = model.distance(np.asarray(extraction.features))
-        objection = seen.objection(width, height, distance)
-        return objection is not None, not seen.covers(width, height), distance / seen.max_distance, objection
-
-    ranks = [rank(model) for model in models]
-    best = min(range(len(models)), key=lambda k: ranks[k][:3])
-    return models[best], ranks[best][3]
+def _judged(judgement: Judgement | None, models: list[Model], rules: Rules) -> dict[str, Any]:
+    """The columns of a record that the judge fills; without one, its name where there was no choice."""
+    if judgement is None:
+        judge_is_known = len(models) == 1
+        named = {"model": models[0].name, "model_sha256": models[0].sha256} if judge_is_known else {}
+        threshold = models[0].threshold if judge_is_known and rules.threshold is None else rules.threshold
+        unknown = ("verdict", "label", "score", "model", "model_sha256", "log10_likelihood_ratio", "posterior")
+        return dict.fromkeys(unknown) | named | {"threshold": threshold}
+    return {
+        "verdict": judgement.verdict,
+        "label": LABELS.get(judgement.verdict),
+        "score": judgement.score,
+        "threshold": judgement.threshold,
+        "model": judgement.model.name,
+        "model_sha256": judgement.model.sha256,
+        "log10_likelihood_ratio": judgement.log10_likelihood_ratio,
+        "posterior": None if rules.prevalence is None else judgement.posterior,
+    }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from spectral_detect.augment import WANG_QUALITIES
+from spectral_detect.calibration import fit_calibration, fixed_calibration
 from spectral_detect.classifiers import (
-    DISTANCE_QUANTILE,
-    MANY,
     Classifier,
     ClassifierName,
     Experience,
@@ -20,7 +21,6 @@ from spectral_detect.classifiers import (
     Model,
     Svm,
     group_kernel,
-    sigmoid,
     split_groups,
 )
 from spectral_detect.dataset import Dataset, folds, require_both_classes
@@ -33,10 +33,12 @@ SVM_C = 10.0  # the matched protocol is flat from 3 up
 LOGREG_C = 1.0
 PAPER_SVM_C, PAPER_SVM_GAMMA = 6.37, 0.86  # the notebooks of cc-hpc-itwm/DeepFakeDetection
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
+OFTEN = 0.5  # augmented so often, a model has seen enough JPEGs of any quality to judge them
 HALF_MAX = 60_000.0
 N_FOLDS = 5
 N_REFERENCE = 8
-MIN_FOR_CALIBRATION = 10  # of each class; with fewer a fitted sigmoid is noise
+DISTANCE_QUANTILE = 0.99
+MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is twice the largest distance
 SKLEARN_TOLERANCE = 1e-9
 N_CHECKED = 100  # vectors, against scikit-learn
 
@@ -92,6 +94,7 @@ def train_model(
     classifier: ClassifierName = "svm",
     *,
     paper_settings: bool = False,
+    target_fpr: float | None = None,
     max_tile_vectors: int = MAX_TILE_VECTORS,
     seed: int = 0,
 ) -> Model:
@@ -102,19 +105,20 @@ def train_model(
     dataset : features of `spec`, labelled with both classes, or, for k-means alone, without any label.
     paper_settings : as Durall et al.: no standardisation, SVC(C=6.37, gamma=0.86), liblinear logistic regression, and
         the classifier's own decision boundary as the threshold.
+    target_fpr : the threshold is for this rate of false alarms, see `false_alarm_threshold`, instead of equal errors.
     max_tile_vectors : of images cut into tiles, train on no more tiles than that: the same number of each image.
     seed : of the folds, of that choice and of k-means; the same seed gives the same model.
 
     Raises
     ------
-    DatasetError : fewer than `dataset.MIN_PER_CLASS` of a class, or one file in both classes.
+    DatasetError : fewer than `dataset.MIN_PER_CLASS` of a class, one file in both classes, or too few reals for
+        `target_fpr`.
 
     Notes
     -----
-    With at least 10 samples of each class the sigmoid is Platt's (1999), fitted with his smoothed targets; otherwise,
-    or when the out-of-fold values do not rank better than chance, slope = 1 / (mean |decision value|), offset = 0.
-    The threshold is the score at which the two error rates are equal out of fold. Where groups are too few for folds,
-    or nothing is labelled, it is the classifier's own boundary, and `Model.metrics` is empty.
+    The score is calibrated, see `fit_calibration`, and the threshold by default the score at which the two error rates
+    are equal, both on out-of-fold values. Where groups are too few for folds, or nothing is labelled, the threshold is
+    the classifier's own boundary, and `Model.metrics` is empty.
     """
     is_labelled = bool((dataset.y >= 0).all())
     if is_labelled:
@@ -128,24 +132,33 @@ def train_model(
 
     fitted = fit(dataset)
     held_out = _held_out(dataset, fit, seed) if is_labelled else None
-    sample = held_out or OutOfFold(dataset.y, fitted.decision_values(dataset.features), dataset.groups)
-    slope, offset = _calibrate(sample, may_fit=held_out is not None)
-    scores = sigmoid(slope * sample.values + offset)
-    threshold = float(sigmoid(np.array(offset)))
+    if target_fpr is not None and held_out is None:
+        raise DatasetError("a rate of false alarms needs labelled images in at least two groups of each class")
+    facts: dict[str, Any] = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
     metrics: dict[str, Any] = {}
+    if held_out is None:
+        calibration = fixed_calibration(fitted.decision_values(dataset.features))
+    else:
+        calibration = fit_calibration(held_out.y, held_out.values, held_out.groups)
+    threshold = float(calibration.scores(np.zeros(1))[0])
     if held_out is not None:
-        if not paper_settings:
-            threshold = equal_error_threshold(sample.y, scores)
-        metrics = evaluate_scores(sample.y, scores, threshold, sample.groups, seed=seed)
+        scores = calibration.scores(held_out.values)
+        if target_fpr is not None:
+            is_real = held_out.y == REAL
+            threshold, facts["false_alarms"] = false_alarm_threshold(
+                scores[is_real], len(np.unique(held_out.groups[is_real])), target_fpr
+            )
+        elif not paper_settings:
+            threshold = equal_error_threshold(held_out.y, scores)
+        metrics = evaluate_scores(held_out.y, scores, threshold, held_out.groups, seed=seed)
     return Model(
         spec=spec,
         classifier=fitted.classifier,
         mean=fitted.mean,
         scale=fitted.scale,
-        slope=slope,
-        offset=offset,
+        calibration=calibration,
         threshold=threshold,
-        training={"classifier": classifier, "paper_settings": paper_settings, "seed": seed, **_counts(dataset)},
+        training=facts | _counts(dataset),
         metrics=metrics,
         experience=_experience(dataset, held_out) if held_out else None,
         reference=_some_vectors(dataset),
@@ -155,9 +168,18 @@ def train_model(
 def _experience(dataset: Dataset, held_out: OutOfFold) -> Experience:
     """From the images as they are, where they are among the samples; a blurred copy is no reason to accept anything."""
     sides = [min(s.width, s.height) for s in dataset.samples if s.width and s.height]
+    qualities = [s.metadata.nearest_quality for s in dataset.samples if s.metadata and s.metadata.nearest_quality]
+    if any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits):
+        qualities += WANG_QUALITIES
     distances = held_out.distances[held_out.is_edited == held_out.is_edited.min()]
     limit = np.quantile(distances, DISTANCE_QUANTILE) if len(distances) >= MANY else 2 * distances.max()
-    return Experience(min(sides, default=0), max(sides, default=0), float(limit))
+    return Experience(
+        min_side_px=min(sides, default=0),
+        max_side_px=max(sides, default=0),
+        max_distance=float(limit),
+        refusal_rate=float((np.sum(distances > limit) + 1) / (len(distances) + 1)),
+        jpeg_qualities=(min(qualities), max(qualities)) if qualities else None,
+    )
 
 
 def _n_files(dataset: Dataset, label: int) -> int:
@@ -266,25 +288,6 @@ def _check_against_sklearn(fitted: Classifier, Z: np.ndarray, expected: np.ndarr
         raise ArithmeticError(f"{fitted.kind} differs from scikit-learn by {off:.1e}; please report this")
 
 
-def _calibrate(sample: OutOfFold, *, may_fit: bool) -> tuple[float, float]:
-    """Slope and offset of the sigmoid; Platt, "Probabilistic outputs for support vector machines", 1999."""
-    unit = 1.0 / max(float(np.mean(np.abs(sample.values))), 1e-12)
-    n_real, n_fake = np.sum(sample.y == REAL), np.sum(sample.y == FAKE)
-    if not may_fit or min(n_real, n_fake) < MIN_FOR_CALIBRATION:
-        return unit, 0.0
-    from sklearn.linear_model import LogisticRegression as SklearnLogisticRegression
-
-    target = np.where(sample.y == FAKE, (n_fake + 1) / (n_fake + 2), 1 / (n_real + 2))
-    # a soft target is a sample of each class with the target and its complement as weights
-    platt = SklearnLogisticRegression(C=np.inf, max_iter=10_000).fit(
-        np.tile(sample.values * unit, 2)[:, None],
-        np.repeat([FAKE, REAL], len(target)),
-        sample_weight=np.concatenate([target, 1 - target]),
-    )
-    slope, offset = float(platt.coef_[0, 0]) * unit, float(platt.intercept_[0])
-    return (slope, offset) if slope > 0 else (unit, 0.0)
-
-
 def equal_error_threshold(y: np.ndarray, scores: np.ndarray) -> float:
     """Threshold at which the rates of missed fakes and of false alarms are nearest; midway between two scores."""
     from sklearn.metrics import roc_curve
@@ -295,3 +298,40 @@ def equal_error_threshold(y: np.ndarray, scores: np.ndarray) -> float:
         return float(np.nextafter(scores.max(), 2.0))
     below = scores[scores < thresholds[best]]
     return float((thresholds[best] + below.max()) / 2 if len(below) else thresholds[best])
+
+
+def false_alarm_threshold(scores: np.ndarray, n_independent: int, target: float) -> tuple[float, dict[str, Any]]:
+    """Threshold at which no more than `target` of the reals are expected to be called fake.
+
+    Parameters
+    ----------
+    scores : (n_reals,) out of fold.
+    n_independent : groups among them.
+
+    Returns
+    -------
+    The threshold, and `target`, `expected`, `interval` (95 %) and `n_real` of the rate.
+
+    Raises
+    ------
+    DatasetError : fewer than 1 / target - 1 groups of reals.
+
+    Notes
+    -----
+    With k = floor(target (n + 1)), the rate of scores above the k-th largest of n exchangeable reals is distributed as
+    Beta(k, n + 1 - k), whose mean is k / (n + 1): split conformal prediction; Vovk, "Conditional validity of inductive
+    conformal predictors", 2012, proposition 2a.
+    """
+    from scipy.stats import beta
+
+    n = n_independent
+    k = int(target * (n + 1) + 1e-9)
+    if k < 1:
+        needed = math.ceil(1 / target - 1e-9) - 1
+        raise DatasetError(
+            f"a false alarm rate of {target:g} needs at least {needed} independent real images; there are {n}"
+        )
+    rank = max(1, k * len(scores) // n)
+    threshold = float(np.nextafter(np.sort(scores)[-rank], 2.0))
+    low, high = beta.ppf([0.025, 0.975], k, n + 1 - k)
+    return threshold, {"target": target, "expected": k / (n + 1), "interval": [float(low), float(high)], "n_real": n}

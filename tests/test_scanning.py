@@ -25,14 +25,20 @@ def photographs() -> Model:
 
 
 def test_an_experience_objects_in_words() -> None:
-    seen = Experience(min_side_px=128, max_side_px=1024, max_distance=2.0)
-    assert seen.objection(128, 4000, 1.9) is None
-    assert seen.objection(127, 500, 0.1) == (
-        "127x500 pixels; it was trained on images with a shorter side of 128 to 1024"
-    )
-    assert "4000x2000 pixels" in str(seen.objection(4000, 2000, 0.1))
-    assert seen.objection(300, 300, 3.0) == "features unlike those of its training images (1.50 times the limit)"
-    assert str(Experience(32, 32, 1.0).objection(40, 40, 0)).endswith("a shorter side of 32")
+    seen = Experience(128, 1024, max_distance=2.0, refusal_rate=0.01, jpeg_qualities=(75, 90))
+    assert seen.objections(128, 4000, 75, 1.9) == seen.objections(1100, 1100, None, 0.1) == []
+    assert seen.objections(100, 500, 80, 0.1) == [
+        "100x500 pixels; it was trained on images with a shorter side of 128 to 1024"
+    ]
+    assert "4000x2000 pixels" in str(seen.objections(4000, 2000, None, 0.1))
+    assert seen.objections(300, 300, None, 3.0) == [
+        "features unlike those of its training images (1.50 times the limit)"
+    ]
+    assert seen.objections(300, 300, 69, 0.1) == ["JPEG quality 69; it was trained on qualities of 75 to 90"]
+    assert len(seen.objections(30, 30, 50, 9.0)) == 3
+    never = Experience(32, 32, 1.0, 0.01, None)
+    assert never.objections(45, 45, None, 0)[0].endswith("a shorter side of 32")
+    assert never.objections(32, 32, 75, 0) == ["a JPEG, of quality 75; it was trained on images that are none"]
 
 
 def test_the_model_whose_experience_an_image_lies_in_judges_it(photographs: Model) -> None:
@@ -58,13 +64,16 @@ def test_an_image_unlike_all_of_them_is_inconclusive(tmp_path: Path, rng: np.ran
     assert "50x40 pixels; it was trained on images with a shorter side of" in small.warnings[0]
 
 
-def test_a_named_model_judges_everything_and_warns(
+def test_a_named_model_refuses_what_it_has_not_seen(
     tmp_path: Path, photographs: Model, rng: np.random.Generator
 ) -> None:
     Image.fromarray(rng.integers(0, 256, (40, 50, 3), np.uint8)).save(tmp_path / "small.png")
-    (record,) = scan([str(tmp_path)], photographs)
-    assert record.verdict in ("real", "fake")
-    assert record.warnings[0].startswith("outside the experience of the model photographs: 50x40 pixels")
+    Image.open(PHOTOGRAPH).convert("RGB").save(tmp_path / "photograph.jpg", quality=75)
+    photograph, small = scan([str(tmp_path)], photographs)
+    assert (small.verdict, small.label) == (photograph.verdict, photograph.label) == ("inconclusive", None)
+    assert small.score is not None
+    assert small.warnings[0].startswith("outside the experience of the model photographs: 50x40 pixels")
+    assert "a JPEG, of quality 75" in photograph.warnings[0]
 
 
 def test_a_gray_copy_is_unlike_the_colour_images(tmp_path: Path, photographs: Model) -> None:
@@ -95,11 +104,10 @@ def test_held_out_images_set_the_limit_of_the_distance() -> None:
 def test_the_verdict_of_an_image_in_tiles_is_that_of_their_mean(photographs: Model) -> None:
     (record,) = scan([str(PHOTOGRAPH)], photographs)
     from spectral_detect import extract_features, read_image
-    from spectral_detect.classifiers import sigmoid
 
     tiles = extract_features(read_image(PHOTOGRAPH).pixels, photographs.spec)
     values = photographs.decision_values(tiles)  # each row as an image of one tile
-    expected = sigmoid(photographs.slope * values.mean() + photographs.offset)
+    (expected,) = photographs.calibration.scores(values.mean()[None])
     assert len(values) == 16
     assert record.score == pytest.approx(float(expected))
 

@@ -14,11 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
-from spectral_detect.classifiers import sigmoid
 from spectral_detect.dataset import Dataset
 from spectral_detect.errors import DatasetError
 from spectral_detect.pipeline import Extraction
-from spectral_detect.training import OutOfFold, _calibrate, equal_error_threshold, fit_classifier
+from spectral_detect.training import equal_error_threshold, false_alarm_threshold, fit_classifier
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
 
@@ -68,28 +67,6 @@ def test_unlabelled_kmeans_calls_more_at_high_frequencies_fake() -> None:
     assert model.metrics == {}
     with pytest.raises(DatasetError, match="svm learns from labels; only kmeans does without"):
         train_model(data, SPEC, "svm")
-
-
-def test_the_sigmoid_is_platts() -> None:
-    """At the most likely slope and offset both derivatives of the likelihood of his soft targets vanish."""
-    rng = np.random.default_rng(3)
-    y = np.repeat([REAL, FAKE], [50, 30])
-    values = rng.normal(size=80) + 1.5 * y - 0.2
-    slope, offset = _calibrate(OutOfFold(y, values, np.arange(80)), may_fit=True)
-    target = np.where(y == FAKE, 31 / 32, 1 / 52)
-    excess = target - sigmoid(slope * values + offset)
-    assert slope > 0
-    assert abs(excess.sum()) < 0.01
-    assert abs((excess * values).sum()) < 0.01
-
-
-def test_calibration_needs_ten_of_each_class_and_a_right_order() -> None:
-    values = np.array([-2.0, -1.0, 1.0, 4.0])
-    few = OutOfFold(np.array([0, 0, 1, 1]), values, np.arange(4))
-    assert _calibrate(few, may_fit=True) == (0.5, 0.0)
-    y = np.repeat([REAL, FAKE], 20)
-    inverted = OutOfFold(y, -2.0 * (y - 0.5) * np.linspace(1, 3, 40), np.arange(40))
-    assert _calibrate(inverted, may_fit=True) == (0.5, 0.0)
 
 
 @pytest.mark.parametrize("name", ["svm", "logreg", "kmeans"])
@@ -148,8 +125,36 @@ def test_the_equal_error_threshold_balances_the_errors(n: int) -> None:
     assert equal_error_threshold(np.array([0, 0, 1, 1]), np.array([0.1, 0.2, 0.6, 0.9])) == pytest.approx(0.4)
 
 
-def test_sigmoid_of_anything_finite_is_finite() -> None:
-    assert sigmoid(np.array([-1e308, -50.0, 0.0, 50.0, 1e308])).tolist() == pytest.approx([0, 0, 0.5, 1, 1], abs=1e-12)
+@pytest.mark.parametrize(("n", "target"), [(19, 0.05), (40, 0.1), (400, 0.05)])
+def test_a_false_alarm_threshold_keeps_its_promise(n: int, target: float) -> None:
+    """Over many draws of n reals, the rate on new ones has the mean and the interval that are stated."""
+    rng = np.random.default_rng(0)
+    rates, inside = [], []
+    for _ in range(400):
+        threshold, promise = false_alarm_threshold(rng.random(n), n, target)
+        rates.append(1 - threshold)  # of scores spread evenly over 0 to 1
+        inside.append(promise["interval"][0] <= rates[-1] <= promise["interval"][1])
+    assert promise["expected"] <= target
+    assert np.mean(rates) == pytest.approx(promise["expected"], rel=0.15)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.04)
+
+
+def test_a_rate_too_low_for_the_reals_names_the_number_needed() -> None:
+    for target, needed in ((0.05, 19), (0.01, 99), (0.001, 999)):
+        false_alarm_threshold(np.linspace(0, 1, needed), needed, target)
+        with pytest.raises(
+            DatasetError, match=f"needs at least {needed} independent real images; there are {needed - 1}"
+        ):
+            false_alarm_threshold(np.linspace(0, 1, needed - 1), needed - 1, target)
+    with pytest.raises(DatasetError, match="needs labelled images in at least two groups"):
+        train_model(gaussian_data(labelled=False), SPEC, "kmeans", target_fpr=0.1)
+
+
+def test_a_target_makes_the_threshold() -> None:
+    strict, equal = (train_model(gaussian_data(200), SPEC, target_fpr=target) for target in (0.05, None))
+    assert strict.training["false_alarms"]["target"] == 0.05
+    assert strict.threshold > equal.threshold
+    assert strict.metrics["confusion"]["real"]["fake"] <= 0.05 * 100 < equal.metrics["confusion"]["real"]["fake"]
 
 
 def test_a_model_is_applied_without_scikit_learn() -> None:

@@ -14,6 +14,7 @@ import click
 from spectral_detect._version import __version__
 from spectral_detect.cli.evaluate import evaluate
 from spectral_detect.cli.extract import extract
+from spectral_detect.cli.matrix import matrix
 from spectral_detect.cli.models import models
 from spectral_detect.cli.options import Failure
 from spectral_detect.cli.scan import scan
@@ -102,5 +103,5 @@ def main() -> None:
     """
 
 
-for command in (scan, train, evaluate, extract, models):
+for command in (scan, train, evaluate, matrix, extract, models):
     main.add_command(command)

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from spectral_detect.cli.options import (
     check_output,
     check_plot,
+    judging_options,
     labelled_files,
     labelled_options,
     progress,
     read_labelled,
     work_options,
 )
+from spectral_detect.files import check_target, write_aside
 
 if TYPE_CHECKING:
+    from spectral_detect.classifiers import Model
+    from spectral_detect.dataset import LabelledFile
+    from spectral_detect.judging import Rules
     from spectral_detect.pipeline import Work
 
 
 @click.command()
 @click.argument("model")
 @labelled_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
+@click.option("--by", metavar="FOLDER", help="A row for each sub-folder, a generator: fakes alone or both classes.")
+@click.option("--protocol", type=click.Choice(("wang",)), help="With --by: AP without a crop and on the centre 224 px.")
 @click.option("--robustness", "with_robustness", is_flag=True, help="Also after JPEG, blur, resizing and a crop.")
-@click.option("--plot", metavar="FILE", help="Draw the result of --robustness there (.png, .pdf or .svg).")
+@click.option("--curve", "with_curve", is_flag=True, help="Also what 10, 20, ... of these images buy as training.")
+@judging_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
+@click.option("--scores", metavar="FILE", help="Write a row for each image: score, likelihood ratio, verdict (.csv).")
+@click.option("--plot", metavar="FILE", help="Draw reliability, Tippett, ROC and more there (.png, .pdf or .svg).")
 @work_options
 @click.pass_context
 def evaluate(
@@ -35,42 +46,102 @@ def evaluate(
     real: tuple[str, ...],
     fake: tuple[str, ...],
     manifest: str | None,
-    as_json: bool,
+    by: str | None,
+    protocol: str | None,
     with_robustness: bool,
+    with_curve: bool,
+    rules: Rules,
+    as_json: bool,
+    scores: str | None,
     plot: str | None,
     work: Work,
 ) -> None:
     """Measure MODEL, a file or a shipped name, on labelled images.
 
     The numbers say how well the model works only if real and generated images are matched: same size, same
-    compression. Every image counts, by score >= threshold; what a scan would call inconclusive is counted beside.
-    Intervals are 95 %, by a bootstrap over the groups of a manifest (over images without groups).
+    compression. Every image counts, by score >= threshold; what a scan would call inconclusive is counted beside,
+    with the errors that this avoids. Intervals are 95 %, by a bootstrap over the groups of a manifest (over images
+    without groups).
 
     \b
-    Example:
+    Examples:
       spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
+      spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
     """
-    from spectral_detect.evaluation import evaluate_model, robustness
     from spectral_detect.modelfile import load_model
-    from spectral_detect.report.evaluation import evaluation_text, robustness_text
 
+    if by is not None and (fake or manifest or with_robustness or with_curve or scores or plot):
+        raise click.UsageError(
+            "--by goes with --real and --protocol; not with --fake, --manifest, --robustness, --curve, --scores, --plot"
+        )
+    if protocol and by is None:
+        raise click.UsageError("--protocol makes a row for each generator: give --by FOLDER as well")
+    for output in filter(None, (scores, plot)):
+        check_output(output, [model, manifest])
+        check_target(output)
     if plot is not None:
-        if not with_robustness:
-            raise click.UsageError("--plot draws the result of --robustness: give that as well")
-        check_output(plot, [model, manifest])
         check_plot(plot)
     detector = load_model(model)
-    files = labelled_files(real, fake, manifest)
-    dataset = read_labelled(files, detector.spec, work)
-    result = evaluate_model(detector, dataset)
-    if with_robustness:
-        result["robustness"] = robustness(detector, files, result, work, watch=progress)
-    if plot is not None:
-        from spectral_detect.report.plots import plot_robustness, plot_title
-
-        plot_robustness(result["robustness"], plot, title=plot_title(result))
-    text = evaluation_text(result)
-    if with_robustness:
-        text += "\n\n" + robustness_text(result["robustness"])
+    rules.check([detector])
+    if by is not None:
+        result, text, n_failed = _by_generator(detector, by, real, protocol, rules, work)
+    else:
+        files = labelled_files(real, fake, manifest)
+        result, text, n_failed = _together(detector, files, rules, work, with_robustness, with_curve, scores, plot)
     click.echo(json.dumps(result, indent=2) if as_json else text)
-    ctx.exit(1 if dataset.failures else 0)
+    ctx.exit(1 if n_failed else 0)
+
+
+def _together(
+    detector: Model,
+    files: list[LabelledFile],
+    rules: Rules,
+    work: Work,
+    with_robustness: bool,
+    with_curve: bool,
+    scores: str | None,
+    plot: str | None,
+) -> tuple[dict[str, Any], str, int]:
+    """All images as one set: the result, the text, and how many files failed."""
+    from spectral_detect.comparison import learning_curve
+    from spectral_detect.evaluation import judge_dataset, robustness, summarise
+    from spectral_detect.report.comparison import curve_text
+    from spectral_detect.report.evaluation import evaluation_text, robustness_text, scores_csv
+
+    dataset = read_labelled(files, detector.spec, work, rules.edits)
+    images, judgements = judge_dataset(detector, dataset, rules)
+    result = summarise(detector, images, judgements, rules) | {"n_failed": len(dataset.failures)}
+    texts = [evaluation_text(result)]
+    if with_robustness:
+        result["robustness"] = robustness(detector, files, images, rules, work, watch=progress)
+        texts.append(robustness_text(result["robustness"]))
+    if with_curve:
+        result["curve"] = learning_curve(detector, images, watch=partial(progress, unit="detectors"))
+        texts.append(curve_text(result["curve"]))
+    if scores is not None:
+        write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
+    if plot is not None:
+        from spectral_detect.report.plots import plot_evaluation
+
+        plot_evaluation(result, images.y, judgements, plot)
+    return result, "\n\n".join(texts), len(dataset.failures)
+
+
+def _by_generator(
+    detector: Model, folder: str, real: tuple[str, ...], protocol: str | None, rules: Rules, work: Work
+) -> tuple[dict[str, Any], str, int]:
+    """A row for each sub-folder: the result, the text, and how many files failed."""
+    from spectral_detect.augment import CENTRE_224
+    from spectral_detect.dataset import files_by_generator, files_of_all, members_of
+    from spectral_detect.evaluation import evaluate_by_generator, wang_protocol
+    from spectral_detect.report.comparison import generators_text
+
+    generators = files_by_generator(folder, real)
+    files = files_of_all(generators)
+    dataset = read_labelled(files, detector.spec, work, rules.edits)
+    members = members_of(dataset, generators)
+    result = evaluate_by_generator(detector, dataset, members, rules)
+    if protocol == "wang":
+        cropped = read_labelled(files, detector.spec, work, (CENTRE_224,))
+        result["wang"] = wang_protocol(detector, dataset, cropped, members)
+    return result, generators_text(result), len(dataset.failures)

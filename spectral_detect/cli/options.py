@@ -99,6 +99,40 @@ def work_options(command: F) -> F:
     return _work_options(cast(F, with_work))
 
 
+_judging_options = _together(
+    click.option(
+        "--min-confidence",
+        type=FiniteRange(0.5, 1, max_open=True),
+        help="Inconclusive unless the verdict is at least as probable as that, such as 0.9.",
+    ),
+    click.option(
+        "--prevalence",
+        type=FiniteRange(0, 1, min_open=True, max_open=True),
+        help="Share of fakes among such images: tells what a verdict is worth there.  [default: half]",
+    ),
+    click.option(
+        "--stability",
+        is_flag=True,
+        help="Inconclusive where mild recompression, a crop or resizing turns the verdict; takes four times as long.",
+    ),
+)
+
+
+def judging_options(command: F) -> F:
+    """`--min-confidence`, `--prevalence` and `--stability`, handed to the command as one `rules`."""
+
+    @wraps(command)
+    def with_rules(
+        *args: Any, min_confidence: float | None, prevalence: float | None, stability: bool, **kwargs: Any
+    ) -> Any:
+        from spectral_detect.judging import Rules
+
+        rules = Rules(min_confidence=min_confidence, prevalence=prevalence, stability=stability)
+        return command(*args, rules=rules, **kwargs)
+
+    return _judging_options(cast(F, with_rules))
+
+
 labelled_options = _together(
     click.option("--real", multiple=True, metavar="DIR", help="Folder of camera images; may be repeated."),
     click.option("--fake", multiple=True, metavar="DIR", help="Folder of generated images; may be repeated."),
@@ -224,11 +258,13 @@ def shows_progress() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def progress(items: Iterable[T], *, total: int | None = None, hidden: bool = False) -> Iterator[T]:
+def progress(
+    items: Iterable[T], *, total: int | None = None, hidden: bool = False, unit: str = "images"
+) -> Iterator[T]:
     """Pass items on; show their rate and the time left when stderr is a terminal."""
     if hidden or not shows_progress():
         yield from items
         return
     from tqdm import tqdm
 
-    yield from tqdm(items, total=total, unit=" images", dynamic_ncols=True, leave=False, smoothing=0.1)
+    yield from tqdm(items, total=total, unit=f" {unit}", dynamic_ncols=True, leave=False, smoothing=0.1)

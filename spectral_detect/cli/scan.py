@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from io import TextIOWrapper
 from itertools import chain
@@ -19,6 +20,7 @@ from spectral_detect.cli.options import (
     FiniteRange,
     check_output,
     expand,
+    judging_options,
     progress,
     report_failure,
     shows_progress,
@@ -28,7 +30,9 @@ from spectral_detect.files import LONGEST_LINE, cut_torn_line
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
+    from spectral_detect.classifiers import Model
     from spectral_detect.finding import FoundFile
+    from spectral_detect.judging import Rules
     from spectral_detect.pipeline import Work
     from spectral_detect.report.streams import StreamFormat, Style
 
@@ -51,6 +55,7 @@ READ_BYTES = 2**16
 )
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if an image is called fake and no file failed.")
+@judging_options
 @work_options
 @click.pass_context
 def scan(
@@ -63,6 +68,7 @@ def scan(
     stream_format: str | None,
     output: str | None,
     fail_on_fake: bool,
+    rules: Rules,
     work: Work,
 ) -> None:
     """Give a verdict on each image: files, folders, patterns, lists.
@@ -84,21 +90,35 @@ def scan(
     if output is not None:
         check_output(output, [*paths, files_from, model])
     skipped: Counter[str] = Counter()
+    judges: set[str | None] = set()
     files = _first_checked(_find(paths, files_from, null, skipped), skipped)
     chosen = cast("StreamFormat", stream_format or format_of(output))
-    records = scan_files(files, detector, threshold=threshold, work=work)
+    records = scan_files(files, detector, rules=replace(rules, threshold=threshold), work=work)
     with closing(records), _result_stream(output) as stream:
-        results = RecordStream(stream, chosen, _style_for(ctx, stream))
+        style = _style_for(ctx, stream)
+        results = RecordStream(stream, chosen, style, with_posterior=rules.prevalence is not None)
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
         for record in progress(records, total=_count(paths, files_from, hidden), hidden=hidden):
             results.write(record)
+            judges.add(record.model)
             if record.error and chosen != "table":
                 report_failure(record.path, record.error)
         if chosen == "table":
             stream.write(f"\n{results.summary(skipped['other'])}\n")
+            models = detector if isinstance(detector, list) else [detector]
+            stream.write(_worth([m for m in models if m.name in judges], replace(rules, threshold=threshold)))
     if chosen != "table" and shows_progress():
         click.echo(results.summary(skipped["other"]), err=True)
     ctx.exit(1 if results.outcomes["failed"] else 3 if fail_on_fake and results.outcomes["fake"] else 0)
+
+
+def _worth(judges: list[Model], rules: Rules) -> str:
+    """What a verdict is worth at the prevalence; nothing where the verdicts are not those that were cross-validated."""
+    from spectral_detect.report.evaluation import prevalence_text
+
+    if rules.prevalence is None or rules.threshold is not None or rules.min_confidence is not None or rules.stability:
+        return ""
+    return f"\n{prevalence_text(judges, rules.prevalence)}\n"
 
 
 def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: Counter[str]) -> Iterator[FoundFile]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spectral_detect.cli.options import (
+    FiniteRange,
     check_output,
     expand,
     feature_options,
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Train on copies with random blur, JPEG (each with this probability) and crop, for images of unknown history.",
 )
+@click.option(
+    "--target-fpr",
+    type=FiniteRange(0, 0.5, min_open=True),
+    help="Set the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
+)
 @click.option("--copies", type=click.IntRange(1, 100), help="Augmented copies of each image.  [default: 4]")
 @click.option(
     "--seed",
@@ -58,6 +64,7 @@ def train(
     bins: int | str | None,
     paper_settings: bool,
     augment: str,
+    target_fpr: float | None,
     copies: int | None,
     seed: int,
     work: Work,
@@ -91,7 +98,7 @@ def train(
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
     dataset = read_labelled(files, spec, work, augmentation(augment, copies, seed))
     warn_of_bias(dataset)
-    model = train_model(dataset, spec, classifier, paper_settings=paper_settings, seed=seed)
+    model = train_model(dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, seed=seed)
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from spectral_detect.classifiers import Model
-from spectral_detect.metrics import REALS_NEEDED
+from spectral_detect.dataset import Dataset
+from spectral_detect.judging import Judgement
+from spectral_detect.metrics import REALS_NEEDED, predictive_values
+from spectral_detect.records import LABELS
+from spectral_detect.report.streams import csv_line
 from spectral_detect.report.text import visible
 
 FEW = 20  # the percentile bootstrap of so few is too sure of itself; of no error at all it is certain
@@ -21,11 +25,20 @@ TITLES = {
     "eer": "equal error rate",
     "tpr_at_fpr_5": "TPR at 5 % FPR",
     "tpr_at_fpr_1": "TPR at 1 % FPR",
+    "oracle_accuracy": "balanced accuracy",
+    "ece": "ECE",
+    "brier": "Brier score",
+    "cllr": "Cllr",
+    "cllr_min": "Cllr, best possible",
 }
+AT_THRESHOLD = ("accuracy", "balanced_accuracy", "real_accuracy", "fake_accuracy")
+RANKING = ("average_precision", "auroc", "eer", "tpr_at_fpr_5", "tpr_at_fpr_1")
+CALIBRATION = ("ece", "brier", "cllr", "cllr_min")
+PLAIN = frozenset(("brier", "cllr", "cllr_min"))  # no shares; Cllr in bits
 
 
-def metric_lines(result: dict[str, Any], names: Sequence[str] = tuple(TITLES)) -> list[str]:
-    """`title  value  [low, high]` of each metric, in per cent."""
+def metric_lines(result: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """`title  value  [low, high]` of each metric; shares in per cent."""
     return [_metric_line(result, name) for name in names]
 
 
@@ -33,6 +46,8 @@ def _metric_line(result: dict[str, Any], name: str) -> str:
     if result.get(name) is None:
         return f"{TITLES[name]:<20}      - needs {REALS_NEEDED.get(name)} real images"
     low, high = result[f"{name}_ci"]
+    if name in PLAIN:
+        return f"{TITLES[name]:<20} {result[name]:6.3f}     95 % interval {low:5.3f} to {high:5.3f}"
     return f"{TITLES[name]:<20} {100 * result[name]:6.1f} %   95 % interval {100 * low:5.1f} to {100 * high:5.1f} %"
 
 
@@ -45,9 +60,19 @@ def evaluation_text(result: dict[str, Any]) -> str:
     lines = [
         f"model                {visible(result['model'])}, threshold {result['threshold']:.3f}",
         f"images               {result['n_real']} real, {result['n_fake']} fake, {result['n_groups']} groups",
-        *metric_lines(result),
         *caution,
-        f"inconclusive         {100 * result['inconclusive_rate']:6.1f} %",
+        "",
+        *metric_lines(result, AT_THRESHOLD),
+        "",
+        *metric_lines(result, RANKING),
+        f"at the oracle threshold of {result['oracle_threshold']:.3f}, the best for these very images:",
+        *metric_lines(result, ("oracle_accuracy",)),
+        "",
+        "the score as a probability, both classes equally frequent:",
+        *metric_lines(result, CALIBRATION),
+        "",
+        *_inconclusive_lines(result),
+        *_prevalence_lines(result.get("at_prevalence")),
         "",
         f"{'':20} {'called real':>12} {'called fake':>12}",
         *(f"{label:<20} {confusion[label]['real']:>12} {confusion[label]['fake']:>12}" for label in ("real", "fake")),
@@ -55,9 +80,48 @@ def evaluation_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _inconclusive_lines(result: dict[str, Any]) -> list[str]:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(result["inconclusive"].items()))
+    lines = [f"inconclusive         {100 * result['inconclusive_rate']:6.1f} %   {reasons}".rstrip()]
+    decided = result["decided"]
+    if reasons and decided["accuracy"] is not None:
+        lines += [
+            f"  of the others      {100 * decided['accuracy']:6.1f} %   are right; {result['errors_avoided']} of "
+            f"{result['errors_avoided'] + decided['n_errors']} errors avoided"
+        ]
+    return lines
+
+
+def _prevalence_lines(at: dict[str, Any] | None) -> list[str]:
+    if at is None:
+        return []
+    words = (("ppv", "called fake", "fake"), ("npv", "called real", "real"))
+    return [
+        f"where {100 * at['prevalence']:g} % of the images are fake:",
+        *(
+            f"  {called}: {true:<5} {100 * at[name]:6.1f} %   95 % interval {100 * at[f'{name}_ci'][0]:5.1f} to "
+            f"{100 * at[f'{name}_ci'][1]:5.1f} %"
+            for name, called, true in words
+        ),
+    ]
+
+
+def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
+    """What the verdicts of models are worth at a prevalence, by their cross-validation at their own thresholds."""
+    lines = []
+    for model in models:
+        if "confusion" in model.metrics:
+            at = predictive_values(model.metrics["confusion"], prevalence)
+            lines += [f"{visible(model.name)}, as cross-validated on its training images,", *_prevalence_lines(at)]
+    return "\n".join(lines)
+
+
 def robustness_text(rows: list[dict[str, Any]]) -> str:
     """A line for each edit, with 95 % intervals."""
-    lines = [f"{'edit':<14}{'balanced accuracy':>22}{'AUROC':>22}{'false alarms':>15}{'misses':>9}{'unusable':>10}"]
+    lines = [
+        f"{'edit':<14}{'balanced accuracy':>22}{'AUROC':>22}{'false alarms':>15}{'misses':>9}"
+        f"{'inconclusive':>14}{'unusable':>10}"
+    ]
     for row in rows:
         title = row["edit"] if row["strength"] is None else f"{row['edit']} {row['strength']:g}"
         if row["auroc"] is None:
@@ -65,7 +129,8 @@ def robustness_text(rows: list[dict[str, Any]]) -> str:
             continue
         shares = "".join(f"{_with_interval(row, name):>22}" for name in ("balanced_accuracy", "auroc"))
         wrong = f"{100 * row['false_alarm_rate']:>13.1f} %{100 * row['miss_rate']:>7.1f} %"
-        lines.append(f"{title:<14}{shares}{wrong}{row['n_failed']:>10}")
+        undecided = f"{100 * row['inconclusive_rate']:>12.1f} %"
+        lines.append(f"{title:<14}{shares}{wrong}{undecided}{row['n_failed']:>10}")
     return "\n".join(lines)
 
 
@@ -95,4 +160,27 @@ def training_text(model: Model, output: str) -> str:
         lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
     else:
         lines += ["too few groups to cross-validate: how well it works is unknown"]
-    return "\n".join([*lines, f"threshold            {model.threshold:.3f}", f"wrote                {visible(output)}"])
+    lines += [f"threshold            {model.threshold:.3f}", *_false_alarm_lines(facts.get("false_alarms"))]
+    return "\n".join([*lines, f"wrote                {visible(output)}"])
+
+
+def _false_alarm_lines(promise: dict[str, Any] | None) -> list[str]:
+    if promise is None:
+        return []
+    low, high = (100 * share for share in promise["interval"])
+    return [
+        f"false alarms         {100 * promise['expected']:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %; "
+        f"the target was {100 * promise['target']:g} %"
+    ]
+
+
+def scores_csv(images: Dataset, judgements: Sequence[Judgement]) -> str:
+    """A row per image: what `evaluate --scores` writes."""
+    names = {label: name for name, label in LABELS.items()}
+    rows: list[list[Any]] = [
+        ["path", "label", "group", "score", "log10_likelihood_ratio", "posterior", "verdict", "reason", "warnings"]
+    ]
+    for sample, y, group, j in zip(images.samples, images.y, images.groups, judgements, strict=True):
+        judged = [j.score, j.log10_likelihood_ratio, j.posterior, j.verdict, j.reason, "; ".join(j.warnings)]
+        rows.append([sample.path, names[int(y)], int(group), *judged])
+    return "".join(csv_line(row) for row in rows)

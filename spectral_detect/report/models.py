@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from spectral_detect.classifiers import Model
 from spectral_detect.report.evaluation import metric_lines
 from spectral_detect.report.text import visible
+
+CALIBRATIONS = {
+    "none": "not calibrated: they rank, and are no probabilities",
+    "platt": "calibrated by a sigmoid (Platt)",
+    "isotonic": "calibrated by isotonic regression",
+}
 
 
 def model_facts(model: Model) -> dict[str, Any]:
@@ -21,6 +28,12 @@ def model_facts(model: Model) -> dict[str, Any]:
         "spec": model.spec.to_dict(),
         "spec_sha256": model.spec.sha256,
         "threshold": model.threshold,
+        "calibration": {
+            "kind": model.calibration.kind,
+            "n_real": model.calibration.n_real,
+            "n_fake": model.calibration.n_fake,
+        },
+        "experience": asdict(model.experience) if model.experience else None,
         "training": model.training,
         "metrics": model.metrics,
         "libraries": model.libraries,
@@ -64,14 +77,19 @@ def _headline(model: Model) -> list[str]:
         *about,
         f"  classifier     {model.classifier.kind} on {len(model.mean)} {visible(model.spec.name)} features",
         f"  trained on     {', '.join(counts) or 'unknown'} images, {settings}",
-        f"  threshold      {model.threshold:.3f}",
+        f"  threshold      {model.threshold:.3f}; scores {CALIBRATIONS[model.calibration.kind]}",
     ]
     if model.training.get("augment", "none") != "none":
         edits = str(model.training["augment"]).replace("none", "as it is")
         lines += [f"  augmented      each image {visible(edits)}; {model.training.get('copies')} copies in all"]
     if model.experience:
-        sides = sorted({model.experience.min_side_px, model.experience.max_side_px})
-        lines += [f"  has seen       images with a shorter side of {' to '.join(map(str, sides))} pixels"]
+        seen = model.experience
+        sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
+        qualities = " to ".join(map(str, sorted(set(seen.jpeg_qualities)))) if seen.jpeg_qualities else "none"
+        lines += [f"  has seen       images with a shorter side of {sides} pixels; JPEG qualities: {qualities}"]
+        lines += [
+            f"                 refuses about {100 * seen.refusal_rate:.1f} % of such images as unlike those it has seen"
+        ]
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
     if model.metrics:

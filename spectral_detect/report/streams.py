@@ -30,17 +30,27 @@ class RecordStream:
     ----------
     stream : text, UTF-8 with `surrogateescape`; flushed after each record.
     style : colours a word of the table; default none.
+    with_posterior : a column of the table for it.
     """
 
-    def __init__(self, stream: TextIO, stream_format: StreamFormat, style: Style = lambda text, colour: text) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        stream_format: StreamFormat,
+        style: Style = lambda text, colour: text,
+        *,
+        with_posterior: bool = False,
+    ) -> None:
         self.outcomes: Counter[str] = Counter()
+        self._with_posterior = with_posterior
         self._stream = stream
         self._style = style
         self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
         if stream_format == "csv":
             self._emit(csv_line(IMAGE_COLUMNS))
         elif stream_format == "table":
-            self._emit(f"{'verdict':<13} {'score':>6}  path\n")
+            posterior = f" {'P(fake)':>8}" if with_posterior else ""
+            self._emit(f"{'verdict':<13} {'score':>6}{posterior}  path\n")
 
     def write(self, record: ImageRecord) -> None:
         """Write one record."""
@@ -60,10 +70,16 @@ class RecordStream:
 
     def _table_line(self, record: ImageRecord) -> str:
         name = outcome(record)
-        score = "-" if record.score is None else f"{record.score:.3f}"
+        score = f"{_three_digits(record.score):>6}"
+        if self._with_posterior:
+            score += f" {_three_digits(record.posterior):>8}"
         notes = "; ".join(filter(None, (record.error, *record.warnings)))
         note = f"  ({visible(notes)})" if notes else ""
-        return f"{self._style(f'{name:<13}', COLOURS[name])} {score:>6}  {visible(record.path)}{note}\n"
+        return f"{self._style(f'{name:<13}', COLOURS[name])} {score}  {visible(record.path)}{note}\n"
+
+
+def _three_digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _plural(count: int, word: str) -> str:

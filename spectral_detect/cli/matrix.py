@@ -1,0 +1,74 @@
+"""`spectral-detect matrix`."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spectral_detect.cli.options import (
+    check_output,
+    check_plot,
+    feature_options,
+    feature_spec,
+    progress,
+    read_labelled,
+    work_options,
+)
+
+if TYPE_CHECKING:
+    from spectral_detect.pipeline import Work
+
+
+@click.command()
+@click.argument("folder")
+@click.option("--real", multiple=True, metavar="DIR", help="Camera images for generators that bring none; repeatable.")
+@click.option("--classifier", type=click.Choice(("svm", "logreg", "kmeans")), default="svm", show_default=True)
+@feature_options("residual")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of what is held out.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
+@click.option("--plot", metavar="FILE", help="Draw the matrix there (.png, .pdf or .svg).")
+@work_options
+@click.pass_context
+def matrix(
+    ctx: click.Context,
+    folder: str,
+    real: tuple[str, ...],
+    classifier: Any,
+    features: str,
+    bins: int | str | None,
+    seed: int,
+    as_json: bool,
+    plot: str | None,
+    work: Work,
+) -> None:
+    """Train on each generator and measure on each other: what is recognised that was not trained on.
+
+    FOLDER holds a sub-folder for each generator, with fakes alone (judged against --real, or a sub-folder real) or
+    with sub-folders of both classes (real and fake, 0_real and 1_fake, nature and ai). Three of ten images are held out
+    for measuring. The row "all others" has, in each column, a detector that was trained on every other generator.
+
+    \b
+    Example:
+      spectral-detect matrix generators/ --real camera/ --plot matrix.png
+    """
+    from spectral_detect.comparison import cross_generators
+    from spectral_detect.dataset import files_by_generator, files_of_all, members_of
+    from spectral_detect.report.comparison import matrix_text
+
+    if plot is not None:
+        check_output(plot)
+        check_plot(plot)
+    spec = feature_spec(features, bins)
+    generators = files_by_generator(folder, real)
+    dataset = read_labelled(files_of_all(generators), spec, work)
+    watch = partial(progress, total=2 * len(generators) + 1, unit="detectors")
+    result = cross_generators(dataset, members_of(dataset, generators), spec, classifier, seed=seed, watch=watch)
+    if plot is not None:
+        from spectral_detect.report.plots import plot_matrix
+
+        plot_matrix(result, plot)
+    click.echo(json.dumps(result, indent=2) if as_json else matrix_text(result))
+    ctx.exit(1 if dataset.failures else 0)
