@@ -10,7 +10,7 @@ import numpy as np
 from spectral_detect.classifiers import ClassifierName, Model
 from spectral_detect.dataset import MIN_PER_CLASS, Dataset, folds
 from spectral_detect.errors import DatasetError
-from spectral_detect.metrics import evaluate_scores
+from spectral_detect.metrics import METRICS, Curves, evaluate_scores
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.spec import FeatureSpec
 from spectral_detect.training import train_model
@@ -57,8 +57,9 @@ def learning_curve(model: Model, dataset: Dataset, *, seed: int = 0, watch: Watc
             paper_settings=bool(model.training.get("paper_settings")),
             seed=seed,
         )
-        result = _measure(detector, dataset.select(test))
-        measured[n].append((result["balanced_accuracy"], result["auroc"]))
+        curves = Curves(dataset.y[test], detector.scores(dataset.select(test).features))
+        values = curves.metrics(np.ones((1, len(test))), detector.threshold)[0][0]
+        measured[n].append((values[METRICS.index("balanced_accuracy")], values[METRICS.index("auroc")]))
     return [_spread(n, np.array(values)) for n, values in measured.items()]
 
 
@@ -121,5 +122,5 @@ def cross_generators(
     }
 
 
-def _measure(detector: Model, test: Dataset, seed: int = 0) -> dict[str, Any]:
+def _measure(detector: Model, test: Dataset, seed: int) -> dict[str, Any]:
     return evaluate_scores(test.y, detector.scores(test.features), detector.threshold, test.groups, seed=seed)

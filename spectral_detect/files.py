@@ -10,6 +10,7 @@ from pathlib import Path
 from spectral_detect.errors import OutputError
 
 LONGEST_LINE = 2**20
+PICTURE_SOFTWARE = "spectral-detect"  # in the pictures that this program draws
 
 
 def check_target(path: str | os.PathLike[str]) -> None:

@@ -287,12 +287,12 @@ def cllr_min(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
 
 
 def _hull_cost(fpr: np.ndarray, tpr: np.ndarray) -> float:
-    from sklearn.isotonic import isotonic_regression
+    from scipy.optimize import isotonic_regression
 
     real, fake = np.diff(fpr), np.diff(tpr)
     kept = real + fake > 0
     real, fake = real[kept], fake[kept]
-    share = isotonic_regression(fake / (real + fake), sample_weight=real + fake, increasing=False)
+    share = isotonic_regression(fake / (real + fake), weights=real + fake, increasing=False).x
     with np.errstate(divide="ignore", invalid="ignore"):
         bits = -np.where(fake > 0, fake * np.log2(share), 0) - np.where(real > 0, real * np.log2(1 - share), 0)
     return float(bits.sum() / 2)

@@ -107,8 +107,7 @@ def test_of_a_truncated_jpeg_what_is_there_is_judged(judge: object, photograph: 
     content = jpeg(photograph, quality=95)
     cut = content[: int(share * len(content))]
     row = judge("odd.jpg", cut, status=0)
-    (warning,) = row["warnings"]
-    assert warning.startswith("truncated: only the upper ")
+    assert row["warnings"][0].startswith("truncated: only the upper ")
     assert (row["width"], row["height"]) == (256, 256)
     rows = decode(cut).pixels
     assert 0.5 * share < len(rows) / 256 < min(1, 1.5 * share)
@@ -128,7 +127,8 @@ def test_a_jpeg_cut_within_its_header_or_first_rows_is_refused(judge: object, ph
 
 def test_a_jpeg_that_lacks_only_its_end_marker_is_judged_whole(judge: object, photograph: Image.Image) -> None:
     row = judge("odd.jpg", jpeg(photograph, quality=95)[:-2], status=0)
-    assert row["warnings"] == []
+    assert row["score"] == judge("odd.jpg", jpeg(photograph, quality=95), status=0)["score"]
+    assert "truncated" not in str(row["warnings"])
 
 
 def test_a_constant_image_is_inconclusive(judge: object) -> None:

@@ -76,11 +76,11 @@ def evaluate(
         )
     if protocol and by is None:
         raise click.UsageError("--protocol makes a row for each generator: give --by FOLDER as well")
-    for output in filter(None, (scores, plot)):
-        check_output(output, [model, manifest])
-        check_target(output)
+    if scores is not None:
+        check_output(scores, [model, manifest])
+        check_target(scores)
     if plot is not None:
-        check_plot(plot)
+        check_plot(plot, [model, manifest])
     detector = load_model(model)
     rules.check([detector])
     if by is not None:

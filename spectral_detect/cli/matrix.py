@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spectral_detect.cli.options import (
-    check_output,
     check_plot,
     feature_options,
     feature_spec,
@@ -59,7 +58,6 @@ def matrix(
     from spectral_detect.report.comparison import matrix_text
 
     if plot is not None:
-        check_output(plot)
         check_plot(plot)
     spec = feature_spec(features, bins)
     generators = files_by_generator(folder, real)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from spectral_detect.files import PICTURE_SOFTWARE
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
@@ -235,17 +236,30 @@ def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
     if not os.path.isfile(output):
         return
     with open(output, "rb") as stream:
-        is_image = has_image_signature(stream.read(SIGNATURE_BYTES))
+        is_image = has_image_signature(stream.read(SIGNATURE_BYTES)) and not _is_own_picture(output)
     if is_image or any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
         raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
 
 
-def check_plot(output: str) -> None:
+def _is_own_picture(path: str) -> bool:
+    """Drawn by an earlier run of this program, which may draw it again."""
+    from spectral_detect.errors import ImageReadError
+    from spectral_detect.images import read_image
+
+    try:
+        metadata = read_image(path).metadata
+    except ImageReadError:
+        return False
+    return metadata is not None and metadata.software == PICTURE_SOFTWARE
+
+
+def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
     """`Failure`, before anything is computed, where a picture cannot be drawn or written to `output`."""
     from importlib.util import find_spec
 
     from spectral_detect.files import check_target
 
+    check_output(output, inputs)
     if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
         raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
     if find_spec("matplotlib") is None:

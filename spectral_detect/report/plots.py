@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spectral_detect.files import write_aside
+from spectral_detect.files import PICTURE_SOFTWARE, write_aside
 from spectral_detect.judging import Judgement
 from spectral_detect.metrics import Curves, reliability
 from spectral_detect.records import FAKE, REAL
@@ -82,7 +82,8 @@ def _figure(width: float, height: float) -> Figure:
 
 def _write(figure: Figure, output: str) -> None:
     content = io.BytesIO()
-    figure.savefig(content, format=os.path.splitext(output)[1][1:].lower(), dpi=130)
+    kind = os.path.splitext(output)[1][1:].lower()
+    figure.savefig(content, format=kind, dpi=130, metadata={"Software": PICTURE_SOFTWARE} if kind == "png" else None)
     write_aside(output, content.getvalue())
 
 

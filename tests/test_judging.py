@@ -1,0 +1,149 @@
+"""From a score to a verdict: confidence, prevalence, experience, stability."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES, Run
+from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
+from spectral_detect.augment import Edit
+from spectral_detect.calibration import Calibration
+from spectral_detect.classifiers import Experience, LogisticRegression
+from spectral_detect.errors import ModelFileError
+from spectral_detect.judging import STABILITY, Rules, judge
+from spectral_detect.pipeline import Extraction
+from test_training import SPEC, gaussian_data
+
+PHOTOGRAPHS = EXAMPLES / "real"
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    """One feature is its log odds of fake; calibrated on 999 images of each class."""
+    calibration = Calibration("platt", n_real=999, n_fake=999)
+    weights = LogisticRegression(np.array([1.0]), 0.0)
+    seen = Experience(100, 200, max_distance=60.0, refusal_rate=0.01, jpeg_qualities=(75, 75))
+    unit = np.ones(1)
+    return Model(SPEC, weights, 0 * unit, unit, calibration, threshold=0.5, experience=seen, name="m")
+
+
+def image(log_odds: float, edit: Edit | None = None) -> Extraction:
+    return Extraction("a.png", width=128, height=128, features=np.array([log_odds]), edit=edit)
+
+
+def test_without_rules_the_threshold_decides(model: Model) -> None:
+    for log_odds, verdict in ((0.1, "fake"), (-0.1, "real")):
+        judgement = judge([image(log_odds)], [model], Rules())
+        assert (judgement.verdict, judgement.reason, judgement.warnings) == (verdict, None, ())
+        assert judgement.log10_likelihood_ratio == pytest.approx(log_odds / np.log(10))
+        assert judgement.posterior == pytest.approx(judgement.score)
+    assert judge([image(0.1)], [model], Rules(threshold=0.6)).verdict == "real"
+
+
+def test_a_verdict_less_probable_than_asked_is_inconclusive(model: Model) -> None:
+    rules = Rules(min_confidence=0.9)
+    verdicts = [judge([image(np.log(odds))], [model], rules).verdict for odds in (1 / 10, 1 / 8, 1, 8, 10)]
+    assert verdicts == ["real", "inconclusive", "inconclusive", "inconclusive", "fake"]
+    doubt = judge([image(np.log(8))], [model], rules)
+    assert doubt.reason == "low confidence"
+    assert doubt.warnings == ("fake with a probability of only 0.89",)
+    between = judge([image(np.log(10))], [replace(model, threshold=0.95)], rules)  # neither side of it is sure
+    assert between.verdict == "inconclusive"
+
+
+def test_the_posterior_is_bayes_rule_and_no_surer_than_the_images(model: Model) -> None:
+    at = judge([image(np.log(99))], [model], Rules(prevalence=0.01))
+    assert at.posterior == pytest.approx(0.5)
+    certain = judge([image(30.0)], [model], Rules(prevalence=0.01))
+    assert certain.score == pytest.approx(1.0)
+    assert certain.posterior == pytest.approx(1000 / 1099)  # 1000 to 1 is all that 999 reals support
+    assert judge([image(7.0)], [model], Rules(prevalence=0.01, min_confidence=0.95)).reason == "low confidence"
+
+
+def test_rules_need_a_calibrated_model() -> None:
+    few = train_model(gaussian_data(14), SPEC)
+    assert few.calibration.kind == "none"
+    for rules in (Rules(min_confidence=0.9), Rules(prevalence=0.5)):
+        with pytest.raises(ModelFileError, match=r"are not calibrated .* need 10 or more of each class"):
+            scan([str(PHOTOGRAPHS)], few, rules=rules)
+    assert judge([Extraction("a", features=gaussian_data().features[0])], [few], Rules()).posterior is None
+
+
+def test_a_verdict_that_an_edit_turns_depends_on_delivery(model: Model) -> None:
+    rules = Rules(stability=True)
+    steady = [image(2.0), *(image(1.0, edit) for edit in STABILITY)]
+    assert judge(steady, [model], rules).verdict == "fake"
+    turned = [*steady[:2], image(-1.0, STABILITY[1]), image(-3.0, STABILITY[2])]
+    judgement = judge(turned, [model], rules)
+    assert (judgement.verdict, judgement.reason) == ("inconclusive", "depends on delivery")
+    assert judgement.warnings == ("depends on delivery: real after crop 0.9 (0.269), resize 0.9 (0.047)",)
+    too_small = [steady[0], *(Extraction("a.png", edit=edit, error="too small") for edit in STABILITY)]
+    assert "large enough to check" in judge(too_small, [model], rules).warnings[0]
+
+
+def test_every_doubt_is_named_and_the_first_is_the_reason(model: Model) -> None:
+    far = replace(image(8.0), width=1000, height=1000)
+    judgement = judge([far], [model], Rules(min_confidence=0.9999))
+    assert judgement.reason == "outside experience"
+    assert len(judgement.warnings) == 3
+    assert "1000x1000 pixels" in judgement.warnings[0]
+    assert "features unlike" in judgement.warnings[1]
+    assert "probability of only" in judgement.warnings[2]
+
+
+def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
+    command = ("scan", PHOTOGRAPHS, "--model", "photographs", "--prevalence", "0.01")
+    table = run(*command)
+    assert table.exit_code == 0, table.output
+    assert table.stdout.splitlines()[0].split() == ["verdict", "score", "P(fake)", "path"]
+    assert "where 1 % of the images are fake:" in table.stdout
+    rows = [json.loads(line) for line in run(*command, "--format", "jsonl").stdout.splitlines()]
+    for row in rows:
+        odds = 10 ** row["log10_likelihood_ratio"] / 99
+        assert row["posterior"] == pytest.approx(odds / (1 + odds))
+    without = [json.loads(line) for line in run(*command[:4], "--format", "jsonl").stdout.splitlines()]
+    assert [row["posterior"] for row in without] == [None] * 12
+    assert [row["log10_likelihood_ratio"] for row in without] == [row["log10_likelihood_ratio"] for row in rows]
+    assert "where 1 %" not in run(*command, "--threshold", "0.9").stdout  # nobody has measured that threshold
+    for wrong in ("0", "1", "nan", "2"):
+        assert run(*command[:4], "--prevalence", wrong).exit_code == 2
+
+
+def test_scan_with_stability_names_the_edits_that_turn_a_verdict(run: Run) -> None:
+    rows = [
+        json.loads(line)
+        for line in run(
+            "scan", PHOTOGRAPHS, "--model", "photographs", "--stability", "--format", "jsonl", "--jobs", 1
+        ).stdout.splitlines()
+    ]
+    plain = [record.score for record in scan([str(PHOTOGRAPHS)], load_model("photographs"))]
+    assert [row["score"] for row in rows] == plain
+    unstable = [row for row in rows if row["verdict"] == "inconclusive"]
+    assert unstable
+    for row in unstable:
+        assert any(w.startswith("depends on delivery: fake after") for w in row["warnings"])
+
+
+def test_noise_and_other_sizes_are_refused_and_their_own_kind_is_not(tmp_path: Path, rng: np.random.Generator) -> None:
+    for name, shape in (("gray", (256, 256)), ("colour", (256, 256, 3)), ("large", (600, 600, 3))):
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(tmp_path / f"{name}.png")
+    photographs = load_model("photographs")
+    assert [r.verdict for r in scan([str(tmp_path)], photographs)] == ["inconclusive"] * 3
+    refused = [r.path for r in scan([str(EXAMPLES)], photographs) if r.verdict == "inconclusive"]
+    assert len(refused) <= 2  # of 24
+
+
+def test_augmented_often_a_model_has_seen_all_qualities(tmp_path: Path, run: Run) -> None:
+    spec = FeatureSpec.preset("azimuthal")
+    for augment, qualities in (("none", None), ("wang0.1", None), ("wang0.5", [30, 100])):
+        output = tmp_path / f"{augment}.pkl"
+        command = ("train", "--manifest", EXAMPLES / "manifest.csv", "--features", spec.name, "--output", output)
+        assert run(*command, "--augment", augment).exit_code == 0
+        seen = json.loads(run("models", output, "--json").stdout)["experience"]["jpeg_qualities"]
+        assert seen == qualities
