@@ -48,7 +48,7 @@ Trained on   {counts}.
              Each image as it is, and once more cropped, with random blur and JPEG (Wang et al. 2020, probability 0.1).
              Both classes of a source have the same size and the same JPEG history; groups are kept apart.
 
-Good for     images like these, at a shorter side of {sides} pixels, from the generators named.
+Good for     images like these, {files}, a shorter side of {sides} pixels, from the generators named.
 Not good for a generator it was not trained on (see the last table), images resized or edited since beyond what the
              tables show, screenshots, scans, drawings; and never as the only evidence.
 
@@ -146,7 +146,9 @@ def card(model: Model, material: Material, controls: str) -> str:
         for n in dict.fromkeys(source)
     )
     seen = model.experience
-    sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px}))) if seen else "?"
+    assert seen is not None
+    sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
+    qualities = " to ".join(map(str, sorted(set(seen.jpeg_qualities)))) if seen.jpeg_qualities else ""
     text = INTRODUCTION.format(
         name=model.name,
         about=ABOUT.get(model.name, "images"),
@@ -154,6 +156,7 @@ def card(model: Model, material: Material, controls: str) -> str:
         spec=SPEC.name,
         counts=counts,
         sides=sides,
+        files=f"JPEG files of quality {qualities}" if qualities else "files that are no JPEGs",
     )
     test = {n: material.test & (source == n) for n in names}
     for n in names:
