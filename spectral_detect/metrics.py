@@ -45,7 +45,8 @@ def evaluate_scores(
 
     Parameters
     ----------
-    y, scores, groups : (n_samples,); scores in [0, 1]. Groups are drawn together, with replacement, 1000 times; percentiles.
+    y, scores, groups : (n_samples,); scores in [0, 1]. Groups are drawn together, with replacement, 1000
+        times; percentiles.
     threshold : a score at or above it counts as fake.
 
     Returns

@@ -14,6 +14,7 @@ from spectral_detect.cli.options import (
     labelled_options,
     progress,
     read_labelled,
+    warn_of_bias,
     work_options,
 )
 
@@ -43,8 +44,9 @@ def evaluate(
     """Measure MODEL, a file or a shipped name, on labelled images.
 
     The numbers say how well the model works only if real and generated images are matched: same size, same
-    compression. Every image counts, by score >= threshold; what a scan would call inconclusive is counted beside.
-    Intervals are 95 %, by a bootstrap over the groups of a manifest (over images without groups).
+    compression; a warning says where metadata alone tell them apart. Every image counts, by score >= threshold; what a
+    scan would call inconclusive is counted beside. Intervals are 95 %, by a bootstrap over the groups of a manifest
+    (over images without groups).
 
     \b
     Example:
@@ -62,6 +64,7 @@ def evaluate(
     detector = load_model(model)
     files = labelled_files(real, fake, manifest)
     dataset = read_labelled(files, detector.spec, work)
+    warn_of_bias(dataset)
     result = evaluate_model(detector, dataset)
     if with_robustness:
         result["robustness"] = robustness(detector, files, result, work, watch=progress)
