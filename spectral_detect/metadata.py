@@ -160,10 +160,13 @@ def _jpeg_parts(content: bytes) -> list[str]:
 
 
 def _png_parts(content: bytes) -> str:
-    """The chunks before the data, and the zlib header, which tells at what effort they were compressed."""
+    """The chunks before the data, and of the zlib header the two bits that tell at what effort they were compressed.
+
+    Its other bits follow from the number of pixels.
+    """
     parts: list[str] = []
     at = 8
     while content[at + 4 : at + 8] != b"IDAT" and len(parts) < 100:
         parts.append(content[at + 4 : at + 8].decode("ascii", "replace"))
         at += 12 + int(struct.unpack(">I", content[at : at + 4])[0])
-    return " ".join([*parts, "zlib", content[at + 8 : at + 10].hex()])
+    return " ".join([*parts, f"effort {content[at + 9] >> 6}"])

@@ -80,7 +80,7 @@ def _cells(y: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
     fold = np.full(len(y), len(parts))  # of those that no fold holds out
     for number, test in enumerate(parts):
         fold[test] = number
-    return 2 * fold + (y == FAKE)
+    return np.asarray(2 * fold + (y == FAKE))
 
 
 def _indicators(columns: Sequence[np.ndarray]) -> np.ndarray:
@@ -88,7 +88,7 @@ def _indicators(columns: Sequence[np.ndarray]) -> np.ndarray:
     codes = [_categories(column) for column in columns]
     together = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     codes.append(_common_or_other(together.astype(np.int64)))
-    return np.concatenate([np.equal(code[:, None], np.unique(code)) for code in codes], axis=1)
+    return np.concatenate([code[:, None] == np.unique(code) for code in codes], axis=1)
 
 
 def _categories(column: np.ndarray) -> np.ndarray:

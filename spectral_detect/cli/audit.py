@@ -73,8 +73,9 @@ def audit(
         result["fix"] = _matched_copy(dataset, output, size, quality, work, seed)
     texts = [audit_text(result), *([fix_text(result["fix"])] if output is not None else [])]
     click.echo(json.dumps(result, indent=2) if as_json else "\n\n".join(texts))
-    is_biased = result.get("fix", {"audit": result})["audit"]["is_biased"]
-    ctx.exit(1 if dataset.failures else 3 if fail_on_bias and is_biased else 0)
+    last = result.get("fix", {"audit": result, "dropped": {}})
+    has_failed = dataset.failures or "failed" in last["dropped"]
+    ctx.exit(1 if has_failed else 3 if fail_on_bias and last["audit"]["is_biased"] else 0)
 
 
 def _matched_copy(
@@ -84,7 +85,8 @@ def _matched_copy(
     import os
 
     from spectral_detect.audit import audit_dataset
-    from spectral_detect.matching import MANIFEST, choose_recipe, write_matched
+    from spectral_detect.matching import MANIFEST, write_matched
+    from spectral_detect.recipe import choose_recipe
 
     recipe = choose_recipe(dataset, side_px=size, quality=quality)
     match = write_matched(dataset, output, recipe, work, watch=progress)
