@@ -2,7 +2,7 @@
 
     python examples/fair_splits.py --folder DIR [--splits 50] [--images N] [--seed 0]
 
-Whatever tells the halves apart is chance, so every accusation is false; about one in 1000 is expected.
+Whatever tells the halves apart is chance, so every accusation is false; one or two in 1000 are expected.
 """
 
 from __future__ import annotations
