@@ -21,6 +21,7 @@ ROWS_AT_ONCE = 2048
 SIGNIFICANT = 0.01  # after Holm's correction
 MOST_VALUES = 5  # listed of a fact and class
 MOST_PAIRS = 5  # listed of copies and lookalikes
+IMPLIED_BY = {"nearest_quality": "jpeg_quality"}  # not named beside it
 CLASSES = {"real": REAL, "fake": FAKE}
 
 
@@ -185,7 +186,8 @@ def culprits(facts: dict[str, Any]) -> list[str]:
     passes = [facts[name]["p"] * (len(by_p) - k) <= SIGNIFICANT for k, name in enumerate(by_p)]
     significant = set(by_p[: [*passes, False].index(False)])
     by_strength = sorted(facts, key=lambda name: -round(facts[name]["strength"], 6))
-    return [name for name in by_strength if name in significant] or by_strength[:1]
+    found = [name for name in by_strength if name in significant] or by_strength[:1]
+    return [name for name in found if IMPLIED_BY.get(name) not in found]
 
 
 # ------------------------------------------------------------------------------------------------------ copies

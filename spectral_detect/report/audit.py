@@ -37,16 +37,16 @@ def verdict(result: dict[str, Any]) -> str:
     if not result["is_biased"]:
         return "Fair, as far as metadata tell: they separate the classes no better than chance could."
     return (
-        f"BIASED: {_named(result['culprits'])} tell real from fake. A classifier that sees only metadata, no pixel,\n"
-        f"reaches an AUROC of {_auroc(result)}; a detector learns that, not the generator's traces.\n"
-        "Remedy: audit --fix OUT writes a matched copy."
+        f"BIASED: {_which_tell(result['culprits'])} real from fake.\n"
+        f"A classifier that sees only metadata, no pixel, reaches an AUROC of {_auroc(result)};\n"
+        "a detector learns that, not the generator's traces. Remedy: audit --fix OUT writes a matched copy."
     )
 
 
 def bias_warning(result: dict[str, Any]) -> str:
     """The verdict on biased classes in one line."""
     return (
-        f"{_named(result['culprits'])} tell the classes apart: metadata alone reach an AUROC of {_auroc(result)}; "
+        f"{_which_tell(result['culprits'])} the classes apart: metadata alone reach an AUROC of {_auroc(result)}; "
         "a detector learns that, not the generator's traces: spectral-detect audit says more, its --fix matches them"
     )
 
@@ -74,11 +74,12 @@ def _auroc(result: dict[str, Any]) -> str:
     return f"{result['metadata_auroc']:.3f} (interval {low:.3f} to {high:.3f})"
 
 
-def _named(names: Sequence[str]) -> str:
+def _which_tell(names: Sequence[str]) -> str:
+    """Such as "width and height tell"."""
     words = [_title(name) for name in names]
     if len(words) > MOST_NAMED:
         words = [*words[:MOST_NAMED], f"{len(words) - MOST_NAMED} more"]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{words[0]} tells" if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]} tell"
 
 
 def _title(name: str) -> str:
