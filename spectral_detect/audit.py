@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -110,8 +110,7 @@ def originals(dataset: Dataset) -> Dataset:
         seen.setdefault((sample.path, label), k)
     if len(seen) == len(dataset.samples):
         return dataset
-    kept = dataset.select(np.array(list(seen.values())))
-    return Dataset(kept.features, kept.y, kept.groups, kept.samples, dataset.failures, dataset.edits)
+    return replace(dataset.select(np.array(list(seen.values()))), failures=dataset.failures)
 
 
 def _column(fact: Fact, samples: Sequence[Extraction]) -> np.ndarray:
