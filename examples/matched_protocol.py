@@ -3,13 +3,14 @@
     python examples/matched_protocol.py --real DIR --fake DIR [--size 128] [--quality 90] [--groups stem]
                                         [--features azimuthal] [--classifier svm] [--shots 20,100] [--seeds 3]
 
-Both classes go through the same steps: gray images are dropped, every image is cut to one square about its centre (the
-largest that fits into all of them, or --size; nothing is resampled) and saved as JPEG at one quality. Then, per seed,
-half of each class is set apart for training, as many images as --shots are drawn from it, and the rest is the test.
+Both classes are matched as by `spectral-detect audit --fix`: gray images and exact copies are dropped, every image is
+cut to one square about its centre (the largest that nine tenths of each class can fill, or --size; nothing is
+resampled) and saved as JPEG at one quality, and as many are left of each class. Then, per seed, half of each class is
+set apart for training, as many images as --shots are drawn from it, and the rest is the test.
 Images whose names share a group (--groups prefix: the name up to the first "_"; stem: the whole name, across both
 classes, as for one photograph before and after) stay on one side.
 
-A cut about the centre keeps an image's own JPEG grid only if it starts at a multiple of 8, and it does. What it cannot
+A cut about the centre keeps an image's own JPEG grid only if it starts at a multiple of 16, and it does. What it cannot
 undo is a class that was resampled before: see to it that both come from their source at a size of their own.
 """
 
@@ -18,68 +19,32 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
-from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
-from spectral_detect.finding import FoundFile, find_images
+from spectral_detect.dataset import Dataset, LabelledFile, files_in_folders, files_in_manifest, read_dataset
+from spectral_detect.matching import MANIFEST, write_matched
+from spectral_detect.recipe import choose_recipe
 from spectral_detect.spec import PRESETS
 
-GRAY_TOLERANCE = 8
+
+def group_of(found: LabelledFile, groups: str) -> str | None:
+    stem = Path(found.file.path).stem
+    return {"none": None, "prefix": f"{found.label}:{stem.split('_')[0]}", "stem": stem}[groups]
 
 
-def is_gray(image: Image.Image) -> bool:
-    """No colour anywhere, in a reduced copy."""
-    rgb = np.asarray(image.convert("RGB").resize((32, 32)), dtype=int)
-    return bool(np.abs(np.diff(rgb, axis=2)).max() <= GRAY_TOLERANCE)
-
-
-def colour_images(folders: list[str]) -> list[str]:
-    paths = []
-    for found in find_images(folders):
-        with Image.open(found.path) as image:
-            if not is_gray(image):
-                paths.append(found.path)
-    return paths
-
-
-def common_size(paths: list[str]) -> int:
-    """The largest multiple of 8 that fits into every image."""
-    sides = []
-    for path in paths:
-        with Image.open(path) as image:
-            sides.append(min(image.size))
-    return min(sides) // 8 * 8
-
-
-def write_matched(path: str, target: Path, size: int, quality: int) -> None:
-    with Image.open(path) as image:
-        left, top = ((side - size) // 2 // 8 * 8 for side in image.size)
-        cut = image.convert("RGB").crop((left, top, left + size, top + size))
-        cut.save(target, quality=quality)
-
-
-def group_of(path: str, label: int, groups: str) -> str:
-    stem = Path(path).stem
-    if groups == "stem":
-        return stem
-    return f"{label}:{stem.split('_')[0] if groups == 'prefix' else stem}"
-
-
-def matched_files(paths: dict[int, list[str]], target: Path, args: argparse.Namespace) -> list[LabelledFile]:
-    size = args.size or common_size([p for label in paths for p in paths[label]])
-    print(f"both classes: centre square of {size} px, JPEG quality {args.quality}")
-    files = []
-    for label, members in paths.items():
-        for number, path in enumerate(members):
-            copy = target / f"{label}_{number:06d}.jpg"
-            write_matched(path, copy, size, args.quality)
-            files.append(LabelledFile(FoundFile(str(copy)), label, group_of(path, label, args.groups)))
-    return files
+def matched_files(args: argparse.Namespace, target: Path) -> list[LabelledFile]:
+    found = files_in_folders(args.real, args.fake)
+    dataset = read_dataset([replace(f, group=group_of(f, args.groups)) for f in found], None)
+    recipe = choose_recipe(dataset, side_px=args.size, quality=args.quality)
+    facts = write_matched(dataset, target, recipe).to_dict()
+    print(f"{facts['n_real']} real and {facts['n_fake']} fake images; dropped: {facts['dropped'] or 'none'}")
+    print(f"both classes: centre square of {recipe.side_px} px, JPEG quality {args.quality}")
+    return files_in_manifest(str(target / MANIFEST))
 
 
 def draw(dataset: Dataset, shots: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -115,10 +80,8 @@ def main() -> None:
     parser.add_argument("--shots", default="20,100", help="numbers of training images, default: 20,100")
     parser.add_argument("--seeds", type=int, default=3, help="default: 3")
     args = parser.parse_args()
-    paths = {REAL: colour_images(args.real), FAKE: colour_images(args.fake)}
-    print(f"{len(paths[REAL])} real and {len(paths[FAKE])} fake images in colour")
     with tempfile.TemporaryDirectory() as folder:
-        files = matched_files(paths, Path(folder), args)
+        files = matched_files(args, Path(folder))
         print(f"{'features':<12}{'classifier':<12}{'images':>7}{'balanced accuracy':>20}{'AUROC':>16}   (mean, spread)")
         for name in args.features or ["residual", "azimuthal", "durall"]:
             spec = FeatureSpec.preset(name)

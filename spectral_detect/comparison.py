@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from spectral_detect.audit import groups_with_lookalikes
 from spectral_detect.classifiers import ClassifierName, Model
 from spectral_detect.dataset import MIN_PER_CLASS, Dataset, folds
 from spectral_detect.errors import DatasetError
@@ -28,7 +30,7 @@ def learning_curve(model: Model, dataset: Dataset, *, seed: int = 0, watch: Watc
     Parameters
     ----------
     dataset : labelled images, read with the model's spec. Each of `N_DRAWS` folds is measured by detectors that were
-        trained on parts of the others, half of each class; groups are kept apart.
+        trained on parts of the others, half of each class; groups, and images that look the same, stay together.
 
     Returns
     -------
@@ -39,6 +41,7 @@ def learning_curve(model: Model, dataset: Dataset, *, seed: int = 0, watch: Watc
     ------
     DatasetError : too few groups for folds.
     """
+    dataset = replace(dataset, groups=groups_with_lookalikes(dataset))
     parts = [p for p in folds(dataset.y, dataset.groups, N_DRAWS, seed) if len(np.unique(dataset.y[p[1]])) == 2]
     most = min((2 * np.bincount(dataset.y[train], minlength=2).min() for train, _ in parts), default=0)
     if most < 2 * MIN_PER_CLASS:
@@ -83,8 +86,8 @@ def cross_generators(
 
     Parameters
     ----------
-    dataset, members : see `dataset.members_of`. Three of ten groups, the same for all detectors, are held out; a group
-        that several generators share, such as a photograph, is held out for all of them.
+    dataset, members : see `dataset.members_of`. Three of ten groups, the same for all detectors, are held out; images
+        that look the same, such as a photograph and what several generators made of it, count as one group.
 
     Returns
     -------
@@ -97,6 +100,7 @@ def cross_generators(
     """
     if len(members) < 2:
         raise DatasetError(f"{len(members)} generator: a comparison across generators needs two or more")
+    dataset = replace(dataset, groups=groups_with_lookalikes(dataset))
     rng = np.random.default_rng(seed)
     held_out = rng.permutation(dataset.groups.max() + 1)[dataset.groups] < TEST_SHARE * (dataset.groups.max() + 1)
     train = {name: at[~held_out[at]] for name, at in members.items()}

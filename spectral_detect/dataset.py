@@ -21,8 +21,6 @@ from spectral_detect.spec import FeatureSpec
 
 MIN_PER_CLASS = 5
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
-TELLING = 0.75
-NEAR_BITS = 5  # of 64; the nearest of 240,000 pairs of unrelated images differed in 8
 
 
 @dataclass(frozen=True)
@@ -273,45 +271,6 @@ def refuse_contradictions(dataset: Dataset) -> None:
             raise DatasetError(
                 f"the same file is real and fake: {first_path!r} and {sample.path!r}; remove it from one class"
             )
-
-
-def near_duplicates(dataset: Dataset) -> list[tuple[str, str]]:
-    """Pairs (path of a real, path of a fake) that look the same but are different files.
-
-    Two images look the same when their fingerprints differ in at most `NEAR_BITS` of 64 bits. Images so flat that
-    their fingerprint says little are passed over.
-    """
-    bits = np.array([[int(b) for b in f"{s.fingerprint or 0:064b}"] for s in dataset.samples], dtype=np.float32)
-    telling = np.abs(bits.mean(axis=1) - 0.5) < 0.4
-    real, fake = (np.flatnonzero((dataset.y == label) & telling) for label in (REAL, FAKE))
-    n_different = bits[real] @ (1 - bits[fake].T) + (1 - bits[real]) @ bits[fake].T
-    pairs = (
-        (dataset.samples[real[i]].path, dataset.samples[fake[j]].path)
-        for i, j in np.argwhere(n_different <= NEAR_BITS)
-        if dataset.groups[real[i]] != dataset.groups[fake[j]]
-    )
-    return list(dict.fromkeys(pairs))  # edited copies of a pair are no further pairs
-
-
-def telling_facts(dataset: Dataset) -> list[tuple[str, float]]:
-    """Facts of the files (size, format) that tell the classes apart, with the balanced accuracy of doing so.
-
-    Each value of a fact is taken for the class in which it is more frequent; values of less than a twentieth of the
-    images count as one, so that photographs of many sizes are not accused. Shares from `TELLING` up are reported.
-    """
-    facts = {
-        "size": [f"{s.width}x{s.height}" for s in dataset.samples],
-        "format": [str(s.format) for s in dataset.samples],
-    }
-    shares = [(name, _telling_share(values, dataset.y)) for name, values in facts.items()]
-    return [(name, share) for name, share in shares if share >= TELLING]
-
-
-def _telling_share(values: list[str], y: np.ndarray) -> float:
-    common = {value for value, count in Counter(values).items() if count >= len(values) / 20}
-    pooled = np.array([value if value in common else "" for value in values])
-    frequencies = [[np.mean(pooled[y == label] == value) for label in (REAL, FAKE)] for value in np.unique(pooled)]
-    return float(np.max(frequencies, axis=1).sum() / 2)
 
 
 def folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:

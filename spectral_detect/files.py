@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spectral_detect.errors import OutputError
@@ -45,6 +47,42 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
             os.replace(aside, target)
         except BaseException:
             os.unlink(aside)
+            raise
+    except OSError as error:
+        raise OutputError(f"{str(target)!r} cannot be written: {error.strerror}") from None
+
+
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """`OutputError` unless a folder of this name can be made, or is there and empty."""
+    name = os.fspath(path)
+    if not name:
+        raise OutputError("the name of the output is empty")
+    if not os.path.isdir(os.path.dirname(os.path.realpath(name))):
+        raise OutputError(f"{name!r} cannot be written: No such file or directory")
+    if os.path.lexists(name) and not os.path.isdir(name):
+        raise OutputError(f"{name!r} is a file; name a new folder")
+    if os.path.isdir(name) and os.listdir(name):
+        raise OutputError(f"{name!r} is not empty; name a new folder")
+
+
+@contextmanager
+def folder_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary folder beside `path`, renamed to it at the end, or removed with its files after any failure.
+
+    Raises
+    ------
+    OutputError : see `check_new_folder`; or something inside cannot be written.
+    """
+    check_new_folder(path)
+    target = Path(os.path.realpath(path))
+    try:
+        aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}."))
+        try:
+            yield aside
+            os.chmod(aside, 0o777 & ~_umask())
+            os.replace(aside, target)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
             raise
     except OSError as error:
         raise OutputError(f"{str(target)!r} cannot be written: {error.strerror}") from None

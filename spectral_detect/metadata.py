@@ -15,8 +15,9 @@ EXIF_SOFTWARE, EXIF_IFD = 0x0131, 0x8769
 SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"))
 LONGEST_TEXT = 80
+STANDARD_CODE_LENGTHS = bytes.fromhex("0002010303020403050504040000017d")  # ITU-T T.81, table K.5: of luma's AC codes
 STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xDA)))
-SOS, FIRST_APP, LAST_APP, COMMENT = 0xDA, 0xE0, 0xEF, 0xFE
+SOS, DHT, FIRST_APP, LAST_APP, COMMENT = 0xDA, 0xC4, 0xE0, 0xEF, 0xFE
 
 # ITU-T T.81 (1992), tables K.1 and K.2, in rows
 LUMA_TABLE = (
@@ -134,8 +135,12 @@ def _layout(content: bytes, image_format: str) -> str:
 
 
 def _jpeg_parts(content: bytes) -> list[str]:
-    """Markers up to the first scan, without comments and application data, which editors and cameras add at will."""
+    """Markers up to the first scan, without comments and application data, which editors and cameras add at will.
+
+    "optimised" at the end: the Huffman codes are not the standard's.
+    """
     parts: list[str] = []
+    codes = b""
     at = 2
     while content[at] == 0xFF and len(parts) < 100:
         marker = content[at + 1]
@@ -148,15 +153,20 @@ def _jpeg_parts(content: bytes) -> list[str]:
             parts.append(content[at + 4 : at + 9].decode("ascii", "replace").rstrip("\0"))  # JFIF, Adobe
         if marker == SOS:
             break
-        at += 2 + int(struct.unpack(">H", content[at + 2 : at + 4])[0])
-    return parts
+        end = at + 2 + int(struct.unpack(">H", content[at + 2 : at + 4])[0])
+        codes += content[at:end] if marker == DHT else b""
+        at = end
+    return parts if STANDARD_CODE_LENGTHS in codes else [*parts, "optimised"]
 
 
 def _png_parts(content: bytes) -> str:
-    """The chunks before the data, and the zlib header, which tells at what effort they were compressed."""
+    """The chunks before the data, and of the zlib header the two bits that tell at what effort they were compressed.
+
+    Its other bits follow from the number of pixels.
+    """
     parts: list[str] = []
     at = 8
     while content[at + 4 : at + 8] != b"IDAT" and len(parts) < 100:
         parts.append(content[at + 4 : at + 8].decode("ascii", "replace"))
         at += 12 + int(struct.unpack(">I", content[at : at + 4])[0])
-    return " ".join([*parts, "zlib", content[at + 8 : at + 10].hex()])
+    return " ".join([*parts, f"effort {content[at + 9] >> 6}"])

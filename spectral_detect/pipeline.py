@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint
 from spectral_detect.metadata import Metadata
 from spectral_detect.spec import FeatureSpec
 from spectral_detect.workers import map_in_workers
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 FEW_FILES = 24  # one worker is done sooner than several would start
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
@@ -158,23 +161,24 @@ def extract_files(
     work = work or Work()
     edits = tuple(edits)
     task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, edits=edits, examine=examine)
-    with closing(_results(files, task, work, edits)) as results:
+    with closing(work_through(files, task, work, partial(_lost, edits=edits))) as results:
         for result in results:
             yield from result
 
 
-def _results(
-    files: Iterable[FoundFile], task: Callable[[FoundFile], tuple[Extraction, ...]], work: Work, edits: Edits
-) -> Generator[tuple[Extraction, ...], None, None]:
-    remaining = iter(files)
+def work_through(
+    items: Iterable[Item], task: Callable[[Item], Result], work: Work, lost: Callable[[Item, str], Result]
+) -> Generator[Result, None, None]:
+    """`task(item)` of each item, in the order given, in as many processes as `work` says; see `map_in_workers`."""
+    remaining = iter(items)
     if work.jobs == 0:
-        return (task(file) for file in remaining)
+        return (task(item) for item in remaining)
     jobs = work.jobs
     if jobs is None:
         first = list(islice(remaining, FEW_FILES + 1))
         remaining = chain(first, remaining)
         jobs = 1 if len(first) <= FEW_FILES else available_cores()
-    return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=partial(_lost, edits=edits))
+    return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=lost)
 
 
 def _lost(file: FoundFile, reason: str, edits: Edits) -> tuple[Extraction, ...]:

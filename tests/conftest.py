@@ -45,6 +45,19 @@ def texture(rng: np.random.Generator, size: int = 64, *, doubled: bool = False) 
     return np.repeat(np.repeat(small, 2, axis=0), 2, axis=1) if doubled else small
 
 
+@pytest.fixture(scope="session")
+def tiles() -> list[Image.Image]:
+    """64-pixel pieces of the example photographs, in colour: real images that differ in content alone."""
+    pieces = []
+    for path in sorted((EXAMPLES / "real").glob("*.png")):
+        with Image.open(path) as photograph:
+            whole = photograph.convert("RGB")
+        pieces += [whole.crop((x, y, x + 64, y + 64)) for y in range(0, 256, 64) for x in range(0, 256, 64)]
+    in_colour = [piece for piece in pieces if np.asarray(piece).std(axis=2).max() > 20]
+    order = np.random.default_rng(0).permutation(len(in_colour))
+    return [in_colour[k] for k in order]
+
+
 @pytest.fixture
 def labelled_folder(tmp_path: Path, rng: np.random.Generator) -> Path:
     """`real/` and `fake/`, twelve small PNG images each, that any detector can tell apart."""

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLES
+from spectral_detect.audit import audit_dataset
 from spectral_detect.augment import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
-from spectral_detect.dataset import files_in_folders, near_duplicates, read_dataset
+from spectral_detect.dataset import files_in_folders, read_dataset
 from spectral_detect.images import DecodedImage, read_image
 from spectral_detect.spec import FeatureSpec
 
@@ -162,8 +163,9 @@ def test_the_copies_of_an_image_stay_in_one_group() -> None:
 def test_copies_of_a_lookalike_are_one_pair() -> None:
     files = files_in_folders([str(EXAMPLES / "real")], [str(EXAMPLES / "fake")])
     spec = FeatureSpec.preset("azimuthal", n_bins=20)
-    pairs = near_duplicates(read_dataset(files, spec, edits=(None, Edit("jpeg", 90), Edit("jpeg", 50))))
-    assert len(pairs) == len(set(pairs)) <= 12
+    result = audit_dataset(read_dataset(files, spec, edits=(None, Edit("jpeg", 90), Edit("jpeg", 50))))
+    assert (result["n_real"], result["n_fake"]) == (12, 12)
+    assert 11 <= result["duplicates"]["near"]["across"]["n_pairs"] <= 12
 
 
 def test_a_file_that_fails_fails_once(tmp_path: Path) -> None:

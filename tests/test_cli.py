@@ -21,7 +21,7 @@ from conftest import EXAMPLES, Run
 from spectral_detect import FeatureSpec, __version__, extract_features, load_model, read_image, scan
 from spectral_detect.records import IMAGE_COLUMNS
 
-COMMANDS = ("scan", "train", "evaluate", "extract", "models")
+COMMANDS = ("scan", "train", "evaluate", "audit", "extract", "models")
 
 
 @pytest.fixture
@@ -255,7 +255,8 @@ def test_kmeans_without_labels(labelled_folder: Path, run: Run) -> None:
 def test_evaluate_prints_every_promised_number(trained: Path, labelled_folder: Path, run: Run) -> None:
     folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
     result = json.loads(run("evaluate", trained, *folders, "--json").stdout)
-    metrics = ("accuracy", "balanced_accuracy", "average_precision", "auroc", "eer", "tpr_at_fpr_5")
+    metrics = ("accuracy", "balanced_accuracy", "average_precision", "auroc", "eer", "ece", "cllr")
+    assert result["tpr_at_fpr_5"] is result["tpr_at_fpr_5_ci"] is None  # of twelve reals
     assert {"n_real", "n_fake", "threshold", "inconclusive_rate", "confusion", *metrics} <= set(result)
     assert all(len(result[f"{m}_ci"]) == 2 for m in metrics)
     assert (result["n_real"], result["n_fake"], result["inconclusive_rate"]) == (12, 12, 0.0)
@@ -288,8 +289,10 @@ def test_train_warns_of_classes_that_differ_in_size_or_format(labelled_folder: P
     folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
     result = run("train", *folders, "--output", labelled_folder / "m.pkl")
     assert result.exit_code == 0
-    assert "warning: size alone tells 100 % of the images apart" in result.stderr
-    assert "warning: format alone tells 100 % of the images apart" in result.stderr
+    for text in (result.stderr, run("evaluate", labelled_folder / "m.pkl", *folders).stderr):
+        (line,) = text.splitlines()
+        assert line.startswith("warning: format, width, height and 3 more tell the classes apart: metadata alone reach")
+        assert "an AUROC of 1.000 (interval 0." in line
 
 
 def test_models_lists_what_ships_and_shows_a_file(trained: Path, run: Run) -> None:

@@ -69,6 +69,14 @@ def test_false_alarms_with_and_without_controls(tmp_path: Path) -> None:
     assert all("of 12" in row for row in rows[1:])
 
 
+def test_fair_splits_count_accusations(tmp_path: Path) -> None:
+    for number, path in enumerate(sorted((EXAMPLES / "real").glob("*.png"))):
+        with Image.open(path) as picture:
+            picture.save(tmp_path / f"{path.stem}.jpg", quality=75 + 10 * (number % 2))
+    (line,) = printed("fair_splits.py", "--folder", tmp_path, "--splits", 10).splitlines()
+    assert line.startswith(f"{tmp_path}: 0 of 10 fair splits of 12 images accused; metadata AUROC 0.")
+
+
 def test_the_ablation_measures_its_candidates(tmp_path: Path) -> None:
     for label in ("real", "fake"):
         (tmp_path / "photos" / label).mkdir(parents=True)

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, Run, texture
-from spectral_detect.dataset import files_in_folders, near_duplicates, read_dataset
+from spectral_detect.audit import near_pairs
+from spectral_detect.dataset import files_in_folders, read_dataset
 from spectral_detect.images import decode
 from spectral_detect.spec import FeatureSpec
 
@@ -303,8 +304,8 @@ def test_near_duplicates_across_classes_are_warned_of(run: Run, labelled_folder:
 def test_before_and_after_are_near_duplicates_and_strangers_are_not() -> None:
     spec = FeatureSpec.preset("azimuthal", n_bins=20)
     dataset = read_dataset(files_in_folders([str(EXAMPLES / "real")], [str(EXAMPLES / "fake")]), spec)
-    pairs = near_duplicates(dataset)
-    assert all(Path(a).name == Path(b).name for a, b in pairs)
+    pairs = [(i, j) for block in near_pairs(dataset) for i, j in zip(*block, strict=True)]
+    assert all(Path(dataset.samples[i].path).name == Path(dataset.samples[j].path).name for i, j in pairs)
     assert len(pairs) >= 11
 
 

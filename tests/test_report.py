@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectral_detect import ImageRecord
+from spectral_detect.csvrows import csv_line, spreadsheet_cell
 from spectral_detect.records import IMAGE_COLUMNS
-from spectral_detect.report.streams import RecordStream, csv_line
-from spectral_detect.report.text import printable, spreadsheet_cell, visible
+from spectral_detect.report.streams import RecordStream
+from spectral_detect.report.text import printable, visible
 
 HOSTILE = ["a\nb", "\x1b[31mred", "\x07", "a\u202egnp.exe", os.fsdecode(b"\xff\xfe.png"), "back\\slash", "\x9b1m"]
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from spectral_detect._version import __version__
+from spectral_detect.cli.audit import audit
 from spectral_detect.cli.evaluate import evaluate
 from spectral_detect.cli.extract import extract
 from spectral_detect.cli.matrix import matrix
@@ -95,13 +96,14 @@ def main() -> None:
 
     \b
     Exit status: 0 all processed, whatever the verdict; 1 some file failed; 2 wrong usage, nothing found, bad
-    model, output not writable; 3 a fake was found, none failed, and --fail-on-fake was given; 129, 130
-    or 143 after SIGHUP, ctrl-C or SIGTERM; 141 when the reader of the output has gone.
+    model, output not writable; 3 a fake or a bias was found, no file failed, and --fail-on-fake or
+    --fail-on-bias was given; 129, 130 or 143 after SIGHUP, ctrl-C or SIGTERM; 141 when the reader of the output
+    has gone.
 
     \b
     Example: spectral-detect scan examples/images
     """
 
 
-for command in (scan, train, evaluate, matrix, extract, models):
+for command in (scan, train, evaluate, audit, matrix, extract, models):
     main.add_command(command)

@@ -16,6 +16,7 @@ from spectral_detect.cli.options import (
     labelled_options,
     progress,
     read_labelled,
+    warn_of_bias,
     work_options,
 )
 from spectral_detect.files import check_target, write_aside
@@ -59,9 +60,9 @@ def evaluate(
     """Measure MODEL, a file or a shipped name, on labelled images.
 
     The numbers say how well the model works only if real and generated images are matched: same size, same
-    compression. Every image counts, by score >= threshold; what a scan would call inconclusive is counted beside,
-    with the errors that this avoids. Intervals are 95 %, by a bootstrap over the groups of a manifest (over images
-    without groups).
+    compression; a warning says where metadata alone tell them apart. Every image counts, by score >= threshold; what a
+    scan would call inconclusive is counted beside, with the errors that this avoids. Intervals are 95 %, by a bootstrap
+    over the groups of a manifest (over images without groups).
 
     \b
     Examples:
@@ -109,6 +110,7 @@ def _together(
     from spectral_detect.report.evaluation import evaluation_text, robustness_text, scores_csv
 
     dataset = read_labelled(files, detector.spec, work, rules.edits)
+    warn_of_bias(dataset)
     images, judgements = judge_dataset(detector, dataset, rules)
     result = summarise(detector, images, judgements, rules) | {"n_failed": len(dataset.failures)}
     texts = [evaluation_text(result)]
@@ -140,6 +142,8 @@ def _by_generator(
     files = files_of_all(generators)
     dataset = read_labelled(files, detector.spec, work, rules.edits)
     members = members_of(dataset, generators)
+    for name, at in members.items():
+        warn_of_bias(dataset.select(at), name)
     result = evaluate_by_generator(detector, dataset, members, rules)
     if protocol == "wang":
         cropped = read_labelled(files, detector.spec, work, (CENTRE_224,))

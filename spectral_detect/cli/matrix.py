@@ -14,6 +14,7 @@ from spectral_detect.cli.options import (
     feature_spec,
     progress,
     read_labelled,
+    warn_of_bias,
     work_options,
 )
 
@@ -62,8 +63,11 @@ def matrix(
     spec = feature_spec(features, bins)
     generators = files_by_generator(folder, real)
     dataset = read_labelled(files_of_all(generators), spec, work)
+    members = members_of(dataset, generators)
+    for name, at in members.items():
+        warn_of_bias(dataset.select(at), name, of_lookalikes=False)  # they are held out together
     watch = partial(progress, total=2 * len(generators) + 1, unit="detectors")
-    result = cross_generators(dataset, members_of(dataset, generators), spec, classifier, seed=seed, watch=watch)
+    result = cross_generators(dataset, members, spec, classifier, seed=seed, watch=watch)
     if plot is not None:
         from spectral_detect.report.plots import plot_matrix
 

@@ -178,9 +178,9 @@ def labelled_files(real: tuple[str, ...], fake: tuple[str, ...], manifest: str |
 
 
 def read_labelled(
-    files: list[LabelledFile], spec: FeatureSpec, work: Work, edits: Sequence[Edit | None] = (None,)
+    files: list[LabelledFile], spec: FeatureSpec | None, work: Work, edits: Sequence[Edit | None] = (None,)
 ) -> Dataset:
-    """Extract features under a progress bar, and name the files that failed on stderr."""
+    """Extract features (without a spec: none) under a progress bar, and name the files that failed on stderr."""
     from spectral_detect.dataset import read_dataset
 
     watch = partial(progress, total=len(files) * len(edits))
@@ -190,24 +190,26 @@ def read_labelled(
     return dataset
 
 
-def warn_of_bias(dataset: Dataset) -> None:
-    """Say on stderr what makes an estimate too good: classes that differ in size or format, and lookalikes."""
-    from spectral_detect.dataset import near_duplicates, telling_facts
+def warn_of_bias(dataset: Dataset, name: str = "", *, of_lookalikes: bool = True) -> None:
+    """Say on stderr what makes an estimate too good: classes that metadata tell apart, and lookalikes across them.
+
+    `name` tells which of several data sets it is.
+    """
+    from spectral_detect.audit import audit_dataset
+    from spectral_detect.report.audit import bias_warning
 
     if not (dataset.n_real and dataset.n_fake):
         return
-    for fact, share in telling_facts(dataset):
+    result = audit_dataset(dataset)
+    start = f"warning: {visible(name)}: " if name else "warning: "
+    if result["is_biased"]:
+        click.echo(f"{start}{bias_warning(result)}", err=True)
+    lookalikes = result["duplicates"]["near"]["across"]
+    if lookalikes["n_pairs"] and of_lookalikes:
+        real, fake = map(visible, lookalikes["first"][0])
         click.echo(
-            f"warning: {fact} alone tells {100 * share:.0f} % of the images apart; a detector learns that, not the "
-            "generator's traces: bring both classes to the same size and format first",
-            err=True,
-        )
-
-    if pairs := near_duplicates(dataset):
-        real, fake = map(visible, pairs[0])
-        click.echo(
-            f"warning: {len(pairs)} pairs of a real and a fake image look the same, the first: {real} and {fake}; "
-            "an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
+            f"{start}{lookalikes['n_pairs']} pairs of a real and a fake image look the same, the first: {real} and "
+            f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
             err=True,
         )
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.csvrows import csv_line
 from spectral_detect.errors import OutputError
 from spectral_detect.files import LONGEST_LINE, cut_torn_line, write_aside
 from spectral_detect.pipeline import Extraction
-from spectral_detect.report.streams import csv_line
 from spectral_detect.spec import FeatureSpec
 
 Writer = Callable[[str, Iterable[Extraction], FeatureSpec], list[Extraction]]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Literal, TextIO
+from typing import Literal, TextIO
 
+from spectral_detect.csvrows import csv_line
 from spectral_detect.records import IMAGE_COLUMNS, ImageRecord
-from spectral_detect.report.text import spreadsheet_cell, visible
+from spectral_detect.report.text import visible
 
 StreamFormat = Literal["table", "csv", "jsonl"]
 
@@ -84,14 +83,6 @@ def _three_digits(value: float | None) -> str:
 
 def _plural(count: int, word: str) -> str:
     return word if count == 1 else f"{word}s"
-
-
-def csv_line(values: tuple[Any, ...] | list[Any]) -> str:
-    """One row; texts are made safe to open in a spreadsheet."""
-    line = io.StringIO()
-    cells = [spreadsheet_cell(v) if isinstance(v, str) else v for v in values]
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that either, inside a cell, is quoted
-    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _csv_record(record: ImageRecord) -> str:

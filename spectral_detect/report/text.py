@@ -1,8 +1,6 @@
-"""Text that a terminal or a spreadsheet cannot be turned against its reader with."""
+"""Text that a terminal cannot be turned against its reader with."""
 
 from __future__ import annotations
-
-FORMULA_STARTS = frozenset("=+-@＝＋－＠\t\r\n")  # the full-width forms count as well in some spreadsheets
 
 
 def printable(text: str) -> str:
@@ -13,9 +11,3 @@ def printable(text: str) -> str:
 def visible(text: str) -> str:
     """`printable`, and backslashes doubled, so that the text can be read back."""
     return printable(text.replace("\\", "\\\\"))
-
-
-def spreadsheet_cell(text: str) -> str:
-    """A leading apostrophe before what a spreadsheet would take for a formula."""
-    starts = {text[:1], text.lstrip()[:1]}
-    return f"'{text}" if starts & FORMULA_STARTS else text

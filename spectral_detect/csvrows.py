@@ -1,0 +1,23 @@
+"""Rows of CSV that are safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+FORMULA_STARTS = frozenset("=+-@＝＋－＠\t\r\n")  # the full-width forms count as well in some spreadsheets
+
+
+def csv_line(values: tuple[Any, ...] | list[Any]) -> str:
+    """One row; texts are made safe to open in a spreadsheet."""
+    line = io.StringIO()
+    cells = [spreadsheet_cell(v) if isinstance(v, str) else v for v in values]
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that either, inside a cell, is quoted
+    return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def spreadsheet_cell(text: str) -> str:
+    """A leading apostrophe before what a spreadsheet would take for a formula."""
+    starts = {text[:1], text.lstrip()[:1]}
+    return f"'{text}" if starts & FORMULA_STARTS else text

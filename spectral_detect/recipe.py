@@ -1,0 +1,135 @@
+"""What a matched copy does to each image, whatever its label: a window about the centre, saved as JPEG.
+
+Nothing is resampled, and the choice of window and quality looks at sizes and qualities alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+import PIL.Image
+
+from spectral_detect.augment import as_rgb
+from spectral_detect.dataset import Dataset
+from spectral_detect.errors import DatasetError, ImageReadError
+from spectral_detect.images import decode, read_file, shows_no_colour
+from spectral_detect.pipeline import TOO_LITTLE_MEMORY, Extraction
+from spectral_detect.records import FAKE, REAL
+
+GRID_PX = 16  # the largest block of a JPEG with 4:2:0 chroma: the window starts on this grid, and so keeps the old one
+FILLING_SHARE = 0.9  # of each class can fill the window
+LOW_QUALITY_SHARE = 0.05  # of all images may have been saved at a lower quality than the copy
+HIGHEST_QUALITY = 90
+LOSSLESS = 100
+
+Quality = int | Literal["reals"] | None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to each image.
+
+    Attributes
+    ----------
+    side_px : of the square window.
+    qualities : of the JPEG files; each image gets one of them, by a hash of its content.
+    """
+
+    side_px: int
+    qualities: tuple[int, ...]
+
+    def quality_of(self, content_sha256: str) -> int:
+        """The same for the same content, whatever its label."""
+        return self.qualities[int(sha256(f"quality {content_sha256}".encode()).hexdigest(), 16) % len(self.qualities)]
+
+
+def choose_recipe(dataset: Dataset, *, side_px: int | None = None, quality: Quality = None) -> Recipe:
+    """A window and a quality for all images, from sizes and qualities alone.
+
+    Parameters
+    ----------
+    side_px : None takes the largest multiple of 16 that at least 90 % of the colour images of each class can fill.
+    quality : None takes the lowest that at least 5 % of all images have, at most 90: of an image saved again at a
+        higher quality than before, the first compression can still be seen. "reals" draws from those of the real JPEGs.
+
+    Raises
+    ------
+    DatasetError : a class has no colour image, none so large, or no JPEG among the reals to draw from.
+    """
+    usable = dataset.select(np.array([not (s.metadata and s.metadata.is_gray) for s in dataset.samples], dtype=bool))
+    if not (usable.n_real and usable.n_fake):
+        raise DatasetError(f"{usable.n_real} real and {usable.n_fake} fake images in colour: matching needs both")
+    if side_px is None:
+        side_px = min(_filled_side(usable.samples, usable.y == label) for label in (REAL, FAKE))
+    return Recipe(side_px, _qualities(usable, quality))
+
+
+def _filled_side(samples: Sequence[Extraction], is_chosen: np.ndarray) -> int:
+    sides = np.array([min(s.width or 0, s.height or 0) for s in samples])[is_chosen]
+    side = int(np.quantile(sides, 1 - FILLING_SHARE, method="lower")) // GRID_PX * GRID_PX
+    if side < GRID_PX:
+        raise DatasetError(f"more than a tenth of a class is smaller than {GRID_PX} pixels: leave those images out")
+    return side
+
+
+def _qualities(dataset: Dataset, quality: Quality) -> tuple[int, ...]:
+    if isinstance(quality, int):
+        return (quality,)
+    found = [s.metadata.nearest_quality if s.metadata else None for s in dataset.samples]
+    if quality is None:
+        lowest = np.quantile([LOSSLESS if q is None else q for q in found], LOW_QUALITY_SHARE, method="lower")
+        return (min(HIGHEST_QUALITY, int(lowest)),)
+    of_reals = sorted(q for q, label in zip(found, dataset.y, strict=True) if label == REAL and q is not None)
+    if not of_reals:
+        raise DatasetError("no real image is a JPEG, whose quality could be taken; name a quality")
+    return tuple(of_reals)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A JPEG file, or the reason why there is none."""
+
+    content: bytes | None
+    reason: str | None = None
+
+
+def cut_file(sample: Extraction, recipe: Recipe, max_pixels: int) -> Cut:
+    """The window of one file, saved as JPEG."""
+    try:
+        read = read_file(sample.path)
+        if read.sha256 != sample.sha256:
+            raise ImageReadError("changed while it was read")
+        image = decode(read.content, max_pixels=max_pixels, colour=True)
+        if min(image.pixels.shape[:2]) < recipe.side_px:  # of a truncated file some rows are missing
+            return Cut(None, smaller_than(recipe.side_px))
+        window = central_window(as_rgb(image.pixels, image.is_ycc), recipe.side_px)
+        content = _as_jpeg(window, recipe.quality_of(read.sha256))
+        if shows_no_colour(decode(content, colour=True)):
+            return Cut(None, "gray in the window")
+    except ImageReadError as error:
+        return Cut(None, f"failed: {error}")
+    except MemoryError:
+        return Cut(None, f"failed: {TOO_LITTLE_MEMORY}")
+    return Cut(content)
+
+
+def central_window(pixels: np.ndarray, side_px: int) -> np.ndarray:
+    """(side, side, ...) about the centre, from a corner on the grid of JPEG's blocks."""
+    top, left = ((length - side_px) // 2 // GRID_PX * GRID_PX for length in pixels.shape[:2])
+    return pixels[top : top + side_px, left : left + side_px]
+
+
+def _as_jpeg(rgb: np.ndarray, quality: int) -> bytes:
+    stream = BytesIO()
+    PIL.Image.fromarray(rgb).convert("RGB").save(stream, "JPEG", quality=quality, subsampling="4:2:0")
+    return stream.getvalue()
+
+
+def smaller_than(side_px: int) -> str:
+    """The reason why an image does not fill the window."""
+    return f"smaller than {side_px}x{side_px}"

@@ -1,0 +1,285 @@
+"""What tells two classes apart is found and named; what does not is not accused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES, SHARED, Run, needs_shared
+from spectral_detect import FAKE, REAL
+from spectral_detect.audit import FACTS, audit_dataset, culprits, near_pairs
+from spectral_detect.dataset import Dataset, files_in_folders, read_dataset
+from spectral_detect.errors import DatasetError
+from spectral_detect.metadata import Metadata
+from spectral_detect.pipeline import Extraction
+from spectral_detect.separability import separability
+
+N = 24
+Save = Callable[[Image.Image, Path], None]
+
+
+def exif(**tags: str) -> bytes:
+    fields = Image.Exif()
+    fields[0x010F] = "Camera"
+    for number, text in tags.items():
+        fields[int(number[1:], 16)] = text
+    return fields.tobytes()
+
+
+def saved(suffix: str = ".jpg", **options: object) -> Save:
+    return lambda image, path: image.save(path.with_suffix(suffix), **options)
+
+
+def by_opencv(suffix: str) -> Save:
+    def save(image: Image.Image, path: Path) -> None:
+        assert cv2.imwrite(str(path.with_suffix(suffix)), np.asarray(image)[..., ::-1])
+
+    return save
+
+
+def cropped(image: Image.Image, path: Path) -> None:
+    image.crop((0, 0, 64, 48)).save(path.with_suffix(".jpg"))
+
+
+def in_gray(image: Image.Image, path: Path) -> None:
+    image.convert("L").convert("RGB").save(path.with_suffix(".jpg"))
+
+
+BIASES: dict[str, tuple[Save, Save, str]] = {
+    "quality 95": (saved(quality=90), saved(quality=95), "jpeg_quality"),
+    "progressive": (saved(), saved(progressive=True), "progressive"),
+    "PNG by OpenCV and Pillow": (by_opencv(".png"), saved(".png"), "layout"),
+    "JPEG by OpenCV and Pillow": (by_opencv(".jpg"), saved(), "jpeg_quality"),
+    "EXIF": (saved(exif=exif()), saved(), "exif"),
+    "software": (saved(exif=exif()), saved(exif=exif(x0131="Editor 1.0")), "software"),
+    "subsampling": (saved(subsampling=0), saved(subsampling=2), "subsampling"),
+    "Huffman codes": (saved(), saved(optimize=True), "layout"),
+    "format": (saved(".png"), saved(".webp"), "format"),
+    "size": (saved(), cropped, "height"),
+    "gray": (saved(), in_gray, "gray"),
+}
+
+
+def write_classes(folder: Path, tiles: list[Image.Image], save_real: Save, save_fake: Save) -> Dataset:
+    for label, save, chosen in (("real", save_real, tiles[:N]), ("fake", save_fake, tiles[N : 2 * N])):
+        (folder / label).mkdir()
+        for number, tile in enumerate(chosen):
+            save(tile, folder / label / f"{number:02d}")
+    return read_dataset(files_in_folders([str(folder / "real")], [str(folder / "fake")]), None)
+
+
+@pytest.mark.parametrize("bias", BIASES)
+def test_each_bias_is_found_and_named(bias: str, tmp_path: Path, tiles: list[Image.Image]) -> None:
+    save_real, save_fake, culprit = BIASES[bias]
+    result = audit_dataset(write_classes(tmp_path, tiles, save_real, save_fake))
+    assert result["is_biased"]
+    assert result["culprits"][0] == culprit
+    assert result["metadata_auroc"] == 1.0
+    assert result["metadata_auroc_ci"][0] > 0.5
+    assert result["facts"][culprit]["strength"] == pytest.approx(1.0)
+    assert json.loads(json.dumps(result)) == json.loads(json.dumps(result, allow_nan=False))
+
+
+def test_one_writer_gives_exactly_one_half(tmp_path: Path, tiles: list[Image.Image]) -> None:
+    result = audit_dataset(write_classes(tmp_path, tiles, saved(), saved()))
+    assert (result["metadata_auroc"], result["metadata_auroc_ci"]) == (0.5, [0.5, 0.5])
+    assert (result["is_biased"], result["culprits"], result["reason"]) == (False, [], None)
+    assert result["facts"]["bits_per_pixel"]["strength"] > 0
+    assert not result["facts"]["bits_per_pixel"]["is_seen"]
+    assert {name: fact["strength"] for name, fact in result["facts"].items() if fact["is_seen"]} == dict.fromkeys(
+        (name for name, fact in FACTS.items() if fact.is_seen), 0.0
+    )
+
+
+def test_opencv_and_pillow_write_the_same_jpeg(tiles: list[Image.Image], tmp_path: Path) -> None:
+    """At one quality there is nothing to find."""
+    tiles[0].save(tmp_path / "pillow.jpg", quality=95)
+    by_opencv(".jpg")(tiles[0], tmp_path / "opencv")
+    assert (tmp_path / "pillow.jpg").read_bytes() == (tmp_path / "opencv.jpg").read_bytes()
+
+
+def image_record(number: int, rng: np.random.Generator, **facts: object) -> Extraction:
+    width, height = int(rng.integers(100, 4000)), int(rng.integers(100, 4000))
+    quality = int(rng.integers(60, 100))
+    known = {"jpeg_quality": quality, "nearest_quality": quality, "has_exif": bool(rng.random() < 0.5), **facts}
+    metadata = Metadata("JPEG", width, height, **known)
+    return Extraction(f"{number}", f"{number:064x}", 1000, width=width, height=height, metadata=metadata)
+
+
+def dataset_of(samples: list[Extraction], y: np.ndarray, groups: np.ndarray | None = None) -> Dataset:
+    groups = np.arange(len(y)) if groups is None else groups
+    return Dataset([np.empty(0)] * len(y), y, groups, tuple(samples), ())
+
+
+def test_fair_splits_of_varied_files_are_not_accused(rng: np.random.Generator) -> None:
+    samples = [image_record(k, rng) for k in range(80)]
+    results = [audit_dataset(dataset_of(samples, rng.permutation(np.arange(80) % 2))) for _ in range(50)]
+    assert sum(r["is_biased"] for r in results) == 0
+    assert np.mean([r["metadata_auroc"] for r in results]) == pytest.approx(0.5, abs=0.02)
+    assert np.mean([r["metadata_auroc_ci"][1] >= 0.5 for r in results]) == 1
+
+
+def test_a_bias_of_whole_groups_is_no_evidence(rng: np.random.Generator) -> None:
+    """Four cameras, two a class: that the classes differ in their cameras says as little as four images would."""
+    y, camera = np.arange(80) // 40, np.arange(80) // 20
+    samples = [replace(image_record(k, rng, software=f"camera {camera[k]}"), path=str(k)) for k in range(80)]
+    assert not audit_dataset(dataset_of(samples, y, camera))["is_biased"]
+
+
+def test_facts_that_tell_only_together_are_found(rng: np.random.Generator) -> None:
+    bits = rng.integers(0, 2, (200, 2))
+    columns = [np.array(["no", "yes"])[bits[:, 0]], bits[:, 1]]
+    found = separability(columns, bits[:, 0] ^ bits[:, 1], np.arange(200))
+    assert found is not None
+    assert found.auroc == 1.0
+    assert found.is_above_chance
+    alone = separability(columns[:1], bits[:, 0] ^ bits[:, 1], np.arange(200))
+    assert alone is not None
+    assert not alone.is_above_chance
+
+
+def test_the_interval_is_found_again_and_holds_the_estimate(rng: np.random.Generator) -> None:
+    y = np.arange(60) % 2
+    columns = [rng.normal(size=60) + y]
+    first, second = (separability(columns, y, np.arange(60), seed=3) for _ in range(2))
+    assert first == second
+    assert first is not None
+    assert 0 <= first.interval[0] <= first.auroc <= first.interval[1] <= 1
+
+
+def test_culprits_are_significant_or_else_the_strongest() -> None:
+    def facts(**p_and_strength: tuple[float, float]) -> dict[str, dict[str, float]]:
+        return {name: {"p": p, "strength": strength} for name, (p, strength) in p_and_strength.items()}
+
+    assert culprits(facts(a=(1e-9, 0.5), b=(1e-9, 0.9), c=(0.2, 0.95))) == ["b", "a"]
+    assert culprits(facts(a=(0.009, 0.5), b=(0.5, 0.6))) == ["b"]
+
+
+def test_too_few_images_are_not_measured(tmp_path: Path, tiles: list[Image.Image], run: Run) -> None:
+    dataset = write_classes(tmp_path, tiles, saved(), saved(quality=95))
+    few = dataset.select(np.r_[0:4, N : 2 * N])
+    result = audit_dataset(few)
+    assert (result["metadata_auroc"], result["metadata_auroc_ci"], result["is_biased"]) == (None, None, None)
+    assert result["reason"] == "4 images of a class: at least 5 of each are needed"
+    one_group = replace(dataset, groups=np.zeros(2 * N, int))
+    assert audit_dataset(one_group)["reason"] == "too few groups to cross-validate"
+    with pytest.raises(DatasetError, match="24 real and 0 fake images: an audit compares both"):
+        audit_dataset(dataset.select(dataset.y == REAL))
+
+
+def test_copies_and_lookalikes_are_counted_within_and_across(tmp_path: Path, tiles: list[Image.Image]) -> None:
+    dataset = write_classes(tmp_path, tiles, saved(".png"), saved(".png"))
+    assert audit_dataset(dataset)["duplicates"]["near"]["across"]["n_pairs"] == 0
+    real, fake = tmp_path / "real", tmp_path / "fake"
+    (real / "a.png").write_bytes((real / "00.png").read_bytes())
+    (fake / "b.png").write_bytes((real / "00.png").read_bytes())
+    tiles[1].save(fake / "c.jpg", quality=90)
+    found = audit_dataset(read_dataset(files_in_folders([str(real)], [str(fake)]), None))["duplicates"]
+    assert {where: pairs["n_pairs"] for where, pairs in found["exact"].items()} == {"real": 1, "fake": 0, "across": 2}
+    assert found["exact"]["across"]["first"][0] == (str(real / "00.png"), str(fake / "b.png"))
+    assert found["near"]["across"] == {"n_pairs": 1, "first": [(str(real / "01.png"), str(fake / "c.jpg"))]}
+
+
+def test_lookalikes_are_found_across_blocks(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = rng.integers(0, 2**63, 50, dtype=np.uint64)
+    codes[40] = codes[3] ^ np.uint64(0b11111)
+    codes[41] = codes[4] ^ np.uint64(0b111111)
+    samples = [replace(image_record(k, rng), fingerprint=int(code)) for k, code in enumerate(codes)]
+    dataset = dataset_of(samples, np.arange(50) % 2)
+    for rows in (7, 2048):
+        monkeypatch.setattr("spectral_detect.audit.ROWS_AT_ONCE", rows)
+        assert [(i, j) for block in near_pairs(dataset) for i, j in zip(*block, strict=True)] == [(3, 40)]
+
+
+# ---------------------------------------------------------------------------------------------------- command line
+
+
+def folders(folder: Path) -> tuple[object, ...]:
+    return ("--real", folder / "real", "--fake", folder / "fake")
+
+
+def test_the_report_says_what_leaks_and_what_to_do(tmp_path: Path, tiles: list[Image.Image], run: Run) -> None:
+    write_classes(tmp_path, tiles, saved(exif=exif()), saved(exif=exif(x0131="\x1b[31mred")))
+    result = run("audit", *folders(tmp_path))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "BIASED: software tells real from fake" in " ".join(result.stdout.split())
+    assert "audit --fix OUT" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert r"\x1b[31mred" in result.stdout
+    as_json = json.loads(run("audit", *folders(tmp_path), "--json").stdout)
+    assert as_json["culprits"] == ["software"]
+    assert run("audit", *folders(tmp_path), "--fail-on-bias").exit_code == 3
+
+
+def test_a_fair_set_is_called_fair_and_a_bad_file_is_status_1(
+    tmp_path: Path, tiles: list[Image.Image], run: Run
+) -> None:
+    write_classes(tmp_path, tiles, saved(), saved())
+    result = run("audit", *folders(tmp_path), "--fail-on-bias")
+    assert result.exit_code == 0
+    assert "Fair, as far as metadata tell" in result.stdout
+    (tmp_path / "real" / "bad.png").write_bytes(b"text")
+    result = run("audit", *folders(tmp_path), "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["n_failed"] == 1
+    assert "bad.png: not an image" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "give --real DIR and --fake DIR"),
+        (("--manifest", EXAMPLES / "manifest.csv", "--size", 64), "give --fix OUT as well"),
+        (("--manifest", EXAMPLES / "manifest.csv", "--fix", EXAMPLES), "is not empty; name a new folder"),
+        (("--manifest", EXAMPLES / "manifest.csv", "--fix", "nowhere/out"), "No such file or directory"),
+        (("--manifest", EXAMPLES / "manifest.csv", "--fix", "out", "--quality", "best"), "not a valid integer"),
+        (("--manifest", EXAMPLES / "manifest.csv", "--fix", "out", "--quality", "reals"), "no real image is a JPEG"),
+        (("--manifest", EXAMPLES / "manifest.csv", "--fix", "out", "--size", 512), "no real image is left (12 smaller"),
+    ],
+)
+def test_wrong_usage(
+    arguments: tuple[object, ...], message: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("audit", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_train_and_evaluate_warn_in_one_line(tmp_path: Path, tiles: list[Image.Image], run: Run) -> None:
+    write_classes(tmp_path, tiles, saved(), saved(quality=95))
+    model = tmp_path / "m.pkl"
+    augmented = ("--augment", "wang0.5", "--copies", 2)
+    trained = run("train", *folders(tmp_path), "-o", model, "--features", "azimuthal", *augmented)
+    for result in (trained, run("evaluate", model, *folders(tmp_path))):
+        assert result.exit_code == 0
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("warning: jpeg quality tells the classes apart: metadata alone reach")
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("real", "fake", "culprit"),
+    [("celeba/real", "celeba/fake_dcgan", "width"), ("faces300/real", "faces300/fake", "gray")],
+)
+def test_known_collections(real: str, fake: str, culprit: str) -> None:
+    files = files_in_folders([str(SHARED / "data" / real)], [str(SHARED / "data" / fake)])
+    result = audit_dataset(read_dataset([f for k, f in enumerate(files) if k % 4 == 0], None))
+    assert result["is_biased"]
+    assert result["culprits"][0] == culprit
+
+
+def test_labels_are_where_they_belong(rng: np.random.Generator) -> None:
+    y = np.repeat([REAL, FAKE], 20)
+    samples = [image_record(k, rng, has_exif=bool(y[k] == REAL)) for k in range(40)]
+    facts = audit_dataset(dataset_of(samples, y))["facts"]["exif"]
+    assert (facts["real"]["counts"], facts["fake"]["counts"]) == ({"yes": 20}, {"no": 20})
