@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
     from spectral_detect.features import extract_features
     from spectral_detect.images import read_image
+    from spectral_detect.judging import Rules
     from spectral_detect.modelfile import load_model, load_shipped_models, save_model
     from spectral_detect.pipeline import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
@@ -29,6 +30,7 @@ _HOME = {
     "FeatureSpec": "spec",
     "ImageRecord": "records",
     "Model": "classifiers",
+    "Rules": "judging",
     "Work": "pipeline",
     "azimuthal_average": "spectrum",
     "extract_features": "features",
@@ -47,6 +49,7 @@ __all__ = [
     "FeatureSpec",
     "ImageRecord",
     "Model",
+    "Rules",
     "SpectralDetectError",
     "Work",
     "__version__",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,17 @@ def test_fair_splits_count_accusations(tmp_path: Path) -> None:
             picture.save(tmp_path / f"{path.stem}.jpg", quality=75 + 10 * (number % 2))
     (line,) = printed("fair_splits.py", "--folder", tmp_path, "--splits", 10).splitlines()
     assert line.startswith(f"{tmp_path}: 0 of 10 fair splits of 12 images accused; metadata AUROC 0.")
+
+
+def test_trust_measures_calibration_and_refusals(tmp_path: Path) -> None:
+    for label in ("real", "fake"):
+        shutil.copytree(EXAMPLES / label, tmp_path / "photos" / label)
+    arguments = ("--source", "photos:stem", "--features", "azimuthal", "--shots", 12, "--seeds", 1)
+    head, row = (line.split() for line in printed("trust.py", tmp_path, *arguments).splitlines())
+    assert head[1:4] == ["ece", "floor", "brier"]
+    assert row[0] == "photos"
+    assert 0 <= float(row[1]) <= 1
+    assert row[-2] == "nan"  # no other source
 
 
 def test_the_ablation_measures_its_candidates(tmp_path: Path) -> None:
