@@ -21,6 +21,7 @@ from spectral_detect.evaluation import evaluate_model
 from spectral_detect.images import DecodedImage, decode
 from spectral_detect.judging import Rules
 from spectral_detect.metrics import METRICS, predictive_values, reliability
+from spectral_detect.modelfile import find_model
 from test_training import SPEC, gaussian_data
 
 MANIFEST = EXAMPLES / "manifest.csv"
@@ -225,3 +226,12 @@ def test_a_target_for_false_alarms_that_the_reals_cannot_support_is_refused(tmp_
     assert trained.exit_code == 0
     assert "the target was 10 %" in trained.stdout
     assert load_model(output).training["false_alarms"]["expected"] <= 0.1
+
+
+def test_no_name_spoils_a_picture(tmp_path: Path, run: Run) -> None:
+    """Dollar signs start mathematics, some scripts have no glyphs, control characters have no place."""
+    model = tmp_path / "$\\frac{$ \u4e2d\x1b[31m.pkl"
+    shutil.copy(find_model("photographs"), model)
+    result = run("evaluate", model, "--manifest", MANIFEST, "--plot", tmp_path / "p.svg")
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout + (tmp_path / "p.svg").read_text()

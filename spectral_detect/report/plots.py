@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ def plot_evaluation(result: dict[str, Any], y: np.ndarray, judgements: Sequence[
     for row, name in enumerate(below, start=1):
         draw = {"robustness": _robustness, "curve": _curve}[name]
         draw(figure.add_subplot(grid[row, :]), result[name])
-    figure.suptitle(f"model {visible(result['model'])}; {result['n_real']} real, {result['n_fake']} fake images")
+    figure.suptitle(f"model {_plain(result['model'], 60)}; {result['n_real']} real, {result['n_fake']} fake images")
     _write(figure, output)
 
 
@@ -62,8 +63,8 @@ def plot_matrix(result: dict[str, Any], output: str) -> None:
     for (row, column), value in np.ndenumerate(values):
         colour = "black" if value > 0.8 else "white"
         axes.text(column, row, f"{100 * value:.1f}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(names)), [_wrapped(name) for name in names], rotation=30, ha="right")
-    axes.set_yticks(range(len(values)), [_wrapped(row["trained_on"]) for row in result["rows"]])
+    axes.set_xticks(range(len(names)), [_plain(name) for name in names], rotation=30, ha="right")
+    axes.set_yticks(range(len(values)), [_plain(row["trained_on"]) for row in result["rows"]])
     axes.set_xlabel("measured on")
     axes.set_ylabel("trained on")
     axes.set_title("AUROC in per cent; 50 is guessing")
@@ -83,14 +84,17 @@ def _figure(width: float, height: float) -> Figure:
 def _write(figure: Figure, output: str) -> None:
     content = io.BytesIO()
     kind = os.path.splitext(output)[1][1:].lower()
-    figure.savefig(content, format=kind, dpi=130, metadata={"Software": PICTURE_SOFTWARE} if kind == "png" else None)
+    metadata = {"Software": PICTURE_SOFTWARE} if kind == "png" else None
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks shows boxes
+        figure.savefig(content, format=kind, dpi=130, metadata=metadata)
     write_aside(output, content.getvalue())
 
 
-def _wrapped(name: str) -> str:
-    """No mathematics, no line longer than a cell."""
-    text = visible(name).replace("$", r"\$")
-    return text if len(text) <= 24 else f"{text[:21]}..."
+def _plain(name: str, longest: int = 24) -> str:
+    """No mathematics, and not too long."""
+    text = visible(name)
+    return (text if len(text) <= longest else f"{text[: longest - 3]}...").replace("$", r"\$")
 
 
 def _reliability(axes: Axes, y: np.ndarray, scores: np.ndarray, result: dict[str, Any]) -> None:
