@@ -14,7 +14,7 @@ import numpy as np
 
 from spectral_detect.augment import Edit
 from spectral_detect.errors import DatasetError
-from spectral_detect.finding import FoundFile, find_images
+from spectral_detect.finding import FoundFile, FoundVideo, find_images, has_video_suffix
 from spectral_detect.pipeline import Extraction, Work, extract_files
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.spec import FeatureSpec
@@ -23,11 +23,14 @@ MIN_PER_CLASS = 5
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
 
 
+Watch = Callable[[Iterable[tuple[Extraction, ...]]], Iterable[tuple[Extraction, ...]]]
+
+
 @dataclass(frozen=True)
 class LabelledFile:
-    """A file, its label (None when unlabelled), and the group it must stay with (None: a group of its own)."""
+    """An image or a video, its label (None: unlabelled), and the group it must stay with (None: a group of its own)."""
 
-    file: FoundFile
+    file: FoundFile | FoundVideo
     label: int | None
     group: str | None = None
 
@@ -85,7 +88,7 @@ class Dataset:
 
 
 def files_in_folders(real: Sequence[str], fake: Sequence[str]) -> list[LabelledFile]:
-    """The images of the folders of each class; each image is a group of its own."""
+    """The images and videos of the folders of each class; each is a group of its own."""
     return [
         LabelledFile(file, label)
         for label, folders in ((REAL, real), (FAKE, fake))
@@ -140,10 +143,12 @@ def unlabelled_files(folders: Sequence[str]) -> list[LabelledFile]:
     return [LabelledFile(file, None) for folder in folders for file in _images_of(folder)]
 
 
-def _images_of(folder: str) -> Iterator[FoundFile]:
-    files = list(find_images([folder]))
+def _images_of(folder: str) -> Iterator[FoundFile | FoundVideo]:
+    others: list[str] = []
+    files: list[FoundFile | FoundVideo] = [*find_images([folder], on_skip=others.append)]
+    files += (FoundVideo(path) for path in others if has_video_suffix(path))
     if not files:
-        raise DatasetError(f"no image found in {folder!r}")
+        raise DatasetError(f"no image or video found in {folder!r}")
     yield from files
 
 
@@ -178,7 +183,9 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
                 f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}; "
                 "it takes a path, and real or fake as the label"
             )
-        yield LabelledFile(FoundFile(os.path.join(folder, row["path"])), LABELS[label], row.get("group") or None)
+        path = os.path.join(folder, row["path"])
+        found = FoundVideo(path) if has_video_suffix(path) else FoundFile(path)
+        yield LabelledFile(found, LABELS[label], row.get("group") or None)
 
 
 def read_dataset(
@@ -187,7 +194,7 @@ def read_dataset(
     work: Work | None = None,
     *,
     edits: Sequence[Edit | None] = (None,),
-    watch: Callable[[Iterable[Extraction]], Iterable[Extraction]] = iter,
+    watch: Watch = iter,
 ) -> Dataset:
     """Extract the features of labelled files.
 
@@ -195,7 +202,7 @@ def read_dataset(
     ----------
     spec : None reads the files without features, for an audit.
     edits : each gives one sample of every file; None, the image as it is. The samples of a file share its group.
-    watch : may look at what comes by, for a progress bar.
+    watch : may look at what comes by, a file at a time, for a progress bar.
 
     Raises
     ------
@@ -203,10 +210,9 @@ def read_dataset(
         size).
     """
     with closing(extract_files([f.file for f in files], spec, work, edits=edits, examine=True)) as stream:
-        extractions = list(watch(stream))
-    of_file = [f for f in files for _ in edits]
-    read = [(f, e) for f, e in zip(of_file, extractions, strict=True) if e.features is not None]
-    failures = tuple({e.path: e for e in extractions if e.features is None}.values())
+        extractions = [(f, e) for f, results in zip(files, watch(stream), strict=True) for e in results]
+    read = [(f, e) for f, e in extractions if e.features is not None]
+    failures = tuple({e.path: e for _, e in extractions if e.features is None}.values())
     if not read:
         first = f"; the first: {failures[0].path!r}: {failures[0].error}" if failures else ""
         raise DatasetError(f"none of {len(files)} files could be used{first}")

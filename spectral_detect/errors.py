@@ -25,3 +25,7 @@ class ModelFileError(SpectralDetectError):
 
 class OutputError(SpectralDetectError):
     """A result that could not be written where it was asked for."""
+
+
+class VideoReadError(SpectralDetectError):
+    """A video file or a folder of frames that could not be read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from spectral_detect.augment import ROBUSTNESS, Edit
 from spectral_detect.classifiers import Model
-from spectral_detect.dataset import Dataset, LabelledFile, read_dataset, refuse_contradictions
+from spectral_detect.dataset import Dataset, LabelledFile, Watch, read_dataset, refuse_contradictions
 from spectral_detect.errors import DatasetError
 from spectral_detect.judging import Judgement, Rules, judge
 from spectral_detect.metrics import METRICS, evaluate_scores, predictive_values
@@ -27,7 +27,7 @@ def robustness(
     work: Work | None = None,
     *,
     edits: Sequence[Edit] = ROBUSTNESS,
-    watch: Callable[[Iterable[Extraction]], Iterable[Extraction]] = iter,
+    watch: Watch = iter,
 ) -> list[dict[str, Any]]:
     """`evaluate_model` after each edit of the images: JPEG, blur, resizing, a crop.
 
@@ -99,6 +99,8 @@ def summarise(
         **evaluate_scores(images.y, scores, model.threshold, images.groups, seed=seed),
         **_inconclusive(images.y, judgements, (scores >= model.threshold) == (images.y == FAKE)),
     }
+    if any(sample.frame for sample in images.samples):
+        result["videos"] = _of_videos(images, judgements, seed)
     if rules.prevalence is not None:
         result["at_prevalence"] = predictive_values(result["confusion"], rules.prevalence, seed=seed)
     return result
@@ -122,9 +124,34 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
         if sample.edit == dataset.edits[0]:
             at.append(k)
             images.append([])
-        if images and sample.path == dataset.samples[at[-1]].path:  # of an image lost as it is, no copies count
+        base = dataset.samples[at[-1]] if at else None  # of an image lost as it is, no copies count
+        if base is not None and (sample.path, sample.frame) == (base.path, base.frame):
             images[-1].append(replace(sample, features=features))
     return dataset.select(np.array(at, dtype=int)), [judge(variants, [model], rules) for variants in images]
+
+
+def _of_videos(images: Dataset, judgements: Sequence[Judgement], seed: int) -> dict[str, Any]:
+    """`evaluate_scores` of whole videos: by the share of fakes among their frames, and by their mean score.
+
+    Every frame votes, by score >= threshold; half of the votes are no majority.
+    """
+    members: dict[tuple[str, int], list[int]] = {}
+    for k, sample in enumerate(images.samples):
+        if sample.frame is not None:
+            members.setdefault((sample.path, int(images.y[k])), []).append(k)
+    y = np.array([label for _, label in members])
+    if len(np.unique(y)) < 2:
+        return {"n_videos": len(members)}
+    groups = np.array([images.groups[at[0]] for at in members.values()])
+    votes = np.array([np.mean([judgements[k].score >= judgements[k].threshold for k in at]) for at in members.values()])
+    means = np.array([np.mean([judgements[k].score for k in at]) for at in members.values()])
+    threshold = judgements[0].threshold
+    return {
+        "n_videos": len(members),
+        "n_ties": int(np.sum(votes == 0.5)),
+        "majority": evaluate_scores(y, votes, float(np.nextafter(0.5, 1)), groups, seed=seed),
+        "mean": evaluate_scores(y, means, threshold, groups, seed=seed),
+    }
 
 
 def _inconclusive(y: np.ndarray, judgements: Sequence[Judgement], is_right: np.ndarray) -> dict[str, Any]:

@@ -87,3 +87,16 @@ def _is_dead_link(entry: os.DirEntry[str]) -> bool:
 
 def _has_suffix(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in SUFFIXES
+
+
+@dataclass(frozen=True)
+class FoundVideo:
+    path: str
+    frames: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def has_video_suffix(path: str) -> bool: ...
+def find_videos(
+    paths: Iterable[str], *, group_by_parent: bool = False, on_skip: Callable[[str], None] = lambda path: None
+) -> Iterator[FoundVideo]: ...

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -13,19 +12,21 @@ from typing import Any, TypeVar
 import numpy as np
 
 from spectral_detect.augment import Edit
-from spectral_detect.errors import FeatureError, ImageReadError
+from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
 from spectral_detect.features import extract_features, tile_corners
-from spectral_detect.finding import FoundFile
+from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, read_file, shows_no_colour
 from spectral_detect.metadata import Metadata
 from spectral_detect.spec import FeatureSpec
-from spectral_detect.workers import map_in_workers
+from spectral_detect.video import Frame, FrameOptions, open_video, video_sha256
+from spectral_detect.workers import LARGEST_CHUNK, map_in_workers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 FEW_FILES = 24  # one worker is done sooner than several would start
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
+NO_FRAME = "no frame could be judged; see --crop, or get an intact copy"
 CONSTANT_IMAGE = "constant image: there is no spectrum to judge"
 
 
@@ -39,11 +40,23 @@ class Work:
         crashes nor one that takes too long can be stopped.
     max_pixels : an image whose header announces more is refused before it is decoded.
     timeout_s : a file that takes longer is given up.
+    frames : which frames of a video are looked at, and what of them.
     """
 
     jobs: int | None = None
     max_pixels: int = MAX_PIXELS
     timeout_s: float = 60.0
+    frames: FrameOptions = field(default_factory=FrameOptions)
+
+
+@dataclass(frozen=True)
+class FramePlace:
+    """A frame of a video, or a face in it: see `video.Frame`."""
+
+    index: int
+    time_s: float | None
+    track: int
+    box: tuple[int, int, int, int] | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +68,7 @@ class Extraction:
     features : (n_features,) or (n_tiles, n_features), see `extract_features`.
     edit : what was done to the image before.
     metadata : what else its header says.
+    frame : where in a video the image is; None of a still.
     tiles : (n_tiles, 3) left edge, upper edge and side in pixels, as stored; None where the spec cuts no tiles.
     """
 
@@ -73,6 +87,7 @@ class Extraction:
     fingerprint: int | None = None
     edit: Edit | None = None
     metadata: Metadata | None = None
+    frame: FramePlace | None = None
 
 
 Edits = Sequence[Edit | None]
@@ -120,6 +135,47 @@ def extract_file(
     return tuple(_transform(image, spec, edit, known) for edit in edits)
 
 
+def extract_video(
+    found: FoundVideo,
+    spec: FeatureSpec | None,
+    options: FrameOptions,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    edits: Edits = (None,),
+    examine: bool = False,
+) -> tuple[Extraction, ...]:
+    """`extract_file` of a video: a result for each frame (or face) and edit, all with the path and hash of the video.
+
+    A video that cannot be read gives one result for each edit, with `Extraction.error`.
+    """
+    try:
+        with open_video(found, options, max_pixels=max_pixels) as video:
+            sha256, size_bytes, mtime_ns = video_sha256(found)
+            known = {"path": found.path, "sha256": sha256, "size_bytes": size_bytes, "mtime_ns": mtime_ns}
+            frames = [result for f in video.frames() for result in extract_frame(f, spec, known, edits, examine)]
+            if not frames:
+                raise VideoReadError(NO_FRAME)
+            notes = tuple(video.warnings)
+            return tuple(replace(frame, warnings=notes + frame.warnings) for frame in frames)
+    except VideoReadError as error:
+        return _failed({"path": found.path}, str(error), edits)
+
+
+def extract_frame(
+    frame: Frame, spec: FeatureSpec | None, video: dict[str, Any], edits: Edits = (None,), examine: bool = False
+) -> Iterator[Extraction]:
+    """One frame, once for each edit; `video` holds what is known of all frames."""
+    image = frame.image
+    place = FramePlace(frame.index, frame.time_s, frame.track, frame.box)
+    known = {**video, "width": image.width, "height": image.height, "format": image.format, "frame": place}
+    known["metadata"] = image.metadata or Metadata(image.format, image.width, image.height)
+    if examine:
+        known["fingerprint"] = fingerprint(image)
+    if image.is_constant:
+        known |= {"is_constant": True, "warnings": (CONSTANT_IMAGE,)}
+    return (_transform(image, spec, edit, known) for edit in edits)
+
+
 def _transform(image: DecodedImage, spec: FeatureSpec | None, edit: Edit | None, known: dict[str, Any]) -> Extraction:
     try:
         if spec is None:
@@ -147,41 +203,54 @@ def _tiles(pixels: np.ndarray, spec: FeatureSpec) -> np.ndarray | None:
 
 
 def extract_files(
-    files: Iterable[FoundFile],
+    files: Iterable[FoundFile | FoundVideo],
     spec: FeatureSpec | None,
     work: Work | None = None,
     *,
     edits: Edits = (None,),
     examine: bool = False,
-) -> Generator[Extraction, None, None]:
-    """`extract_file` of each file, in the order given, whatever the number of workers; the edits of a file in a row.
+) -> Generator[tuple[Extraction, ...], None, None]:
+    """Of each file `extract_file` or `extract_video`, in the order given, whatever the number of workers.
 
     `files` is consumed lazily; no more than a few chunks per worker are under way at once.
     """
     work = work or Work()
-    edits = tuple(edits)
-    task = partial(extract_file, spec=spec, max_pixels=work.max_pixels, edits=edits, examine=examine)
-    with closing(work_through(files, task, work, partial(_lost, edits=edits))) as results:
-        for result in results:
-            yield from result
+    task = partial(_extract, spec=spec, work=work, edits=tuple(edits), examine=examine)
+    return work_through(files, task, work, partial(_lost, edits=tuple(edits)))
+
+
+def _extract(
+    found: FoundFile | FoundVideo, spec: FeatureSpec | None, work: Work, edits: Edits, examine: bool
+) -> tuple[Extraction, ...]:
+    if isinstance(found, FoundVideo):
+        return extract_video(found, spec, work.frames, work.max_pixels, edits=edits, examine=examine)
+    return extract_file(found, spec, work.max_pixels, edits=edits, examine=examine)
 
 
 def work_through(
-    items: Iterable[Item], task: Callable[[Item], Result], work: Work, lost: Callable[[Item, str], Result]
+    items: Iterable[Item],
+    task: Callable[[Item], Result],
+    work: Work,
+    lost: Callable[[Item, str], Result],
+    few: int = FEW_FILES,
 ) -> Generator[Result, None, None]:
-    """`task(item)` of each item, in the order given, in as many processes as `work` says; see `map_in_workers`."""
+    """`task(item)` of each item, in the order given, in as many processes as `work` says; see `map_in_workers`.
+
+    `few` items one worker is done with sooner than several would start; 0 where each takes seconds.
+    """
     remaining = iter(items)
     if work.jobs == 0:
         return (task(item) for item in remaining)
     jobs = work.jobs
     if jobs is None:
-        first = list(islice(remaining, FEW_FILES + 1))
+        first = list(islice(remaining, few + 1))
         remaining = chain(first, remaining)
-        jobs = 1 if len(first) <= FEW_FILES else available_cores()
-    return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=lost)
+        jobs = 1 if len(first) <= few else available_cores()
+    chunk = LARGEST_CHUNK if few else 1
+    return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=lost, largest_chunk=chunk)
 
 
-def _lost(file: FoundFile, reason: str, edits: Edits) -> tuple[Extraction, ...]:
+def _lost(file: FoundFile | FoundVideo, reason: str, edits: Edits) -> tuple[Extraction, ...]:
     return _failed({"path": file.path}, reason, edits)
 
 

@@ -56,3 +56,103 @@ class ImageRecord:
 
 
 IMAGE_COLUMNS = ("schema", *ImageRecord.__dataclass_fields__)
+
+VIDEO_SCHEMA = "spectral-detect/video/1"
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One judged frame, or one face in it.
+
+    Attributes
+    ----------
+    frame : number in the video, from 0.
+    time_s : presentation time; None in a folder of frames.
+    track : number of the face, from 0.
+    box : x, y, width, height of what was judged, in pixels of the frame; None where it was the whole frame.
+    width, height : of what was judged.
+    """
+
+    path: str
+    frame: int
+    time_s: float | None
+    track: int
+    box: tuple[int, int, int, int] | None
+    width: int
+    height: int
+    verdict: Verdict | None
+    score: float | None
+    log10_likelihood_ratio: float | None
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values in the order of the columns."""
+        values = asdict(self)
+        x, y, box_width, box_height = self.box or (None,) * 4
+        values |= {"x": x, "y": y, "box_width": box_width, "box_height": box_height, "warnings": list(self.warnings)}
+        return {name: values[name] for name in FRAME_COLUMNS}
+
+
+FRAME_COLUMNS = (
+    "path", "frame", "time_s", "track", "x", "y", "box_width", "box_height", "width", "height", "verdict", "score",
+    "log10_likelihood_ratio", "warnings", "error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VideoRecord:
+    """One judged video. A file that could not be read has an `error` and neither verdict nor score.
+
+    Attributes
+    ----------
+    path : a video file, or a folder of frames; its `sha256` is then that of the names and hashes of the frames.
+    width, height : pixels of a frame, as displayed.
+    fps, duration_s, codec : as the file announces them; None of a folder.
+    n_frames : frames that were looked at. `n_faces` : faces judged in them (None without a search for faces);
+        `n_without_face` : frames in which none was found.
+    n_judged : frames or faces with a verdict of their own, the votes.
+    vote : how the verdict was made: by majority, the mean score, or the pooled likelihood ratio.
+    fake_fraction : share of fakes among the votes, with `fake_fraction_low` and `fake_fraction_high`, its 95 % interval
+        (Wilson) if frames were independent, which they are not. Of several tracks, those of the one most often fake.
+    mean_score : over the votes. `log10_likelihood_ratio` : mean over them, as of one image: frames of one video share
+        most of what speaks for or against them.
+    n_tracks : faces followed.
+    """
+
+    path: str
+    sha256: str | None
+    size_bytes: int | None
+    mtime_ns: int | None
+    width: int | None
+    height: int | None
+    fps: float | None
+    duration_s: float | None
+    codec: str | None
+    verdict: Verdict | None
+    label: int | None
+    vote: str
+    fake_fraction: float | None
+    fake_fraction_low: float | None
+    fake_fraction_high: float | None
+    mean_score: float | None
+    log10_likelihood_ratio: float | None
+    n_frames: int
+    n_judged: int
+    n_faces: int | None
+    n_without_face: int | None
+    n_tracks: int
+    threshold: float | None
+    model: str | None
+    model_sha256: str | None
+    spec_sha256: str
+    tool_version: str
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values in the order of the columns."""
+        return {"schema": VIDEO_SCHEMA, **asdict(self), "warnings": list(self.warnings)}
+
+
+VIDEO_COLUMNS = ("schema", *VideoRecord.__dataclass_fields__)

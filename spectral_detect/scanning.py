@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from itertools import islice
 from typing import Any
 
 from spectral_detect._version import __version__
@@ -57,19 +56,24 @@ def scan_files(
     work: Work | None = None,
 ) -> Generator[ImageRecord, None, None]:
     """`scan` of files already found; `files` is consumed lazily."""
+    rules = rules or Rules()
+    return _scan_files(files, checked_models(model, rules), rules, work)
+
+
+def checked_models(model: Model | Sequence[Model], rules: Rules) -> list[Model]:
+    """The models that judge; `ModelFileError` where they cannot do so together, or by these rules."""
     models = [model] if isinstance(model, Model) else list(model)
     if len({m.spec.sha256 for m in models}) != 1:
         raise ModelFileError("several models scan together only if they take the same features; name one with --model")
-    rules = rules or Rules()
     rules.check(models)
-    return _scan_files(files, models, rules, work)
+    return models
 
 
 def _scan_files(
     files: Iterable[FoundFile], models: list[Model], rules: Rules, work: Work | None
 ) -> Generator[ImageRecord, None, None]:
     with closing(extract_files(files, models[0].spec, work, edits=rules.edits)) as extractions:
-        while variants := list(islice(extractions, len(rules.edits))):
+        for variants in extractions:
             yield _record(variants, models, rules)
 
 

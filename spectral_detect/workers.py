@@ -46,6 +46,7 @@ def map_in_workers(
     jobs: int,
     timeout_s: float,
     lost: Callable[[Item, str], Result],
+    largest_chunk: int = LARGEST_CHUNK,
 ) -> Generator[Result, None, None]:
     """`function(item)` of each item, in the order given, computed in `jobs` processes.
 
@@ -55,13 +56,14 @@ def map_in_workers(
     items : consumed lazily, no more than a bounded number ahead of the results.
     timeout_s : an item that takes longer costs its worker, which is replaced.
     lost : gives the result of an item over which its worker died or was stopped, and of the reason.
+    largest_chunk : items handed over at once; 1 where an item takes seconds.
 
     Returns
     -------
     A generator; closing it stops the workers.
     """
-    crew = _Crew(function, jobs, timeout_s, lost)
-    chunks = _growing_chunks(enumerate(items))
+    crew = _Crew(function, jobs, timeout_s, lost, largest_chunk)
+    chunks = _growing_chunks(enumerate(items), largest_chunk)
     done: dict[int, Result] = {}
     n_yielded = 0
     try:
@@ -80,12 +82,12 @@ def map_in_workers(
 Numbered = tuple[int, Item]
 
 
-def _growing_chunks(items: Iterator[Numbered[Item]]) -> Iterator[list[Numbered[Item]]]:
+def _growing_chunks(items: Iterator[Numbered[Item]], largest: int) -> Iterator[list[Numbered[Item]]]:
     """Small at first, so that all workers start at once; then large, so that handing out costs little."""
     size = 1
     while chunk := list(islice(items, size)):
         yield chunk
-        size = min(2 * size, LARGEST_CHUNK)
+        size = min(2 * size, largest)
 
 
 class _Worker(Generic[Item]):
@@ -134,11 +136,13 @@ class _Crew(Generic[Item, Result]):
         jobs: int,
         timeout_s: float,
         lost: Callable[[Item, str], Result],
+        largest_chunk: int,
     ) -> None:
         self._function = function
         self._jobs = jobs
         self._timeout_s = timeout_s
         self._lost = lost
+        self._largest_chunk = largest_chunk
         self._workers: list[_Worker[Item]] = []
         self._left: deque[list[Numbered[Item]]] = deque()
         self._n_handed = 0
@@ -150,7 +154,7 @@ class _Crew(Generic[Item, Result]):
     def hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> None:
         """Give each worker that is near its end another chunk; start workers only for chunks there are."""
         for slot in range(self._jobs):
-            if slot < len(self._workers) and len(self._workers[slot].items) >= LARGEST_CHUNK:
+            if slot < len(self._workers) and len(self._workers[slot].items) >= self._largest_chunk:
                 continue
             chunk = self._next_chunk(chunks, n_yielded)
             if chunk is None:
@@ -162,7 +166,7 @@ class _Crew(Generic[Item, Result]):
     def _next_chunk(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> list[Numbered[Item]] | None:
         if self._left:
             return self._left.popleft()
-        if self._n_handed - n_yielded > MOST_AHEAD * LARGEST_CHUNK * self._jobs:
+        if self._n_handed - n_yielded > MOST_AHEAD * self._largest_chunk * self._jobs:
             return None
         chunk = next(chunks, None)
         if chunk is not None:

@@ -20,6 +20,7 @@ from spectral_detect.cli.models import models
 from spectral_detect.cli.options import Failure
 from spectral_detect.cli.scan import scan
 from spectral_detect.cli.train import train
+from spectral_detect.cli.video import video
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.report.text import printable
 from spectral_detect.threads import ONE_THREAD
@@ -105,5 +106,5 @@ def main() -> None:
     """
 
 
-for command in (scan, train, evaluate, audit, matrix, extract, models):
+for command in (scan, video, train, evaluate, audit, matrix, extract, models):
     main.add_command(command)

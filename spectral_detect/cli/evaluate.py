@@ -11,6 +11,7 @@ import click
 from spectral_detect.cli.options import (
     check_output,
     check_plot,
+    frame_options,
     judging_options,
     labelled_files,
     labelled_options,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
 @click.option("--scores", metavar="FILE", help="Write a row for each image: score, likelihood ratio, verdict (.csv).")
 @click.option("--plot", metavar="FILE", help="Draw reliability, Tippett, ROC and more there (.png, .pdf or .svg).")
+@frame_options
 @work_options
 @click.pass_context
 def evaluate(

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 FEATURES = ("azimuthal", "residual", "durall")
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
-MAX_PIXELS, TIMEOUT_S = 120_000_000, 60.0
+MAX_PIXELS, TIMEOUT_S, VIDEO_TIMEOUT_S = 120_000_000, 60.0, 600.0
 
 
 class Failure(click.ClickException):
@@ -69,26 +70,27 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-_work_options = _together(
-    click.option("--jobs", type=click.IntRange(0), help="Worker processes; 0: no other.  [default: one per core]"),
-    click.option(
-        "--max-pixels",
-        type=click.IntRange(1),
-        default=MAX_PIXELS,
-        show_default=True,
-        help="Refuse an image whose header announces more, before decoding it.",
-    ),
-    click.option(
-        "--timeout",
-        type=FiniteRange(0, 86_400, min_open=True),
-        default=TIMEOUT_S,
-        show_default=True,
-        help="Give a file up after so many seconds.",
-    ),
-)
+def _work_options(timeout_s: float) -> Callable[[F], F]:
+    return _together(
+        click.option("--jobs", type=click.IntRange(0), help="Worker processes; 0: no other.  [default: one per core]"),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(1),
+            default=MAX_PIXELS,
+            show_default=True,
+            help="Refuse an image whose header announces more, before decoding it.",
+        ),
+        click.option(
+            "--timeout",
+            type=FiniteRange(0, 86_400, min_open=True),
+            default=timeout_s,
+            show_default=True,
+            help="Give a file up after so many seconds.",
+        ),
+    )
 
 
-def work_options(command: F) -> F:
+def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
     """`--jobs`, `--max-pixels` and `--timeout`, handed to the command as one `work`."""
 
     @wraps(command)
@@ -97,7 +99,7 @@ def work_options(command: F) -> F:
 
         return command(*args, work=Work(jobs, max_pixels, timeout), **kwargs)
 
-    return _work_options(cast(F, with_work))
+    return _work_options(timeout_s)(cast(F, with_work))
 
 
 _judging_options = _together(
@@ -139,6 +141,60 @@ labelled_options = _together(
     click.option("--fake", multiple=True, metavar="DIR", help="Folder of generated images; may be repeated."),
     click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
 )
+
+
+_frame_options = _together(
+    click.option("--frames", type=click.IntRange(1), help="Of a video: so many, equally spaced.  [default: 20]"),
+    click.option("--every", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Of a video: one so often."),
+    click.option("--all", "all_frames", is_flag=True, help="Of a video: every frame."),
+    click.option(
+        "--crop",
+        type=click.Choice(("none", "face", "centre")),
+        default="none",
+        show_default=True,
+        help="Of a frame: all, the inner face, or the central square; never resampled.",
+    ),
+    click.option(
+        "--faces",
+        type=click.Choice(("largest", "all")),
+        default="largest",
+        show_default=True,
+        help="With --crop face: the largest, or each apart.",
+    ),
+    click.option(
+        "--face-fraction",
+        type=FiniteRange(0, 2, min_open=True),
+        default=0.333,
+        show_default=True,
+        help="With --crop face: the share of the box's sides that is judged.",
+    ),
+)
+
+
+def frame_options(command: F) -> F:
+    """`--frames`, `--every`, `--all` and `--crop` with its kin, put into the command's `work`."""
+
+    @wraps(command)
+    def with_frames(
+        *args: Any,
+        work: Work,
+        frames: int | None,
+        every: float | None,
+        all_frames: bool,
+        crop: Any,
+        faces: Any,
+        face_fraction: float,
+        **kwargs: Any,
+    ) -> Any:
+        from spectral_detect.video import FrameOptions
+
+        if sum((frames is not None, every is not None, all_frames)) > 1:
+            raise click.UsageError("--frames, --every and --all choose frames each in its own way: give one of them")
+        n_frames = None if all_frames or every is not None else frames or 20
+        chosen = FrameOptions(n_frames, every, crop, faces, face_fraction)
+        return command(*args, work=replace(work, frames=chosen), **kwargs)
+
+    return _frame_options(cast(F, with_frames))
 
 
 def feature_options(default: str) -> Callable[[F], F]:
@@ -183,7 +239,7 @@ def read_labelled(
     """Extract features (without a spec: none) under a progress bar, and name the files that failed on stderr."""
     from spectral_detect.dataset import read_dataset
 
-    watch = partial(progress, total=len(files) * len(edits))
+    watch = partial(progress, total=len(files))
     dataset = read_dataset(files, spec, work, edits=edits, watch=watch)
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
@@ -257,16 +313,31 @@ def _is_own_picture(path: str) -> bool:
 
 def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
     """`Failure`, before anything is computed, where a picture cannot be drawn or written to `output`."""
-    from importlib.util import find_spec
-
     from spectral_detect.files import check_target
 
     check_output(output, inputs)
     if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
         raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
+    _require_matplotlib()
+    check_target(output)
+
+
+def check_plot_folder(folder: str) -> None:
+    """`Failure`, before anything is computed, where pictures cannot be drawn into `folder`; makes it where it is new."""
+    _require_matplotlib()
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{visible(folder)} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise Failure(f"{visible(folder)} cannot be written to")
+
+
+def _require_matplotlib() -> None:
+    from importlib.util import find_spec
+
     if find_spec("matplotlib") is None:
         raise Failure("plots need the extra that draws them: pip install 'spectral-detect[plot]'")
-    check_target(output)
 
 
 def shows_progress() -> bool:

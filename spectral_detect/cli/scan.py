@@ -6,12 +6,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from io import TextIOWrapper
 from itertools import chain
-from typing import IO, TYPE_CHECKING, TextIO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 import click
 
@@ -26,7 +25,7 @@ from spectral_detect.cli.options import (
     shows_progress,
     work_options,
 )
-from spectral_detect.files import LONGEST_LINE, cut_torn_line
+from spectral_detect.cli.output import FORMATS, format_of, result_stream, style_for
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ if TYPE_CHECKING:
     from spectral_detect.finding import FoundFile
     from spectral_detect.judging import Rules
     from spectral_detect.pipeline import Work
-    from spectral_detect.report.streams import StreamFormat, Style
+    from spectral_detect.report.streams import StreamFormat
 
-FORMATS = ("table", "csv", "jsonl")
 READ_BYTES = 2**16
 
 
@@ -83,7 +81,7 @@ def scan(
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
     from spectral_detect.modelfile import load_model, load_shipped_models
-    from spectral_detect.report.streams import RecordStream
+    from spectral_detect.report.streams import IMAGES, IMAGES_WITH_POSTERIOR, RecordStream
     from spectral_detect.scanning import scan_files
 
     detector = load_shipped_models() if model is None else load_model(model)
@@ -94,9 +92,10 @@ def scan(
     files = _first_checked(_find(paths, files_from, null, skipped), skipped)
     chosen = cast("StreamFormat", stream_format or format_of(output))
     records = scan_files(files, detector, rules=replace(rules, threshold=threshold), work=work)
-    with closing(records), _result_stream(output) as stream:
-        style = _style_for(ctx, stream)
-        results = RecordStream(stream, chosen, style, with_posterior=rules.prevalence is not None)
+    with closing(records), result_stream(output) as stream:
+        style = style_for(ctx, stream)
+        layout = IMAGES if rules.prevalence is None else IMAGES_WITH_POSTERIOR
+        results = RecordStream(stream, chosen, layout, style)
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
         for record in progress(records, total=_count(paths, files_from, hidden), hidden=hidden):
             results.write(record)
@@ -174,41 +173,3 @@ def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool) -> int 
     if hidden or files_from is not None or not shows_progress():
         return None
     return sum(1 for _ in find_images(expand(paths)))
-
-
-def format_of(output: str | None) -> str:
-    """The format that the suffix of `--output` names."""
-    suffix = os.path.splitext(output or "")[1].lower()
-    if suffix in (".csv", ".jsonl"):
-        return suffix[1:]
-    if output is None or suffix in ("", ".txt"):
-        return "table"
-    raise click.UsageError(f"--output ends in {visible(suffix)}: end it in .csv, .jsonl or .txt, or give --format")
-
-
-@contextmanager
-def _result_stream(output: str | None) -> Iterator[TextIO]:
-    """Standard output or a file; bytes of names that are not UTF-8 go out as they are."""
-    if output is None:
-        if sys.stdout is None:
-            raise Failure("standard output is closed; name a file with --output")
-        text = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="surrogateescape", newline="")
-        try:
-            yield text
-        finally:
-            with suppress(OSError):  # what could not be written was reported where it happened
-                text.detach()  # closing it would close standard output
-        return
-    try:
-        # the buffer is longer than any record, so that each leaves whole
-        with open(output, "w", LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            yield stream
-    except OSError as error:
-        cut_torn_line(output)
-        raise Failure(f"{visible(output)} cannot be written: {error.strerror}") from None
-
-
-def _style_for(ctx: click.Context, stream: TextIO) -> Style:
-    if ctx.color is False or not stream.isatty():
-        return lambda text, colour: text
-    return lambda text, colour: click.style(text, fg=colour)

@@ -12,6 +12,7 @@ from spectral_detect.cli.options import (
     expand,
     feature_options,
     feature_spec,
+    frame_options,
     labelled_files,
     labelled_options,
     read_labelled,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of folds, augmentation and k-means.",
 )
+@frame_options
 @work_options
 @click.pass_context
 def train(

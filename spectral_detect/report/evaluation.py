@@ -73,6 +73,7 @@ def evaluation_text(result: dict[str, Any]) -> str:
         "",
         *_inconclusive_lines(result),
         *_prevalence_lines(result.get("at_prevalence")),
+        *_video_lines(result.get("videos")),
         "",
         f"{'':20} {'called real':>12} {'called fake':>12}",
         *(f"{label:<20} {confusion[label]['real']:>12} {confusion[label]['fake']:>12}" for label in ("real", "fake")),
@@ -89,6 +90,18 @@ def _inconclusive_lines(result: dict[str, Any]) -> list[str]:
             f"  of the others      {100 * decided['accuracy']:6.1f} %   are right; {result['errors_avoided']} of "
             f"{result['errors_avoided'] + decided['n_errors']} errors avoided"
         ]
+    return lines
+
+
+def _video_lines(videos: dict[str, Any] | None) -> list[str]:
+    if videos is None or "majority" not in videos:
+        return []
+    lines = ["", f"{videos['n_videos']} videos; the numbers above are of their frames"]
+    for vote, title in (
+        ("majority", f"by majority of the frames ({videos['n_ties']} ties)"),
+        ("mean", "by mean score"),
+    ):
+        lines += [f"{title}:", *metric_lines(videos[vote], ("accuracy", "balanced_accuracy", "auroc"))]
     return lines
 
 

@@ -15,6 +15,7 @@ from spectral_detect.judging import Judgement
 from spectral_detect.metrics import Curves, reliability
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.report.text import visible
+from spectral_detect.videoscan import VideoResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +71,47 @@ def plot_matrix(result: dict[str, Any], output: str) -> None:
     axes.set_title("AUROC in per cent; 50 is guessing")
     figure.colorbar(image)
     _write(figure, output)
+
+
+def plot_timeline(result: VideoResult, output: str) -> None:
+    """The score of each frame of a video over time, its threshold, and the frames with the highest and lowest scores."""
+    record = result.record
+    figure = _figure(WIDTH, 6.4)
+    grid = figure.add_gridspec(2, 1, height_ratios=(3, 2))
+    _scores_over_time(figure.add_subplot(grid[0]), result)
+    thumbnails = [(t, "highest") for t in result.highest] + [(t, "lowest") for t in result.lowest[::-1]]
+    below = grid[1].subgridspec(1, max(1, len(thumbnails)))
+    for k, (thumbnail, title) in enumerate(thumbnails):
+        axes = figure.add_subplot(below[k])
+        axes.imshow(thumbnail.pixels, cmap="gray", vmin=0, vmax=255)
+        at = f"frame {thumbnail.frame}" if thumbnail.time_s is None else f"{thumbnail.time_s:.2f} s"
+        axes.set_title(f"{title}: {thumbnail.score:.3f}\n{at}", fontsize=9)
+        axes.set_axis_off()
+    share = (
+        "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes fake"
+    )
+    figure.suptitle(f"{_plain(os.path.basename(record.path), 60)}: {record.verdict or 'failed'}{share}")
+    _write(figure, output)
+
+
+def _scores_over_time(axes: Axes, result: VideoResult) -> None:
+    has_times = all(frame.time_s is not None for frame in result.frames)
+    for track in sorted({frame.track for frame in result.frames}):
+        frames = [f for f in result.frames if f.track == track and f.score is not None]
+        x = [(f.time_s or 0.0) if has_times else f.frame for f in frames]
+        axes.plot(x, [f.score or 0.0 for f in frames], color="0.7", linewidth=1, zorder=1)
+        for verdict, colour in (("real", BLUE), ("fake", ORANGE), ("inconclusive", "0.6")):
+            chosen = [k for k, f in enumerate(frames) if f.verdict == verdict]
+            label = verdict if track == 0 and chosen else None
+            axes.scatter(
+                [x[k] for k in chosen], [frames[k].score or 0.0 for k in chosen], color=colour, label=label, s=18
+            )
+    if result.record.threshold is not None:
+        axes.axhline(result.record.threshold, color="0.3", linewidth=1, linestyle="--", label="threshold")
+    axes.set(ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel="score")
+    axes.grid(axis="y", color="0.9")
+    axes.set_axisbelow(True)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _figure(width: float, height: float) -> Figure:

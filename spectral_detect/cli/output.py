@@ -1,0 +1,60 @@
+"""Where results go: a format, a stream, colours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from spectral_detect.cli.options import Failure
+from spectral_detect.files import LONGEST_LINE, cut_torn_line
+from spectral_detect.report.text import visible
+
+if TYPE_CHECKING:
+    from spectral_detect.report.streams import Style
+
+FORMATS = ("table", "csv", "jsonl")
+
+
+def format_of(output: str | None) -> str:
+    """The format that the suffix of `--output` names."""
+    suffix = os.path.splitext(output or "")[1].lower()
+    if suffix in (".csv", ".jsonl"):
+        return suffix[1:]
+    if output is None or suffix in ("", ".txt"):
+        return "table"
+    raise click.UsageError(f"--output ends in {visible(suffix)}: end it in .csv, .jsonl or .txt, or give --format")
+
+
+@contextmanager
+def result_stream(output: str | None) -> Iterator[TextIO]:
+    """Standard output or a file; bytes of names that are not UTF-8 go out as they are."""
+    if output is None:
+        if sys.stdout is None:
+            raise Failure("standard output is closed; name a file with --output")
+        text = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="surrogateescape", newline="")
+        try:
+            yield text
+        finally:
+            with suppress(OSError):  # what could not be written was reported where it happened
+                text.detach()  # closing it would close standard output
+        return
+    try:
+        # the buffer is longer than any record, so that each leaves whole
+        with open(output, "w", LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            yield stream
+    except OSError as error:
+        cut_torn_line(output)
+        raise Failure(f"{visible(output)} cannot be written: {error.strerror}") from None
+
+
+def style_for(ctx: click.Context, stream: TextIO) -> Style:
+    """Colours, where a person looks on."""
+    if ctx.color is False or not stream.isatty():
+        return lambda text, colour: text
+    return lambda text, colour: click.style(text, fg=colour)

@@ -1,0 +1,146 @@
+"""`spectral-detect video`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from spectral_detect.cli.options import (
+    VIDEO_TIMEOUT_S,
+    Failure,
+    FiniteRange,
+    check_output,
+    check_plot_folder,
+    expand,
+    frame_options,
+    judging_options,
+    progress,
+    report_failure,
+    shows_progress,
+    work_options,
+)
+from spectral_detect.cli.output import FORMATS, format_of, result_stream, style_for
+
+if TYPE_CHECKING:
+    from spectral_detect.finding import FoundVideo
+    from spectral_detect.judging import Rules
+    from spectral_detect.pipeline import Work
+    from spectral_detect.report.streams import StreamFormat
+    from spectral_detect.videoscan import VideoResult
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--model", metavar="MODEL", help="A model file, or the name of a shipped one.  [default: by frame]")
+@click.option("--group-by", type=click.Choice(("parent",)), help="parent: each folder of images in a tree is a video.")
+@frame_options
+@click.option(
+    "--vote",
+    type=click.Choice(("majority", "mean", "pooled")),
+    default="majority",
+    show_default=True,
+    help="Of the frames' verdicts, their mean score, or their pooled likelihood ratio.",
+)
+@click.option("--threshold", type=FiniteRange(0, 1), help="A frame with this score is fake.  [default: the model's]")
+@judging_options
+@click.option(
+    "--format", "stream_format", type=click.Choice(FORMATS), help="[default: by suffix of --output, or table]"
+)
+@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
+@click.option("--per-frame", metavar="FILE", help="Also a row for each frame: time, box, score (.csv or .jsonl).")
+@click.option("--plot", metavar="DIR", help="Also draw the scores of each video over time, into this folder (PNG).")
+@click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if a video is called fake and none failed.")
+@partial(work_options, timeout_s=VIDEO_TIMEOUT_S)
+@click.pass_context
+def video(
+    ctx: click.Context,
+    paths: tuple[str, ...],
+    model: str | None,
+    group_by: str | None,
+    vote: Any,
+    threshold: float | None,
+    rules: Rules,
+    stream_format: str | None,
+    output: str | None,
+    per_frame: str | None,
+    plot: str | None,
+    fail_on_fake: bool,
+    work: Work,
+) -> None:
+    """Give a verdict on each video, by a vote of its frames: files, folders of them, or a folder of frames.
+
+    A folder that holds images and no video is one video, its images the frames, in the order of their numbers. An
+    inconclusive frame does not vote. A verdict is worth what its model is worth on such frames: video compression takes
+    away much of what a model trained on stills looks for; train on videos.
+
+    \b
+    Examples:
+      spectral-detect video clips/ --model my.pkl --crop face
+      spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
+    """
+    from spectral_detect.modelfile import load_model, load_shipped_models
+    from spectral_detect.report.streams import FRAMES, VIDEOS, RecordStream
+    from spectral_detect.videoscan import scan_videos
+
+    detector = load_shipped_models() if model is None else load_model(model)
+    for name in filter(None, (output, per_frame)):
+        check_output(name, [*paths, model])
+    if plot is not None:
+        check_plot_folder(plot)
+    skipped: Counter[str] = Counter()
+    found = _find(paths, group_by == "parent", skipped)
+    chosen = cast("StreamFormat", stream_format or format_of(output))
+    rules = replace(rules, threshold=threshold)
+    results = scan_videos(found, detector, rules=rules, vote=vote, work=work, with_thumbnails=plot is not None)
+    with closing(results), ExitStack() as streams:
+        stream = streams.enter_context(result_stream(output))
+        records = RecordStream(stream, chosen, VIDEOS, style_for(ctx, stream))
+        frames = None
+        if per_frame is not None:
+            frame_format = cast("StreamFormat", format_of(per_frame))
+            frames = RecordStream(streams.enter_context(result_stream(per_frame)), frame_format, FRAMES)
+        for number, result in enumerate(progress(results, total=len(found), unit="videos")):
+            records.write(result.record)
+            if frames is not None:
+                for frame in result.frames:
+                    frames.write(frame)
+            if plot is not None:
+                _draw(result, plot, number)
+            if result.record.error and chosen != "table":
+                report_failure(result.record.path, result.record.error)
+        if chosen == "table":
+            stream.write(f"\n{records.summary(skipped['other'])}\n")
+    if chosen != "table" and shows_progress():
+        click.echo(records.summary(skipped["other"]), err=True)
+    ctx.exit(1 if records.outcomes["failed"] else 3 if fail_on_fake and records.outcomes["fake"] else 0)
+
+
+def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) -> list[FoundVideo]:
+    from spectral_detect.finding import find_videos
+
+    def skip(path: str) -> None:
+        skipped.update(other=1)
+
+    found = list(find_videos(expand(paths), group_by_parent=group_by_parent, on_skip=skip))
+    if not found:
+        raise Failure(
+            f"no video found; {skipped['other']} other files; for folders of frames in a tree: --group-by parent"
+        )
+    return found
+
+
+def _draw(result: VideoResult, folder: str, number: int) -> None:
+    """A picture with a name that no video's name can spoil; none of a video without frames."""
+    from spectral_detect.report.plots import plot_timeline
+
+    if not result.frames:
+        return
+    stem = re.sub(r"[^A-Za-z0-9-]+", "_", os.path.splitext(os.path.basename(result.record.path))[0])[:60]
+    plot_timeline(result, os.path.join(folder, f"{number:04d}_{stem}.png"))

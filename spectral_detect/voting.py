@@ -1,0 +1,97 @@
+"""Verdicts on frames -> a verdict on their video."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from spectral_detect.errors import ModelFileError
+from spectral_detect.judging import Judgement
+from spectral_detect.records import Verdict
+
+VoteKind = Literal["majority", "mean", "pooled"]
+VOTES: tuple[VoteKind, ...] = get_args(VoteKind)
+NORMAL_95 = 1.959964
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """What the frames of one track say.
+
+    Attributes
+    ----------
+    n_votes : frames with a verdict; the inconclusive ones do not vote.
+    fake_fraction, interval : the share of fakes among the votes and its 95 % interval, Wilson's; None without votes.
+    mean_score, log10_likelihood_ratio : means over the votes; the latter None where the model is not calibrated.
+    """
+
+    verdict: Verdict
+    n_votes: int
+    fake_fraction: float | None = None
+    interval: tuple[float, float] | None = None
+    mean_score: float | None = None
+    log10_likelihood_ratio: float | None = None
+
+
+def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") -> Ballot:
+    """The verdict of one track.
+
+    Parameters
+    ----------
+    vote : "majority" of the verdicts, a tie is inconclusive; "mean", the mean score against the threshold; "pooled",
+        the mean log likelihood ratio against 0.
+
+    Raises
+    ------
+    ModelFileError : "pooled" with a model that is not calibrated.
+    """
+    voters = [j for j in judgements if j.verdict != "inconclusive"]
+    if not voters:
+        return Ballot("inconclusive", 0)
+    n_fake = sum(j.verdict == "fake" for j in voters)
+    ratios = [j.log10_likelihood_ratio for j in voters if j.log10_likelihood_ratio is not None]
+    mean_ratio = float(np.mean(ratios)) if len(ratios) == len(voters) else None
+    mean_score = float(np.mean([j.score for j in voters]))
+    if vote == "pooled" and mean_ratio is None:
+        raise ModelFileError("the model is not calibrated and gives no likelihood ratios: --vote majority or mean")
+    margin: float = {
+        "majority": 2 * n_fake - len(voters),
+        "mean": mean_score - float(np.mean([j.threshold for j in voters])),
+        "pooled": mean_ratio or 0.0,
+    }[vote]
+    is_tie = margin == 0 and vote == "majority"
+    verdict: Verdict = "inconclusive" if is_tie else "fake" if margin >= 0 else "real"
+    interval = wilson_interval(n_fake, len(voters))
+    return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio)
+
+
+def decide(ballots: Sequence[Ballot]) -> Ballot:
+    """The ballot that decides on a video: one fake face makes it fake; it is real where every face is.
+
+    Of ballots of one verdict, the one with the largest share of fakes.
+    """
+    order = {"fake": 0, "inconclusive": 1, "real": 2}
+    return min(ballots, key=lambda b: (order[b.verdict], -(b.fake_fraction or 0.0)), default=Ballot("inconclusive", 0))
+
+
+def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
+    """95 % interval of a share; Wilson, "Probable inference, the law of succession, ...", JASA 22 (1927)."""
+    z2 = NORMAL_95**2
+    centre = (n_hits + z2 / 2) / (n + z2)
+    half = NORMAL_95 / (n + z2) * float(np.sqrt(n_hits * (n - n_hits) / n + z2 / 4))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def doubts_in_words(judgements: Sequence[Judgement]) -> list[str]:
+    """How many frames were inconclusive for which reason, each with an example."""
+    counts = Counter(j.reason for j in judgements if j.reason)
+    first = {j.reason: j.warnings[0] for j in reversed(judgements) if j.reason and j.warnings}
+    return [
+        f"{count} of {len(judgements)} frames inconclusive, {reason}"
+        + (f": {first[reason]}" if reason in first else "")
+        for reason, count in counts.most_common()
+    ]
