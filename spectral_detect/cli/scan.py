@@ -96,7 +96,9 @@ def scan(
     records = scan_files(files, detector, rules=replace(rules, threshold=threshold), work=work)
     with closing(records), _result_stream(output) as stream:
         style = _style_for(ctx, stream)
-        results = RecordStream(stream, chosen, style, with_posterior=rules.prevalence is not None)
+        results = RecordStream(
+            stream, chosen, style, with_posterior=rules.prevalence is not None, with_model=model is None
+        )
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
         for record in progress(records, total=_count(paths, files_from, hidden), hidden=hidden):
             results.write(record)
@@ -116,8 +118,10 @@ def _worth(judges: list[Model], rules: Rules) -> str:
     """What a verdict is worth at the prevalence; nothing where the verdicts are not those that were cross-validated."""
     from spectral_detect.report.evaluation import prevalence_text
 
-    if rules.prevalence is None or rules.threshold is not None or rules.min_confidence is not None or rules.stability:
+    if rules.prevalence is None:
         return ""
+    if rules.threshold is not None or rules.min_confidence is not None or rules.stability:
+        return "\n(what a verdict is worth is known for the model's own threshold and without further rules only)\n"
     return f"\n{prevalence_text(judges, rules.prevalence)}\n"
 
 

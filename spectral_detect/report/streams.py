@@ -14,6 +14,7 @@ from spectral_detect.report.text import visible
 StreamFormat = Literal["table", "csv", "jsonl"]
 
 COLOURS = {"real": "green", "fake": "red", "inconclusive": "yellow", "failed": "magenta"}
+MODEL_WIDTH = 11  # of the longest name of a shipped model
 Style = Callable[[str, str], str]  # (text, colour) -> text
 
 
@@ -29,7 +30,7 @@ class RecordStream:
     ----------
     stream : text, UTF-8 with `surrogateescape`; flushed after each record.
     style : colours a word of the table; default none.
-    with_posterior : a column of the table for it.
+    with_posterior, with_model : columns of the table for them.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class RecordStream:
         style: Style = lambda text, colour: text,
         *,
         with_posterior: bool = False,
+        with_model: bool = False,
     ) -> None:
         self.outcomes: Counter[str] = Counter()
         self._with_posterior = with_posterior
+        self._with_model = with_model
         self._stream = stream
         self._style = style
         self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
@@ -49,7 +52,8 @@ class RecordStream:
             self._emit(csv_line(IMAGE_COLUMNS))
         elif stream_format == "table":
             posterior = f" {'P(fake)':>8}" if with_posterior else ""
-            self._emit(f"{'verdict':<13} {'score':>6}{posterior}  path\n")
+            model = f"  {'model':<{MODEL_WIDTH}}" if with_model else ""
+            self._emit(f"{'verdict':<13} {'score':>6}{posterior}{model}  path\n")
 
     def write(self, record: ImageRecord) -> None:
         """Write one record."""
@@ -72,6 +76,8 @@ class RecordStream:
         score = f"{_three_digits(record.score):>6}"
         if self._with_posterior:
             score += f" {_three_digits(record.posterior):>8}"
+        if self._with_model:
+            score += f"  {visible(record.model or '-'):<{MODEL_WIDTH}}"
         notes = "; ".join(filter(None, (record.error, *record.warnings)))
         note = f"  ({visible(notes)})" if notes else ""
         return f"{self._style(f'{name:<13}', COLOURS[name])} {score}  {visible(record.path)}{note}\n"
