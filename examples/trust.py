@@ -24,6 +24,7 @@ from spectral_detect.classifiers import SIZE_TOLERANCE
 from spectral_detect.dataset import Dataset, read_dataset
 from spectral_detect.evaluation import evaluate_model, judge_dataset
 from spectral_detect.judging import Rules, judge
+from spectral_detect.metadata import Metadata
 from spectral_detect.metrics import expected_calibration_error
 from spectral_detect.pipeline import Extraction
 
@@ -40,14 +41,15 @@ def refused(model: Model, dataset: Dataset) -> float:
     return float(np.mean([j.reason == "outside experience" for j in judge_dataset(model, dataset, Rules())[1]]))
 
 
-def refused_noise(model: Model, side: int, rng: np.random.Generator) -> float:
-    """Of white noise, uniform and normal, gray and coloured."""
+def refused_noise(model: Model, metadata: Metadata, rng: np.random.Generator) -> float:
+    """Of white noise, uniform and normal, gray and coloured, in files like the source's."""
+    side = min(metadata.width, metadata.height)
     refusals = []
     for k in range(N_NOISE):
         shape = (side, side, 3) if k % 2 else (side, side)
         noise = rng.integers(0, 256, shape) if k % 4 < 2 else np.clip(rng.normal(128, 40, shape), 0, 255)
         features = extract_features(noise.astype(np.uint8), model.spec)
-        noise_file = Extraction("noise", width=side, height=side, features=features)
+        noise_file = Extraction("noise", width=side, height=side, features=features, metadata=metadata)
         refusals.append(judge([noise_file], [model], Rules()).reason == "outside experience")
     return float(np.mean(refusals))
 
@@ -79,7 +81,8 @@ def main() -> None:
     }
     print(f"{'source':<24}" + "".join(f"{name:>19}" for name in (*NUMBERS, "refused", "of other sizes", "noise")))
     for name, dataset in sources.items():
-        side = shorter_side(dataset)
+        side, own = shorter_side(dataset), dataset.samples[0].metadata
+        assert own is not None
         ratios = {other: shorter_side(d) / side for other, d in sources.items()}
         others = [d for other, d in sources.items() if max(ratios[other], 1 / ratios[other]) > SIZE_TOLERANCE]
         rows = []
@@ -92,7 +95,7 @@ def main() -> None:
             result["floor"] = ece_floor(model.scores(tested.features), rng)
             some = [d.select(rng.permutation(len(d.y))[:N_OTHERS]) for d in others]
             of_others = np.mean([refused(model, d) for d in some]) if some else np.nan
-            shares = (refused(model, tested), of_others, refused_noise(model, int(side), rng))
+            shares = (refused(model, tested), of_others, refused_noise(model, own, rng))
             rows.append([*(result[n] for n in NUMBERS), *shares])
         print(f"{name:<24}" + "".join(f"{value:>19.3f}" for value in np.mean(rows, axis=0)), flush=True)
 

@@ -103,6 +103,11 @@ def audit_dataset(dataset: Dataset, *, seed: int = 0) -> dict[str, Any]:
     }
 
 
+def is_unfair(result: dict[str, Any]) -> bool:
+    """Biased, or with a file that is in both classes."""
+    return bool(result["is_biased"]) or result["duplicates"]["exact"]["across"]["n_pairs"] > 0
+
+
 def originals(dataset: Dataset) -> Dataset:
     """One sample of each file: edited copies of an image have the same metadata."""
     seen: dict[tuple[str, int], int] = {}

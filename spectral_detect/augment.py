@@ -43,13 +43,12 @@ class Edit:
         return self.name if self.strength is None else f"{self.name} {self.strength:g}"
 
     def apply(self, image: DecodedImage, content_sha256: str) -> DecodedImage:
-        """The edited image; its size as displayed and its format stay those of the file, its JPEG quality does not."""
+        """The edited image; the size as displayed and the format stay those of the file."""
         rng = np.random.default_rng([self.seed, int(content_sha256[:15], 16)])
         pixels, is_ycc = OPERATIONS[self.name](image.pixels, image.is_ycc, self.strength, rng)
         metadata = image.metadata
-        if self.name != "wang" and metadata:  # most of whose copies are never saved again
-            quality = int(self.strength or 0) if self.name in ("jpeg", "phone") else None
-            metadata = replace(metadata, jpeg_quality=quality, nearest_quality=quality)
+        if metadata and self.name in ("jpeg", "phone"):
+            metadata = replace(metadata, jpeg_quality=int(self.strength or 0), nearest_quality=int(self.strength or 0))
         return replace(image, pixels=pixels, is_ycc=is_ycc, metadata=metadata)
 
 

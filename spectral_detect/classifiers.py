@@ -139,6 +139,7 @@ class Experience:
     refusal_rate : the share of images of the training sources that is expected to lie farther, by those that were
         held out in cross-validation.
     jpeg_qualities : (lowest, highest) of its training images; None where none was a JPEG.
+    has_seen_others : whether any was not a JPEG.
     """
 
     min_side_px: int
@@ -146,6 +147,7 @@ class Experience:
     max_distance: float
     refusal_rate: float
     jpeg_qualities: tuple[int, int] | None
+    has_seen_others: bool
 
     def covers(self, width: int, height: int) -> bool:
         """Whether it has seen images of about such a size."""
@@ -156,24 +158,29 @@ class Experience:
 
         Parameters
         ----------
-        quality : of a JPEG, by its quantisation table; None for other formats, whose history nobody knows.
+        quality : of a JPEG, by its quantisation table; None for other formats.
         """
         found = []
         if not self.covers(width, height):
-            sides = " to ".join(map(str, sorted({self.min_side_px, self.max_side_px})))
-            found.append(f"{width}x{height} pixels; it was trained on images with a shorter side of {sides}")
-        if quality is not None and self.jpeg_qualities is None:
-            found.append(f"a JPEG, of quality {quality}; it was trained on images that are none")
+            found.append(
+                f"{width}x{height} pixels (seen: a shorter side of {_range(self.min_side_px, self.max_side_px)})"
+            )
+        if quality is None and not self.has_seen_others:
+            found.append("not a JPEG (seen: JPEGs only)")
+        elif quality is not None and self.jpeg_qualities is None:
+            found.append(f"a JPEG of quality {quality} (seen: no JPEG)")
         elif quality is not None and self.jpeg_qualities is not None:
             low, high = self.jpeg_qualities
             if not low - QUALITY_TOLERANCE <= quality <= high + QUALITY_TOLERANCE:
-                seen = " to ".join(map(str, sorted({low, high})))
-                found.append(f"JPEG quality {quality}; it was trained on qualities of {seen}")
+                found.append(f"JPEG quality {quality} (seen: {_range(low, high)})")
         if distance > self.max_distance:
-            found.append(
-                f"features unlike those of its training images ({distance / self.max_distance:.2f} times the limit)"
-            )
+            times = distance / self.max_distance
+            found.append(f"features unlike those of its training images ({times:.2f} times the limit)")
         return found
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low} to {high}"
 
 
 @dataclass(frozen=True, eq=False)

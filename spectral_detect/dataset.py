@@ -114,6 +114,8 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     except OSError as error:
         raise DatasetError(f"{folder!r} cannot be listed: {error.strerror}") from None
+    cameras = {os.path.realpath(path) for path in real}
+    names = [name for name in names if os.path.realpath(os.path.join(folder, name)) not in cameras]
     shared = [*real, *(os.path.join(folder, name) for name in names if name in CLASS_FOLDERS[REAL])]
     generators = {name: _labelled_by_folder(folder, name) for name in names if name not in CLASS_FOLDERS[REAL]}
     reals = [LabelledFile(file, REAL) for camera in shared for file in _images_of(camera)]

@@ -16,7 +16,9 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.judging import Judgement, Rules, judge
 from spectral_detect.metrics import METRICS, evaluate_scores, predictive_values
 from spectral_detect.pipeline import Extraction, Work
-from spectral_detect.records import FAKE, REAL
+from spectral_detect.records import FAKE, LABELS, REAL
+
+CALLED = (("real", False), ("fake", True))
 
 
 def robustness(
@@ -97,12 +99,14 @@ def summarise(
         "model_sha256": model.sha256,
         "spec_sha256": model.spec.sha256,
         **evaluate_scores(images.y, scores, model.threshold, images.groups, seed=seed),
-        **_inconclusive(images.y, judgements, (scores >= model.threshold) == (images.y == FAKE)),
+        **_inconclusive(images.y, judgements, scores >= model.threshold, rules.prevalence),
     }
     if any(sample.frame for sample in images.samples):
         result["videos"] = _of_videos(images, judgements, seed)
     if rules.prevalence is not None:
-        result["at_prevalence"] = predictive_values(result["confusion"], rules.prevalence, seed=seed)
+        confusion = result["decided"]["confusion"]
+        at = predictive_values(confusion, images.n_real, images.n_fake, rules.prevalence, seed=seed)
+        result["at_prevalence"] = at
     return result
 
 
@@ -154,8 +158,20 @@ def _of_videos(images: Dataset, judgements: Sequence[Judgement], seed: int) -> d
     }
 
 
-def _inconclusive(y: np.ndarray, judgements: Sequence[Judgement], is_right: np.ndarray) -> dict[str, Any]:
+def _inconclusive(
+    y: np.ndarray, judgements: Sequence[Judgement], called_fake: np.ndarray, prevalence: float | None
+) -> dict[str, Any]:
+    """With a prevalence, each class has its weight in the accuracy of what was decided."""
     undecided = np.array([j.verdict == "inconclusive" for j in judgements])
+    is_right = called_fake == (y == FAKE)
+    weights = np.ones(len(y))
+    if prevalence is not None:
+        weights = np.where(y == FAKE, prevalence / np.sum(y == FAKE), (1 - prevalence) / np.sum(y == REAL))
+    decided = weights * ~undecided
+    confusion = {
+        true: {called: int(np.sum(~undecided & (y == label) & (called_fake == is_fake))) for called, is_fake in CALLED}
+        for true, label in LABELS.items()
+    }
     return {
         "inconclusive_rate": float(undecided.mean()),
         "inconclusive": dict(Counter(j.reason for j in judgements if j.reason)),
@@ -163,7 +179,8 @@ def _inconclusive(y: np.ndarray, judgements: Sequence[Judgement], is_right: np.n
             "n_real": int(np.sum(~undecided & (y == REAL))),
             "n_fake": int(np.sum(~undecided & (y == FAKE))),
             "n_errors": int(np.sum(~undecided & ~is_right)),
-            "accuracy": float(is_right[~undecided].mean()) if not undecided.all() else None,
+            "accuracy": float(decided @ is_right / decided.sum()) if not undecided.all() else None,
+            "confusion": confusion,
         },
         "errors_avoided": int(np.sum(undecided & ~is_right)),
     }
@@ -180,13 +197,18 @@ def evaluate_by_generator(
 
     Returns
     -------
-    `generators`, a result each with its `generator`; `mean` of each of `METRICS` (None where one lacks it).
+    `generators`, a result each with its `generator`; `mean` of each of `METRICS`, of `inconclusive_rate` and, with a
+    prevalence, of `ppv` (None where a generator lacks it).
     """
     rows = [
         {"generator": name} | evaluate_model(model, dataset.select(at), rules, seed=seed)
         for name, at in members.items()
     ]
-    return {"model": model.name, "generators": rows, "mean": {name: _mean(rows, name) for name in METRICS}}
+    names = [*METRICS, "inconclusive_rate"]
+    if rules is not None and rules.prevalence is not None:
+        rows = [row | {"ppv": row["at_prevalence"]["ppv"]} for row in rows]
+        names.append("ppv")
+    return {"model": model.name, "generators": rows, "mean": {name: _mean(rows, name) for name in names}}
 
 
 def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:

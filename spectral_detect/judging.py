@@ -43,7 +43,7 @@ class Rules:
         return (None, *STABILITY) if self.stability else (None,)
 
     def check(self, models: Sequence[Model]) -> None:
-        """`ModelFileError` where a model's scores are no probabilities and a rule needs them."""
+        """`ModelFileError` where a rule needs probabilities that a model does not give, or never gives."""
         if self.min_confidence is None and self.prevalence is None:
             return
         for model in models:
@@ -52,6 +52,18 @@ class Rules:
                     f"the scores of the model {model.name or 'given'} are not calibrated (too few independent images, "
                     "or no labels): --min-confidence and --prevalence need 10 or more of each class at training"
                 )
+            surest = self._surest(model)
+            if self.min_confidence is not None and self.min_confidence > surest:
+                n_real, n_fake = model.calibration.n_real, model.calibration.n_fake
+                raise ModelFileError(
+                    f"no verdict of the model {model.name or 'given'} is surer than {surest:.3f}, all that the "
+                    f"{n_real} real and {n_fake} fake images of its calibration support: ask for less"
+                )
+
+    def _surest(self, model: Model) -> float:
+        prevalence = self.prevalence or 0.5
+        ratios = [model.calibration.log10_likelihood_ratio(score) or 0.0 for score in (0.0, 1.0)]
+        return max(1 - _posterior(ratios[0], prevalence), _posterior(ratios[1], prevalence))
 
 
 @dataclass(frozen=True)
@@ -87,18 +99,24 @@ def judge(variants: Sequence[Extraction], models: Sequence[Model], rules: Rules)
     score = _score(image, model)
     called: Verdict = "fake" if score >= threshold else "real"
     log_ratio = model.calibration.log10_likelihood_ratio(score)
+    if image.is_constant:
+        log_ratio = None
     posterior = None if log_ratio is None else _posterior(log_ratio, rules.prevalence or 0.5)
 
     doubts: list[tuple[Reason, str]] = []
     if image.is_constant:
         doubts.append(("constant image", ""))  # its own warning says so
     else:
-        start = f"outside the experience of the model {model.name}"
-        doubts += [("outside experience", f"{start}: {objection}") for objection in objections]
-    if rules.min_confidence is not None and posterior is not None:
+        doubts += _outside(model, objections)
+    notes: list[str] = []
+    if posterior is not None:
         confidence = posterior if called == "fake" else 1 - posterior
-        if confidence < rules.min_confidence:
-            doubts.append(("low confidence", f"{called} with a probability of only {confidence:.2f}"))
+        if rules.min_confidence is not None and confidence < rules.min_confidence:
+            doubts.append(("low confidence", f"{called} with a probability of only {confidence:.3f}"))
+        elif confidence < 0.5:
+            notes.append(
+                f"called {called} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
+            )
     if rules.stability:
         doubts += [("depends on delivery", text) for text in _flips(variants[1:], model, threshold, called)]
     return Judgement(
@@ -107,10 +125,16 @@ def judge(variants: Sequence[Extraction], models: Sequence[Model], rules: Rules)
         threshold=threshold,
         verdict="inconclusive" if doubts else called,
         reason=doubts[0][0] if doubts else None,
-        warnings=tuple(text for _, text in doubts if text) + ((GUESS,) if model.is_guess else ()),
+        warnings=(*(text for _, text in doubts if text), *notes, *((GUESS,) if model.is_guess else ())),
         log10_likelihood_ratio=log_ratio,
         posterior=posterior,
     )
+
+
+def _outside(model: Model, objections: Sequence[str]) -> list[tuple[Reason, str]]:
+    if not objections:
+        return []
+    return [("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}")]
 
 
 def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, list[str]]:

@@ -116,29 +116,37 @@ def bootstrap_interval(
     return [float(v) for v in np.percentile(values, [2.5, 97.5])]
 
 
-def predictive_values(confusion: dict[str, dict[str, int]], prevalence: float, *, seed: int = 0) -> dict[str, Any]:
+def predictive_values(
+    confusion: dict[str, dict[str, int]], n_real: int, n_fake: int, prevalence: float, *, seed: int = 0
+) -> dict[str, Any]:
     """What a verdict is worth where a share `prevalence` of the images is fake.
 
     Parameters
     ----------
-    confusion : true class -> called class -> count.
+    confusion : true class -> called class -> count of the images with a verdict.
+    n_real, n_fake : images of each class, with or without a verdict.
 
     Returns
     -------
     `prevalence`; `ppv`, the share of fakes among images called fake, and `npv`, of reals among those called real, each
-    with `_ci`, [low, high]. Both rates of error are drawn from Jeffreys' posterior, so that no error among few images
-    is not taken for none among all; the estimates are the medians.
+    with `_ci`, [low, high]; None where no image was called so. The rates are drawn from Jeffreys' posterior, so that no
+    error among few images is not taken for none among all; the estimates are the medians.
     """
     rng = np.random.default_rng(seed)
-    (right, alarms), (missed, found) = (
-        (confusion[c]["real"] + 0.5, confusion[c]["fake"] + 0.5) for c in ("real", "fake")
-    )
-    fpr, tpr = rng.beta(alarms, right, 100_000), rng.beta(found, missed, 100_000)
-    fakes, reals = prevalence, 1 - prevalence
+
+    def rate(true: str, called: str, n: int) -> np.ndarray:
+        hits = confusion[true][called]
+        return rng.beta(hits + 0.5, n - hits + 0.5, 100_000)
+
+    reals = {called: (1 - prevalence) * rate("real", called, n_real) for called in ("fake", "real")}
+    fakes = {called: prevalence * rate("fake", called, n_fake) for called in ("fake", "real")}
     result: dict[str, Any] = {"prevalence": prevalence}
-    for name, hits, errors in (("ppv", fakes * tpr, reals * fpr), ("npv", reals * (1 - fpr), fakes * (1 - tpr))):
-        low, middle, high = np.percentile(hits / np.maximum(hits + errors, 1e-300), [2.5, 50, 97.5])
+    for name, right, wrong in (("ppv", fakes["fake"], reals["fake"]), ("npv", reals["real"], fakes["real"])):
+        low, middle, high = np.percentile(right / np.maximum(right + wrong, 1e-300), [2.5, 50, 97.5])
         result |= {name: float(middle), f"{name}_ci": [float(low), float(high)]}
+    for name, called in (("ppv", "fake"), ("npv", "real")):
+        if confusion["real"][called] + confusion["fake"][called] == 0:
+            result |= {name: None, f"{name}_ci": None}
     return result
 
 
@@ -178,7 +186,7 @@ class Curves:
         """(n_rows, n_metrics) in the order of `METRICS`, and (n_rows,) the oracle's thresholds."""
         fpr, tpr = self.roc(weights)
         n_fake, n_real = (weights[:, self.y == label].sum(axis=1) for label in (FAKE, REAL))
-        at = int(np.sum(self.thresholds >= threshold)) - 1
+        at = max(0, int(np.sum(self.thresholds >= threshold)) - 1)  # 0: above every score
         real_right, fake_right = 1 - fpr[:, at], tpr[:, at]
         balanced = (1 - fpr + tpr) / 2
         best = balanced.argmax(axis=1)

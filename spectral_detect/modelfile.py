@@ -269,7 +269,7 @@ def _experience(values: Mapping[str, Any] | None) -> Experience | None:
     least, most, distance, rate = (_number(values[f.name]) for f in fields(Experience)[:4])
     seen = values["jpeg_qualities"]
     qualities = None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
-    return Experience(int(least), int(most), distance, rate, qualities)
+    return Experience(int(least), int(most), distance, rate, qualities, bool(values["has_seen_others"]))
 
 
 def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Calibration:

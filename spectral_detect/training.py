@@ -168,7 +168,8 @@ def train_model(
 def _experience(dataset: Dataset, held_out: OutOfFold) -> Experience:
     """From the images as they are, where they are among the samples; a blurred copy is no reason to accept anything."""
     sides = [min(s.width, s.height) for s in dataset.samples if s.width and s.height]
-    qualities = [s.metadata.nearest_quality for s in dataset.samples if s.metadata and s.metadata.nearest_quality]
+    found = [s.metadata.nearest_quality if s.metadata else None for s in dataset.samples]
+    qualities = [quality for quality in found if quality is not None]
     if any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits):
         qualities += WANG_QUALITIES
     distances = held_out.distances[held_out.is_edited == held_out.is_edited.min()]
@@ -179,6 +180,7 @@ def _experience(dataset: Dataset, held_out: OutOfFold) -> Experience:
         max_distance=float(limit),
         refusal_rate=float((np.sum(distances > limit) + 1) / (len(distances) + 1)),
         jpeg_qualities=(min(qualities), max(qualities)) if qualities else None,
+        has_seen_others=None in found,
     )
 
 

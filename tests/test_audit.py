@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -283,3 +284,28 @@ def test_labels_are_where_they_belong(rng: np.random.Generator) -> None:
     samples = [image_record(k, rng, has_exif=bool(y[k] == REAL)) for k in range(40)]
     facts = audit_dataset(dataset_of(samples, y))["facts"]["exif"]
     assert (facts["real"]["counts"], facts["fake"]["counts"]) == ({"yes": 20}, {"no": 20})
+
+
+def test_a_file_in_both_classes_is_not_fair(labelled_folder: Path, run: Run) -> None:
+    real, fake = labelled_folder / "real", labelled_folder / "fake"
+    shutil.copy(real / "00.png", fake / "copy.png")
+    found = run("audit", "--real", real, "--fake", fake, "--fail-on-bias")
+    assert found.exit_code == 3
+    assert "CONTRADICTORY: 1 pairs" in found.stdout
+    fixed = run("audit", "--real", real, "--fake", fake, "--fix", labelled_folder / "out", "--fail-on-bias")
+    assert fixed.exit_code == 0
+    assert "2 in both classes" in fixed.stdout
+
+
+def test_a_copy_inside_a_folder_that_is_read_is_refused(labelled_folder: Path, run: Run) -> None:
+    real, fake = labelled_folder / "real", labelled_folder / "fake"
+    refused = run("audit", "--real", real, "--fake", fake, "--fix", real / "out")
+    assert refused.exit_code == 2
+    assert "whose images are read; name another place" in refused.stderr
+    assert not (real / "out").exists()
+
+
+def test_a_quality_that_hides_nothing_is_warned_of(labelled_folder: Path, run: Run) -> None:
+    command = ("audit", "--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    assert "can still be seen" in run(*command, "--fix", labelled_folder / "a", "--quality", 100).stderr
+    assert "can still be seen" not in run(*command, "--fix", labelled_folder / "b", "--quality", 80).stderr

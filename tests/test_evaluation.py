@@ -22,6 +22,7 @@ from spectral_detect.images import DecodedImage, decode
 from spectral_detect.judging import Rules
 from spectral_detect.metrics import METRICS, predictive_values, reliability
 from spectral_detect.modelfile import find_model
+from spectral_detect.report.text import cut_in_the_middle
 from test_training import SPEC, gaussian_data
 
 MANIFEST = EXAMPLES / "manifest.csv"
@@ -69,12 +70,26 @@ def test_stability_judges_each_image_once(photographs: Model) -> None:
 
 def test_a_positive_is_worth_little_where_fakes_are_rare() -> None:
     confusion = {"real": {"real": 9000, "fake": 1000}, "fake": {"real": 2000, "fake": 8000}}
-    even, rare = (predictive_values(confusion, prevalence) for prevalence in (0.5, 0.01))
+    even, rare = (predictive_values(confusion, 10_000, 10_000, prevalence) for prevalence in (0.5, 0.01))
     assert even["ppv"] == pytest.approx(0.8 / 0.9, abs=0.01)
     assert rare["ppv"] == pytest.approx(0.008 / (0.008 + 0.099), abs=0.01)
     assert rare["npv"] == pytest.approx(0.891 / 0.893, abs=0.01)
-    few = predictive_values({"real": {"real": 20, "fake": 0}, "fake": {"real": 0, "fake": 20}}, 0.01)
+    few = predictive_values({"real": {"real": 20, "fake": 0}, "fake": {"real": 0, "fake": 20}}, 20, 20, 0.01)
     assert few["ppv_ci"][0] < 0.3 < few["ppv"] < 1  # no false alarm among 20 is not none
+
+
+def test_refusing_raises_what_a_verdict_is_worth(photographs: Model) -> None:
+    """At a prevalence both the refusals and what they are worth follow it, whatever the classes' shares in the test."""
+    data = gaussian_data(400, shift=1.0)
+    model = train_model(data, SPEC, "logreg")
+    new = gaussian_data(400, shift=1.0, seed=3)
+    plain, strict = (evaluate_model(model, new, Rules(prevalence=0.2, min_confidence=c)) for c in (None, 0.9))
+    assert strict["inconclusive_rate"] > 0.2
+    assert strict["decided"]["accuracy"] > max(0.9, plain["decided"]["accuracy"])
+    assert strict["at_prevalence"]["ppv"] > plain["at_prevalence"]["ppv"]
+    assert sum(sum(row.values()) for row in strict["decided"]["confusion"].values()) == round(
+        400 * (1 - strict["inconclusive_rate"])
+    )
 
 
 def test_the_reliability_diagram_sums_up_to_the_error() -> None:
@@ -235,3 +250,21 @@ def test_no_name_spoils_a_picture(tmp_path: Path, run: Run) -> None:
     result = run("evaluate", model, "--manifest", MANIFEST, "--plot", tmp_path / "p.svg")
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.stdout + (tmp_path / "p.svg").read_text()
+
+
+def test_rules_count_for_each_generator(generators: Path, run: Run) -> None:
+    command = ("evaluate", "photographs", "--by", generators, "--real", generators / "0_real")
+    strict = run(*command, "--min-confidence", "0.9", "--prevalence", "0.1")
+    assert strict.exit_code == 0, strict.output
+    head = strict.stdout.splitlines()[1].split()
+    assert head[-2:] == ["inconcl.", "PPV"]
+    shares = [float(line.split()[-2]) for line in strict.stdout.splitlines()[2:4]]
+    plain = [float(line.split()[-1]) for line in run(*command).stdout.splitlines()[2:4]]
+    assert all(a > b for a, b in zip(shares, plain, strict=True))
+
+
+def test_long_names_are_told_apart_by_their_ends() -> None:
+    names = ["stylegan2_ffhq_truncation_psi_0.5", "stylegan2_ffhq_truncation_psi_0.7"]
+    short = [cut_in_the_middle(name, 24) for name in names]
+    assert short == ["stylegan2_..._psi_0.5"[:10] + "..." + name[-11:] for name in names]
+    assert all(len(name) == 24 for name in short)

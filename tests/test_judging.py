@@ -28,7 +28,7 @@ def model() -> Model:
     """One feature is its log odds of fake; calibrated on 999 images of each class."""
     calibration = Calibration("platt", n_real=999, n_fake=999)
     weights = LogisticRegression(np.array([1.0]), 0.0)
-    seen = Experience(100, 200, max_distance=60.0, refusal_rate=0.01, jpeg_qualities=(75, 75))
+    seen = Experience(100, 200, max_distance=60.0, refusal_rate=0.01, jpeg_qualities=(75, 75), has_seen_others=True)
     unit = np.ones(1)
     return Model(SPEC, weights, 0 * unit, unit, calibration, threshold=0.5, experience=seen, name="m")
 
@@ -52,7 +52,7 @@ def test_a_verdict_less_probable_than_asked_is_inconclusive(model: Model) -> Non
     assert verdicts == ["real", "inconclusive", "inconclusive", "inconclusive", "fake"]
     doubt = judge([image(np.log(8))], [model], rules)
     assert doubt.reason == "low confidence"
-    assert doubt.warnings == ("fake with a probability of only 0.89",)
+    assert doubt.warnings == ("fake with a probability of only 0.889",)
     between = judge([image(np.log(10))], [replace(model, threshold=0.95)], rules)  # neither side of it is sure
     assert between.verdict == "inconclusive"
 
@@ -64,6 +64,21 @@ def test_the_posterior_is_bayes_rule_and_no_surer_than_the_images(model: Model) 
     assert certain.score == pytest.approx(1.0)
     assert certain.posterior == pytest.approx(1000 / 1099)  # 1000 to 1 is all that 999 reals support
     assert judge([image(7.0)], [model], Rules(prevalence=0.01, min_confidence=0.95)).reason == "low confidence"
+
+
+def test_a_confidence_that_no_verdict_can_have_is_refused(model: Model) -> None:
+    Rules(min_confidence=0.998).check([model])
+    with pytest.raises(ModelFileError, match=r"is surer than 0.999, .* 999 real and 999 fake images"):
+        Rules(min_confidence=0.9995).check([model])
+    Rules(min_confidence=0.9995, prevalence=0.01).check([model])  # a real may be: they are many
+
+
+def test_a_verdict_less_probable_than_the_other_says_so(model: Model) -> None:
+    eager = judge([image(-1.0)], [replace(model, threshold=0.2)], Rules())
+    assert eager.verdict == "fake"
+    assert eager.warnings == ("called fake by the threshold of 0.200, with a probability of only 0.269",)
+    rare = judge([image(2.0)], [model], Rules(prevalence=0.01))
+    assert "with a probability of only" in rare.warnings[0]
 
 
 def test_rules_need_a_calibrated_model() -> None:
@@ -91,10 +106,10 @@ def test_every_doubt_is_named_and_the_first_is_the_reason(model: Model) -> None:
     far = replace(image(8.0), width=1000, height=1000)
     judgement = judge([far], [model], Rules(min_confidence=0.9999))
     assert judgement.reason == "outside experience"
-    assert len(judgement.warnings) == 3
-    assert "1000x1000 pixels" in judgement.warnings[0]
-    assert "features unlike" in judgement.warnings[1]
-    assert "probability of only" in judgement.warnings[2]
+    outside, unsure = judgement.warnings
+    assert "1000x1000 pixels" in outside
+    assert "features unlike" in outside
+    assert "probability of only" in unsure
 
 
 def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
@@ -110,7 +125,7 @@ def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
     without = [json.loads(line) for line in run(*command[:4], "--format", "jsonl").stdout.splitlines()]
     assert [row["posterior"] for row in without] == [None] * 12
     assert [row["log10_likelihood_ratio"] for row in without] == [row["log10_likelihood_ratio"] for row in rows]
-    assert "where 1 %" not in run(*command, "--threshold", "0.9").stdout  # nobody has measured that threshold
+    assert "known for the model's own threshold" in run(*command, "--threshold", "0.9").stdout
     for wrong in ("0", "1", "nan", "2"):
         assert run(*command[:4], "--prevalence", wrong).exit_code == 2
 

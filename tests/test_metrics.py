@@ -34,6 +34,24 @@ def test_four_scores_by_hand() -> None:
     assert (result["n_real"], result["n_fake"], result["n_groups"], result["threshold"]) == (2, 2, 4, 0.5)
 
 
+def test_a_threshold_beyond_all_scores_agrees_with_its_confusion() -> None:
+    y, scores = np.repeat([0, 1], [30, 10]), np.linspace(0.1, 0.4, 40)
+    none = evaluate_scores(y, scores, 0.5, np.arange(40))
+    assert none["confusion"] == {"real": {"real": 30, "fake": 0}, "fake": {"real": 10, "fake": 0}}
+    assert (none["accuracy"], none["real_accuracy"], none["fake_accuracy"]) == (0.75, 1.0, 0.0)
+    everything = evaluate_scores(y, scores, 0.05, np.arange(40))
+    assert (everything["accuracy"], everything["real_accuracy"], everything["fake_accuracy"]) == (0.25, 0.0, 1.0)
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=12), st.floats(0, 1))
+def test_the_accuracy_is_that_of_the_confusion(scores: list[float], threshold: float) -> None:
+    y = np.arange(len(scores)) % 2
+    columns = Curves(y, np.array(scores)).metrics(np.ones((1, len(y))), threshold)[0][0]
+    right = (np.array(scores) >= threshold) == y
+    assert columns[METRICS.index("accuracy")] == pytest.approx(np.mean(right))
+    assert columns[METRICS.index("fake_accuracy")] == pytest.approx(np.mean(right[y == 1]))
+
+
 def test_a_score_at_the_threshold_is_fake() -> None:
     result = evaluate_scores(np.array([0, 1]), np.array([0.5, 0.5]), 0.5, np.arange(2))
     assert result["confusion"]["real"] == {"real": 0, "fake": 1}

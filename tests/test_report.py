@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from spectral_detect import ImageRecord
 from spectral_detect.csvrows import csv_line, spreadsheet_cell
 from spectral_detect.records import IMAGE_COLUMNS
-from spectral_detect.report.streams import IMAGES, RecordStream
+from spectral_detect.report.streams import RecordStream, image_layout
 from spectral_detect.report.text import printable, visible
 
 HOSTILE = ["a\nb", "\x1b[31mred", "\x07", "a\u202egnp.exe", os.fsdecode(b"\xff\xfe.png"), "back\\slash", "\x9b1m"]
@@ -31,7 +31,7 @@ def record(path: str = "a.png", **changes: object) -> ImageRecord:
 
 def written(stream_format: str, *records: ImageRecord) -> str:
     stream = io.StringIO()
-    out = RecordStream(stream, stream_format, IMAGES)
+    out = RecordStream(stream, stream_format, image_layout())
     for r in records:
         out.write(r)
     return stream.getvalue()
@@ -102,12 +102,12 @@ def test_the_table_is_one_safe_line_a_record(path: str) -> None:
 
 
 def test_the_summary_counts_outcomes() -> None:
-    out = RecordStream(io.StringIO(), "table", IMAGES)
+    out = RecordStream(io.StringIO(), "table", image_layout())
     for verdict in ("fake", "real", "real", "inconclusive", None):
         out.write(record(verdict=verdict))
     assert out.summary() == "5 images: 2 real, 1 fake, 1 inconclusive, 1 failed"
     assert (
-        RecordStream(io.StringIO(), "table", IMAGES).summary() == "0 images: 0 real, 0 fake, 0 inconclusive, 0 failed"
+        RecordStream(io.StringIO(), "table", image_layout()).summary() == "0 images: 0 real, 0 fake, 0 inconclusive, 0 failed"
     )
     assert out.summary(1).endswith("; 1 other file skipped")
     assert out.summary(2).endswith("; 2 other files skipped")

@@ -25,20 +25,18 @@ def photographs() -> Model:
 
 
 def test_an_experience_objects_in_words() -> None:
-    seen = Experience(128, 1024, max_distance=2.0, refusal_rate=0.01, jpeg_qualities=(75, 90))
-    assert seen.objections(128, 4000, 75, 1.9) == seen.objections(1100, 1100, None, 0.1) == []
-    assert seen.objections(100, 500, 80, 0.1) == [
-        "100x500 pixels; it was trained on images with a shorter side of 128 to 1024"
-    ]
-    assert "4000x2000 pixels" in str(seen.objections(4000, 2000, None, 0.1))
-    assert seen.objections(300, 300, None, 3.0) == [
-        "features unlike those of its training images (1.50 times the limit)"
-    ]
-    assert seen.objections(300, 300, 69, 0.1) == ["JPEG quality 69; it was trained on qualities of 75 to 90"]
+    seen = Experience(128, 1024, 2.0, refusal_rate=0.01, jpeg_qualities=(75, 90), has_seen_others=False)
+    assert seen.objections(128, 4000, 75, 1.9) == seen.objections(1100, 1100, 95, 0.1) == []
+    assert seen.objections(100, 500, 80, 0.1) == ["100x500 pixels (seen: a shorter side of 128 to 1024)"]
+    assert "4000x2000 pixels" in str(seen.objections(4000, 2000, 80, 0.1))
+    unlike = "features unlike those of its training images (1.50 times the limit)"
+    assert seen.objections(300, 300, 80, 3.0) == [unlike]
+    assert seen.objections(300, 300, 69, 0.1) == ["JPEG quality 69 (seen: 75 to 90)"]
+    assert seen.objections(300, 300, None, 0.1) == ["not a JPEG (seen: JPEGs only)"]
     assert len(seen.objections(30, 30, 50, 9.0)) == 3
-    never = Experience(32, 32, 1.0, 0.01, None)
-    assert never.objections(45, 45, None, 0)[0].endswith("a shorter side of 32")
-    assert never.objections(32, 32, 75, 0) == ["a JPEG, of quality 75; it was trained on images that are none"]
+    never = Experience(32, 32, 1.0, 0.01, None, True)
+    assert never.objections(45, 45, None, 0) == ["45x45 pixels (seen: a shorter side of 32)"]
+    assert never.objections(32, 32, 75, 0) == ["a JPEG of quality 75 (seen: no JPEG)"]
 
 
 def test_the_model_whose_experience_an_image_lies_in_judges_it(photographs: Model) -> None:
@@ -61,7 +59,7 @@ def test_an_image_unlike_all_of_them_is_inconclusive(tmp_path: Path, rng: np.ran
     assert (noise.verdict, noise.label) == (small.verdict, small.label) == ("inconclusive", None)
     assert noise.score is not None
     assert "features unlike those of its training images" in noise.warnings[0]
-    assert "60x50 pixels; it was trained on images with a shorter side of" in small.warnings[0]
+    assert "60x50 pixels (seen: a shorter side of" in small.warnings[0]
 
 
 def test_a_named_model_refuses_what_it_has_not_seen(
@@ -73,7 +71,7 @@ def test_a_named_model_refuses_what_it_has_not_seen(
     assert (small.verdict, small.label) == (photograph.verdict, photograph.label) == ("inconclusive", None)
     assert small.score is not None
     assert small.warnings[0].startswith("outside the experience of the model photographs: 50x40 pixels")
-    assert "a JPEG, of quality 75" in photograph.warnings[0]
+    assert "a JPEG of quality 75" in photograph.warnings[0]
 
 
 def test_a_gray_copy_is_unlike_the_colour_images(tmp_path: Path, photographs: Model) -> None:

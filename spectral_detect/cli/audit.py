@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.options import labelled_files, labelled_options, progress, read_labelled, work_options
+from spectral_detect.cli.options import Failure, labelled_files, labelled_options, progress, read_labelled, work_options
+from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.dataset import Dataset
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 class Quality(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
     """A quality of JPEG, or `reals`."""
 
-    name = "1-100|reals"
+    name = "quality"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        return "reals" if value == "reals" else int(click.IntRange(1, 100).convert(value, param, ctx))
+        if str(value).lower() == "reals":
+            return "reals"
+        return int(click.IntRange(1, 100).convert(value, param, ctx))
 
 
 @click.command()
@@ -29,9 +33,12 @@ class Quality(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
 @click.option("--fix", "output", metavar="OUT", help="Write a matched copy into this new folder, and audit that too.")
 @click.option("--size", type=click.IntRange(16, 65_500), help="Side of the copy's images in pixels.  [default: chosen]")
 @click.option(
-    "--quality", type=Quality(), help="JPEG quality of the copy; reals: drawn from theirs.  [default: chosen]"
+    "--quality",
+    type=Quality(),
+    metavar="1-100|reals",
+    help="JPEG quality of the copy; reals: drawn from theirs.  [default: chosen]",
 )
-@click.option("--fail-on-bias", is_flag=True, help="Exit with 3 when the images, or with --fix the copy, are biased.")
+@click.option("--fail-on-bias", is_flag=True, help="Exit with 3 when the images (with --fix: the copy) are biased.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of folds and shuffling.")
 @work_options
 @click.pass_context
@@ -59,12 +66,13 @@ def audit(
     Example:
       spectral-detect audit --real examples/images/real --fake examples/images/fake --fix matched
     """
-    from spectral_detect.audit import audit_dataset
+    from spectral_detect.audit import audit_dataset, is_unfair
     from spectral_detect.files import check_new_folder
     from spectral_detect.report.audit import audit_text, fix_text
 
     if output is not None:
         check_new_folder(output)
+        _refuse_inside(output, (*real, *fake))
     elif size or quality:
         raise click.UsageError("--size and --quality are of the matched copy: give --fix OUT as well")
     dataset = read_labelled(labelled_files(real, fake, manifest), None, work)
@@ -79,20 +87,33 @@ def audit(
         click.echo(json.dumps(result, indent=2))
     last = result.get("fix", {"audit": result, "dropped": {}})
     has_failed = dataset.failures or "failed" in last["dropped"]
-    ctx.exit(1 if has_failed else 3 if fail_on_bias and last["audit"]["is_biased"] else 0)
+    ctx.exit(1 if has_failed else 3 if fail_on_bias and is_unfair(last["audit"]) else 0)
+
+
+def _refuse_inside(output: str, folders: tuple[str, ...]) -> None:
+    """The next audit of such a folder would read the copy as well."""
+    target = os.path.realpath(output)
+    for folder in folders:
+        if target.startswith(os.path.join(os.path.realpath(folder), "")):
+            raise Failure(f"{visible(output)} lies inside {visible(folder)}, whose images are read; name another place")
 
 
 def _matched_copy(
     dataset: Dataset, output: str, size: int | None, quality: Any, work: Work, seed: int
 ) -> dict[str, Any]:
     """Write it, read it again, audit it."""
-    import os
-
     from spectral_detect.audit import audit_dataset
     from spectral_detect.matching import MANIFEST, write_matched
     from spectral_detect.recipe import choose_recipe
 
     recipe = choose_recipe(dataset, side_px=size, quality=quality)
+    masking = choose_recipe(dataset, side_px=size).qualities[0]
+    if max(recipe.qualities) > masking:
+        click.echo(
+            f"warning: above quality {masking}, the first compression of some images can still be seen in the copy, "
+            "which no metadata tell",
+            err=True,
+        )
     match = write_matched(dataset, output, recipe, work, watch=progress)
     copy = read_labelled(labelled_files((), (), os.path.join(output, MANIFEST)), None, work)
     return {"output": output, **match.to_dict(), "audit": audit_dataset(copy, seed=seed)}

@@ -24,15 +24,19 @@ from spectral_detect.files import check_target, write_aside
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
-    from spectral_detect.dataset import LabelledFile
-    from spectral_detect.judging import Rules
+    from spectral_detect.dataset import Dataset, LabelledFile
+    from spectral_detect.judging import Judgement, Rules
     from spectral_detect.pipeline import Work
 
 
 @click.command()
 @click.argument("model")
 @labelled_options
-@click.option("--by", metavar="FOLDER", help="A row for each sub-folder, a generator: fakes alone or both classes.")
+@click.option(
+    "--by",
+    metavar="FOLDER",
+    help="A row for each sub-folder, a generator; goes with --real.",
+)
 @click.option("--protocol", type=click.Choice(("wang",)), help="With --by: AP without a crop and on the centre 224 px.")
 @click.option("--robustness", "with_robustness", is_flag=True, help="Also after JPEG, blur, resizing and a crop.")
 @click.option("--curve", "with_curve", is_flag=True, help="Also what 10, 20, ... of these images buy as training.")
@@ -71,6 +75,7 @@ def evaluate(
       spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
       spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
     """
+    from spectral_detect.evaluation import judge_dataset
     from spectral_detect.modelfile import load_model
 
     if by is not None and (fake or manifest or with_robustness or with_curve or scores or plot):
@@ -80,6 +85,8 @@ def evaluate(
     if protocol and by is None:
         raise click.UsageError("--protocol makes a row for each generator: give --by FOLDER as well")
     if scores is not None:
+        if not scores.endswith(".csv"):
+            raise click.UsageError("--scores writes CSV: end the name in .csv")
         check_output(scores, [model, manifest])
         check_target(scores)
     if plot is not None:
@@ -88,47 +95,58 @@ def evaluate(
     rules.check([detector])
     if by is not None:
         result, text, n_failed = _by_generator(detector, by, real, protocol, rules, work)
+        click.echo(json.dumps(result, indent=2) if as_json else text)
     else:
         files = labelled_files(real, fake, manifest)
-        result, text, n_failed = _together(detector, files, rules, work, with_robustness, with_curve, scores, plot)
-    click.echo(json.dumps(result, indent=2) if as_json else text)
+        dataset = read_labelled(files, detector.spec, work, rules.edits)
+        n_failed = len(dataset.failures)
+        warn_of_bias(dataset)
+        judged = judge_dataset(detector, dataset, rules)
+        result, text = _together(detector, files, judged, rules, work, with_robustness, with_curve)
+        click.echo(json.dumps(result | {"n_failed": n_failed}, indent=2) if as_json else text)
+        _write_details(result, judged, scores, plot)
     ctx.exit(1 if n_failed else 0)
 
 
 def _together(
     detector: Model,
     files: list[LabelledFile],
+    judged: tuple[Dataset, list[Judgement]],
     rules: Rules,
     work: Work,
     with_robustness: bool,
     with_curve: bool,
-    scores: str | None,
-    plot: str | None,
-) -> tuple[dict[str, Any], str, int]:
-    """All images as one set: the result, the text, and how many files failed."""
+) -> tuple[dict[str, Any], str]:
+    """All images as one set: the result and the text."""
     from spectral_detect.comparison import learning_curve
-    from spectral_detect.evaluation import judge_dataset, robustness, summarise
+    from spectral_detect.evaluation import robustness, summarise
     from spectral_detect.report.comparison import curve_text
-    from spectral_detect.report.evaluation import evaluation_text, robustness_text, scores_csv
+    from spectral_detect.report.evaluation import evaluation_text, robustness_text
 
-    dataset = read_labelled(files, detector.spec, work, rules.edits)
-    warn_of_bias(dataset)
-    images, judgements = judge_dataset(detector, dataset, rules)
-    result = summarise(detector, images, judgements, rules) | {"n_failed": len(dataset.failures)}
+    result = summarise(detector, *judged, rules)
     texts = [evaluation_text(result)]
     if with_robustness:
-        result["robustness"] = robustness(detector, files, images, rules, work, watch=progress)
+        result["robustness"] = robustness(detector, files, judged[0], rules, work, watch=progress)
         texts.append(robustness_text(result["robustness"]))
     if with_curve:
-        result["curve"] = learning_curve(detector, images, watch=partial(progress, unit="detectors"))
+        result["curve"] = learning_curve(detector, judged[0], watch=partial(progress, unit="detectors"))
         texts.append(curve_text(result["curve"]))
+    return result, "\n\n".join(texts)
+
+
+def _write_details(
+    result: dict[str, Any], judged: tuple[Dataset, list[Judgement]], scores: str | None, plot: str | None
+) -> None:
+    """`--scores` and `--plot`."""
+    from spectral_detect.report.evaluation import scores_csv
+
+    images, judgements = judged
     if scores is not None:
         write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
     if plot is not None:
         from spectral_detect.report.plots import plot_evaluation
 
         plot_evaluation(result, images.y, judgements, plot)
-    return result, "\n\n".join(texts), len(dataset.failures)
 
 
 def _by_generator(

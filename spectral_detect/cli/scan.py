@@ -81,7 +81,7 @@ def scan(
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
     from spectral_detect.modelfile import load_model, load_shipped_models
-    from spectral_detect.report.streams import IMAGES, IMAGES_WITH_POSTERIOR, RecordStream
+    from spectral_detect.report.streams import RecordStream, image_layout
     from spectral_detect.scanning import scan_files
 
     detector = load_shipped_models() if model is None else load_model(model)
@@ -93,9 +93,8 @@ def scan(
     chosen = cast("StreamFormat", stream_format or format_of(output))
     records = scan_files(files, detector, rules=replace(rules, threshold=threshold), work=work)
     with closing(records), result_stream(output) as stream:
-        style = style_for(ctx, stream)
-        layout = IMAGES if rules.prevalence is None else IMAGES_WITH_POSTERIOR
-        results = RecordStream(stream, chosen, layout, style)
+        layout = image_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
+        results = RecordStream(stream, chosen, layout, style_for(ctx, stream))
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
         for record in progress(records, total=_count(paths, files_from, hidden), hidden=hidden):
             results.write(record)
@@ -115,8 +114,10 @@ def _worth(judges: list[Model], rules: Rules) -> str:
     """What a verdict is worth at the prevalence; nothing where the verdicts are not those that were cross-validated."""
     from spectral_detect.report.evaluation import prevalence_text
 
-    if rules.prevalence is None or rules.threshold is not None or rules.min_confidence is not None or rules.stability:
+    if rules.prevalence is None:
         return ""
+    if rules.threshold is not None or rules.min_confidence is not None or rules.stability:
+        return "\n(what a verdict is worth is known for the model's own threshold and without further rules only)\n"
     return f"\n{prevalence_text(judges, rules.prevalence)}\n"
 
 

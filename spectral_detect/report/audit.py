@@ -32,6 +32,11 @@ def audit_text(result: dict[str, Any]) -> str:
 
 def verdict(result: dict[str, Any]) -> str:
     """What the audit has found, in words."""
+    n_both = result["duplicates"]["exact"]["across"]["n_pairs"]
+    if n_both:
+        return (
+            f"CONTRADICTORY: {n_both} pairs of a real and a fake image are the same file; remove each from one class."
+        )
     if result["metadata_auroc"] is None:
         return f"Not measured: {result['reason']}."
     if not result["is_biased"]:

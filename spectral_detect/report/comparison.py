@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spectral_detect.report.text import visible
+from spectral_detect.report.text import cut_in_the_middle, visible
 
 WIDEST_NAME = 28
 BY_GENERATOR = (
@@ -16,6 +16,7 @@ BY_GENERATOR = (
     ("fake_accuracy", "fake"),
     ("oracle_accuracy", "oracle"),
     ("ece", "ECE"),
+    ("inconclusive_rate", "inconcl."),
 )
 WANG = (("average_precision_no_crop", "AP, no crop"), ("average_precision_crop_224", "AP, crop 224"))
 
@@ -23,7 +24,8 @@ WANG = (("average_precision_no_crop", "AP, no crop"), ("average_precision_crop_2
 def generators_text(result: dict[str, Any]) -> str:
     """A row per generator and their unweighted means, in per cent."""
     lines = [f"model {visible(result['model'])}; per cent; oracle: balanced accuracy at each set's own best threshold"]
-    lines += _table(result["generators"], result["mean"], BY_GENERATOR, 10)
+    columns = BY_GENERATOR if "at_prevalence" not in result["generators"][0] else (*BY_GENERATOR, ("ppv", "PPV"))
+    lines += _table(result["generators"], result["mean"], columns, 10)
     if "wang" in result:
         lines += ["", "as the tables of CNNDetection (Wang et al. 2020), average precision in per cent; mean: mAP"]
         lines += _table(result["wang"]["generators"], result["wang"]["mean"], WANG, 14)
@@ -75,5 +77,4 @@ def _per_cent(share: float | None) -> str:
 
 
 def _short(name: str) -> str:
-    text = visible(name)
-    return text if len(text) < WIDEST_NAME else f"{text[: WIDEST_NAME - 4]}..."
+    return cut_in_the_middle(visible(name), WIDEST_NAME - 1)

@@ -65,6 +65,7 @@ def evaluation_text(result: dict[str, Any]) -> str:
         *metric_lines(result, AT_THRESHOLD),
         "",
         *metric_lines(result, RANKING),
+        *(["(AUROC below guessing: are the classes swapped?)"] if result["auroc_ci"][1] < 0.5 else []),
         f"at the oracle threshold of {result['oracle_threshold']:.3f}, the best for these very images:",
         *metric_lines(result, ("oracle_accuracy",)),
         "",
@@ -87,8 +88,8 @@ def _inconclusive_lines(result: dict[str, Any]) -> list[str]:
     decided = result["decided"]
     if reasons and decided["accuracy"] is not None:
         lines += [
-            f"  of the others      {100 * decided['accuracy']:6.1f} %   are right; {result['errors_avoided']} of "
-            f"{result['errors_avoided'] + decided['n_errors']} errors avoided"
+            f"  of the others      {100 * decided['accuracy']:6.1f} %   are right{_at(result)}; "
+            f"{result['errors_avoided']} of {result['errors_avoided'] + decided['n_errors']} errors avoided"
         ]
     return lines
 
@@ -105,18 +106,21 @@ def _video_lines(videos: dict[str, Any] | None) -> list[str]:
     return lines
 
 
+def _at(result: dict[str, Any]) -> str:
+    return " at that prevalence" if "at_prevalence" in result else ""
+
+
 def _prevalence_lines(at: dict[str, Any] | None) -> list[str]:
     if at is None:
         return []
-    words = (("ppv", "called fake", "fake"), ("npv", "called real", "real"))
-    return [
-        f"where {100 * at['prevalence']:g} % of the images are fake:",
-        *(
-            f"  {called}: {true:<5} {100 * at[name]:6.1f} %   95 % interval {100 * at[f'{name}_ci'][0]:5.1f} to "
-            f"{100 * at[f'{name}_ci'][1]:5.1f} %"
-            for name, called, true in words
-        ),
-    ]
+    lines = [f"where {100 * at['prevalence']:g} % of the images are fake, of those with a verdict:"]
+    for name, called, true in (("ppv", "called fake", "fake"), ("npv", "called real", "real")):
+        if at[name] is None:
+            lines.append(f"  {called}: none")
+            continue
+        low, high = (100 * share for share in at[f"{name}_ci"])
+        lines.append(f"  {called}: {true:<5} {100 * at[name]:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %")
+    return lines
 
 
 def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
@@ -124,7 +128,8 @@ def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
     lines = []
     for model in models:
         if "confusion" in model.metrics:
-            at = predictive_values(model.metrics["confusion"], prevalence)
+            n_real, n_fake = model.metrics["n_real"], model.metrics["n_fake"]
+            at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence)
             lines += [f"{visible(model.name)}, as cross-validated on its training images,", *_prevalence_lines(at)]
     return "\n".join(lines)
 

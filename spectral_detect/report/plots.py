@@ -14,7 +14,7 @@ from spectral_detect.files import PICTURE_SOFTWARE, write_aside
 from spectral_detect.judging import Judgement
 from spectral_detect.metrics import Curves, reliability
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.report.text import visible
+from spectral_detect.report.text import cut_in_the_middle, visible
 from spectral_detect.videoscan import VideoResult
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ def _write(figure: Figure, output: str) -> None:
 
 def _plain(name: str, longest: int = 24) -> str:
     """No mathematics, and not too long."""
-    text = visible(name)
-    return (text if len(text) <= longest else f"{text[: longest - 3]}...").replace("$", r"\$")
+    return cut_in_the_middle(visible(name), longest).replace("$", r"\$")
 
 
 def _reliability(axes: Axes, y: np.ndarray, scores: np.ndarray, result: dict[str, Any]) -> None:
@@ -152,7 +151,7 @@ def _reliability(axes: Axes, y: np.ndarray, scores: np.ndarray, result: dict[str
         )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="score", ylabel="share of fakes, classes equally frequent")
     axes.set_title(f"Reliability: ECE {100 * result['ece']:.1f} %, Brier {result['brier']:.3f}")
-    axes.legend(loc="lower right", framealpha=1)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False)
 
 
 def _tippett(axes: Axes, y: np.ndarray, ratios: np.ndarray | None, result: dict[str, Any]) -> None:
@@ -167,7 +166,7 @@ def _tippett(axes: Axes, y: np.ndarray, ratios: np.ndarray | None, result: dict[
     axes.axvline(0, color="0.5", linewidth=1, linestyle="--")
     edge = float(np.abs(ratios).max()) + 0.2
     axes.set(xlim=(-edge, edge), ylim=(0, 1.02), xlabel="log10 likelihood ratio", ylabel="share of images above it")
-    axes.legend(loc="lower left", framealpha=1)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False)
 
 
 def _roc(axes: Axes, y: np.ndarray, scores: np.ndarray, result: dict[str, Any]) -> None:
@@ -178,7 +177,7 @@ def _roc(axes: Axes, y: np.ndarray, scores: np.ndarray, result: dict[str, Any]) 
     axes.plot(alarms, hits, "s", color=ORANGE, label=f"threshold {result['threshold']:.3f}", clip_on=False)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="false alarms", ylabel="fakes found")
     axes.set_title(f"ROC: AUROC {100 * result['auroc']:.1f} %, EER {100 * result['eer']:.1f} %")
-    axes.legend(loc="lower right", framealpha=1)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False)
 
 
 def _robustness(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
@@ -190,11 +189,13 @@ def _robustness(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
         below = [100 * max(0.0, row[name] - row[f"{name}_ci"][0]) for row in rows]
         above = [100 * max(0.0, row[f"{name}_ci"][1] - row[name]) for row in rows]
         axes.errorbar(x, value, yerr=[below, above], fmt=marker, color=colour, label=label, capsize=3)
+    undecided = [100 * row["inconclusive_rate"] for row in rows]
+    axes.plot(range(len(rows)), undecided, "x", color="0.4", label="inconclusive")
     axes.axhline(50, color="0.5", linewidth=1, linestyle="--", label="guessing")
     names = [r["edit"] if r["strength"] is None else f"{r['edit']}\n{r['strength']:g}" for r in rows]
     axes.set_xticks(range(len(rows)), ["as is" if name == "none" else name for name in names])
     axes.set_xlim(-0.5, len(rows) - 0.5)
-    axes.set_ylim(min(40, *(100 * row[f"{name}_ci"][0] - 3 for row in rows for name, *_ in SERIES)), 101.5)
+    axes.set_ylim(-2, 102)
     _finish_percent(axes, "After an edit of both classes")
 
 
@@ -217,4 +218,4 @@ def _finish_percent(axes: Axes, title: str, label: str = "per cent, with 95 % in
     axes.set_title(title)
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
-    axes.legend(loc="lower left", framealpha=1)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

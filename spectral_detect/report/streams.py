@@ -20,50 +20,63 @@ Style = Callable[[str, str], str]  # (text, colour) -> text
 
 
 @dataclass(frozen=True)
+class Column(Generic[Record]):
+    """Of a table: its title, how it is aligned (a format specification), and the text of a record."""
+
+    title: str
+    alignment: str
+    text: Callable[[Record], str]
+
+
+@dataclass(frozen=True)
 class Layout(Generic[Record]):
     """How records of one kind are shown.
 
     Attributes
     ----------
-    columns : of CSV.
-    numbers : of the table, title -> the text of a record; the verdict stands before them, the path behind.
+    csv_columns : of CSV.
+    table : what stands between the verdict and the path.
     noun : what a record is about.
     """
 
-    columns: tuple[str, ...]
-    numbers: dict[str, Callable[[Record], str]]
+    csv_columns: tuple[str, ...]
+    table: tuple[Column[Record], ...]
     noun: str
 
     def head(self) -> str:
-        titles = "".join(f" {title:>{_width(title)}}" for title in self.numbers)
-        return f"{'verdict':<13}{titles}  path\n"
+        titles = "".join(f"  {c.title:{c.alignment}}" for c in self.table)
+        return f"{'verdict':<12}{titles}  path\n"
 
     def cells(self, record: Record) -> str:
-        return "".join(f" {text(record):>{_width(title)}}" for title, text in self.numbers.items())
-
-
-def _width(title: str) -> int:
-    return max(6, len(title) + (title == "P(fake)"))
+        return "".join(f"  {c.text(record):{c.alignment}}" for c in self.table)
 
 
 def _three_digits(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-IMAGES: Layout[ImageRecord] = Layout(IMAGE_COLUMNS, {"score": lambda r: _three_digits(r.score)}, "image")
-IMAGES_WITH_POSTERIOR: Layout[ImageRecord] = Layout(
-    IMAGE_COLUMNS, {**IMAGES.numbers, "P(fake)": lambda r: _three_digits(r.posterior)}, "image"
-)
+def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[ImageRecord]:
+    """Of still images; `with_model` where several may have judged."""
+    table: list[Column[ImageRecord]] = [Column("score", ">6", lambda r: _three_digits(r.score))]
+    if with_posterior:
+        table.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
+    if with_model:
+        table.append(Column("model", "<11", lambda r: visible(r.model or "-")))
+    return Layout(IMAGE_COLUMNS, tuple(table), "image")
+
+
 VIDEOS: Layout[VideoRecord] = Layout(
     VIDEO_COLUMNS,
-    {
-        "fake": lambda r: "-" if r.fake_fraction is None else f"{100 * r.fake_fraction:.0f} %",
-        "score": lambda r: _three_digits(r.mean_score),
-        "votes": lambda r: f"{r.n_judged}/{r.n_faces if r.n_faces is not None else r.n_frames}",
-    },
+    (
+        Column("fake", ">5", lambda r: "-" if r.fake_fraction is None else f"{100 * r.fake_fraction:.0f} %"),
+        Column("score", ">5", lambda r: _three_digits(r.mean_score)),
+        Column("votes", ">7", lambda r: f"{r.n_judged}/{r.n_frames if r.n_faces is None else r.n_faces}"),
+    ),
     "video",
 )
-FRAMES: Layout[FrameRecord] = Layout(FRAME_COLUMNS, {"score": lambda r: _three_digits(r.score)}, "frame")
+FRAMES: Layout[FrameRecord] = Layout(
+    FRAME_COLUMNS, (Column("score", ">6", lambda r: _three_digits(r.score)),), "frame"
+)
 
 
 def outcome(record: ImageRecord | VideoRecord | FrameRecord) -> str:
@@ -94,7 +107,7 @@ class RecordStream(Generic[Record]):
         self._style = style
         self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
         if stream_format == "csv":
-            self._emit(csv_line(layout.columns))
+            self._emit(csv_line(layout.csv_columns))
         elif stream_format == "table":
             self._emit(layout.head())
 
@@ -119,7 +132,7 @@ class RecordStream(Generic[Record]):
         notes = "; ".join(filter(None, (record.error, *record.warnings)))
         note = f"  ({visible(notes)})" if notes else ""
         cells = self._layout.cells(record)
-        return f"{self._style(f'{name:<13}', COLOURS[name])}{cells}  {visible(record.path)}{note}\n"
+        return f"{self._style(f'{name:<12}', COLOURS[name])}{cells}  {visible(record.path)}{note}\n"
 
 
 def _plural(count: int, word: str) -> str:

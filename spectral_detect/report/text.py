@@ -11,3 +11,11 @@ def printable(text: str) -> str:
 def visible(text: str) -> str:
     """`printable`, and backslashes doubled, so that the text can be read back."""
     return printable(text.replace("\\", "\\\\"))
+
+
+def cut_in_the_middle(text: str, longest: int) -> str:
+    """No longer than `longest`; names of one kind differ at their ends."""
+    if len(text) <= longest:
+        return text
+    head = (longest - 3) // 2
+    return f"{text[:head]}...{text[head + 3 - longest :]}"
