@@ -11,6 +11,10 @@ class ImageReadError(SpectralDetectError):
     """An image file could not be read, or is not fit for the features asked of it."""
 
 
+class VideoReadError(SpectralDetectError):
+    """A video, or a folder of frames, could not be read, or holds no frame that could be judged."""
+
+
 class FeatureError(SpectralDetectError, ValueError):
     """An array or a `FeatureSpec` from which no features can be computed."""
 
