@@ -11,6 +11,10 @@ class ImageReadError(SpectralDetectError):
     """An image file could not be read, or is not fit for the features asked of it."""
 
 
+class VideoReadError(SpectralDetectError):
+    """A video, or a folder of frames, could not be read, or holds no frame that could be judged."""
+
+
 class FeatureError(SpectralDetectError, ValueError):
     """An array or a `FeatureSpec` from which no features can be computed."""
 
@@ -25,7 +29,3 @@ class ModelFileError(SpectralDetectError):
 
 class OutputError(SpectralDetectError):
     """A result that could not be written where it was asked for."""
-
-
-class VideoReadError(SpectralDetectError):
-    """A video file or a folder of frames that could not be read."""

@@ -1,13 +1,18 @@
-"""Find the images among files and folders."""
+"""Find the images, or the videos, among files and folders."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from spectral_detect.images import SIGNATURE_BYTES, SUFFIXES, has_image_signature
+
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .asf .flv .f4v .ts .mts .m2ts .vob .ogv .3gp .3g2 .mxf".split()
+)
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,22 @@ class FoundFile:
     """A path to read, or a folder that could not be listed and why."""
 
     path: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class FoundVideo:
+    """A video to read, or why there is none.
+
+    Attributes
+    ----------
+    path : the file, or the folder of frames.
+    frames : the image files of a folder in natural order; empty for a file.
+    problem : why a folder could not be listed.
+    """
+
+    path: str
+    frames: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -48,23 +69,145 @@ def find_images(paths: Iterable[str], *, on_skip: Callable[[str], None] = lambda
             yield FoundFile(path)
 
 
+def has_video_suffix(path: str) -> bool:
+    """Whether a file is named like a video."""
+    return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
+
+
+def find_videos(
+    paths: Iterable[str], *, group_by_parent: bool = False, on_skip: Callable[[str], None] = lambda path: None
+) -> Iterator[FoundVideo]:
+    """The videos among files and folders, lazily.
+
+    A file that is named itself is always taken. In a folder's tree, files with a suffix of a video are taken; where
+    there is none, the images that lie in the folder itself are the frames of one video. Whatever is not taken goes to
+    `on_skip`. Links to files are followed, links to folders are not.
+
+    Parameters
+    ----------
+    group_by_parent : each folder of the tree that holds images is a video too, of its images in natural order.
+    """
+    for path in paths:
+        if not os.path.isdir(path):
+            yield FoundVideo(path)
+        elif group_by_parent:
+            yield from _find_folders_of_frames(path, on_skip)
+        else:
+            yield from _find_video_files(path, on_skip)
+
+
+def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundVideo]:
+    """The video files of a tree; for want of any, the folder itself as a video."""
+    skipped: list[str] = []  # held back, for the frames of a video are not skipped
+    skip = skipped.append
+    for entry in _walk(folder):
+        if isinstance(entry, FoundFile):
+            yield FoundVideo(entry.path, problem=entry.problem)
+        elif has_video_suffix(entry.path) and _is_file_or_dead_link(entry):
+            _pass_on(skipped, on_skip)
+            skip = on_skip
+            yield FoundVideo(entry.path)
+        else:
+            skip(entry.path)
+    if skip is on_skip:
+        return
+    frames = _frames_of(folder)
+    taken = set(frames)
+    _pass_on([path for path in skipped if path not in taken], on_skip)
+    if frames:
+        yield FoundVideo(folder, frames)
+
+
+def _pass_on(paths: list[str], on_skip: Callable[[str], None]) -> None:
+    for path in paths:
+        on_skip(path)
+
+
+def _find_folders_of_frames(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundVideo]:
+    """The video files of a tree, and each folder that holds images; a folder before what lies below it."""
+    for visited, entries in _walk_by_folder(folder):
+        if isinstance(entries, str):
+            yield FoundVideo(visited, problem=entries)
+            continue
+        files = [e for e in entries if not e.is_dir(follow_symlinks=False)]
+        videos = [e.path for e in files if has_video_suffix(e.path) and _is_file_or_dead_link(e)]
+        frames = [e.path for e in files if not has_video_suffix(e.path) and looks_like_image(e)]
+        _pass_on([e.path for e in files if e.path not in {*videos, *frames}], on_skip)
+        if frames:
+            yield FoundVideo(visited, _natural_order(frames))
+        for path in videos:
+            yield FoundVideo(path)
+
+
+def _frames_of(folder: str) -> tuple[str, ...]:
+    """The images that lie in the folder itself."""
+    try:
+        with os.scandir(folder) as entries:
+            return _natural_order(e.path for e in entries if looks_like_image(e))
+    except OSError:
+        return ()  # reported by the walk
+
+
+def _natural_order(paths: Iterable[str]) -> tuple[str, ...]:
+    """frame2 before frame10; names that differ in leading zeros alone, as text."""
+    return tuple(sorted(paths, key=lambda path: (_text_and_numbers(os.path.basename(path)), os.fsencode(path))))
+
+
+def _text_and_numbers(name: str) -> list[tuple[int, int, str]]:
+    """Comparable pieces of a name, numbers by their length and digits: `int` would refuse the longest ones."""
+    pieces = (piece.lstrip("0") if piece[:1].isdigit() else piece for piece in re.split(r"([0-9]+)", name))
+    return [(k % 2, len(piece) if k % 2 else 0, piece) for k, piece in enumerate(pieces)]
+
+
+def _is_file_or_dead_link(entry: os.DirEntry[str]) -> bool:
+    """A dead link with the name of a video is evidence that is missing, and an error once it is opened."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:
+        return True
+
+
 def _find_in_folder(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
+    for entry in _walk(folder):
+        if isinstance(entry, FoundFile) or looks_like_image(entry):
+            yield entry if isinstance(entry, FoundFile) else FoundFile(entry.path)
+        else:
+            on_skip(entry.path)
+
+
+def _walk(folder: str) -> Iterator[os.DirEntry[str] | FoundFile]:
+    """All but the folders of a tree in sorted order, and the folders that cannot be listed as `FoundFile`."""
     waiting: list[os.DirEntry[str] | str] = [folder]  # a stack: folders nest deeper than Python's calls
     while waiting:
         entry = waiting.pop()
-        if isinstance(entry, str) or entry.is_dir(follow_symlinks=False):
-            path = os.fspath(entry)
-            try:
-                with os.scandir(path) as entries:
-                    inside = sorted(entries, key=lambda e: os.fsencode(e.name), reverse=True)
-            except OSError as error:
-                yield FoundFile(path, f"the folder cannot be listed: {error.strerror}")
-            else:
-                waiting += inside
-        elif looks_like_image(entry):
-            yield FoundFile(entry.path)
+        if not isinstance(entry, str) and not entry.is_dir(follow_symlinks=False):
+            yield entry
+            continue
+        inside = _listed(os.fspath(entry))
+        if isinstance(inside, str):
+            yield FoundFile(os.fspath(entry), inside)
         else:
-            on_skip(entry.path)
+            waiting += reversed(inside)
+
+
+def _walk_by_folder(folder: str) -> Iterator[tuple[str, list[os.DirEntry[str]] | str]]:
+    """Each folder of a tree with its sorted entries, or with the reason why it cannot be listed."""
+    waiting = [folder]
+    while waiting:
+        path = waiting.pop()
+        inside = _listed(path)
+        yield path, inside
+        if not isinstance(inside, str):
+            waiting += [e.path for e in reversed(inside) if e.is_dir(follow_symlinks=False)]
+
+
+def _listed(folder: str) -> list[os.DirEntry[str]] | str:
+    """The sorted entries of a folder, or why it cannot be listed."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda e: os.fsencode(e.name))
+    except OSError as error:
+        return f"the folder cannot be listed: {error.strerror}"
 
 
 def looks_like_image(entry: os.DirEntry[str]) -> bool:
@@ -87,16 +230,3 @@ def _is_dead_link(entry: os.DirEntry[str]) -> bool:
 
 def _has_suffix(path: str) -> bool:
     return os.path.splitext(path)[1].lower() in SUFFIXES
-
-
-@dataclass(frozen=True)
-class FoundVideo:
-    path: str
-    frames: tuple[str, ...] = ()
-    problem: str | None = None
-
-
-def has_video_suffix(path: str) -> bool: ...
-def find_videos(
-    paths: Iterable[str], *, group_by_parent: bool = False, on_skip: Callable[[str], None] = lambda path: None
-) -> Iterator[FoundVideo]: ...

@@ -1,52 +1,291 @@
+"""Videos -> the frames to judge: sampled, and cut to a face or to the centre. Nothing is ever resampled."""
+
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from types import TracebackType
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Literal
 
+import numpy as np
+
+from spectral_detect import faces
+from spectral_detect.capture import check_regular
+from spectral_detect.clips import Clip, VideoFacts
+from spectral_detect.errors import ImageReadError, VideoReadError
+from spectral_detect.faces import FaceBox, Tracker
 from spectral_detect.finding import FoundVideo
-from spectral_detect.images import DecodedImage
+from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, read_file
+
+__all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video", "video_sha256"]
+
+BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
 class FrameOptions:
+    """Which frames of a video are judged, and what of them.
+
+    Attributes
+    ----------
+    n_frames : equally spaced over the video, 20 as the authors take; None for all.
+    every_s : a frame every so many seconds in place of `n_frames`.
+    crop : "face" is the inner part of a detected face, "centre" the largest central square, "none" the whole frame.
+    faces : the largest face of a frame, or all of them as separate tracks.
+    face_fraction : of the width and height of a face's box; the central third as the authors take.
+    """
+
     n_frames: int | None = 20
     every_s: float | None = None
     crop: Literal["none", "face", "centre"] = "none"
     faces: Literal["largest", "all"] = "largest"
     face_fraction: float = 1 / 3
 
+    def __post_init__(self) -> None:
+        if self.n_frames is not None and self.n_frames < 1:
+            raise ValueError(f"n_frames is {self.n_frames}; it must be at least 1, or None for all frames")
+        if self.every_s is not None and not self.every_s > 0:
+            raise ValueError(f"every_s is {self.every_s}; it must be more than 0 seconds")
+        if not 0 < self.face_fraction <= 1:
+            raise ValueError(f"face_fraction is {self.face_fraction}; it must be more than 0 and at most 1")
+
 
 @dataclass(frozen=True)
 class Frame:
+    """What is judged of one frame.
+
+    Attributes
+    ----------
+    index : in the video, from 0, among the frames that can be read.
+    time_s : of presentation; None in a folder of frames and in a stream without time stamps.
+    image : of a video file (H, W, 3) uint8 RGB, format "VIDEO"; of a folder a still as `decode` gives it; cut, with
+        the width and height of the cut.
+    box : x, y, width, height in pixels of what was cut; None when nothing was.
+    track : which face, when all are followed.
+    """
+
     index: int
     time_s: float | None
     image: DecodedImage
-    box: tuple[int, int, int, int] | None
+    box: FaceBox | None
     track: int = 0
 
 
-@dataclass(frozen=True)
-class VideoFacts:
-    width: int
-    height: int
-    fps: float | None
-    duration_s: float | None
-    n_frames: int | None
-    codec: str | None
-
-
 class Video:
-    facts: VideoFacts
-    n_sampled: int
-    n_without_face: int
-    warnings: list[str]
+    """An open video; a context manager, made by `open_video`.
 
-    def frames(self) -> Iterator[Frame]: ...
-    def __enter__(self) -> Video: ...
-    def __exit__(self, a: type[BaseException] | None, b: BaseException | None, c: TracebackType | None) -> None: ...
+    Attributes
+    ----------
+    facts : what the video says of itself.
+    n_sampled : frames that were decoded to be judged, so far.
+    n_without_face : of those, the ones that gave nothing to judge for want of a face.
+    warnings : what a reader of the verdict should know; complete once `frames` has ended.
+    """
+
+    def __init__(self, source: _ClipSource | _Stills, options: FrameOptions) -> None:
+        self.facts = source.facts
+        self.n_sampled = 0
+        self.n_without_face = 0
+        self._source = source
+        self._options = options
+        self._wanted = _sample(source, options)
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._source.close()
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._source.warnings
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames to judge, in order, once; a frame with several faces gives one for each."""
+        if self._options.crop == "face":
+            yield from self._faces()
+            return
+        for whole in self._decode():
+            box = _central_square(whole.image) if self._options.crop == "centre" else None
+            yield _cut(whole, box)
+
+    def _decode(self) -> Iterator[_Whole]:
+        for whole in self._source.decode(self._wanted):
+            self.n_sampled += 1
+            yield whole
+
+    def _faces(self) -> Iterator[Frame]:
+        tracker: Tracker[_Whole] = Tracker(self._options.faces)
+        for whole in self._decode():
+            yield from self._cut_faces(tracker.push(whole, faces.detect_faces(_eight_bits(whole.image))))
+        yield from self._cut_faces(tracker.flush())
+
+    def _cut_faces(self, settled: Iterable[tuple[_Whole, dict[int, FaceBox]]]) -> Iterator[Frame]:
+        for whole, boxes in settled:
+            self.n_without_face += not boxes
+            for track, box in sorted(boxes.items()):
+                inner = faces.inner_box(box, self._options.face_fraction, whole.image.pixels.shape)
+                yield _cut(whole, inner, track)
 
 
-def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = 1) -> Video: ...
-def video_sha256(found: FoundVideo) -> tuple[str, int, int]: ...
+def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MAX_PIXELS) -> Video:
+    """Open a video file or a folder of frames, and choose which frames to judge.
+
+    Parameters
+    ----------
+    max_pixels : a video of larger frames is refused.
+
+    Raises
+    ------
+    VideoReadError : missing, not a video, sound only, no frame, frames too large, or a folder that cannot be used.
+    """
+    if found.problem:
+        raise VideoReadError(found.problem)
+    if found.frames:
+        return Video(_Stills(found.frames, max_pixels), options)
+    if os.path.isdir(found.path):
+        raise VideoReadError("the folder holds no image of its own; for a tree of them see --group-by parent")
+    return Video(_ClipSource(found.path, max_pixels), options)
+
+
+def video_sha256(found: FoundVideo) -> tuple[str, int, int]:
+    """Hash, size in bytes and time of the last change (ns) of a file, read in blocks, or of a folder of frames.
+
+    A folder's hash is that of the lines `name, NUL, hash` of its frames, its size their sum, its time the latest.
+
+    Raises
+    ------
+    VideoReadError : a file that is missing or cannot be read.
+    """
+    if not found.frames:
+        return _file_sha256(found.path)
+    whole, size_bytes, mtime_ns = sha256(), 0, 0
+    for path in found.frames:
+        digest, size, mtime = _file_sha256(path)
+        whole.update(os.fsencode(os.path.basename(path)) + b"\0" + digest.encode() + b"\n")
+        size_bytes, mtime_ns = size_bytes + size, max(mtime_ns, mtime)
+    return whole.hexdigest(), size_bytes, mtime_ns
+
+
+def _file_sha256(path: str) -> tuple[str, int, int]:
+    status, digest = check_regular(path), sha256()
+    try:
+        with open(path, "rb") as stream:
+            while block := stream.read(BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise VideoReadError(f"cannot be read: {error.strerror}") from None
+    return digest.hexdigest(), status.st_size, status.st_mtime_ns
+
+
+# ----------------------------------------------------------------------------------------------------------- sources
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A frame before anything is cut from it."""
+
+    index: int
+    time_s: float | None
+    image: DecodedImage
+
+
+class _ClipSource:
+    """The frames of a video file."""
+
+    def __init__(self, path: str, max_pixels: int) -> None:
+        self._clip = Clip(path, max_pixels)
+        self.facts = self._clip.facts
+        self.warnings = self._clip.warnings
+        self.n_frames = self._clip.timeline.n_frames
+        self.times_s = self._clip.timeline.times_s
+        self.close = self._clip.close
+
+    def decode(self, wanted: Iterable[int]) -> Iterator[_Whole]:
+        for index, time_s, rgb in self._clip.decode(wanted):
+            yield _Whole(index, time_s, DecodedImage(rgb, rgb.shape[1], rgb.shape[0], "VIDEO"))
+
+
+class _Stills:
+    """The frames of a folder; one that cannot be read is skipped with a warning."""
+
+    def __init__(self, paths: tuple[str, ...], max_pixels: int) -> None:
+        self._paths = paths
+        self._max_pixels = max_pixels
+        self.warnings: list[str] = []
+        self.n_frames = len(paths)
+        self.times_s = None
+        self.facts = self._facts()
+
+    def close(self) -> None:
+        """Each file was closed when it had been read."""
+
+    def decode(self, wanted: Iterable[int]) -> Iterator[_Whole]:
+        for index in wanted:
+            try:
+                yield _Whole(index, None, self._read(index))
+            except ImageReadError as error:
+                self.warnings.append(f"frame {os.path.basename(self._paths[index])} skipped: {error}")
+
+    def _read(self, index: int) -> DecodedImage:
+        return decode(read_file(self._paths[index]).content, max_pixels=self._max_pixels, colour=True)
+
+    def _facts(self) -> VideoFacts:
+        """The size is that of the first frame that can be read."""
+        reason = ""
+        for index in range(self.n_frames):
+            try:
+                image = self._read(index)
+            except ImageReadError as error:
+                reason = reason or str(error)
+            else:
+                return VideoFacts(image.width, image.height, n_frames=self.n_frames)
+        raise VideoReadError(f"none of the {self.n_frames} frames can be read ({reason}); get intact copies")
+
+
+# ---------------------------------------------------------------------------------------------- sampling and cutting
+
+
+def _sample(source: _ClipSource | _Stills, options: FrameOptions) -> list[int]:
+    """The indices of the frames to judge, rising."""
+    n = source.n_frames
+    if options.every_s is not None:
+        return _every(options.every_s, source)
+    if options.n_frames is None or options.n_frames >= n:
+        return list(range(n))
+    return [(2 * k + 1) * n // (2 * options.n_frames) for k in range(options.n_frames)]  # centres of equal parts
+
+
+def _every(step_s: float, source: _ClipSource | _Stills) -> list[int]:
+    """The first frame at or after each multiple of the step from the first frame on."""
+    times = source.times_s
+    if times is None:
+        if not source.facts.fps:
+            raise VideoReadError("there are no time stamps to count seconds by; give a number of frames, or take all")
+        times = np.arange(source.n_frames) / source.facts.fps
+    steps = np.floor((times - times[0]) / step_s + 1e-6)  # a time stamp is rounded
+    return [int(index) for index in np.flatnonzero(np.diff(steps, prepend=-1) > 0)]
+
+
+def _central_square(image: DecodedImage) -> FaceBox:
+    height, width = image.pixels.shape[:2]
+    side = min(width, height)
+    return (width - side) // 2, (height - side) // 2, side, side
+
+
+def _cut(whole: _Whole, box: FaceBox | None, track: int = 0) -> Frame:
+    image = whole.image
+    if box is not None:
+        x, y, width, height = box
+        pixels = image.pixels[y : y + height, x : x + width].copy()  # a view would keep the whole frame alive
+        image = replace(image, pixels=pixels, width=width, height=height)
+    return Frame(whole.index, whole.time_s, image, box, track)
+
+
+def _eight_bits(image: DecodedImage) -> np.ndarray:
+    """(H, W, 3) RGB or (H, W) gray uint8, for the detection of faces alone."""
+    pixels = image.pixels[..., 0] if image.is_ycc else image.pixels
+    if pixels.dtype == np.uint16:
+        pixels = pixels // 257
+    return np.ascontiguousarray(np.clip(pixels, 0, 255).astype(np.uint8))

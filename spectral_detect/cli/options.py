@@ -163,7 +163,7 @@ _frame_options = _together(
     ),
     click.option(
         "--face-fraction",
-        type=FiniteRange(0, 2, min_open=True),
+        type=FiniteRange(0, 1, min_open=True),
         default=0.333,
         show_default=True,
         help="With --crop face: the share of the box's sides that is judged.",
@@ -323,7 +323,7 @@ def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
 
 
 def check_plot_folder(folder: str) -> None:
-    """`Failure`, before anything is computed, where pictures cannot be drawn into `folder`; makes it where it is new."""
+    """`Failure`, before anything is computed, where pictures cannot be drawn into `folder`, which is made if new."""
     _require_matplotlib()
     try:
         os.makedirs(folder, exist_ok=True)

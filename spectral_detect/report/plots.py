@@ -74,7 +74,7 @@ def plot_matrix(result: dict[str, Any], output: str) -> None:
 
 
 def plot_timeline(result: VideoResult, output: str) -> None:
-    """The score of each frame of a video over time, its threshold, and the frames with the highest and lowest scores."""
+    """The score of each frame of a video over time, the threshold, and the frames with the extreme scores."""
     record = result.record
     figure = _figure(WIDTH, 6.4)
     grid = figure.add_gridspec(2, 1, height_ratios=(3, 2))

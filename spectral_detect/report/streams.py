@@ -74,9 +74,7 @@ VIDEOS: Layout[VideoRecord] = Layout(
     ),
     "video",
 )
-FRAMES: Layout[FrameRecord] = Layout(
-    FRAME_COLUMNS, (Column("score", ">6", lambda r: _three_digits(r.score)),), "frame"
-)
+FRAMES: Layout[FrameRecord] = Layout(FRAME_COLUMNS, (Column("score", ">6", lambda r: _three_digits(r.score)),), "frame")
 
 
 def outcome(record: ImageRecord | VideoRecord | FrameRecord) -> str:
