@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from spectral_detect.calibration import Calibration
+from spectral_detect.metadata import VIDEO_FORMAT, Metadata
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.spec import FeatureSpec
 
@@ -153,30 +154,29 @@ class Experience:
         """Whether it has seen images of about such a size."""
         return self.min_side_px / SIZE_TOLERANCE <= min(width, height) <= self.max_side_px * SIZE_TOLERANCE
 
-    def objections(self, width: int, height: int, quality: int | None, distance: float) -> list[str]:
-        """Why an image lies outside, in words; empty where it does not.
-
-        Parameters
-        ----------
-        quality : of a JPEG, by its quantisation table; None for other formats.
-        """
+    def objections(self, width: int, height: int, metadata: Metadata | None, distance: float) -> list[str]:
+        """Why an image lies outside, in words; empty where it does not."""
         found = []
         if not self.covers(width, height):
-            found.append(
-                f"{width}x{height} pixels (seen: a shorter side of {_range(self.min_side_px, self.max_side_px)})"
-            )
-        if quality is None and not self.has_seen_others:
-            found.append("not a JPEG (seen: JPEGs only)")
-        elif quality is not None and self.jpeg_qualities is None:
-            found.append(f"a JPEG of quality {quality} (seen: no JPEG)")
-        elif quality is not None and self.jpeg_qualities is not None:
-            low, high = self.jpeg_qualities
-            if not low - QUALITY_TOLERANCE <= quality <= high + QUALITY_TOLERANCE:
-                found.append(f"JPEG quality {quality} (seen: {_range(low, high)})")
+            sides = _range(self.min_side_px, self.max_side_px)
+            found.append(f"{width}x{height} pixels (seen: a shorter side of {sides})")
+        if metadata is not None and metadata.format != VIDEO_FORMAT:  # how a video was compressed only its pixels tell
+            found += self._of_compression(metadata.nearest_quality)
         if distance > self.max_distance:
             times = distance / self.max_distance
             found.append(f"features unlike those of its training images ({times:.2f} times the limit)")
         return found
+
+    def _of_compression(self, quality: int | None) -> list[str]:
+        """`quality` of a JPEG, by its quantisation table; None for other formats."""
+        if quality is None:
+            return [] if self.has_seen_others else ["not a JPEG (seen: JPEGs only)"]
+        if self.jpeg_qualities is None:
+            return [f"a JPEG of quality {quality} (seen: no JPEG)"]
+        low, high = self.jpeg_qualities
+        if low - QUALITY_TOLERANCE <= quality <= high + QUALITY_TOLERANCE:
+            return []
+        return [f"JPEG quality {quality} (seen: {_range(low, high)})"]
 
 
 def _range(low: int, high: int) -> str:

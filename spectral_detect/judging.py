@@ -140,14 +140,13 @@ def _outside(model: Model, objections: Sequence[str]) -> list[tuple[Reason, str]
 def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, list[str]]:
     """The model in whose experience an image lies most, and what speaks against even that one."""
     width, height = image.width or 0, image.height or 0
-    quality = image.metadata.nearest_quality if image.metadata else None
 
     def rank(model: Model) -> tuple[int, bool, float, list[str]]:
         seen = model.experience
         if seen is None:
             return 0, False, 0.0, []
         distance = model.distance(np.asarray(image.features))
-        objections = seen.objections(width, height, quality, distance)
+        objections = seen.objections(width, height, image.metadata, distance)
         return len(objections), not seen.covers(width, height), distance / seen.max_distance, objections
 
     ranks = [rank(model) for model in models]

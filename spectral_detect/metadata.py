@@ -11,6 +11,7 @@ from typing import Any
 import PIL.Image
 import PIL.JpegImagePlugin
 
+VIDEO_FORMAT = "VIDEO"  # of a frame of a video file
 EXIF_SOFTWARE, EXIF_IFD = 0x0131, 0x8769
 SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"))

@@ -17,6 +17,7 @@ from spectral_detect.errors import ImageReadError, VideoReadError
 from spectral_detect.faces import FaceBox, Tracker
 from spectral_detect.finding import FoundVideo
 from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, read_file
+from spectral_detect.metadata import VIDEO_FORMAT
 
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video", "video_sha256"]
 
@@ -204,7 +205,7 @@ class _ClipSource:
 
     def decode(self, wanted: Iterable[int]) -> Iterator[_Whole]:
         for index, time_s, rgb in self._clip.decode(wanted):
-            yield _Whole(index, time_s, DecodedImage(rgb, rgb.shape[1], rgb.shape[0], "VIDEO"))
+            yield _Whole(index, time_s, DecodedImage(rgb, rgb.shape[1], rgb.shape[0], VIDEO_FORMAT))
 
 
 class _Stills:

@@ -15,6 +15,7 @@ from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models,
 from spectral_detect.classifiers import Experience
 from spectral_detect.dataset import files_in_manifest, read_dataset
 from spectral_detect.errors import ModelFileError
+from spectral_detect.metadata import Metadata
 
 PHOTOGRAPH = EXAMPLES / "real" / "Aqua.png"
 
@@ -24,19 +25,27 @@ def photographs() -> Model:
     return load_model("photographs")
 
 
+PNG = Metadata("PNG", 9, 9)
+
+
+def jpeg(quality: int) -> Metadata:
+    return Metadata("JPEG", 9, 9, nearest_quality=quality)
+
+
 def test_an_experience_objects_in_words() -> None:
     seen = Experience(128, 1024, 2.0, refusal_rate=0.01, jpeg_qualities=(75, 90), has_seen_others=False)
-    assert seen.objections(128, 4000, 75, 1.9) == seen.objections(1100, 1100, 95, 0.1) == []
-    assert seen.objections(100, 500, 80, 0.1) == ["100x500 pixels (seen: a shorter side of 128 to 1024)"]
-    assert "4000x2000 pixels" in str(seen.objections(4000, 2000, 80, 0.1))
+    assert seen.objections(128, 4000, jpeg(75), 1.9) == seen.objections(1100, 1100, jpeg(95), 0.1) == []
+    assert seen.objections(100, 500, jpeg(80), 0.1) == ["100x500 pixels (seen: a shorter side of 128 to 1024)"]
+    assert "4000x2000 pixels" in str(seen.objections(4000, 2000, jpeg(80), 0.1))
     unlike = "features unlike those of its training images (1.50 times the limit)"
-    assert seen.objections(300, 300, 80, 3.0) == [unlike]
-    assert seen.objections(300, 300, 69, 0.1) == ["JPEG quality 69 (seen: 75 to 90)"]
-    assert seen.objections(300, 300, None, 0.1) == ["not a JPEG (seen: JPEGs only)"]
-    assert len(seen.objections(30, 30, 50, 9.0)) == 3
+    assert seen.objections(300, 300, jpeg(80), 3.0) == [unlike]
+    assert seen.objections(300, 300, jpeg(69), 0.1) == ["JPEG quality 69 (seen: 75 to 90)"]
+    assert seen.objections(300, 300, PNG, 0.1) == ["not a JPEG (seen: JPEGs only)"]
+    assert len(seen.objections(30, 30, jpeg(50), 9.0)) == 3
     never = Experience(32, 32, 1.0, 0.01, None, True)
-    assert never.objections(45, 45, None, 0) == ["45x45 pixels (seen: a shorter side of 32)"]
-    assert never.objections(32, 32, 75, 0) == ["a JPEG of quality 75 (seen: no JPEG)"]
+    assert never.objections(45, 45, PNG, 0) == ["45x45 pixels (seen: a shorter side of 32)"]
+    assert never.objections(32, 32, jpeg(75), 0) == ["a JPEG of quality 75 (seen: no JPEG)"]
+    assert never.objections(32, 32, None, 0) == never.objections(32, 32, Metadata("VIDEO", 32, 32), 0) == []
 
 
 def test_the_model_whose_experience_an_image_lies_in_judges_it(photographs: Model) -> None:

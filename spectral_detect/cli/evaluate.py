@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
 @click.option("--scores", metavar="FILE", help="Write a row for each image: score, likelihood ratio, verdict (.csv).")
 @click.option("--plot", metavar="FILE", help="Draw reliability, Tippett, ROC and more there (.png, .pdf or .svg).")
-@frame_options
 @work_options
+@frame_options
 @click.pass_context
 def evaluate(
     ctx: click.Context,

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of folds, augmentation and k-means.",
 )
-@frame_options
 @work_options
+@frame_options
 @click.pass_context
 def train(
     ctx: click.Context,

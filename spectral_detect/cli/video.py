@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--model", metavar="MODEL", help="A model file, or the name of a shipped one.  [default: by frame]")
 @click.option("--group-by", type=click.Choice(("parent",)), help="parent: each folder of images in a tree is a video.")
-@frame_options
 @click.option(
     "--vote",
     type=click.Choice(("majority", "mean", "pooled")),
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
 @click.option("--plot", metavar="DIR", help="Also draw the scores of each video over time, into this folder (PNG).")
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if a video is called fake and none failed.")
 @partial(work_options, timeout_s=VIDEO_TIMEOUT_S)
+@frame_options
 @click.pass_context
 def video(
     ctx: click.Context,
