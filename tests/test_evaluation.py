@@ -225,9 +225,11 @@ def test_evaluate_writes_scores_and_draws_what_it_measured(tmp_path: Path, run: 
     text = run(*command).stdout
     for promised in ("oracle threshold", "ECE", "Cllr, best possible", "low confidence", "where 10 % of the images"):
         assert promised in text
-    refused = run(*command, "--scores", EXAMPLES / "real" / "Aqua.png")
-    assert refused.exit_code == 2
-    assert "would be overwritten" in refused.stderr
+    picture = shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path / "picture.csv")
+    for name, message in ((picture, "would be overwritten"), (tmp_path / "scores.json", "end the name in .csv")):
+        refused = run(*command, "--scores", name)
+        assert refused.exit_code == 2
+        assert message in refused.stderr
 
 
 def test_a_target_for_false_alarms_that_the_reals_cannot_support_is_refused(tmp_path: Path, run: Run) -> None:

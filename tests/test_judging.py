@@ -117,7 +117,7 @@ def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
     table = run(*command)
     assert table.exit_code == 0, table.output
     assert table.stdout.splitlines()[0].split() == ["verdict", "score", "P(fake)", "path"]
-    assert "where 1 % of the images are fake:" in table.stdout
+    assert "where 1 % of the images are fake, of those with a verdict:" in table.stdout
     rows = [json.loads(line) for line in run(*command, "--format", "jsonl").stdout.splitlines()]
     for row in rows:
         odds = 10 ** row["log10_likelihood_ratio"] / 99
