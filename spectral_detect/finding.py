@@ -105,7 +105,7 @@ def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[F
             yield FoundVideo(entry.path, problem=entry.problem)
         elif has_video_suffix(entry.path) and _is_file_or_dead_link(entry):
             _pass_on(skipped, on_skip)
-            skip = on_skip
+            skipped, skip = [], on_skip
             yield FoundVideo(entry.path)
         else:
             skip(entry.path)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from conftest import texture
-from spectral_detect.finding import expand_arguments, find_images
+from spectral_detect.finding import FoundVideo, expand_arguments, find_images, find_videos, has_video_suffix
 
 
 @pytest.fixture
@@ -68,3 +68,75 @@ def test_an_existing_file_wins_over_a_pattern(tmp_path: Path) -> None:
     assert expand_arguments([str(tmp_path / "a?.png")]) == [str(tmp_path / "a1.png")]
     with pytest.raises(FileNotFoundError, match="b"):
         expand_arguments([str(tmp_path / "b*")])
+
+
+# ------------------------------------------------------------------------------------------------------------ videos
+
+
+@pytest.fixture
+def tree(tmp_path: Path, png: bytes) -> Path:
+    for name in ("a/frame10.png", "a/frame2.png", "a/frame02.png", "a/notes.txt", "b/c/1.png", "b/film.MOV", "b/x.mp4"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png if name.endswith(".png") else b"whatever it holds")
+    (tmp_path / "b" / "up").symlink_to(tmp_path)
+    (tmp_path / "b" / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    return tmp_path
+
+
+def found_videos(*paths: object, **options: bool) -> tuple[list[FoundVideo], list[str]]:
+    skipped: list[str] = []
+    videos = list(find_videos([str(path) for path in paths], on_skip=skipped.append, **options))
+    return videos, skipped
+
+
+def test_the_videos_of_a_tree_are_its_video_files(tree: Path) -> None:
+    videos, skipped = found_videos(tree)
+    assert videos == [FoundVideo(str(tree / "b" / name)) for name in ("film.MOV", "gone.mp4", "x.mp4")]
+    inside_a = [f"a/{name}" for name in ("frame02.png", "frame10.png", "frame2.png", "notes.txt")]
+    assert skipped == [str(tree / name) for name in (*inside_a, "b/c/1.png", "b/up")]
+
+
+def test_a_folder_of_images_is_one_video_in_natural_order(tree: Path) -> None:
+    frames = tuple(str(tree / "a" / name) for name in ("frame02.png", "frame2.png", "frame10.png"))
+    assert found_videos(tree / "a") == ([FoundVideo(str(tree / "a"), frames)], [str(tree / "a" / "notes.txt")])
+
+
+def test_images_below_a_folder_are_no_video_unless_grouped_by_parent(tree: Path) -> None:
+    assert found_videos(tree / "b" / "c" / "..", group_by_parent=True)[0][-1].frames
+    for name in ("film.MOV", "gone.mp4", "x.mp4"):
+        (tree / "b" / name).unlink()
+    assert found_videos(tree / "b") == ([], [str(tree / "b" / "c" / "1.png"), str(tree / "b" / "up")])
+
+
+def test_grouped_by_parent_each_folder_of_images_is_a_video_too(tree: Path) -> None:
+    videos, skipped = found_videos(tree, group_by_parent=True)
+    names = [os.path.relpath(video.path, tree) for video in videos]
+    assert names == ["a", "b/film.MOV", "b/gone.mp4", "b/x.mp4", "b/c"]
+    assert [len(video.frames) for video in videos] == [3, 0, 0, 0, 1]
+    assert skipped == [str(tree / "a" / "notes.txt"), str(tree / "b" / "up")]
+
+
+def test_a_named_file_is_taken_for_a_video_whatever_its_name(tree: Path) -> None:
+    named = str(tree / "a" / "notes.txt")
+    assert found_videos(named)[0] == [FoundVideo(named)]
+    assert has_video_suffix("A.MP4")
+    assert not has_video_suffix(named)
+
+
+def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for grouped in (False, True):
+        (video,), _ = found_videos(tmp_path, group_by_parent=grouped)
+        assert video.problem == "the folder cannot be listed: Permission denied"
+
+
+def test_numbers_of_any_length_sort_by_value(tmp_path: Path, png: bytes) -> None:
+    names = ["9.png", "10.png", "0010a.png", "9" * 200 + ".png", "1" + "0" * 200 + ".png", "a1b2.png", "a1b10.png"]
+    for name in reversed(names):
+        (tmp_path / name).write_bytes(png)
+    ((folder,), _) = found_videos(tmp_path)
+    assert [os.path.basename(path) for path in folder.frames] == names

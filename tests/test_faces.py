@@ -1,0 +1,151 @@
+"""Detecting faces, and following them from frame to frame."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spectral_detect.faces import FaceBox, Tracker, detect_faces, inner_box, overlap
+
+A, B = (100, 100, 60, 60), (400, 50, 90, 90)
+
+
+def drawn_face(side: int) -> np.ndarray:
+    """Light cheeks and nose, dark eyes, brows and mouth: what the cascade looks for."""
+    face = np.full((side, side, 3), 120, np.uint8)
+    for x, y, half_width, half_height, colour in (
+        (0.5, 0.5, 0.36, 0.47, (225, 190, 165)),
+        (0.35, 0.42, 0.11, 0.05, (90, 60, 50)),
+        (0.65, 0.42, 0.11, 0.05, (90, 60, 50)),
+        (0.35, 0.33, 0.12, 0.025, (70, 50, 40)),
+        (0.65, 0.33, 0.12, 0.025, (70, 50, 40)),
+        (0.5, 0.52, 0.035, 0.13, (240, 210, 190)),
+        (0.5, 0.76, 0.14, 0.035, (130, 60, 60)),
+    ):
+        centre, axes = (int(x * side), int(y * side)), (int(half_width * side), int(half_height * side))
+        cv2.ellipse(face, centre, axes, 0, 0, 360, colour, -1)
+    return cv2.GaussianBlur(face, (0, 0), side / 50)
+
+
+def frame_with_faces(*corners_and_sides: tuple[int, int, int]) -> np.ndarray:
+    frame = np.full((720, 1280, 3), 120, np.uint8)
+    for x, y, side in corners_and_sides:
+        frame[y : y + side, x : x + side] = drawn_face(side)
+    return frame
+
+
+def follow(tracker: Tracker[int], detections: list[list[FaceBox]]) -> list[dict[int, FaceBox]]:
+    """The boxes of each frame; checks on the way that frames come out in order and few are held back."""
+    settled = []
+    for frame, boxes in enumerate(detections):
+        settled += tracker.push(frame, boxes)
+        assert len(settled) >= frame + 1 - tracker.patience
+    settled += tracker.flush()
+    assert [frame for frame, _ in settled] == list(range(len(detections)))
+    return [boxes for _, boxes in settled]
+
+
+# --------------------------------------------------------------------------------------------------------- detection
+
+
+@pytest.mark.parametrize("side", [100, 240, 400])
+def test_a_face_is_found_where_it_is(side: int) -> None:
+    frame = frame_with_faces((500, 200, side))
+    (box,) = detect_faces(frame)
+    assert overlap(box, (500, 200, side, side)) > 0.85
+    assert overlap(detect_faces(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))[0], box) > 0.9
+
+
+def test_the_largest_face_comes_first() -> None:
+    large, small = detect_faces(frame_with_faces((100, 100, 150), (700, 100, 300)))
+    assert large[2] > small[2]
+    assert large[0] > 600
+
+
+def test_no_face_no_box(rng: np.random.Generator) -> None:
+    assert detect_faces(np.full((1, 1, 3), 9, np.uint8)) == []
+    assert detect_faces(rng.integers(0, 256, (90, 2000), dtype=np.uint8)) == []
+
+
+# ------------------------------------------------------------------------------------------------------------- boxes
+
+
+def test_the_inner_box_is_the_central_part() -> None:
+    assert inner_box((30, 60, 90, 90), 1 / 3, (480, 640)) == (60, 90, 30, 30)
+    assert inner_box((30, 60, 90, 90), 1, (480, 640)) == (30, 60, 90, 90)
+    assert inner_box((-30, -30, 90, 90), 1, (480, 640, 3)) == (0, 0, 60, 60)
+
+
+@given(
+    st.tuples(*(st.integers(-500, 1500),) * 2, *(st.integers(1, 900),) * 2),
+    st.floats(0.01, 1),
+    st.tuples(st.integers(1, 1000), st.integers(1, 1000)),
+)
+def test_the_inner_box_lies_in_the_frame(box: FaceBox, fraction: float, shape: tuple[int, int]) -> None:
+    x, y, width, height = inner_box(box, fraction, shape)
+    assert 0 <= x < x + width <= shape[1]
+    assert 0 <= y < y + height <= shape[0]
+
+
+def test_overlap_is_intersection_over_union() -> None:
+    assert overlap((0, 0, 10, 10), (0, 0, 10, 10)) == 1
+    assert overlap((0, 0, 10, 10), (5, 0, 10, 10)) == pytest.approx(1 / 3)
+    assert overlap((0, 0, 10, 10), (10, 0, 10, 10)) == 0
+
+
+# ---------------------------------------------------------------------------------------------------------- tracking
+
+
+@pytest.mark.parametrize("n_missed", [1, 2, 3])
+def test_missed_detections_are_bridged_on_a_straight_line(n_missed: int) -> None:
+    step = 40 / (n_missed + 1)
+    far = (140, 100, 100, 100)  # overlaps by less than half: followed at once, not smoothed
+    boxes = follow(Tracker(), [[A], *[[]] * n_missed, [far]])
+    for k, box in enumerate(boxes):
+        assert box == {0: pytest.approx((100 + k * step, 100, 60 + k * step, 60 + k * step), abs=0.51)}
+
+
+def test_what_is_missed_longer_is_forgotten() -> None:
+    boxes = follow(Tracker("all"), [[A], *[[]] * 4, [A]])
+    assert boxes == [{0: A}, {}, {}, {}, {}, {1: A}]
+
+
+def test_the_first_and_the_last_frames_get_the_nearest_box() -> None:
+    assert follow(Tracker(), [[], [], [A], [], []]) == [{0: A}] * 5
+    late = follow(Tracker(), [*[[]] * 5, [A], *[[]] * 5])
+    assert late == [*[{}] * 5, {0: A}, *[{}] * 5]
+
+
+def test_a_face_that_comes_later_is_not_put_into_the_frames_before() -> None:
+    assert follow(Tracker("all"), [[A], [A, B]]) == [{0: A}, {0: A, 1: B}]
+    assert follow(Tracker("largest"), [[A], [B]]) == [{0: A}, {0: B}]
+
+
+def test_jitter_is_smoothed() -> None:
+    jittering = [[(100 + 4 * (-1) ** k, 100, 60, 60)] for k in range(20)]
+    lefts = [boxes[0][0] for boxes in follow(Tracker(), jittering)]
+    assert np.std(lefts[3:]) < 0.7 * 4
+
+
+def test_all_faces_keep_their_tracks_whatever_the_order() -> None:
+    moved_a, moved_b = (110, 100, 60, 60), (390, 50, 90, 90)
+    boxes = follow(Tracker("all"), [[B, A], [moved_a, moved_b], [B], [A, B]])
+    assert [set(b) for b in boxes] == [{0, 1}] * 4
+    assert all(b[0][0] > 350 and b[1][0] < 120 for b in boxes)
+
+
+def test_the_largest_face_is_followed_until_another_is_twice_as_large() -> None:
+    slightly_larger, far_larger = (400, 50, 70, 70), (400, 50, 200, 200)
+    boxes = follow(Tracker("largest"), [[A], [slightly_larger, A], [far_larger, A], []])
+    assert boxes == [{0: A}, {0: A}, {0: far_larger}, {0: far_larger}]
+
+
+@given(st.lists(st.lists(st.tuples(*(st.integers(0, 300),) * 2, *(st.integers(1, 200),) * 2), max_size=3), max_size=12))
+def test_every_frame_comes_out_once_and_no_detection_is_lost(detections: list[list[FaceBox]]) -> None:
+    for most in ("largest", "all"):
+        boxes = follow(Tracker(most), detections)
+        for found, followed in zip(detections, boxes, strict=True):
+            assert len(followed) >= (len(found) if most == "all" else bool(found))
