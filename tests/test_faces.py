@@ -101,11 +101,11 @@ def test_overlap_is_intersection_over_union() -> None:
 
 @pytest.mark.parametrize("n_missed", [1, 2, 3])
 def test_missed_detections_are_bridged_on_a_straight_line(n_missed: int) -> None:
-    step = 40 / (n_missed + 1)
-    far = (140, 100, 100, 100)  # overlaps by less than half: followed at once, not smoothed
+    step = 20 / (n_missed + 1)
+    far = (120, 100, 100, 100)  # overlaps by less than half: followed at once, not smoothed
     boxes = follow(Tracker(), [[A], *[[]] * n_missed, [far]])
     for k, box in enumerate(boxes):
-        assert box == {0: pytest.approx((100 + k * step, 100, 60 + k * step, 60 + k * step), abs=0.51)}
+        assert box == {0: pytest.approx((100 + k * step, 100, 60 + 2 * k * step, 60 + 2 * k * step), abs=0.51)}
 
 
 def test_what_is_missed_longer_is_forgotten() -> None:
