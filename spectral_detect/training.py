@@ -199,6 +199,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
         "files_sha256": dataset.sha256,
         "augment": ", ".join(dict.fromkeys(edit.title if edit else "none" for edit in dataset.edits)),
         "copies": len(dataset.edits),
+        "n_frames": sum(sample.frame is not None for sample in dataset.samples),
     }
 
 

@@ -28,6 +28,7 @@ def printed(script: str, *arguments: object) -> str:
         ("benchmarks/scan.py", (EXAMPLES, "--count", 24, "--jobs", 1, "--repeats", 1), "x decode and FFT"),
         ("benchmarks/memory.py", ("--few", 5, "--many", 20, "--jobs", 1), "largest worker"),
         ("benchmarks/startup.py", ("--repeats", 1), "spectral-detect --help"),
+        ("benchmarks/video.py", ("--frames", 40, "--repeats", 1), "of decoding alone"),
     ],
 )
 def test_benchmarks_print_ratios(script: str, arguments: tuple[object, ...], promised: str) -> None:
@@ -41,6 +42,13 @@ def test_the_papers_tables_from_a_file_of_features(tmp_path: Path, rng: np.rando
     rows = printed("paper_tables.py", tmp_path / "rows.npz", "--repeats", 1).splitlines()[1:]
     assert len(rows) == 9
     assert all(row.split()[2] == "100.0" for row in rows)
+
+
+def test_the_papers_table_of_videos(tmp_path: Path, rng: np.random.Generator) -> None:
+    y = np.repeat([0, 1], 500)
+    np.savez(tmp_path / "rows.npz", X=rng.normal(size=(1000, 300)) * 0.01 + y[:, None], y=y)
+    rows = printed("paper_tables.py", tmp_path / "rows.npz", "--repeats", 1).splitlines()[1:]
+    assert [row.split()[:2] for row in rows] == [[c, n] for c in ("svm", "logreg") for n in ("1000", "200", "20")]
 
 
 def test_models_are_made_from_matched_folders(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def training_text(model: Model, output: str) -> str:
     if facts["n_unlabelled"]:
         counts = f"{facts['n_unlabelled']} unlabelled"
     lines = [
-        f"trained on           {counts} images in {facts['n_groups']} groups",
+        f"trained on           {counts} {_noun(facts)} in {facts['n_groups']} groups",
         f"features             {model.spec.name}, {len(model.mean)} values; classifier {model.classifier.kind}",
     ]
     copies = ""
@@ -180,6 +180,10 @@ def training_text(model: Model, output: str) -> str:
         lines += ["too few groups to cross-validate: how well it works is unknown"]
     lines += [f"threshold            {model.threshold:.3f}", *_false_alarm_lines(facts.get("false_alarms"))]
     return "\n".join([*lines, f"wrote                {visible(output)}"])
+
+
+def _noun(facts: dict[str, Any]) -> str:
+    return f"videos (or images), {facts['n_frames']} frames," if facts.get("n_frames") else "images"
 
 
 def _false_alarm_lines(promise: dict[str, Any] | None) -> list[str]:
