@@ -346,12 +346,22 @@ def shows_progress() -> bool:
 
 
 def progress(
-    items: Iterable[T], *, total: int | None = None, hidden: bool = False, unit: str = "images"
+    items: Iterable[T],
+    *,
+    total: int | None = None,
+    hidden: bool = False,
+    unit: str = "images",
+    note: Callable[[T], str] | None = None,
 ) -> Iterator[T]:
-    """Pass items on; show their rate and the time left when stderr is a terminal."""
+    """Pass items on; show their rate and the time left when stderr is a terminal, and what `note` says of the last."""
     if hidden or not shows_progress():
         yield from items
         return
     from tqdm import tqdm
 
-    yield from tqdm(items, total=total, unit=f" {unit}", dynamic_ncols=True, leave=False, smoothing=0.1)
+    with tqdm(total=total, unit=f" {unit}", dynamic_ncols=True, leave=False, smoothing=0.1) as bar:
+        for item in items:
+            if note is not None:
+                bar.set_postfix_str(note(item), refresh=False)
+            bar.update()
+            yield item

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -38,7 +39,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--model", metavar="MODEL", help="A model file, or the name of a shipped one.  [default: by frame]")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="A model file, or the name of a shipped one.  [default: the shipped one for such frames]",
+)
 @click.option("--group-by", type=click.Choice(("parent",)), help="parent: each folder of images in a tree is a video.")
 @click.option(
     "--vote",
@@ -106,7 +111,7 @@ def video(
         if per_frame is not None:
             frame_format = cast("StreamFormat", format_of(per_frame))
             frames = RecordStream(streams.enter_context(result_stream(per_frame)), frame_format, FRAMES)
-        for number, result in enumerate(progress(results, total=len(found), unit="videos")):
+        for number, result in enumerate(progress(results, total=len(found), unit="videos", note=_frames_so_far())):
             records.write(result.record)
             if frames is not None:
                 for frame in result.frames:
@@ -134,6 +139,17 @@ def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) 
             f"no video found; {skipped['other']} other files; for folders of frames in a tree: --group-by parent"
         )
     return found
+
+
+def _frames_so_far() -> Callable[[VideoResult], str]:
+    n_frames = 0
+
+    def note(result: VideoResult) -> str:
+        nonlocal n_frames
+        n_frames += result.record.n_frames
+        return f"{n_frames} frames"
+
+    return note
 
 
 def _draw(result: VideoResult, folder: str, number: int) -> None:
