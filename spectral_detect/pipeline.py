@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
@@ -209,11 +210,25 @@ def extract_files(
     *,
     edits: Edits = (None,),
     examine: bool = False,
-) -> Generator[tuple[Extraction, ...], None, None]:
-    """Of each file `extract_file` or `extract_video`, in the order given, whatever the number of workers.
+) -> Generator[Extraction, None, None]:
+    """`extract_file` or `extract_video` of each file, in the order given, whatever the number of workers.
 
     `files` is consumed lazily; no more than a few chunks per worker are under way at once.
     """
+    with closing(extract_each(files, spec, work, edits=edits, examine=examine)) as results:
+        for result in results:
+            yield from result
+
+
+def extract_each(
+    files: Iterable[FoundFile | FoundVideo],
+    spec: FeatureSpec | None,
+    work: Work | None = None,
+    *,
+    edits: Edits = (None,),
+    examine: bool = False,
+) -> Generator[tuple[Extraction, ...], None, None]:
+    """`extract_files`, with all that one file gave together."""
     work = work or Work()
     task = partial(_extract, spec=spec, work=work, edits=tuple(edits), examine=examine)
     return work_through(files, task, work, partial(_lost, edits=tuple(edits)))

@@ -11,7 +11,7 @@ from spectral_detect.classifiers import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.finding import FoundFile, expand_arguments, find_images
 from spectral_detect.judging import Judgement, Rules, judge
-from spectral_detect.pipeline import Extraction, Work, extract_files
+from spectral_detect.pipeline import Extraction, Work, extract_each
 from spectral_detect.records import LABELS, ImageRecord
 
 
@@ -72,7 +72,7 @@ def checked_models(model: Model | Sequence[Model], rules: Rules) -> list[Model]:
 def _scan_files(
     files: Iterable[FoundFile], models: list[Model], rules: Rules, work: Work | None
 ) -> Generator[ImageRecord, None, None]:
-    with closing(extract_files(files, models[0].spec, work, edits=rules.edits)) as extractions:
+    with closing(extract_each(files, models[0].spec, work, edits=rules.edits)) as extractions:
         for variants in extractions:
             yield _record(variants, models, rules)
 

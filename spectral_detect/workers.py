@@ -82,7 +82,7 @@ def map_in_workers(
 Numbered = tuple[int, Item]
 
 
-def _growing_chunks(items: Iterator[Numbered[Item]], largest: int) -> Iterator[list[Numbered[Item]]]:
+def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUNK) -> Iterator[list[Numbered[Item]]]:
     """Small at first, so that all workers start at once; then large, so that handing out costs little."""
     size = 1
     while chunk := list(islice(items, size)):

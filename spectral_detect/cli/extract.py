@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -57,9 +56,8 @@ def extract(
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")
-    with closing(extract_files(files, spec, work)) as results:
-        each = chain.from_iterable(progress(results, total=len(files)))
-        failures = write_features(output, each, spec)
+    with closing(extract_files(files, spec, work)) as extractions:
+        failures = write_features(output, progress(extractions, total=len(files)), spec)
     for failure in failures:
         report_failure(failure.path, failure.error)
     ctx.exit(1 if failures else 0)
