@@ -87,10 +87,10 @@ class Dataset:
         return sha256("\n".join(sorted(str(s.sha256) for s in self.samples)).encode()).hexdigest()
 
 
-def files_in_folders(real: Sequence[str], fake: Sequence[str]) -> list[LabelledFile]:
-    """The images and videos of the folders of each class; each is a group of its own."""
+def files_in_folders(real: Sequence[str], fake: Sequence[str], *, group_by_parent: bool = False) -> list[LabelledFile]:
+    """The images and videos of the folders of each class; each is a group of its own, or the images of a folder are."""
     return [
-        LabelledFile(file, label)
+        LabelledFile(file, label, os.path.dirname(file.path) if group_by_parent else None)
         for label, folders in ((REAL, real), (FAKE, fake))
         for folder in folders
         for file in _images_of(folder)

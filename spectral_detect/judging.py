@@ -50,7 +50,8 @@ class Rules:
             if model.calibration.kind == "none":
                 raise ModelFileError(
                     f"the scores of the model {model.name or 'given'} are not calibrated (too few independent images, "
-                    "or no labels): --min-confidence and --prevalence need 10 or more of each class at training"
+                    "or no labels): --min-confidence, --prevalence and --vote pooled need 10 or more of each class at "
+                    "training"
                 )
             surest = self._surest(model)
             if self.min_confidence is not None and self.min_confidence > surest:
@@ -63,7 +64,7 @@ class Rules:
     def _surest(self, model: Model) -> float:
         prevalence = self.prevalence or 0.5
         ratios = [model.calibration.log10_likelihood_ratio(score) or 0.0 for score in (0.0, 1.0)]
-        return max(1 - _posterior(ratios[0], prevalence), _posterior(ratios[1], prevalence))
+        return max(1 - posterior_of(ratios[0], prevalence), posterior_of(ratios[1], prevalence))
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def judge(variants: Sequence[Extraction], models: Sequence[Model], rules: Rules)
     log_ratio = model.calibration.log10_likelihood_ratio(score)
     if image.is_constant:
         log_ratio = None
-    posterior = None if log_ratio is None else _posterior(log_ratio, rules.prevalence or 0.5)
+    posterior = None if log_ratio is None else posterior_of(log_ratio, rules.prevalence or 0.5)
 
     doubts: list[tuple[Reason, str]] = []
     if image.is_constant:
@@ -158,7 +159,7 @@ def _score(image: Extraction, model: Model) -> float:
     return float(model.scores([np.asarray(image.features)])[0])
 
 
-def _posterior(log10_ratio: float, prevalence: float) -> float:
+def posterior_of(log10_ratio: float, prevalence: float) -> float:
     """Bayes' rule in odds; a share of fakes of 0 or 1 leaves nothing to find out."""
     if prevalence in (0.0, 1.0):
         return prevalence

@@ -183,7 +183,7 @@ def _transform(image: DecodedImage, spec: FeatureSpec | None, edit: Edit | None,
             return Extraction(**known, edit=edit, features=np.empty(0, np.float32))
         if edit:
             image = edit.apply(image, known["sha256"])
-            known = known | {"metadata": image.metadata}
+            known = known | {"metadata": image.metadata or known["metadata"]}
         features = extract_features(image.pixels, spec, is_ycc=image.is_ycc)
         return Extraction(**known, edit=edit, features=features, tiles=_tiles(image.pixels, spec))
     except (ImageReadError, FeatureError) as error:

@@ -66,7 +66,7 @@ class FrameRecord:
 
     Attributes
     ----------
-    frame : number in the video, from 0.
+    frame : number in the video, from 0; `file` : of a folder of frames, which image it is.
     time_s : presentation time; None in a folder of frames.
     track : number of the face, from 0.
     box : x, y, width, height of what was judged, in pixels of the frame; None where it was the whole frame.
@@ -75,6 +75,7 @@ class FrameRecord:
 
     path: str
     frame: int
+    file: str | None
     time_s: float | None
     track: int
     box: tuple[int, int, int, int] | None
@@ -95,8 +96,8 @@ class FrameRecord:
 
 
 FRAME_COLUMNS = (
-    "path", "frame", "time_s", "track", "x", "y", "box_width", "box_height", "width", "height", "verdict", "score",
-    "log10_likelihood_ratio", "warnings", "error",
+    "path", "frame", "file", "time_s", "track", "x", "y", "box_width", "box_height", "width", "height", "verdict",
+    "score", "log10_likelihood_ratio", "warnings", "error",
 )  # fmt: skip
 
 
@@ -117,6 +118,7 @@ class VideoRecord:
         (Wilson) if frames were independent, which they are not. Of several tracks, those of the one most often fake.
     mean_score : over the votes. `log10_likelihood_ratio` : mean over them, as of one image: frames of one video share
         most of what speaks for or against them.
+    posterior : probability of fake by that ratio, at the prevalence that the scan was given; None without one.
     n_tracks : faces followed.
     """
 
@@ -137,6 +139,7 @@ class VideoRecord:
     fake_fraction_high: float | None
     mean_score: float | None
     log10_likelihood_ratio: float | None
+    posterior: float | None
     n_frames: int
     n_judged: int
     n_faces: int | None

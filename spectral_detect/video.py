@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Literal
@@ -14,7 +14,7 @@ from spectral_detect import faces
 from spectral_detect.capture import check_regular
 from spectral_detect.clips import Clip, VideoFacts
 from spectral_detect.errors import ImageReadError, VideoReadError
-from spectral_detect.faces import FaceBox, Tracker
+from spectral_detect.faces import PATIENCE, FaceBox, Tracker
 from spectral_detect.finding import FoundVideo
 from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, read_file
 from spectral_detect.metadata import VIDEO_FORMAT
@@ -22,6 +22,7 @@ from spectral_detect.metadata import VIDEO_FORMAT
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video", "video_sha256"]
 
 BLOCK_BYTES = 2**20
+MOST_BRIDGED_S = 3.0  # without a detection; a face may have gone after that
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Video:
             yield whole
 
     def _faces(self) -> Iterator[Frame]:
-        tracker: Tracker[_Whole] = Tracker(self._options.faces)
+        tracker: Tracker[_Whole] = Tracker(self._options.faces, _patience(self._wanted, self._source.times_s))
         for whole in self._decode():
             yield from self._cut_faces(tracker.push(whole, faces.detect_faces(_eight_bits(whole.image))))
         yield from self._cut_faces(tracker.flush())
@@ -163,7 +164,10 @@ def video_sha256(found: FoundVideo) -> tuple[str, int, int]:
         return _file_sha256(found.path)
     whole, size_bytes, mtime_ns = sha256(), 0, 0
     for path in found.frames:
-        digest, size, mtime = _file_sha256(path)
+        try:
+            digest, size, mtime = _file_sha256(path)
+        except VideoReadError:  # skipped as a frame, too
+            digest, size, mtime = "unreadable", 0, 0
         whole.update(os.fsencode(os.path.basename(path)) + b"\0" + digest.encode() + b"\n")
         size_bytes, mtime_ns = size_bytes + size, max(mtime_ns, mtime)
     return whole.hexdigest(), size_bytes, mtime_ns
@@ -267,6 +271,14 @@ def _every(step_s: float, source: _ClipSource | _Stills) -> list[int]:
         times = np.arange(source.n_frames) / source.facts.fps
     steps = np.floor((times - times[0]) / step_s + 1e-6)  # a time stamp is rounded
     return [int(index) for index in np.flatnonzero(np.diff(steps, prepend=-1) > 0)]
+
+
+def _patience(wanted: Sequence[int], times_s: np.ndarray | None) -> int:
+    """How many sampled frames a face may be missed in: no longer than `MOST_BRIDGED_S`."""
+    if times_s is None or len(wanted) < 2:
+        return PATIENCE
+    spacing_s = float(np.median(np.diff(times_s[np.asarray(wanted)])))
+    return min(PATIENCE, int(MOST_BRIDGED_S / max(spacing_s, 1e-6)))
 
 
 def _central_square(image: DecodedImage) -> FaceBox:

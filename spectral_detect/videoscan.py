@@ -15,12 +15,12 @@ from spectral_detect.augment import as_rgb
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.finding import FoundVideo
-from spectral_detect.judging import GUESS, Judgement, Rules, judge
+from spectral_detect.judging import GUESS, Judgement, Rules, judge, posterior_of
 from spectral_detect.pipeline import TOO_LITTLE_MEMORY, Extraction, Work, extract_frame, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning import checked_models
 from spectral_detect.video import Frame, FrameOptions, Video, open_video, video_sha256
-from spectral_detect.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
+from spectral_detect.voting import LEAST_SHARE, Ballot, VoteKind, count_votes, decide, doubts_in_words
 
 THUMBNAIL_PX = 120
 N_THUMBNAILS = 3  # of the highest and of the lowest scores
@@ -88,8 +88,8 @@ def _unknown(models: Sequence[Model], vote: VoteKind) -> dict[str, Any]:
     """The columns of a record of which nothing could be read."""
     nothing = (
         "sha256", "size_bytes", "mtime_ns", "width", "height", "fps", "duration_s", "codec", "verdict", "label",
-        "fake_fraction", "fake_fraction_low", "fake_fraction_high", "mean_score", "log10_likelihood_ratio", "n_faces",
-        "n_without_face", "threshold", "model", "model_sha256",
+        "fake_fraction", "fake_fraction_low", "fake_fraction_high", "mean_score", "log10_likelihood_ratio", "posterior",
+        "n_faces", "n_without_face", "threshold", "model", "model_sha256",
     )  # fmt: skip
     counts = dict.fromkeys(("n_frames", "n_judged", "n_tracks"), 0)
     spec = models[0].spec.sha256
@@ -111,18 +111,19 @@ def judge_video(
     try:
         with open_video(found, options, max_pixels=max_pixels) as video:
             known |= _facts(found, video)
-            judged = _judge_frames(video, found, models, rules, extremes)
+            judges = _judges_of(video, models)
+            judged = _judge_frames(video, found, str(known["sha256"]), judges, rules, extremes)
             known |= _counts(video, judged, options)
     except VideoReadError as error:
         return VideoResult(VideoRecord(**known, error=str(error)))
     except MemoryError:
         return VideoResult(VideoRecord(**known, error=TOO_LITTLE_MEMORY))
-    frames = tuple(_frame_record(extraction, judgement) for extraction, judgement in judged)
+    frames = tuple(_frame_record(found, extraction, judgement) for extraction, judgement in judged)
     judgements = [judgement for _, judgement in judged if judgement is not None]
     if not judgements:
         return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames)
-    known |= _verdict(judged, vote)
-    known["warnings"] += _doubts(judgements)
+    known |= _verdict(judged, vote, rules)
+    known["warnings"] += _doubts(judgements, known)
     return VideoResult(VideoRecord(**known), frames, *extremes.chosen())
 
 
@@ -131,16 +132,27 @@ Judged = tuple[Extraction, "Judgement | None"]
 
 def _facts(found: FoundVideo, video: Video) -> dict[str, Any]:
     sha256, size_bytes, mtime_ns = video_sha256(found)
-    facts = {name: getattr(video.facts, name) for name in ("width", "height", "fps", "duration_s", "codec")}
+    facts = {name: getattr(video.facts, name) for name in ("width", "height", "codec")}
+    for name in ("fps", "duration_s"):
+        value = getattr(video.facts, name)
+        facts[name] = None if value is None else round(value, 6)
     return {"sha256": sha256, "size_bytes": size_bytes, "mtime_ns": mtime_ns, **facts}
 
 
+def _judges_of(video: Video, models: Sequence[Model]) -> Sequence[Model]:
+    """Of several models, only those that have seen more than JPEGs judge a video file."""
+    if video.facts.codec is None or len(models) == 1:
+        return models
+    others = [m for m in models if m.experience is None or m.experience.has_seen_others]
+    return others or models
+
+
 def _judge_frames(
-    video: Video, found: FoundVideo, models: Sequence[Model], rules: Rules, extremes: _Extremes
+    video: Video, found: FoundVideo, sha256: str, models: Sequence[Model], rules: Rules, extremes: _Extremes
 ) -> list[Judged]:
     judged: list[Judged] = []
     for frame in video.frames():
-        variants = list(extract_frame(frame, models[0].spec, {"path": found.path}, rules.edits))
+        variants = list(extract_frame(frame, models[0].spec, {"path": found.path, "sha256": sha256}, rules.edits))
         judgement = None
         if variants[0].features is not None:
             if variants[0].features.shape[-1:] != models[0].mean.shape:
@@ -173,7 +185,7 @@ def _why_none(known: dict[str, Any], frames: Sequence[FrameRecord]) -> str:
     return "no frame could be decoded; get an intact copy"
 
 
-def _verdict(judged: Sequence[Judged], vote: VoteKind) -> dict[str, Any]:
+def _verdict(judged: Sequence[Judged], vote: VoteKind, rules: Rules) -> dict[str, Any]:
     tracks: dict[int, list[Judgement]] = {}
     for extraction, judgement in judged:
         if judgement is not None and extraction.frame is not None:
@@ -182,6 +194,7 @@ def _verdict(judged: Sequence[Judged], vote: VoteKind) -> dict[str, Any]:
     judges = Counter(id(j.model) for members in tracks.values() for j in members)
     ruling = next(j for members in tracks.values() for j in members if id(j.model) == judges.most_common(1)[0][0])
     low, high = ballot.interval or (None, None)
+    ratio = ballot.log10_likelihood_ratio
     return {
         "verdict": ballot.verdict,
         "label": LABELS.get(ballot.verdict),
@@ -190,6 +203,7 @@ def _verdict(judged: Sequence[Judged], vote: VoteKind) -> dict[str, Any]:
         "fake_fraction_high": high,
         "mean_score": ballot.mean_score,
         "log10_likelihood_ratio": ballot.log10_likelihood_ratio,
+        "posterior": None if rules.prevalence is None or ratio is None else posterior_of(ratio, rules.prevalence),
         "n_judged": ballot.n_votes,
         "threshold": ruling.threshold,
         "model": ruling.model.name,
@@ -197,18 +211,26 @@ def _verdict(judged: Sequence[Judged], vote: VoteKind) -> dict[str, Any]:
     }
 
 
-def _doubts(judgements: Sequence[Judgement]) -> tuple[str, ...]:
-    guess = (GUESS,) if any(j.model.is_guess for j in judgements) else ()
-    return (*doubts_in_words(judgements), *guess)
+def _doubts(judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
+    notes = doubts_in_words(judgements)
+    if 0 < known["n_judged"] < LEAST_SHARE * len(judgements):
+        notes.insert(0, f"only {known['n_judged']} of {len(judgements)} frames have a vote: too few to decide")
+    seen = judgements[0].model.experience
+    if known["codec"] and seen and not seen.has_seen_others:
+        notes.append("the model was trained on JPEG files, and a video is compressed in another way: train on videos")
+    if any(j.model.is_guess for j in judgements):
+        notes.append(GUESS)
+    return tuple(notes)
 
 
-def _frame_record(extraction: Extraction, judgement: Judgement | None) -> FrameRecord:
+def _frame_record(found: FoundVideo, extraction: Extraction, judgement: Judgement | None) -> FrameRecord:
     place = extraction.frame
     assert place is not None
     return FrameRecord(
         path=extraction.path,
         frame=place.index,
-        time_s=place.time_s,
+        file=found.frames[place.index] if found.frames else None,
+        time_s=None if place.time_s is None else round(place.time_s, 6),
         track=place.track,
         box=place.box,
         width=extraction.width or 0,

@@ -16,6 +16,7 @@ from spectral_detect.records import Verdict
 VoteKind = Literal["majority", "mean", "pooled"]
 VOTES: tuple[VoteKind, ...] = get_args(VoteKind)
 NORMAL_95 = 1.959964
+LEAST_SHARE = 0.25  # of the frames must vote
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Ballot:
 
 
 def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") -> Ballot:
-    """The verdict of one track.
+    """The verdict of one track; inconclusive where fewer than `LEAST_SHARE` of its frames have a vote.
 
     Parameters
     ----------
@@ -63,8 +64,8 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
         "mean": mean_score - float(np.mean([j.threshold for j in voters])),
         "pooled": mean_ratio or 0.0,
     }[vote]
-    is_tie = margin == 0 and vote == "majority"
-    verdict: Verdict = "inconclusive" if is_tie else "fake" if margin >= 0 else "real"
+    is_open = (margin == 0 and vote == "majority") or len(voters) < LEAST_SHARE * len(judgements)
+    verdict: Verdict = "inconclusive" if is_open else "fake" if margin >= 0 else "real"
     interval = wilson_interval(n_fake, len(voters))
     return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio)
 

@@ -74,6 +74,12 @@ def test_a_majority_is_more_than_half(photographs: Model) -> None:
     assert count_votes([unsure] * 3) == Ballot("inconclusive", 0)
 
 
+def test_a_few_votes_decide_nothing(photographs: Model) -> None:
+    fake, unsure = judgement(photographs, "fake", 0.9), judgement(photographs, "inconclusive", 0.7)
+    assert count_votes([fake] * 4 + [unsure] * 16).verdict == "inconclusive"
+    assert count_votes([fake] * 5 + [unsure] * 15).verdict == "fake"
+
+
 def test_other_votes_weigh_the_frames(photographs: Model) -> None:
     sure = judgement(photographs, "fake", 0.99, 2.0)
     doubtful = judgement(photographs, "real", 0.4, -0.2)
@@ -152,6 +158,13 @@ def test_a_folder_of_frames_is_a_video_in_natural_order(tmp_path: Path, run: Run
             shutil.copy(image, tmp_path / folder / f"frame{k}.png")
     (record,) = records(run, tmp_path / "two", "--model", "photographs", "--jobs", 0)
     assert (record["verdict"], record["n_frames"], record["fps"]) == ("fake", 11, None)
+    (tmp_path / "two" / "frame4.png").write_bytes(b"")
+    frames = tmp_path / "frames.jsonl"
+    (without,) = records(run, tmp_path / "two", "--model", "photographs", "--jobs", 0, "--per-frame", frames)
+    assert (without["verdict"], without["n_frames"]) == ("fake", 10)
+    assert any("frame4.png skipped" in w for w in without["warnings"])
+    files = [Path(json.loads(line)["file"]).name for line in frames.read_text().splitlines()]
+    assert files == [f"frame{k}.png" for k in range(11) if k != 4]
     both = records(run, tmp_path, "--model", "photographs", "--group-by", "parent")
     assert [Path(r["path"]).name for r in both] == ["one", "two"]
     assert [r["verdict"] for r in both] == ["real", "fake"]
@@ -191,12 +204,35 @@ def test_wrong_usage(tmp_path: Path, run: Run) -> None:
         (("--all", "--frames", 3), "give one of them"),
         (("--face-fraction", 2), "is not in the range"),
         (("--per-frame", tmp_path / "f.xml"), "end it in .csv"),
+        (("--per-frame", tmp_path / "f.txt"), "end its name in .csv"),
+        (("--per-frame", tmp_path / "f.csv", "--output", tmp_path / "f.csv"), "name the same file"),
+        (("--per-frame", tmp_path / "no" / "f.csv", "--output", tmp_path / "f.csv"), "cannot be written"),
+        (("--faces", "all"), "go with --crop face"),
         (("--output", clip, "--format", "csv"), "would be overwritten"),
         (("--model", "nowhere"), "cannot be read"),
     ):
         result = run("video", clip, *arguments)
         assert result.exit_code == 2
         assert message in result.stderr
+        assert not (tmp_path / "f.csv").exists()
+
+
+def test_rules_hold_for_frames(tmp_path: Path, run: Run) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", [*FAKES[:3], *REALS[:5]])
+    (record,) = records(run, clip, "--model", "photographs", "--stability", "--prevalence", "0.01", "--jobs", 0)
+    assert any("depends on delivery" in w for w in record["warnings"])
+    if record["log10_likelihood_ratio"] is not None:
+        odds = 10 ** record["log10_likelihood_ratio"] / 99
+        assert record["posterior"] == pytest.approx(odds / (1 + odds))
+    assert "P(fake)" in run("video", clip, "--prevalence", "0.01", "--jobs", 0).stdout.splitlines()[0]
+
+
+def test_of_several_models_none_that_knows_jpegs_alone_judges_a_video(tmp_path: Path, run: Run) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", REALS[:6])
+    (record,) = records(run, clip, "--jobs", 0)
+    assert record["model"] == "photographs"
+    (named,) = records(run, clip, "--model", "faces", "--jobs", 0)
+    assert any("trained on JPEG files" in w for w in named["warnings"])
 
 
 def test_pooling_needs_a_calibrated_model(tmp_path: Path, photographs: Model) -> None:
@@ -234,6 +270,24 @@ def test_videos_train_and_evaluate(tmp_path: Path, run: Run) -> None:
     assert (found["n_real"], found["n_fake"], found["n_groups"]) == (12, 12, 12)
     assert found["videos"]["n_videos"] == 12
     assert found["videos"]["majority"]["n_real"] == 6
-    text = run("evaluate", model, *folders).stdout
+    augmented = run("train", *folders, "--output", model, "--frames", 2, "--augment", "wang0.1", "--copies", 2)
+    assert augmented.exit_code == 0, augmented.output
+    scores = tmp_path / "scores.csv"
+    text = run("evaluate", model, *folders, "--scores", scores).stdout
+    with open(scores, newline="") as stream:
+        assert {row["time_s"] for row in csv.DictReader(stream)} == {"0.0", "0.1", "0.2", "0.3"}
+    refused = run("audit", *folders, "--fix", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "copies images, not videos" in refused.stderr
     assert "12 videos; the numbers above are of their frames" in text
     assert "by majority of the frames" in text
+
+
+def test_frames_in_folders_can_be_kept_together(tmp_path: Path, run: Run) -> None:
+    for label, images in (("real", REALS), ("fake", FAKES)):
+        for k, image in enumerate(images):
+            (tmp_path / label / str(k // 2)).mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, tmp_path / label / str(k // 2))
+    command = ("train", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--output", tmp_path / "m.pkl")
+    assert "in 24 groups" in run(*command).stdout
+    assert "in 12 groups" in run(*command, "--group-by", "parent").stdout

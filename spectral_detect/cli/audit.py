@@ -47,6 +47,7 @@ def audit(
     real: tuple[str, ...],
     fake: tuple[str, ...],
     manifest: str | None,
+    group_by: str | None,
     as_json: bool,
     output: str | None,
     size: int | None,
@@ -75,7 +76,7 @@ def audit(
         _refuse_inside(output, (*real, *fake))
     elif size or quality:
         raise click.UsageError("--size and --quality are of the matched copy: give --fix OUT as well")
-    dataset = read_labelled(labelled_files(real, fake, manifest), None, work)
+    dataset = read_labelled(labelled_files(real, fake, manifest, group_by), None, work)
     result = audit_dataset(dataset, seed=seed)
     if not as_json:
         click.echo(audit_text(result))
@@ -106,6 +107,8 @@ def _matched_copy(
     from spectral_detect.matching import MANIFEST, write_matched
     from spectral_detect.recipe import choose_recipe
 
+    if any(sample.frame for sample in dataset.samples):
+        raise Failure("--fix copies images, not videos; bring both classes through one encoder yourself")
     recipe = choose_recipe(dataset, side_px=size, quality=quality)
     masking = choose_recipe(dataset, side_px=size).qualities[0]
     if max(recipe.qualities) > masking:

@@ -53,6 +53,7 @@ def evaluate(
     real: tuple[str, ...],
     fake: tuple[str, ...],
     manifest: str | None,
+    group_by: str | None,
     by: str | None,
     protocol: str | None,
     with_robustness: bool,
@@ -97,7 +98,7 @@ def evaluate(
         result, text, n_failed = _by_generator(detector, by, real, protocol, rules, work)
         click.echo(json.dumps(result, indent=2) if as_json else text)
     else:
-        files = labelled_files(real, fake, manifest)
+        files = labelled_files(real, fake, manifest, group_by)
         dataset = read_labelled(files, detector.spec, work, rules.edits)
         n_failed = len(dataset.failures)
         warn_of_bias(dataset)

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 FEATURES = ("azimuthal", "residual", "durall")
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
+FACE_FRACTION = 0.333
 MAX_PIXELS, TIMEOUT_S, VIDEO_TIMEOUT_S = 120_000_000, 60.0, 600.0
 
 
@@ -140,6 +141,9 @@ labelled_options = _together(
     click.option("--real", multiple=True, metavar="DIR", help="Folder of camera images; may be repeated."),
     click.option("--fake", multiple=True, metavar="DIR", help="Folder of generated images; may be repeated."),
     click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
+    click.option(
+        "--group-by", type=click.Choice(("parent",)), help="parent: images (frames) of one folder are a group."
+    ),
 )
 
 
@@ -164,7 +168,7 @@ _frame_options = _together(
     click.option(
         "--face-fraction",
         type=FiniteRange(0, 1, min_open=True),
-        default=0.333,
+        default=FACE_FRACTION,
         show_default=True,
         help="With --crop face: the share of the box's sides that is judged.",
     ),
@@ -190,6 +194,8 @@ def frame_options(command: F) -> F:
 
         if sum((frames is not None, every is not None, all_frames)) > 1:
             raise click.UsageError("--frames, --every and --all choose frames each in its own way: give one of them")
+        if crop != "face" and (faces != "largest" or face_fraction != FACE_FRACTION):
+            raise click.UsageError("--faces and --face-fraction go with --crop face")
         n_frames = None if all_frames or every is not None else frames or 20
         chosen = FrameOptions(n_frames, every, crop, faces, face_fraction)
         return command(*args, work=replace(work, frames=chosen), **kwargs)
@@ -220,17 +226,19 @@ def feature_spec(features: str, bins: int | str | None) -> FeatureSpec:
     return FeatureSpec.preset(features, **changes)
 
 
-def labelled_files(real: tuple[str, ...], fake: tuple[str, ...], manifest: str | None) -> list[LabelledFile]:
+def labelled_files(
+    real: tuple[str, ...], fake: tuple[str, ...], manifest: str | None, group_by: str | None = None
+) -> list[LabelledFile]:
     """What `--real`, `--fake` and `--manifest` name."""
     from spectral_detect.dataset import files_in_folders, files_in_manifest
 
     if manifest is not None:
-        if real or fake:
-            raise click.UsageError("give folders or a manifest, not both")
+        if real or fake or group_by:
+            raise click.UsageError("give folders or a manifest, which has groups of its own, not both")
         return files_in_manifest(manifest)
     if not (real and fake):
         raise click.UsageError("give --real DIR and --fake DIR, or --manifest CSV")
-    return files_in_folders(real, fake)
+    return files_in_folders(real, fake, group_by_parent=group_by == "parent")
 
 
 def read_labelled(

@@ -59,6 +59,7 @@ def train(
     real: tuple[str, ...],
     fake: tuple[str, ...],
     manifest: str | None,
+    group_by: str | None,
     unlabelled: tuple[str, ...],
     output: str,
     classifier: Any,
@@ -97,7 +98,7 @@ def train(
     if paper_settings and features != "durall":
         raise click.UsageError("--paper-settings are for the paper's features: give --features durall as well")
     spec = feature_spec(features, bins)
-    files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest)
+    files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest, group_by)
     dataset = read_labelled(files, spec, work, augmentation(augment, copies, seed))
     warn_of_bias(dataset)
     model = train_model(dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, seed=seed)

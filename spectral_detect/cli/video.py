@@ -28,6 +28,7 @@ from spectral_detect.cli.options import (
     work_options,
 )
 from spectral_detect.cli.output import FORMATS, format_of, result_stream, style_for
+from spectral_detect.files import check_target
 
 if TYPE_CHECKING:
     from spectral_detect.finding import FoundVideo
@@ -91,12 +92,11 @@ def video(
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
     from spectral_detect.modelfile import load_model, load_shipped_models
-    from spectral_detect.report.streams import FRAMES, VIDEOS, RecordStream
+    from spectral_detect.report.streams import FRAMES, RecordStream, video_layout
     from spectral_detect.videoscan import scan_videos
 
     detector = load_shipped_models() if model is None else load_model(model)
-    for name in filter(None, (output, per_frame)):
-        check_output(name, [*paths, model])
+    _check_outputs(output, per_frame, [*paths, model])
     if plot is not None:
         check_plot_folder(plot)
     skipped: Counter[str] = Counter()
@@ -106,7 +106,8 @@ def video(
     results = scan_videos(found, detector, rules=rules, vote=vote, work=work, with_thumbnails=plot is not None)
     with closing(results), ExitStack() as streams:
         stream = streams.enter_context(result_stream(output))
-        records = RecordStream(stream, chosen, VIDEOS, style_for(ctx, stream))
+        layout = video_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
+        records = RecordStream(stream, chosen, layout, style_for(ctx, stream))
         frames = None
         if per_frame is not None:
             frame_format = cast("StreamFormat", format_of(per_frame))
@@ -125,6 +126,19 @@ def video(
     if chosen != "table" and shows_progress():
         click.echo(records.summary(skipped["other"]), err=True)
     ctx.exit(1 if records.outcomes["failed"] else 3 if fail_on_fake and records.outcomes["fake"] else 0)
+
+
+def _check_outputs(output: str | None, per_frame: str | None, inputs: list[str | None]) -> None:
+    """All of them, before any is opened."""
+    for name in filter(None, (output, per_frame)):
+        check_output(name, inputs)
+        check_target(name)
+    if per_frame is None:
+        return
+    if format_of(per_frame) == "table":
+        raise click.UsageError("--per-frame writes rows: end its name in .csv or .jsonl")
+    if output is not None and os.path.realpath(output) == os.path.realpath(per_frame):
+        raise click.UsageError("--output and --per-frame name the same file")
 
 
 def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) -> list[FoundVideo]:

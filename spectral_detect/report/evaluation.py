@@ -200,9 +200,22 @@ def scores_csv(images: Dataset, judgements: Sequence[Judgement]) -> str:
     """A row per image: what `evaluate --scores` writes."""
     names = {label: name for name, label in LABELS.items()}
     rows: list[list[Any]] = [
-        ["path", "label", "group", "score", "log10_likelihood_ratio", "posterior", "verdict", "reason", "warnings"]
+        [
+            "path",
+            "frame",
+            "time_s",
+            "label",
+            "group",
+            "score",
+            "log10_likelihood_ratio",
+            "posterior",
+            "verdict",
+            "reason",
+            "warnings",
+        ]
     ]
     for sample, y, group, j in zip(images.samples, images.y, images.groups, judgements, strict=True):
         judged = [j.score, j.log10_likelihood_ratio, j.posterior, j.verdict, j.reason, "; ".join(j.warnings)]
-        rows.append([sample.path, names[int(y)], int(group), *judged])
+        frame, time_s = (sample.frame.index, sample.frame.time_s) if sample.frame else (None, None)
+        rows.append([sample.path, frame, time_s, names[int(y)], int(group), *judged])
     return "".join(csv_line(row) for row in rows)

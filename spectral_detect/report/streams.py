@@ -65,15 +65,20 @@ def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
     return Layout(IMAGE_COLUMNS, tuple(table), "image")
 
 
-VIDEOS: Layout[VideoRecord] = Layout(
-    VIDEO_COLUMNS,
-    (
+def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[VideoRecord]:
+    """Of videos; `with_model` where several may have judged."""
+    table: list[Column[VideoRecord]] = [
         Column("fake", ">5", lambda r: "-" if r.fake_fraction is None else f"{100 * r.fake_fraction:.0f} %"),
         Column("score", ">5", lambda r: _three_digits(r.mean_score)),
         Column("votes", ">7", lambda r: f"{r.n_judged}/{r.n_frames if r.n_faces is None else r.n_faces}"),
-    ),
-    "video",
-)
+    ]
+    if with_posterior:
+        table.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
+    if with_model:
+        table.append(Column("model", "<11", lambda r: visible(r.model or "-")))
+    return Layout(VIDEO_COLUMNS, tuple(table), "video")
+
+
 FRAMES: Layout[FrameRecord] = Layout(FRAME_COLUMNS, (Column("score", ">6", lambda r: _three_digits(r.score)),), "frame")
 
 
