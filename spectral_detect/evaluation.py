@@ -98,6 +98,7 @@ def summarise(
         "model": model.name,
         "model_sha256": model.sha256,
         "spec_sha256": model.spec.sha256,
+        "calibration": model.calibration.kind,
         **evaluate_scores(images.y, scores, model.threshold, images.groups, seed=seed),
         **_inconclusive(images.y, judgements, scores >= model.threshold, rules.prevalence),
     }

@@ -218,6 +218,8 @@ def _doubts(judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str
     seen = judgements[0].model.experience
     if known["codec"] and seen and not seen.has_seen_others:
         notes.append("the model was trained on JPEG files, and a video is compressed in another way: train on videos")
+    if known["n_tracks"] > 1:
+        notes.append(f"{known['n_tracks']} faces followed; the votes are those of the one most often called fake")
     if any(j.model.is_guess for j in judgements):
         notes.append(GUESS)
     return tuple(notes)

@@ -69,7 +69,8 @@ def evaluation_text(result: dict[str, Any]) -> str:
         f"at the oracle threshold of {result['oracle_threshold']:.3f}, the best for these very images:",
         *metric_lines(result, ("oracle_accuracy",)),
         "",
-        "the score as a probability, both classes equally frequent:",
+        "the score as a probability, both classes equally frequent"
+        + (" (the model is not calibrated: too few training images):" if result["calibration"] == "none" else ":"),
         *metric_lines(result, CALIBRATION),
         "",
         *_inconclusive_lines(result),

@@ -100,6 +100,8 @@ def _scores_over_time(axes: Axes, result: VideoResult) -> None:
         frames = [f for f in result.frames if f.track == track and f.score is not None]
         x = [(f.time_s or 0.0) if has_times else f.frame for f in frames]
         axes.plot(x, [f.score or 0.0 for f in frames], color="0.7", linewidth=1, zorder=1)
+        if track and frames:
+            axes.annotate(f"face {track}", (x[0], frames[0].score or 0.0), xytext=(-4, 7), textcoords="offset points")
         for verdict, colour in (("real", BLUE), ("fake", ORANGE), ("inconclusive", "0.6")):
             chosen = [k for k, f in enumerate(frames) if f.verdict == verdict]
             label = verdict if track == 0 and chosen else None
