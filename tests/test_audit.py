@@ -123,7 +123,8 @@ def test_fair_splits_of_varied_files_are_not_accused(rng: np.random.Generator) -
     samples = [image_record(k, rng) for k in range(80)]
     results = [audit_dataset(dataset_of(samples, rng.permutation(np.arange(80) % 2))) for _ in range(50)]
     assert sum(r["is_biased"] for r in results) == 0
-    assert np.mean([r["metadata_auroc"] for r in results]) == pytest.approx(0.5, abs=0.02)
+    # of 40 + 40 equal scores an AUROC has a standard deviation of 0.065, the mean of 50 one of 0.009: four of them
+    assert np.mean([r["metadata_auroc"] for r in results]) == pytest.approx(0.5, abs=0.036)
     assert np.mean([r["metadata_auroc_ci"][1] >= 0.5 for r in results]) == 1
 
 
