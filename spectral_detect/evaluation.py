@@ -218,7 +218,12 @@ def _mean(rows: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 def wang_protocol(
-    model: Model, dataset: Dataset, cropped: Dataset, members: Mapping[str, np.ndarray], *, seed: int = 0
+    model: Model,
+    rows: Sequence[Mapping[str, Any]],
+    cropped: Dataset,
+    members: Mapping[str, np.ndarray],
+    *,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Average precision of each generator without a crop and on the centre 224 x 224 pixels, and the means (mAP).
 
@@ -226,18 +231,16 @@ def wang_protocol(
 
     Parameters
     ----------
-    cropped : the same files, read with `augment.CENTRE_224`; an image of which no features are left is not counted.
+    rows : of the whole images, `generators` of `evaluate_by_generator`.
+    cropped, members : the same files, read with `augment.CENTRE_224`, and which of them are whose.
     """
-    rows = []
-    for name, at in members.items():
-        paths = {dataset.samples[k].path for k in at}
-        of_crop = np.array([k for k, sample in enumerate(cropped.samples) if sample.path in paths], dtype=int)
-        whole, centre = (evaluate_model(model, d.select(k), seed=seed) for d, k in ((dataset, at), (cropped, of_crop)))
-        precision = ("average_precision", "average_precision_ci")
-        rows.append(
-            {"generator": name, "n_real": whole["n_real"], "n_fake": whole["n_fake"]}
-            | {f"{p}_no_crop": whole[p] for p in precision}
-            | {f"{p}_crop_224": centre[p] for p in precision}
-        )
+    centres = evaluate_by_generator(model, cropped, members, seed=seed)["generators"]
+    precision = ("average_precision", "average_precision_ci")
+    both = [
+        {name: whole[name] for name in ("generator", "n_real", "n_fake")}
+        | {f"{p}_no_crop": whole[p] for p in precision}
+        | {f"{p}_crop_224": centre[p] for p in precision}
+        for whole, centre in zip(rows, centres, strict=True)
+    ]
     columns = ("average_precision_no_crop", "average_precision_crop_224")
-    return {"generators": rows, "mean": {column: _mean(rows, column) for column in columns}}
+    return {"generators": both, "mean": {column: _mean(both, column) for column in columns}}

@@ -168,5 +168,6 @@ def _by_generator(
     result = evaluate_by_generator(detector, dataset, members, rules)
     if protocol == "wang":
         cropped = read_labelled(files, detector.spec, work, (CENTRE_224,))
-        result["wang"] = wang_protocol(detector, dataset, cropped, members)
+        of_crops = members_of(cropped, generators)
+        result["wang"] = wang_protocol(detector, result["generators"], cropped, of_crops)
     return result, generators_text(result), len(dataset.failures)
