@@ -21,10 +21,10 @@ CURVE_SHOTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 N_DRAWS = 5
 TEST_SHARE = 0.3
 ALL, OTHERS = "all", "all others"
-Watch = Callable[[Iterable[Any]], Iterable[Any]]
+WatchRuns = Callable[[Iterable[Any]], Iterable[Any]]
 
 
-def learning_curve(model: Model, dataset: Dataset, *, seed: int = 0, watch: Watch = iter) -> list[dict[str, Any]]:
+def learning_curve(model: Model, dataset: Dataset, *, seed: int = 0, watch: WatchRuns = iter) -> list[dict[str, Any]]:
     """Detectors of the model's features and classifier, trained on 10, 20, ... of the images and measured on others.
 
     Parameters
@@ -80,7 +80,7 @@ def cross_generators(
     classifier: ClassifierName = "svm",
     *,
     seed: int = 0,
-    watch: Watch = iter,
+    watch: WatchRuns = iter,
 ) -> dict[str, Any]:
     """Train on each generator, on all, and on all but one; measure on the held-out images of each.
 
