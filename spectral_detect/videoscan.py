@@ -20,7 +20,7 @@ from spectral_detect.pipeline import TOO_LITTLE_MEMORY, Extraction, Work, extrac
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning import checked_models
 from spectral_detect.video import Frame, FrameOptions, Video, open_video, video_sha256
-from spectral_detect.voting import LEAST_SHARE, Ballot, VoteKind, count_votes, decide, doubts_in_words
+from spectral_detect.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
 
 THUMBNAIL_PX = 120
 N_THUMBNAILS = 3  # of the highest and of the lowest scores
@@ -122,8 +122,9 @@ def judge_video(
     judgements = [judgement for _, judgement in judged if judgement is not None]
     if not judgements:
         return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames)
-    known |= _verdict(judged, vote, rules)
-    known["warnings"] += _doubts(judgements, known)
+    ballot = _elect(judged, vote)
+    known |= _verdict(ballot, judgements, rules)
+    known["warnings"] += _doubts(ballot, judgements, known)
     return VideoResult(VideoRecord(**known), frames, *extremes.chosen())
 
 
@@ -185,14 +186,19 @@ def _why_none(known: dict[str, Any], frames: Sequence[FrameRecord]) -> str:
     return "no frame could be decoded; get an intact copy"
 
 
-def _verdict(judged: Sequence[Judged], vote: VoteKind, rules: Rules) -> dict[str, Any]:
+def _elect(judged: Sequence[Judged], vote: VoteKind) -> Ballot:
+    """The ballot of the face, or of the whole frames, that decides."""
     tracks: dict[int, list[Judgement]] = {}
     for extraction, judgement in judged:
         if judgement is not None and extraction.frame is not None:
             tracks.setdefault(extraction.frame.track, []).append(judgement)
-    ballot: Ballot = decide([count_votes(judgements, vote) for judgements in tracks.values()])
-    judges = Counter(id(j.model) for members in tracks.values() for j in members)
-    ruling = next(j for members in tracks.values() for j in members if id(j.model) == judges.most_common(1)[0][0])
+    return decide([count_votes(judgements, vote) for judgements in tracks.values()])
+
+
+def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> dict[str, Any]:
+    """The columns of a record that the vote fills; the model is the one that judged most frames."""
+    by_model = Counter(j.model.name for j in judgements)
+    ruling = next(j for j in judgements if j.model.name == by_model.most_common(1)[0][0])
     low, high = ballot.interval or (None, None)
     ratio = ballot.log10_likelihood_ratio
     return {
@@ -211,10 +217,10 @@ def _verdict(judged: Sequence[Judged], vote: VoteKind, rules: Rules) -> dict[str
     }
 
 
-def _doubts(judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
+def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
     notes = doubts_in_words(judgements)
-    if 0 < known["n_judged"] < LEAST_SHARE * len(judgements):
-        notes.insert(0, f"only {known['n_judged']} of {len(judgements)} frames have a vote: too few to decide")
+    if ballot.n_votes and ballot.has_too_few:
+        notes.insert(0, f"only {ballot.n_votes} of {ballot.n_frames} frames have a vote: too few to decide")
     seen = judgements[0].model.experience
     if known["codec"] and seen and not seen.has_seen_others:
         notes.append("the model was trained on JPEG files, and a video is compressed in another way: train on videos")

@@ -28,6 +28,7 @@ class Ballot:
     n_votes : frames with a verdict; the inconclusive ones do not vote.
     fake_fraction, interval : the share of fakes among the votes and its 95 % interval, Wilson's; None without votes.
     mean_score, log10_likelihood_ratio : means over the votes; the latter None where the model is not calibrated.
+    n_frames : with or without a vote.
     """
 
     verdict: Verdict
@@ -36,6 +37,12 @@ class Ballot:
     interval: tuple[float, float] | None = None
     mean_score: float | None = None
     log10_likelihood_ratio: float | None = None
+    n_frames: int = 0
+
+    @property
+    def has_too_few(self) -> bool:
+        """Fewer than `LEAST_SHARE` of the frames have a vote."""
+        return self.n_votes < LEAST_SHARE * self.n_frames
 
 
 def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") -> Ballot:
@@ -52,7 +59,7 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
     """
     voters = [j for j in judgements if j.verdict != "inconclusive"]
     if not voters:
-        return Ballot("inconclusive", 0)
+        return Ballot("inconclusive", 0, n_frames=len(judgements))
     n_fake = sum(j.verdict == "fake" for j in voters)
     ratios = [j.log10_likelihood_ratio for j in voters if j.log10_likelihood_ratio is not None]
     mean_ratio = float(np.mean(ratios)) if len(ratios) == len(voters) else None
@@ -67,7 +74,7 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
     is_open = (margin == 0 and vote == "majority") or len(voters) < LEAST_SHARE * len(judgements)
     verdict: Verdict = "inconclusive" if is_open else "fake" if margin >= 0 else "real"
     interval = wilson_interval(n_fake, len(voters))
-    return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio)
+    return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio, len(judgements))
 
 
 def decide(ballots: Sequence[Ballot]) -> Ballot:

@@ -71,13 +71,14 @@ def test_a_majority_is_more_than_half(photographs: Model) -> None:
         ballot = count_votes([fake] * n_fake + [real] * (20 - n_fake) + [unsure] * 5)
         assert (ballot.verdict, ballot.n_votes) == (verdict, 20)
         assert ballot.fake_fraction == n_fake / 20
-    assert count_votes([unsure] * 3) == Ballot("inconclusive", 0)
+    assert count_votes([unsure] * 3) == Ballot("inconclusive", 0, n_frames=3)
 
 
 def test_a_few_votes_decide_nothing(photographs: Model) -> None:
     fake, unsure = judgement(photographs, "fake", 0.9), judgement(photographs, "inconclusive", 0.7)
-    assert count_votes([fake] * 4 + [unsure] * 16).verdict == "inconclusive"
-    assert count_votes([fake] * 5 + [unsure] * 15).verdict == "fake"
+    few, enough = (count_votes([fake] * n + [unsure] * (20 - n)) for n in (4, 5))
+    assert (few.verdict, few.has_too_few, few.n_frames) == ("inconclusive", True, 20)
+    assert (enough.verdict, enough.has_too_few) == ("fake", False)
 
 
 def test_other_votes_weigh_the_frames(photographs: Model) -> None:
