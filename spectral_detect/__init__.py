@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spectral_detect._version import __version__
-from spectral_detect.errors import SpectralDetectError
+from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDetectError
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spectral_detect.modelfile import load_model, load_shipped_models, save_model
     from spectral_detect.pipeline import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
+    from spectral_detect.regularize.loss import SpectralLoss
     from spectral_detect.scanning import scan
     from spectral_detect.spec import FeatureSpec
     from spectral_detect.spectrum import azimuthal_average, power_spectrum
@@ -31,6 +32,7 @@ _HOME = {
     "ImageRecord": "records",
     "Model": "classifiers",
     "Rules": "judging",
+    "SpectralLoss": "regularize.loss",
     "Work": "pipeline",
     "azimuthal_average": "spectrum",
     "extract_features": "features",
@@ -51,6 +53,7 @@ __all__ = [
     "Model",
     "Rules",
     "SpectralDetectError",
+    "SpectralLoss",
     "Work",
     "__version__",
     "azimuthal_average",
@@ -68,7 +71,12 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ExtraMissingError(f"{name} {TORCH_MISSING}") from None
 
 
 def __dir__() -> list[str]:

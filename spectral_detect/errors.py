@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+TORCH_MISSING = "needs PyTorch: pip install 'spectral-detect[torch]'"
+
 
 class SpectralDetectError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -25,6 +27,14 @@ class DatasetError(SpectralDetectError):
 
 class ModelFileError(SpectralDetectError):
     """A model file that is damaged, hostile, from a later version, or disagrees with itself."""
+
+
+class ExtraMissingError(SpectralDetectError, ImportError):
+    """An optional library that this needs is not installed; the message says how to install it."""
+
+
+class CheckpointError(SpectralDetectError):
+    """A checkpoint of a training run that is damaged, missing, or of another network."""
 
 
 class OutputError(SpectralDetectError):

@@ -18,6 +18,7 @@ from spectral_detect.cli.extract import extract
 from spectral_detect.cli.matrix import matrix
 from spectral_detect.cli.models import models
 from spectral_detect.cli.options import Failure
+from spectral_detect.cli.regularize import regularize
 from spectral_detect.cli.scan import scan
 from spectral_detect.cli.train import train
 from spectral_detect.cli.video import video
@@ -106,5 +107,5 @@ def main() -> None:
     """
 
 
-for command in (scan, video, train, evaluate, audit, matrix, extract, models):
+for command in (scan, video, train, evaluate, audit, matrix, extract, models, regularize):
     main.add_command(command)

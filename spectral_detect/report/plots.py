@@ -42,7 +42,7 @@ def plot_evaluation(result: dict[str, Any], y: np.ndarray, judgements: Sequence[
     scores = np.array([j.score for j in judgements])
     ratios = [j.log10_likelihood_ratio for j in judgements]
     below = [name for name in ("robustness", "curve") if name in result]
-    figure = _figure(WIDTH, ROW_HEIGHT * (1 + len(below)))
+    figure = new_figure(WIDTH, ROW_HEIGHT * (1 + len(below)))
     grid = figure.add_gridspec(1 + len(below), 3)
     _reliability(figure.add_subplot(grid[0, 0]), y, scores, result)
     _tippett(figure.add_subplot(grid[0, 1]), y, None if None in ratios else np.array(ratios, dtype=float), result)
@@ -51,14 +51,14 @@ def plot_evaluation(result: dict[str, Any], y: np.ndarray, judgements: Sequence[
         draw = {"robustness": _robustness, "curve": _curve}[name]
         draw(figure.add_subplot(grid[row, :]), result[name])
     figure.suptitle(f"model {_plain(result['model'], 60)}; {result['n_real']} real, {result['n_fake']} fake images")
-    _write(figure, output)
+    write_figure(figure, output)
 
 
 def plot_matrix(result: dict[str, Any], output: str) -> None:
     """AUROC of each generator by detectors trained on each, on all, and on all others."""
     names = result["generators"]
     values = np.array([[row["results"][name]["auroc"] for name in names] for row in result["rows"]])
-    figure = _figure(3.4 + 1.3 * len(names), 2.2 + 0.55 * len(values))
+    figure = new_figure(3.4 + 1.3 * len(names), 2.2 + 0.55 * len(values))
     axes = figure.add_subplot()
     image = axes.imshow(100 * values, vmin=50, vmax=100, cmap="viridis", aspect="auto")
     for (row, column), value in np.ndenumerate(values):
@@ -70,13 +70,13 @@ def plot_matrix(result: dict[str, Any], output: str) -> None:
     axes.set_ylabel("trained on")
     axes.set_title("AUROC in per cent; 50 is guessing")
     figure.colorbar(image)
-    _write(figure, output)
+    write_figure(figure, output)
 
 
 def plot_timeline(result: VideoResult, output: str) -> None:
     """The score of each frame of a video over time, the threshold, and the frames with the extreme scores."""
     record = result.record
-    figure = _figure(WIDTH, 6.4)
+    figure = new_figure(WIDTH, 6.4)
     grid = figure.add_gridspec(2, 1, height_ratios=(3, 2))
     _scores_over_time(figure.add_subplot(grid[0]), result)
     thumbnails = [(t, "highest") for t in result.highest] + [(t, "lowest") for t in result.lowest[::-1]]
@@ -91,7 +91,7 @@ def plot_timeline(result: VideoResult, output: str) -> None:
         "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes fake"
     )
     figure.suptitle(f"{_plain(os.path.basename(record.path), 60)}: {record.verdict or 'failed'}{share}")
-    _write(figure, output)
+    write_figure(figure, output)
 
 
 def _scores_over_time(axes: Axes, result: VideoResult) -> None:
@@ -116,7 +116,8 @@ def _scores_over_time(axes: Axes, result: VideoResult) -> None:
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, which no window shows."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -125,7 +126,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _write(figure: Figure, output: str) -> None:
+def write_figure(figure: Figure, output: str) -> None:
+    """Write a figure aside and rename it; the format is the suffix's."""
     content = io.BytesIO()
     kind = os.path.splitext(output)[1][1:].lower()
     metadata = {"Software": PICTURE_SOFTWARE} if kind == "png" else None

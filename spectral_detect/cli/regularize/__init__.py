@@ -1,0 +1,19 @@
+"""`spectral-detect regularize`: a group of commands, one file each."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group()
+def regularize() -> None:
+    """Train generators whose spectrum is right (needs the extra torch).
+
+    Up-sampling layers leave traces in the spectrum because nothing in a generator's loss looks there; the spectral loss
+    does. Durall, Keuper, Keuper: Watch Your Up-Convolution, CVPR 2020.
+
+    \b
+    Example:
+      spectral-detect regularize train faces/ --output run --objective dcgan --spectral-weight 2
+      spectral-detect regularize sample run --n 1000 --output fakes
+    """

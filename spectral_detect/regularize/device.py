@@ -1,0 +1,52 @@
+"""Where torch computes: the device, its threads and its precision."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+
+from spectral_detect.errors import SpectralDetectError
+
+DeviceName = Literal["auto", "cpu", "gpu"]
+
+
+def choose_device(name: DeviceName = "auto", threads: int | None = None) -> torch.device:
+    """The device of that name, with the process set up for it.
+
+    Parameters
+    ----------
+    name : "auto" takes a CUDA device where there is one.
+    threads : of the CPU; default as many as cores are ours. Sums depend on it in their last digits.
+
+    Raises
+    ------
+    SpectralDetectError : "gpu", and there is none.
+    """
+    torch.set_num_threads(threads or available_cores())
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        built = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no CUDA device answers"
+        raise SpectralDetectError(f"--device gpu: {built}; use --device cpu, or install PyTorch for your GPU")
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    return torch.device("cuda")
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 where the GPU computes in it, which needs no scaling of losses; single precision elsewhere."""
+    is_on = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on)
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """`channels_last` on a GPU, whose convolutions are faster so."""
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -1,0 +1,214 @@
+"""The spectral loss: how far the radial profiles of generated images are from those of camera images.
+
+Durall, Keuper, Keuper, "Watch Your Up-Convolution", CVPR 2020, equations 4 and 9 to 11. The published code computes it
+outside of the graph, so that it scales the generator's loss and never turns its gradient; here it is differentiable.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spectral_detect.backend import numpy_backend
+from spectral_detect.errors import FeatureError
+from spectral_detect.regularize.profiles import GRAY, LEAST_POWER, RealProfile, mean_profile
+from spectral_detect.regularize.reals import N_PROFILES, real_profile
+from spectral_detect.spectrum import ring_operator
+
+Normalisation = Literal["log", "paper"]
+Distance = Literal["bce", "mse", "l1"]
+BOUND_SD = 3.0  # standard deviations of the reals that the bounds of a log profile lie from its mean
+AT_BOUND = 2.0  # where the logistic function has them: 0.12 and 0.88
+MARGIN = 1e-7  # of the paper's normalisation to 0 and 1, where cross-entropy is infinite
+
+
+class RadialProfile(nn.Module):
+    """Azimuthal average of the power of a batch, differentiable; rings and scale are those of `azimuthal_average`.
+
+    Parameters
+    ----------
+    shape : (H, W) of the images.
+
+    Attributes
+    ----------
+    frequency : (n_rings,) mean radius of each ring in cycles per pixel, from the zero frequency on.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        super().__init__()
+        rings = ring_operator(shape, None, "zero_frequency", "float64", numpy_backend())
+        columns = rings.matrix.tocsc()  # every frequency of the half spectrum is in one ring
+        self.shape = shape
+        self.frequency = rings.frequency
+        self.ring: Tensor
+        self.weight: Tensor
+        self.register_buffer("ring", torch.from_numpy(columns.indices.astype(np.int64)), persistent=False)
+        self.register_buffer("weight", torch.from_numpy(columns.data), persistent=False)
+
+    def forward(self, gray: Tensor) -> Tensor:
+        """(N, H, W) -> (N, n_rings), mean of |DFT|^2 / (H W) over each ring, in the precision of `gray`."""
+        transform = torch.fft.rfft2(gray, norm="ortho")
+        power = (transform.real.square() + transform.imag.square()).flatten(1)
+        profile = power.new_zeros(len(power), len(self.frequency))
+        return torch.index_add(profile, 1, self.ring, power * self.weight.to(power.dtype))
+
+
+class SpectralLoss(nn.Module):
+    """Distance of the radial profiles of generated images to the mean profile of camera images, differentiable.
+
+    Parameters
+    ----------
+    reals : what camera images of this size are like; `from_folder` and `from_images` make it.
+    normalisation : of the profile AI to (0, 1), which the cross-entropy needs. "log": the logistic function of ln AI,
+        with bounds per ring taken from the reals (mean +- 3 standard deviations at 0.12 and 0.88), so that all
+        frequencies count alike. "paper": AI / AI_0, as in the paper; power falls so fast with the frequency that the
+        highest frequencies hardly count.
+    distance : "bce", binary cross-entropy, equation 11; "mse" or "l1" of the log profiles, in natural logarithms.
+    value_range : (black, white) of the images that the loss is given; -1 and 1 are what tanh gives.
+
+    Raises
+    ------
+    FeatureError : a combination that does not exist, or (when called) images of another size.
+
+    Examples
+    --------
+    >>> spectral = SpectralLoss.from_folder("faces/", 64)                                    # doctest: +SKIP
+    >>> loss = adversarial + spectral_weight * spectral(generator(z))                        # doctest: +SKIP
+
+    Notes
+    -----
+    L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of a generated image and t that
+    of the reals; mean over the batch. The zero frequency, which holds the brightness, takes no part. Its least value is
+    not 0 but `floor`, the entropy of t.
+    """
+
+    def __init__(
+        self,
+        reals: RealProfile,
+        *,
+        normalisation: Normalisation = "log",
+        distance: Distance = "bce",
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        if normalisation not in get_args(Normalisation) or distance not in get_args(Distance):
+            choices = f"{', '.join(get_args(Normalisation))} and {', '.join(get_args(Distance))}"
+            raise FeatureError(f"normalisation {normalisation!r}, distance {distance!r}: there are {choices}")
+        if normalisation == "paper" and distance != "bce":
+            raise FeatureError(f"distance {distance!r} is between log profiles: it goes with normalisation 'log'")
+        self.reals, self.normalisation, self.distance, self.value_range = reals, normalisation, distance, value_range
+        self.profile = RadialProfile(reals.shape)
+        self.mean: Tensor
+        self.scale: Tensor
+        target = reals.mean_ratio if normalisation == "paper" else reals.mean_log
+        self.register_buffer("mean", torch.from_numpy(target), persistent=False)
+        spread = np.maximum(BOUND_SD * reals.sd_log, LEAST_SPREAD) / AT_BOUND
+        self.register_buffer("scale", torch.from_numpy(spread), persistent=False)
+
+    @classmethod
+    def from_images(
+        cls,
+        images: np.ndarray,
+        *,
+        normalisation: Normalisation = "log",
+        distance: Distance = "bce",
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> SpectralLoss:
+        """The loss against (N, H, W, 3) or (N, H, W) camera images, uint8 or from 0 to 1; at least 50."""
+        reals = mean_profile(images)
+        return cls(reals, normalisation=normalisation, distance=distance, value_range=value_range)
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: str | os.PathLike[str],
+        size: int,
+        *,
+        n_images: int = N_PROFILES,
+        normalisation: Normalisation = "log",
+        distance: Distance = "bce",
+        value_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> SpectralLoss:
+        """The loss against `n_images` of a folder, brought to `size` pixels; see `reals.real_profile`.
+
+        Raises
+        ------
+        DatasetError : fewer than 50 images that can be read and are large enough.
+        """
+        reals = real_profile(os.fspath(folder), size, n_images)
+        return cls(reals, normalisation=normalisation, distance=distance, value_range=value_range)
+
+    @property
+    def floor(self) -> float:
+        """The least value there is: cross-entropy of the reals' mean profile with itself; 0 of "mse" and "l1"."""
+        if self.distance != "bce":
+            return 0.0
+        target = self._target().double()
+        return float(functional.binary_cross_entropy(target, target))
+
+    def forward(self, images: Tensor, like: Tensor | None = None) -> Tensor:
+        """The loss of a batch.
+
+        Parameters
+        ----------
+        images : (N, 3, H, W), (N, 1, H, W) or (N, H, W) in `value_range`. Half precision is computed in single.
+        like : images of the same shape whose own profiles are the target, as for an auto-encoder; default the mean
+            profile of the reals.
+        """
+        with torch.autocast(images.device.type, enabled=False):
+            profile = self.profiles(images)
+            target = None if like is None else self.profiles(like.detach())
+            return self._distance(profile, target)
+
+    def profiles(self, images: Tensor) -> Tensor:
+        """(N, n_rings) azimuthal averages from the zero frequency on, of the gray images on the scale 0 to 1."""
+        if tuple(images.shape[-2:]) != self.profile.shape or images.ndim not in (3, 4):
+            expected = f"(N, 3, H, W) or (N, H, W) of {self.profile.shape[1]}x{self.profile.shape[0]} pixels"
+            raise FeatureError(f"images of shape {tuple(images.shape)}: this loss is for {expected}")
+        black, white = self.value_range
+        single = images if images.dtype == torch.float64 else images.float()
+        return torch.as_tensor(self.profile((_gray(single) - black) / (white - black)))
+
+    def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
+        if self.normalisation == "paper":
+            ratio, target = _ratio(profile), self._target().to(profile) if like is None else _ratio(like)
+            return functional.binary_cross_entropy(ratio, target.expand_as(ratio))
+        log = _log(profile)
+        mean = (self.mean.to(profile) if like is None else _log(like)).expand_as(log)
+        if self.distance == "mse":
+            return functional.mse_loss(log, mean)
+        if self.distance == "l1":
+            return functional.l1_loss(log, mean)
+        target = torch.sigmoid((mean - self.mean.to(log)) / self.scale.to(log))
+        return functional.binary_cross_entropy_with_logits((log - self.mean.to(log)) / self.scale.to(log), target)
+
+    def _target(self) -> Tensor:
+        """(n_rings,) the reals' mean profile in (0, 1)."""
+        return self.mean.clamp(MARGIN, 1 - MARGIN) if self.normalisation == "paper" else torch.full_like(self.mean, 0.5)
+
+
+LEAST_SPREAD = 0.1  # in natural logarithms, where all reals agree
+
+
+def _gray(images: Tensor) -> Tensor:
+    """(N, C, H, W) or (N, H, W) -> (N, H, W)."""
+    if images.ndim == 3:
+        return images
+    if images.shape[1] == 1:
+        return images[:, 0]
+    weights = images.new_tensor(GRAY)
+    return torch.einsum("nchw,c->nhw", images, weights)
+
+
+def _ratio(profile: Tensor) -> Tensor:
+    """AI / AI_0, below 1 since no coefficient of a picture without negative values exceeds that of frequency zero."""
+    return (profile[:, 1:] / profile[:, :1].clamp_min(LEAST_POWER)).clamp(MARGIN, 1 - MARGIN)
+
+
+def _log(profile: Tensor) -> Tensor:
+    return profile[:, 1:].clamp_min(LEAST_POWER).log()

@@ -1,0 +1,85 @@
+"""Radial profiles of images at one size, and what those of camera images are like: the target of the spectral loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectral_detect.backend import numpy_backend
+from spectral_detect.errors import DatasetError
+from spectral_detect.spectrum import azimuthal_average, power_spectrum
+
+MIN_REALS = 50  # of fewer the deviation of a ring is a guess
+LEAST_POWER = 1e-12  # of pixels from 0 to 1; far below their rounding to 8 bits, 1 / (12 * 255^2)
+AT_ONCE = 256
+GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+@dataclass(frozen=True, eq=False)
+class RealProfile:
+    """Radial profiles of camera images of one size; see `mean_profile`.
+
+    Attributes
+    ----------
+    shape : (H, W) of the images.
+    n_images : how many they are.
+    frequency : (n_rings,) in cycles per pixel, without the zero frequency.
+    mean_log, sd_log : (n_rings,) mean and standard deviation of ln AI, the natural logarithm of the profile.
+    mean_ratio : (n_rings,) mean of AI / AI_0, AI_0 being the power of the zero frequency.
+    """
+
+    shape: tuple[int, int]
+    n_images: int
+    frequency: np.ndarray
+    mean_log: np.ndarray
+    sd_log: np.ndarray
+    mean_ratio: np.ndarray
+
+
+def radial_profiles(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Azimuthal averages of the power of many gray images.
+
+    Parameters
+    ----------
+    images : (N, H, W, 3) or (N, H, W) of uint8, or floating from 0 to 1.
+
+    Returns
+    -------
+    profiles : (N, n_rings) from the zero frequency on, of the gray images on the scale 0 to 1, in double precision.
+    frequency : (n_rings,) cycles per pixel.
+    """
+    parts = []
+    for start in range(0, len(images), AT_ONCE):
+        part = np.asarray(images[start : start + AT_ONCE], dtype=np.float64)
+        gray = part @ np.array(GRAY) if part.ndim == 4 else part
+        scale = 255.0 if images.dtype == np.uint8 else 1.0
+        profile, frequency = azimuthal_average(power_spectrum(gray / scale), gray.shape[-1], backend=numpy_backend())
+        parts.append(profile)
+    return np.concatenate(parts), frequency
+
+
+def mean_profile(images: np.ndarray) -> RealProfile:
+    """What the profiles of camera images are like.
+
+    Parameters
+    ----------
+    images : see `radial_profiles`; at least `MIN_REALS`.
+
+    Raises
+    ------
+    DatasetError : fewer.
+    """
+    if len(images) < MIN_REALS:
+        raise DatasetError(f"{len(images)} images: a mean profile needs at least {MIN_REALS}; add images")
+    profiles, frequency = radial_profiles(images)
+    logs = log_profiles(profiles)
+    ratio = profiles[:, 1:] / np.maximum(profiles[:, :1], LEAST_POWER)
+    return RealProfile(
+        tuple(images.shape[1:3]), len(images), frequency[1:], logs.mean(axis=0), logs.std(axis=0), ratio.mean(axis=0)
+    )
+
+
+def log_profiles(profiles: np.ndarray) -> np.ndarray:
+    """(N, n_rings) of `radial_profiles` -> (N, n_rings - 1) natural logarithms, without the zero frequency."""
+    return np.asarray(np.log(np.maximum(profiles[:, 1:], LEAST_POWER)))

@@ -1,0 +1,198 @@
+"""A folder of images -> squares of one size, and their mean profile; both are read once and kept beside the images.
+
+Free of torch: the worker processes that decode import this module.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from spectral_detect.augment import as_rgb
+from spectral_detect.errors import DatasetError, FeatureError, ImageReadError, OutputError
+from spectral_detect.files import write_aside
+from spectral_detect.finding import FoundFile, find_images
+from spectral_detect.images import MAX_PIXELS, read_image
+from spectral_detect.pipeline import FEW_FILES, Work
+from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
+from spectral_detect.workers import map_in_workers
+
+N_PROFILES = 1000  # images whose mean profile is the target of the spectral loss
+CACHE = ".spectral-detect"  # a folder beside the images
+CACHE_VERSION = 1
+LEAST_SIZE, LARGEST_SIZE = 8, 4096
+
+Square = np.ndarray | str  # (size, size, 3) uint8, or why there is none
+OnFailure = Callable[[str, str], None]  # path, reason
+
+
+def _ignore(path: str, reason: str) -> None:
+    """Whoever wants to hear of bad files says so."""
+
+
+def read_reals(
+    folder: str,
+    size: int,
+    work: Work | None = None,
+    *,
+    on_failure: OnFailure = _ignore,
+    watch: Callable[[Iterable[Square]], Iterable[Square]] = iter,
+) -> np.ndarray:
+    """All images of a folder as squares; decoded once, then read from the cache beside them.
+
+    Parameters
+    ----------
+    folder : searched as by `find_images`.
+    size : see `read_square`.
+    on_failure : hears of each file that gave no square; the others are read.
+    watch : passes the squares on as they come, to show progress.
+
+    Returns
+    -------
+    (N, size, size, 3) uint8 RGB in the order of the paths; mapped from the cache where there is one.
+
+    Raises
+    ------
+    DatasetError : no folder, or fewer than `MIN_REALS` images in it that can be used.
+
+    Notes
+    -----
+    The cache is `.spectral-detect/` in the folder, or, where that cannot be written, in the user's cache folder; it is
+    made anew when names, sizes or times of the files change. Only a cache without failures is kept, so that bad files
+    are named each time.
+    """
+    files = _files_of(folder)
+    caches = [place / f"images-{size}-{_key(files, size)}.npy" for place in _cache_folders(folder)]
+    for cache in caches:
+        with suppress(OSError, ValueError):
+            images = np.load(cache, mmap_mode="r", allow_pickle=False)
+            if images.shape == (len(files), size, size, 3) and images.dtype == np.uint8:
+                return np.asarray(images)
+    squares, n_failed = [], 0
+    for file, square in zip(files, watch(_squares(files, size, work or Work())), strict=True):
+        if isinstance(square, str):
+            on_failure(file.path, square)
+            n_failed += 1
+        else:
+            squares.append(square)
+    _require_enough(len(squares), folder, size, n_failed)
+    images = np.stack(squares)
+    if not n_failed:
+        _keep(caches, images)
+    return images
+
+
+def real_profile(folder: str, size: int, n_images: int = N_PROFILES, work: Work | None = None) -> RealProfile:
+    """Mean profile of `n_images` of a folder, chosen at random but always alike; kept as `read_reals` keeps images.
+
+    Raises
+    ------
+    DatasetError : no folder, or fewer than `MIN_REALS` images in it that can be used.
+    """
+    if n_images < MIN_REALS:
+        raise DatasetError(f"{n_images} images: a mean profile needs at least {MIN_REALS}")
+    files = _files_of(folder)
+    caches = [place / f"profile-{size}-{n_images}-{_key(files, size)}.npz" for place in _cache_folders(folder)]
+    for cache in caches:
+        with suppress(OSError, ValueError, KeyError):
+            return _load_profile(cache)
+    some = [files[k] for k in sorted(np.random.default_rng(0).permutation(len(files))[:n_images])]
+    squares = [square for square in _squares(some, size, work or Work()) if not isinstance(square, str)]
+    _require_enough(len(squares), folder, size, len(some) - len(squares))
+    profile = mean_profile(np.stack(squares))
+    _keep(caches, profile)
+    return profile
+
+
+def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Square:
+    """The central square of an image, reduced to `size` pixels by area averaging; or why there is none.
+
+    An image with a shorter side below `size` is refused: enlarged, it would have the spectrum of the enlargement.
+    """
+    import cv2
+
+    if file.problem:
+        return file.problem
+    try:
+        image = read_image(file.path, max_pixels=max_pixels, colour=True)
+    except ImageReadError as error:
+        return str(error)
+    rgb = as_rgb(image.pixels, image.is_ycc)
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    if side < size:
+        return f"{width}x{height} pixels, smaller than the {size} asked for; give larger images or a smaller --size"
+    top, left = (height - side) // 2, (width - side) // 2
+    square = np.ascontiguousarray(rgb[top : top + side, left : left + side])
+    return square if side == size else np.asarray(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA))
+
+
+def _files_of(folder: str) -> list[FoundFile]:
+    if not os.path.isdir(folder):
+        raise DatasetError(f"{folder!r} is not a folder; name one that holds images")
+    return list(find_images([folder]))
+
+
+def _squares(files: list[FoundFile], size: int, work: Work) -> Iterator[Square]:
+    if not LEAST_SIZE <= size <= LARGEST_SIZE:
+        raise FeatureError(f"size {size}: it is {LEAST_SIZE} to {LARGEST_SIZE} pixels")
+    read = partial(read_square, size=size, max_pixels=work.max_pixels)
+    jobs = (os.cpu_count() or 1) if work.jobs is None else work.jobs
+    if not jobs or (work.jobs is None and len(files) < FEW_FILES):
+        yield from map(read, files)
+        return
+    lost: Callable[[FoundFile, str], Square] = lambda file, reason: reason  # noqa: E731
+    with closing(map_in_workers(read, files, jobs=jobs, timeout_s=work.timeout_s, lost=lost)) as squares:
+        yield from squares
+
+
+def _require_enough(n: int, folder: str, size: int, n_failed: int) -> None:
+    if n < MIN_REALS:
+        failed = f", and {n_failed} that could not be used" if n_failed else ""
+        raise DatasetError(
+            f"{folder!r} holds {n} images of at least {size}x{size} pixels{failed}; {MIN_REALS} are the least"
+        )
+
+
+def _key(files: Iterable[FoundFile], size: int) -> str:
+    """Hash of what the cache depends on: names, sizes and times of the files."""
+    digest = hashlib.sha256(f"{CACHE_VERSION} {size}".encode())
+    for file in files:
+        with suppress(OSError):
+            status = os.stat(file.path)
+            digest.update(os.fsencode(file.path.rpartition(os.sep)[2]) + b"\0")
+            digest.update(f"{status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folders(folder: str) -> list[Path]:
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return [Path(folder) / CACHE, Path(home) / "spectral-detect"]
+
+
+def _keep(caches: Iterable[Path], content: np.ndarray | RealProfile) -> None:
+    """Write to the first place that takes it; a cache that cannot be kept is no error."""
+    stream = io.BytesIO()
+    if isinstance(content, RealProfile):
+        np.savez(stream, **vars(content))
+    else:
+        np.save(stream, content, allow_pickle=False)
+    for cache in caches:
+        with suppress(OSError, OutputError):
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_aside(cache, stream.getvalue())
+            return
+
+
+def _load_profile(cache: Path) -> RealProfile:
+    with np.load(cache, allow_pickle=False) as stored:
+        height, width = map(int, stored["shape"])
+        arrays = {name: stored[name] for name in ("frequency", "mean_log", "sd_log", "mean_ratio")}
+        return RealProfile((height, width), int(stored["n_images"]), **arrays)
