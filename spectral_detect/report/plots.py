@@ -50,7 +50,7 @@ def plot_evaluation(result: dict[str, Any], y: np.ndarray, judgements: Sequence[
     for row, name in enumerate(below, start=1):
         draw = {"robustness": _robustness, "curve": _curve}[name]
         draw(figure.add_subplot(grid[row, :]), result[name])
-    figure.suptitle(f"model {_plain(result['model'], 60)}; {result['n_real']} real, {result['n_fake']} fake images")
+    figure.suptitle(f"model {plain(result['model'], 60)}; {result['n_real']} real, {result['n_fake']} fake images")
     write_figure(figure, output)
 
 
@@ -64,8 +64,8 @@ def plot_matrix(result: dict[str, Any], output: str) -> None:
     for (row, column), value in np.ndenumerate(values):
         colour = "black" if value > 0.8 else "white"
         axes.text(column, row, f"{100 * value:.1f}", ha="center", va="center", color=colour)
-    axes.set_xticks(range(len(names)), [_plain(name) for name in names], rotation=30, ha="right")
-    axes.set_yticks(range(len(values)), [_plain(row["trained_on"]) for row in result["rows"]])
+    axes.set_xticks(range(len(names)), [plain(name) for name in names], rotation=30, ha="right")
+    axes.set_yticks(range(len(values)), [plain(row["trained_on"]) for row in result["rows"]])
     axes.set_xlabel("measured on")
     axes.set_ylabel("trained on")
     axes.set_title("AUROC in per cent; 50 is guessing")
@@ -90,7 +90,7 @@ def plot_timeline(result: VideoResult, output: str) -> None:
     share = (
         "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes fake"
     )
-    figure.suptitle(f"{_plain(os.path.basename(record.path), 60)}: {record.verdict or 'failed'}{share}")
+    figure.suptitle(f"{plain(os.path.basename(record.path), 60)}: {record.verdict or 'failed'}{share}")
     write_figure(figure, output)
 
 
@@ -137,8 +137,8 @@ def write_figure(figure: Figure, output: str) -> None:
     write_aside(output, content.getvalue())
 
 
-def _plain(name: str, longest: int = 24) -> str:
-    """No mathematics, and not too long."""
+def plain(name: str, longest: int = 24) -> str:
+    """A name as matplotlib may draw it: no mathematics, and not too long."""
     return cut_in_the_middle(visible(name), longest).replace("$", r"\$")
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import click
 
+from spectral_detect.cli.regularize.sample import sample
+from spectral_detect.cli.regularize.train import train
+
 
 @click.group()
 def regularize() -> None:
@@ -17,3 +20,7 @@ def regularize() -> None:
       spectral-detect regularize train faces/ --output run --objective dcgan --spectral-weight 2
       spectral-detect regularize sample run --n 1000 --output fakes
     """
+
+
+regularize.add_command(train)
+regularize.add_command(sample)

@@ -1,0 +1,98 @@
+"""Save and load the state of a training run: tensors and text in one file of safetensors, which holds no code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from spectral_detect.errors import CheckpointError
+from spectral_detect.files import write_aside
+
+CHECKPOINT_FILE = "checkpoint.safetensors"
+KEY = "spectral_detect"  # of our JSON in the file's metadata
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named tensors, and plain values as JSON."""
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+    def part(self, name: str) -> dict[str, Tensor]:
+        """The tensors `name.*`, without that prefix."""
+        start = f"{name}."
+        return {key.removeprefix(start): tensor for key, tensor in self.tensors.items() if key.startswith(start)}
+
+
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    """Written aside and renamed.
+
+    Raises
+    ------
+    OutputError : the file cannot be written.
+    """
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_aside(path, safetensors.torch.save(stored, metadata={KEY: json.dumps(values)}))
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read what `save_checkpoint` wrote.
+
+    Raises
+    ------
+    CheckpointError : missing, damaged, or not of this program.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as stored:
+            values = json.loads((stored.metadata() or {})[KEY])
+            return Checkpoint({name: stored.get_tensor(name) for name in stored.keys()}, values)  # noqa: SIM118
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise CheckpointError(f"{str(path)!r}: there is no checkpoint; name the folder of a run") from None
+    except OSError as error:
+        raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{str(path)!r} is damaged or not a checkpoint of this program ({reason})") from None
+
+
+def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers of a module, as `name.*`."""
+    return {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
+
+
+def load_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
+    """Put parameters and buffers back.
+
+    Raises
+    ------
+    CheckpointError : they are those of another network.
+    """
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        line = str(error).splitlines()[-1].strip()[:160]
+        raise CheckpointError(f"the {what} in the checkpoint is of another size or topology ({line})") from None
+
+
+def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What an optimiser remembers of each parameter, as `name.<number>.*`."""
+    state = optimizer.state_dict()["state"]
+    return {f"{name}.{number}.{key}": value for number, part in state.items() for key, value in part.items()}
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """The inverse of `optimizer_tensors`; settings such as the learning rate stay the optimiser's own."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, _, field = key.partition(".")
+        state.setdefault(int(number), {})[field] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,55 @@
+"""Inception's features for the FID, by torch-fidelity (extra `fid`) and weights that the user has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from spectral_detect.errors import ExtraMissingError, ModelFileError
+
+AT_ONCE = 50
+FEATURES = "2048"
+WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
+FID_MISSING = "--fid needs torch-fidelity: pip install 'spectral-detect[fid]'"
+
+
+def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
+    """The network whose features the FID compares: (N, H, W, 3) uint8 -> (N, 2048).
+
+    Parameters
+    ----------
+    weights : file of its weights, as torch-fidelity publishes them (`WEIGHTS`, 91 MB, on its page of releases).
+
+    Raises
+    ------
+    ExtraMissingError : torch-fidelity is not installed, or torchvision, which it needs, does not fit PyTorch.
+    ModelFileError : no such file, or not these weights.
+    """
+    if not os.path.isfile(weights):
+        raise ModelFileError(f"{weights!r}: no such file; --fid takes {WEIGHTS}, published by torch-fidelity")
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise ExtraMissingError(f"{FID_MISSING} ({error})") from None
+    except RuntimeError as error:
+        raise ExtraMissingError(f"--fid: torchvision does not fit this PyTorch ({error}); install both anew") from None
+    try:
+        torch.load(weights, map_location="cpu", weights_only=True, mmap=True)  # nothing but tensors, whatever loads it
+        network = FeatureExtractorInceptionV3("inception-v3-compat", [FEATURES], feature_extractor_weights_path=weights)
+    except Exception as error:  # the readers of a damaged or foreign file raise what they like
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"{weights!r} does not hold Inception's weights ({reason}); get {WEIGHTS}") from None
+    network.to(device).eval()
+
+    @torch.no_grad()
+    def embed(images: np.ndarray) -> np.ndarray:
+        parts = []
+        for start in range(0, len(images), AT_ONCE):
+            batch = torch.from_numpy(np.ascontiguousarray(images[start : start + AT_ONCE].transpose(0, 3, 1, 2)))
+            parts.append(network(batch.to(device))[0].cpu().numpy())
+        return np.concatenate(parts)
+
+    return embed

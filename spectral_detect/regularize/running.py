@@ -1,0 +1,191 @@
+"""A whole run of training: images in, a folder with checkpoint and log out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spectral_detect.errors import OutputError, SpectralDetectError
+from spectral_detect.files import LONGEST_LINE, cut_torn_line, write_aside
+from spectral_detect.pipeline import Work
+from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
+from spectral_detect.regularize.device import choose_device
+from spectral_detect.regularize.gan import Run, sample_images
+from spectral_detect.regularize.networks import Generator
+from spectral_detect.regularize.options import OPTIONS_FILE, TrainingOptions
+from spectral_detect.regularize.profiles import mean_profile
+from spectral_detect.regularize.reals import Square, read_reals
+from spectral_detect.regularize.watching import Watch
+
+LOG_FILE = "log.jsonl"
+REALS_FILE = "reals.json"
+SAMPLES_SEED = 2**31  # of the samples that are watched: always the same z
+N_GRID = 64
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a caller hears of a run, and how it stops one.
+
+    Attributes
+    ----------
+    on_failure : path and reason of each image that cannot be used.
+    watch_reading : passes the images on as they are read.
+    on_note : a sentence worth saying.
+    on_start : the resolved options and sizes, before the first step; false stops there.
+    tick : the losses of each step.
+    on_epoch : the epoch's row of the log, and (N, size, size, 3) samples.
+    should_stop : asked after each step.
+    """
+
+    on_failure: Callable[[str, str], None] = lambda path, reason: None
+    watch_reading: Callable[[Iterable[Square]], Iterable[Square]] = iter
+    on_note: Callable[[str], None] = lambda text: None
+    on_start: Callable[[dict[str, Any]], bool] = lambda facts: True
+    tick: Callable[[dict[str, float]], None] = lambda losses: None
+    on_epoch: Callable[[dict[str, Any], np.ndarray], None] = lambda row, samples: None
+    should_stop: Callable[[], bool] = field(default=_never)
+
+
+def train_gan(options: TrainingOptions, folder: Path, work: Work, hooks: Hooks, *, resume: bool = False) -> bool:
+    """Train a GAN, or continue a run; whether it came to its last epoch.
+
+    Parameters
+    ----------
+    folder : of the run: `options.json`, `checkpoint.safetensors`, `log.jsonl` with a row per epoch, and `reals.json`,
+        the measures of camera images against other camera images, which no generator can better.
+    resume : go on where the checkpoint in the folder ends.
+
+    Raises
+    ------
+    DatasetError, CheckpointError, OutputError, Diverged, ExtraMissingError, ModelFileError : see the parts.
+    """
+    images = read_reals(options.data, options.size, work, on_failure=hooks.on_failure, watch=hooks.watch_reading)
+    some = images[np.random.default_rng(0).permutation(len(images))[: options.n_profiles]]
+    run = Run(options, folder, images, mean_profile(some))
+    if resume:
+        run.resume()
+    facts = {**options.to_dict(), **_facts(run)}
+    write_aside(folder / OPTIONS_FILE, json.dumps(options.to_dict(), indent=2).encode())
+    if not hooks.on_start(facts):
+        return False
+    watch = _watch(run, images, folder, hooks)
+    rows = _rows_until(folder / LOG_FILE, run.progress.epoch)
+    write_aside(folder / LOG_FILE, "".join(rows).encode())
+    for row in run.epochs(hooks.should_stop, hooks.tick):
+        samples = run.gan.samples(len(_watched(images, options)[0]), SAMPLES_SEED)
+        row |= watch.measure(samples).to_dict()
+        _append(folder / LOG_FILE, row)
+        hooks.on_epoch(row, samples)
+    return run.progress.epoch >= options.epochs
+
+
+def load_generator(run: Path, device: str = "auto") -> Generator:
+    """The generator of a run (its folder or its checkpoint).
+
+    Raises
+    ------
+    CheckpointError : none, damaged, or of another network than it says.
+    """
+    path = run / CHECKPOINT_FILE if run.is_dir() else run
+    checkpoint = load_checkpoint(path)
+    options = TrainingOptions.from_dict(checkpoint.values.get("options", {}))
+    generator = Generator(options.size, options.upsampling, options.topology, options.channels)
+    load_module(generator, checkpoint.part("G"), "generator")
+    return generator.to(choose_device("gpu" if device == "gpu" else "cpu" if device == "cpu" else "auto"))
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a run's log."""
+    return [json.loads(line) for line in _rows_until(folder / LOG_FILE, 10**9)]
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    gan = run.gan
+    count = {
+        name: sum(p.numel() for p in net.parameters()) for name, net in (("generator", gan.G), ("discriminator", gan.D))
+    }
+    return {
+        "device": gan.device.type,
+        "learning_rate": gan.options.learning_rate or gan.objective.learning_rate,
+        "betas": gan.objective.betas,
+        "n_critic": gan.objective.n_critic,
+        "discriminator_normalisation": gan.objective.normalisation,
+        "n_images": len(run.images),
+        "batches_per_epoch": run.n_batches,
+        "parameters": count,
+        "continues_after": run.progress.epoch,
+        "spectral_loss_floor": gan.spectral.floor,
+    }
+
+
+def _watch(run: Run, images: np.ndarray, folder: Path, hooks: Hooks) -> Watch:
+    """What compares samples with reals; reals against other reals are measured at once."""
+    inception = None
+    if run.options.fid is not None:
+        from spectral_detect.regularize.fid import load_inception
+
+        try:
+            inception = load_inception(run.options.fid, run.gan.device)
+        except SpectralDetectError as error:
+            hooks.on_note(f"the FID is not measured: {error}")
+    reals, others = _watched(images, run.options)
+    watch = Watch(reals, inception)
+    facts = {
+        **watch.measure(others).to_dict(),
+        "n": len(others),
+        "frequency": watch.frequency.tolist(),
+        "real_profile_mean": watch.profile_mean.tolist(),
+        "real_profile_sd": watch.profile_sd.tolist(),
+    }
+    write_aside(folder / REALS_FILE, json.dumps(facts).encode())
+    return watch
+
+
+def _watched(images: np.ndarray, options: TrainingOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Two disjoint sets of reals: what samples are compared with, and what shows how near reals come."""
+    n = min(options.n_watched, len(images) // 2)
+    order = np.random.default_rng(1).permutation(len(images))
+    return np.array(images[np.sort(order[:n])]), np.array(images[np.sort(order[n : 2 * n])])
+
+
+def _rows_until(log: Path, epoch: int) -> list[str]:
+    """Whole lines of the log, up to that epoch: an epoch that was logged but not saved is trained anew."""
+    if not log.exists():
+        return []
+    try:
+        lines = log.read_text().splitlines(keepends=True)
+        return [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epoch]
+    except (ValueError, KeyError, TypeError):
+        raise OutputError(f"{str(log)!r} is not the log of a run; name another --output") from None
+
+
+def _append(log: Path, row: dict[str, Any]) -> None:
+    try:
+        with open(log, "a", LONGEST_LINE, encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+    except OSError as error:
+        cut_torn_line(log)
+        raise OutputError(f"{str(log)!r} cannot be written: {error.strerror}") from None
+
+
+def write_samples(
+    generator: Generator, n: int, seed: int, folder: Path, watch: Callable[[range], Iterable[int]]
+) -> None:
+    """`n` images of a generator as PNG files `000000.png` and on; the same seed gives the same images."""
+    import PIL.Image
+
+    digits = max(6, len(str(n - 1)))
+    for start in watch(range(0, n, N_GRID)):
+        images = sample_images(generator, min(N_GRID, n - start), seed + start)
+        for k, image in enumerate(images, start=start):
+            PIL.Image.fromarray(image).save(folder / f"{k:0{digits}d}.png")

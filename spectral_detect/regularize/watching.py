@@ -1,0 +1,154 @@
+"""What is watched during training: spectrum, detector, Frechet distances, diversity of samples against reals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from spectral_detect.dataset import folds
+from spectral_detect.features import extract_features
+from spectral_detect.metrics import Curves, auroc
+from spectral_detect.records import FAKE, REAL
+from spectral_detect.regularize.profiles import log_profiles, radial_profiles
+from spectral_detect.spec import FeatureSpec
+from spectral_detect.training import fit_classifier
+
+UPPER_QUARTER = 0.75  # of the frequencies up to the highest
+N_FOLDS = 5
+COLLAPSED = 0.25  # samples that vary so much less than the reals are nearly one image
+COARSE_PX = 8
+Embed = Callable[[np.ndarray], np.ndarray]  # (N, H, W, 3) uint8 -> (N, n_features)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How far generated images are from camera images.
+
+    Attributes
+    ----------
+    spectral_distance : mean over all rings of |mean ln AI of samples - mean ln AI of reals|, natural logarithms.
+    high_frequency_distance : the same over the upper quarter of the frequencies.
+    detector_auroc : of a logistic regression on `azimuthal` features, freshly trained and cross-validated to tell
+        samples from reals; 0.5 where it cannot.
+    spectral_frechet : Frechet distance of the `azimuthal` features; needs no weights.
+    fid : Frechet distance of Inception's features; None without its weights.
+    diversity : how much samples vary, against reals: mean deviation of the pixels of images reduced to 8 x 8.
+    profile_mean, profile_sd : (n_rings,) of ln AI of the samples.
+    """
+
+    spectral_distance: float
+    high_frequency_distance: float
+    detector_auroc: float
+    spectral_frechet: float
+    fid: float | None
+    diversity: float
+    profile_mean: tuple[float, ...]
+    profile_sd: tuple[float, ...]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is wrong with the samples, in words."""
+        if self.diversity < COLLAPSED:
+            return [f"collapse: samples vary {self.diversity:.2f} times as much as camera images do"]
+        return []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {**asdict(self), "warnings": self.warnings}
+
+
+class Watch:
+    """Compares samples with camera images, whose side of the comparison is computed once.
+
+    Parameters
+    ----------
+    reals : (N, H, W, 3) uint8, as many as there will be samples.
+    inception : images to Inception's features; None measures no FID.
+    """
+
+    def __init__(self, reals: np.ndarray, inception: Embed | None = None) -> None:
+        self._inception = inception
+        profiles, frequency = radial_profiles(reals)
+        logs = log_profiles(profiles)
+        self.frequency = frequency[1:]
+        self.profile_mean, self.profile_sd = logs.mean(axis=0), logs.std(axis=0)
+        self._features = azimuthal_features(reals)
+        self._embedded = None if inception is None else inception(reals)
+        self._spread = _spread(reals)
+
+    def measure(self, samples: np.ndarray) -> Measures:
+        """(N, H, W, 3) uint8 -> the measures."""
+        logs = log_profiles(radial_profiles(samples)[0])
+        mean = logs.mean(axis=0)
+        gap = np.abs(mean - self.profile_mean)
+        features = azimuthal_features(samples)
+        fid = None
+        if self._inception is not None and self._embedded is not None:
+            fid = frechet_distance(self._embedded, self._inception(samples))
+        return Measures(
+            float(gap.mean()),
+            float(gap[is_upper_quarter(self.frequency)].mean()),
+            detector_auroc(self._features, features),
+            frechet_distance(self._features, features),
+            fid,
+            _spread(samples) / max(self._spread, 1e-6),
+            tuple(map(float, mean)),
+            tuple(map(float, logs.std(axis=0))),
+        )
+
+
+def is_upper_quarter(frequency: np.ndarray) -> np.ndarray:
+    """(n_rings,) whether a ring is in the upper quarter of the frequencies."""
+    return np.asarray(frequency >= UPPER_QUARTER * frequency.max())
+
+
+def azimuthal_features(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) uint8 -> (N, 300), the preset `azimuthal`."""
+    return np.asarray(extract_features(np.ascontiguousarray(images), FeatureSpec.preset("azimuthal")))
+
+
+def detector_auroc(reals: np.ndarray, fakes: np.ndarray) -> float:
+    """Cross-validated AUROC of a logistic regression, mean over the folds.
+
+    Parameters
+    ----------
+    reals, fakes : (N, n_features).
+    """
+    X = np.concatenate([reals, fakes])
+    y = np.repeat([REAL, FAKE], [len(reals), len(fakes)])
+    found = []
+    for train, test in folds(y, np.arange(len(y)), N_FOLDS, 0):
+        scores = fit_classifier(X[train], y[train], "logreg").decision_values(X[test])
+        found.append(auroc(*Curves(y[test], scores).roc(np.ones((1, len(test)))))[0])
+    return float(np.mean(found))
+
+
+def frechet_distance(X: np.ndarray, Y: np.ndarray) -> float:
+    """Squared Frechet distance of two normal distributions fitted to vectors.
+
+    Parameters
+    ----------
+    X, Y : (n_samples, n_features).
+
+    Notes
+    -----
+    |mu_X - mu_Y|^2 + tr(S_X + S_Y - 2 (S_X S_Y)^(1/2)); Heusel et al., 2017, equation 6. With centred X and Y divided
+    by the square root of n - 1, the trace of the root is the nuclear norm of X Y^T, which takes no root of a matrix.
+    """
+    centred = [(Z - Z.mean(axis=0)) / np.sqrt(len(Z) - 1) for Z in (X.astype(np.float64), Y.astype(np.float64))]
+    small = [np.asarray(np.linalg.qr(Z, mode="r")) if len(Z) > Z.shape[1] else Z for Z in centred]
+    common = np.linalg.svd(small[0] @ small[1].T, full_matrices=False, compute_uv=False).sum()
+    apart = np.square(X.mean(axis=0, dtype=np.float64) - Y.mean(axis=0, dtype=np.float64)).sum()
+    return max(0.0, float(apart + sum(np.square(Z).sum() for Z in centred) - 2 * common))
+
+
+def _spread(images: np.ndarray) -> float:
+    """Mean over coarse pixels of their standard deviation over images, in gray levels."""
+    n, height, width = images.shape[:3]
+    block = height // COARSE_PX, width // COARSE_PX
+    cut = images[:, : block[0] * COARSE_PX, : block[1] * COARSE_PX]
+    coarse = cut.reshape(n, COARSE_PX, block[0], COARSE_PX, block[1], -1).mean(axis=(2, 4))
+    return float(coarse.std(axis=0).mean())

@@ -1,0 +1,173 @@
+"""What a training run of a GAN says and shows: a table row per epoch, samples, profiles, a summary."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+
+from spectral_detect.files import PICTURE_SOFTWARE, write_aside
+from spectral_detect.report.plots import BLUE, ORANGE, new_figure, plain, write_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+N_GRID = 64
+LARGEST_GRID_PX = 1024
+COLUMNS = (
+    ("epoch", "epoch", "5d"),
+    ("loss_d", "loss D", "8.3f"),
+    ("loss_g", "loss G", "8.3f"),
+    ("spectral_loss", "spectral", "9.4f"),
+    ("spectral_distance", "distance", "9.3f"),
+    ("high_frequency_distance", "high freq", "10.3f"),
+    ("detector_auroc", "AUROC", "7.3f"),
+    ("spectral_frechet", "Frechet", "9.2f"),
+    ("fid", "FID", "7.1f"),
+    ("diversity", "diversity", "10.2f"),
+    ("seconds", "s", "7.1f"),
+)
+
+
+def epoch_heading() -> str:
+    """Titles of the columns of `epoch_line`."""
+    return "".join(f"{title:>{_width(form)}}" for _, title, form in COLUMNS)
+
+
+def epoch_line(row: dict[str, Any]) -> str:
+    """A row of the log, for people; a dash for what was not measured."""
+    cells = (f"{'-':>{_width(form)}}" if row.get(name) is None else f"{row[name]:{form}}" for name, _, form in COLUMNS)
+    return "".join(cells)
+
+
+def _width(form: str) -> int:
+    return int(form.rstrip("df").split(".")[0])
+
+
+def draw_samples(samples: np.ndarray, output: Path) -> None:
+    """The first 64 of (N, H, W, 3) uint8 images side by side, pixel for pixel, as PNG."""
+    write_aside(output, _png(grid_of(samples)))
+
+
+def grid_of(samples: np.ndarray) -> np.ndarray:
+    """(rows * H, columns * W, 3), at most 8 by 8 images and 1024 pixels."""
+    height, width = samples.shape[1:3]
+    side = max(1, min(8, LARGEST_GRID_PX // max(height, width), int(np.sqrt(len(samples)))))
+    shown = samples[: side * side].reshape(side, side, height, width, 3)
+    return np.ascontiguousarray(shown.transpose(0, 2, 1, 3, 4).reshape(side * height, side * width, 3))
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    text = PIL.PngImagePlugin.PngInfo()
+    text.add_text("Software", PICTURE_SOFTWARE)
+    PIL.Image.fromarray(pixels).save(stream, "PNG", pnginfo=text)
+    return stream.getvalue()
+
+
+def plot_profiles(row: dict[str, Any], reals: dict[str, Any], output: Path) -> None:
+    """Mean and deviation of the radial profiles of samples and of reals: figure 1 of the paper, for one epoch."""
+    figure = new_figure(7.0, 4.6)
+    axes = figure.add_subplot()
+    _profiles(axes, row, reals)
+    axes.set_title(f"Epoch {row['epoch']}: AUROC of a detector {row['detector_auroc']:.3f}")
+    write_figure(figure, str(output))
+
+
+def plot_run(
+    rows: Sequence[dict[str, Any]], reals: dict[str, Any], samples: np.ndarray, title: str, output: Path
+) -> None:
+    """A run on one page: profiles, their course, losses, distances, detector and FID over training, samples.
+
+    Figures 1, 11, 13 and 14 of Durall et al., CVPR 2020, for this run.
+
+    Parameters
+    ----------
+    rows : of the log.
+    reals : measures of camera images against others, with their profile.
+    samples : (N, H, W, 3) uint8 of the last epoch.
+    """
+    figure = new_figure(16.0, 9.6)
+    grid = figure.add_gridspec(2, 3)
+    panels = [figure.add_subplot(grid[row, column]) for row in range(2) for column in range(3)]
+    _profiles(panels[0], rows[-1], reals)
+    panels[0].set_title(f"Radial profile, epoch {rows[-1]['epoch']} (figure 1)")
+    _course(panels[1], rows, reals)
+    panels[2].imshow(grid_of(samples))
+    panels[2].set_title("Samples")
+    panels[2].set_axis_off()
+    _over_epochs(panels[3], rows, (("loss_d", "D", BLUE), ("loss_g", "G", ORANGE)), "Losses")
+    _distances(panels[4], rows, reals)
+    _detector(panels[5], rows, reals)
+    figure.suptitle(plain(title, 120))
+    write_figure(figure, str(output))
+
+
+def _profiles(axes: Axes, row: dict[str, Any], reals: dict[str, Any]) -> None:
+    frequency = np.array(reals["frequency"])
+    both = (
+        (reals["real_profile_mean"], reals["real_profile_sd"], "camera images", BLUE),
+        (row["profile_mean"], row["profile_sd"], "generated", ORANGE),
+    )
+    for mean, sd, label, colour in both:
+        middle, spread = np.array(mean), np.array(sd)
+        axes.plot(frequency, middle, color=colour, label=label)
+        axes.fill_between(frequency, middle - spread, middle + spread, color=colour, alpha=0.2, linewidth=0)
+    axes.set(xlabel="frequency, cycles per pixel", ylabel="ln power; mean and standard deviation")
+    axes.legend(frameon=False)
+
+
+def _course(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
+    """How the profile of the samples comes to that of the reals, epoch after epoch."""
+    import matplotlib
+
+    frequency, real = np.array(reals["frequency"]), np.array(reals["real_profile_mean"])
+    for k, row in enumerate(rows):
+        colour = matplotlib.colormaps["viridis"](k / max(1, len(rows) - 1))
+        label = f"epoch {row['epoch']}" if k in (0, len(rows) - 1) else None
+        axes.plot(frequency, np.array(row["profile_mean"]) - real, color=colour, linewidth=1, label=label)
+    axes.axhline(0, color="0.5", linewidth=1, linestyle="--")
+    axes.set(xlabel="frequency, cycles per pixel", ylabel="ln power, generated minus real")
+    axes.set_title("Distance to camera images, by frequency (figure 11)")
+    axes.legend(frameon=False)
+
+
+def _over_epochs(
+    axes: Axes, rows: Sequence[dict[str, Any]], series: Sequence[tuple[str, str, str]], title: str
+) -> None:
+    for name, label, colour in series:
+        points = [(row["epoch"], row[name]) for row in rows if row[name] is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=3, label=label)
+    axes.set_xlabel("epoch")
+    axes.set_title(title)
+    axes.legend(frameon=False)
+
+
+def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
+    """The FID (without Inception's weights the Frechet distance of spectral features) and the spectral distance."""
+    has_fid = any(row["fid"] is not None for row in rows)
+    name, label = ("fid", "FID") if has_fid else ("spectral_frechet", "Frechet distance of spectral features")
+    _over_epochs(axes, rows, ((name, label, BLUE),), f"{label} and spectral distance (figure 13)")
+    axes.set_yscale("log")
+    axes.axhline(reals[name], color=BLUE, linewidth=1, linestyle="--")
+    axes.set_ylabel(f"{label}; dashed: camera images", color=BLUE)
+    axes.legend().remove()
+    other = axes.twinx()
+    other.plot(
+        [r["epoch"] for r in rows], [r["spectral_distance"] for r in rows], color=ORANGE, marker="s", markersize=3
+    )
+    other.set_ylabel("spectral distance", color=ORANGE)
+    other.set_ylim(bottom=0)
+
+
+def _detector(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
+    _over_epochs(axes, rows, (("detector_auroc", "samples", ORANGE),), "A fresh detector's AUROC (figure 14)")
+    axes.axhline(reals["detector_auroc"], color=BLUE, linewidth=1, linestyle="--", label="other camera images")
+    axes.set_ylim(0.4, 1.02)
+    axes.legend(frameon=False)
