@@ -16,14 +16,15 @@ from torch.nn import functional
 
 from spectral_detect.backend import numpy_backend
 from spectral_detect.errors import FeatureError
-from spectral_detect.regularize.profiles import GRAY, LEAST_POWER, RealProfile, mean_profile
+from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
 from spectral_detect.regularize.reals import N_PROFILES, real_profile
 from spectral_detect.spectrum import ring_operator
 
 Normalisation = Literal["log", "paper"]
 Distance = Literal["bce", "mse", "l1"]
+Per = Literal["batch", "image"]
 BOUND_SD = 3.0  # standard deviations of the reals that the bounds of a log profile lie from its mean
-AT_BOUND = 2.0  # where the logistic function has them: 0.12 and 0.88
+AT_BOUND = 4.0  # where the logistic function has them: 0.02 and 0.98
 MARGIN = 1e-7  # of the paper's normalisation to 0 and 1, where cross-entropy is infinite
 
 
@@ -64,11 +65,13 @@ class SpectralLoss(nn.Module):
     Parameters
     ----------
     reals : what camera images of this size are like; `from_folder` and `from_images` make it.
-    normalisation : of the profile AI to (0, 1), which the cross-entropy needs. "log": the logistic function of ln AI,
-        with bounds per ring taken from the reals (mean +- 3 standard deviations at 0.12 and 0.88), so that all
+    normalisation : of the profile AI to (0, 1), which the cross-entropy needs. "log": the logistic function of the log
+        profile, with bounds per ring taken from the reals (mean +- 3 standard deviations at 0.02 and 0.98), so that all
         frequencies count alike. "paper": AI / AI_0, as in the paper; power falls so fast with the frequency that the
         highest frequencies hardly count.
     distance : "bce", binary cross-entropy, equation 11; "mse" or "l1" of the log profiles, in natural logarithms.
+    per : "batch" compares the mean normalised (or log) profile of the batch with that of the reals; "image" each
+        image's, as the paper has it, which also makes images more alike in spectrum than camera images are.
     value_range : (black, white) of the images that the loss is given; -1 and 1 are what tanh gives.
 
     Raises
@@ -82,8 +85,8 @@ class SpectralLoss(nn.Module):
 
     Notes
     -----
-    L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of a generated image and t that
-    of the reals; mean over the batch. The zero frequency, which holds the brightness, takes no part. Its least value is
+    L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of generated images and t that of
+    the reals. The zero frequency, which holds the brightness, takes no part. Its least value is
     not 0 but `floor`, the entropy of t.
     """
 
@@ -93,6 +96,7 @@ class SpectralLoss(nn.Module):
         *,
         normalisation: Normalisation = "log",
         distance: Distance = "bce",
+        per: Per = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> None:
         super().__init__()
@@ -101,7 +105,10 @@ class SpectralLoss(nn.Module):
             raise FeatureError(f"normalisation {normalisation!r}, distance {distance!r}: there are {choices}")
         if normalisation == "paper" and distance != "bce":
             raise FeatureError(f"distance {distance!r} is between log profiles: it goes with normalisation 'log'")
-        self.reals, self.normalisation, self.distance, self.value_range = reals, normalisation, distance, value_range
+        if per not in get_args(Per):
+            raise FeatureError(f"per {per!r}: it is one of {', '.join(get_args(Per))}")
+        self.reals, self.normalisation, self.distance, self.per = reals, normalisation, distance, per
+        self.value_range = value_range
         self.profile = RadialProfile(reals.shape)
         self.mean: Tensor
         self.scale: Tensor
@@ -117,11 +124,12 @@ class SpectralLoss(nn.Module):
         *,
         normalisation: Normalisation = "log",
         distance: Distance = "bce",
+        per: Per = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> SpectralLoss:
         """The loss against (N, H, W, 3) or (N, H, W) camera images, uint8 or from 0 to 1; at least 50."""
         reals = mean_profile(images)
-        return cls(reals, normalisation=normalisation, distance=distance, value_range=value_range)
+        return cls(reals, normalisation=normalisation, distance=distance, per=per, value_range=value_range)
 
     @classmethod
     def from_folder(
@@ -132,6 +140,7 @@ class SpectralLoss(nn.Module):
         n_images: int = N_PROFILES,
         normalisation: Normalisation = "log",
         distance: Distance = "bce",
+        per: Per = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> SpectralLoss:
         """The loss against `n_images` of a folder, brought to `size` pixels; see `reals.real_profile`.
@@ -141,7 +150,7 @@ class SpectralLoss(nn.Module):
         DatasetError : fewer than 50 images that can be read and are large enough.
         """
         reals = real_profile(os.fspath(folder), size, n_images)
-        return cls(reals, normalisation=normalisation, distance=distance, value_range=value_range)
+        return cls(reals, normalisation=normalisation, distance=distance, per=per, value_range=value_range)
 
     @property
     def floor(self) -> float:
@@ -176,16 +185,23 @@ class SpectralLoss(nn.Module):
 
     def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
         if self.normalisation == "paper":
-            ratio, target = _ratio(profile), self._target().to(profile) if like is None else _ratio(like)
-            return functional.binary_cross_entropy(ratio, target.expand_as(ratio))
-        log = _log(profile)
-        mean = (self.mean.to(profile) if like is None else _log(like)).expand_as(log)
+            ratio, target = (
+                self._gather(_ratio(profile)),
+                self._target() if like is None else self._gather(_ratio(like)),
+            )
+            return functional.binary_cross_entropy(ratio, target.to(ratio).expand_as(ratio))
+        log, mean = self._gather(_log(profile)), self.mean if like is None else self._gather(_log(like))
+        mean = mean.to(log).expand_as(log)
         if self.distance == "mse":
             return functional.mse_loss(log, mean)
         if self.distance == "l1":
             return functional.l1_loss(log, mean)
-        target = torch.sigmoid((mean - self.mean.to(log)) / self.scale.to(log))
-        return functional.binary_cross_entropy_with_logits((log - self.mean.to(log)) / self.scale.to(log), target)
+        centre, scale = self.mean.to(log), self.scale.to(log)
+        return functional.binary_cross_entropy_with_logits((log - centre) / scale, ((mean - centre) / scale).sigmoid())
+
+    def _gather(self, rows: Tensor) -> Tensor:
+        """(N, n_rings) -> (1, n_rings), their mean, where the loss is per batch."""
+        return rows.mean(dim=0, keepdim=True) if self.per == "batch" else rows
 
     def _target(self) -> Tensor:
         """(n_rings,) the reals' mean profile in (0, 1)."""
@@ -207,8 +223,11 @@ def _gray(images: Tensor) -> Tensor:
 
 def _ratio(profile: Tensor) -> Tensor:
     """AI / AI_0, below 1 since no coefficient of a picture without negative values exceeds that of frequency zero."""
-    return (profile[:, 1:] / profile[:, :1].clamp_min(LEAST_POWER)).clamp(MARGIN, 1 - MARGIN)
+    return (profile[:, 1:] / profile[:, :1].clamp_min(ROUNDING_POWER)).clamp(MARGIN, 1 - MARGIN)
 
 
 def _log(profile: Tensor) -> Tensor:
-    return profile[:, 1:].clamp_min(LEAST_POWER).log()
+    """The differentiable `log_profiles`. Without the noise of rounding, images that have almost no power at a frequency
+    had gradients that drowned all others: over four epochs the spectral distance of a DCGAN fell to 0.83 in place of
+    0.36, and did not fall at all by "mse"."""
+    return (profile[:, 1:] + ROUNDING_POWER).log()

@@ -28,7 +28,7 @@ class TrainingOptions:
     data : folder of camera images.
     objective, upsampling, topology, size, channels : of the networks and their losses.
     spectral_weight : lambda of Durall et al., CVPR 2020, equation 9: L = L_G + lambda L_spectral.
-    normalisation, distance : of the spectral loss, see `SpectralLoss`.
+    normalisation, distance, per : of the spectral loss, see `SpectralLoss`.
     n_profiles : real images whose mean profile is its target.
     epochs : passes over the images. `batch_size` : images of a step.
     learning_rate : None takes that of the objective's paper.
@@ -45,6 +45,7 @@ class TrainingOptions:
     spectral_weight: float = 0.0
     normalisation: Literal["log", "paper"] = "log"
     distance: Literal["bce", "mse", "l1"] = "bce"
+    per: Literal["batch", "image"] = "batch"
     n_profiles: int = 1000
     epochs: int = 30
     batch_size: int = 64

@@ -11,7 +11,7 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.spectrum import azimuthal_average, power_spectrum
 
 MIN_REALS = 50  # of fewer the deviation of a ring is a guess
-LEAST_POWER = 1e-12  # of pixels from 0 to 1; far below their rounding to 8 bits, 1 / (12 * 255^2)
+ROUNDING_POWER = 1 / (12 * 255**2)  # of the noise that rounding pixels from 0 to 1 to 8 bits adds at every frequency
 AT_ONCE = 256
 GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -25,7 +25,7 @@ class RealProfile:
     shape : (H, W) of the images.
     n_images : how many they are.
     frequency : (n_rings,) in cycles per pixel, without the zero frequency.
-    mean_log, sd_log : (n_rings,) mean and standard deviation of ln AI, the natural logarithm of the profile.
+    mean_log, sd_log : (n_rings,) mean and standard deviation of the log profile, see `log_profiles`.
     mean_ratio : (n_rings,) mean of AI / AI_0, AI_0 being the power of the zero frequency.
     """
 
@@ -74,12 +74,16 @@ def mean_profile(images: np.ndarray) -> RealProfile:
         raise DatasetError(f"{len(images)} images: a mean profile needs at least {MIN_REALS}; add images")
     profiles, frequency = radial_profiles(images)
     logs = log_profiles(profiles)
-    ratio = profiles[:, 1:] / np.maximum(profiles[:, :1], LEAST_POWER)
+    ratio = profiles[:, 1:] / np.maximum(profiles[:, :1], ROUNDING_POWER)
     return RealProfile(
         tuple(images.shape[1:3]), len(images), frequency[1:], logs.mean(axis=0), logs.std(axis=0), ratio.mean(axis=0)
     )
 
 
 def log_profiles(profiles: np.ndarray) -> np.ndarray:
-    """(N, n_rings) of `radial_profiles` -> (N, n_rings - 1) natural logarithms, without the zero frequency."""
-    return np.asarray(np.log(np.maximum(profiles[:, 1:], LEAST_POWER)))
+    """(N, n_rings) of `radial_profiles` -> (N, n_rings - 1) ln (AI + noise of rounding), without the zero frequency.
+
+    The noise is what a power that falls to zero ends in once the image is saved; without it the logarithm, and its
+    gradient, have no bound.
+    """
+    return np.asarray(np.log(profiles[:, 1:] + ROUNDING_POWER))

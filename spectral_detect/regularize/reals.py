@@ -26,7 +26,7 @@ from spectral_detect.workers import map_in_workers
 
 N_PROFILES = 1000  # images whose mean profile is the target of the spectral loss
 CACHE = ".spectral-detect"  # a folder beside the images
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 LEAST_SIZE, LARGEST_SIZE = 8, 4096
 
 Square = np.ndarray | str  # (size, size, 3) uint8, or why there is none

@@ -25,7 +25,6 @@ from spectral_detect.regularize.watching import Watch
 LOG_FILE = "log.jsonl"
 REALS_FILE = "reals.json"
 SAMPLES_SEED = 2**31  # of the samples that are watched: always the same z
-N_GRID = 64
 
 
 def _never() -> bool:
@@ -179,13 +178,16 @@ def _append(log: Path, row: dict[str, Any]) -> None:
 
 
 def write_samples(
-    generator: Generator, n: int, seed: int, folder: Path, watch: Callable[[range], Iterable[int]]
+    generator: Generator,
+    n: int,
+    seed: int,
+    folder: Path,
+    watch: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
 ) -> None:
-    """`n` images of a generator as PNG files `000000.png` and on; the same seed gives the same images."""
+    """`n` images of a generator as PNG files `000000.png` and on; `watch` passes them on, to show progress."""
     import PIL.Image
 
     digits = max(6, len(str(n - 1)))
-    for start in watch(range(0, n, N_GRID)):
-        images = sample_images(generator, min(N_GRID, n - start), seed + start)
-        for k, image in enumerate(images, start=start):
-            PIL.Image.fromarray(image).save(folder / f"{k:0{digits}d}.png")
+    images = (image for part in watch(sample_images(generator, n, seed)) for image in part)
+    for number, image in enumerate(images):
+        PIL.Image.fromarray(image).save(folder / f"{number:0{digits}d}.png")

@@ -96,7 +96,7 @@ def plot_run(
     grid = figure.add_gridspec(2, 3)
     panels = [figure.add_subplot(grid[row, column]) for row in range(2) for column in range(3)]
     _profiles(panels[0], rows[-1], reals)
-    panels[0].set_title(f"Radial profile, epoch {rows[-1]['epoch']} (figure 1)")
+    panels[0].set_title(f"Radial profile, epoch {rows[-1]['epoch']}")
     _course(panels[1], rows, reals)
     panels[2].imshow(grid_of(samples))
     panels[2].set_title("Samples")
@@ -133,18 +133,21 @@ def _course(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -
         axes.plot(frequency, np.array(row["profile_mean"]) - real, color=colour, linewidth=1, label=label)
     axes.axhline(0, color="0.5", linewidth=1, linestyle="--")
     axes.set(xlabel="frequency, cycles per pixel", ylabel="ln power, generated minus real")
-    axes.set_title("Distance to camera images, by frequency (figure 11)")
+    axes.set_title("Distance to camera images, by frequency")
     axes.legend(frameon=False)
 
 
 def _over_epochs(
     axes: Axes, rows: Sequence[dict[str, Any]], series: Sequence[tuple[str, str, str]], title: str
 ) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for name, label, colour in series:
         points = [(row["epoch"], row[name]) for row in rows if row[name] is not None]
         if points:
             axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=3, label=label)
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title)
     axes.legend(frameon=False)
 
@@ -152,11 +155,11 @@ def _over_epochs(
 def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
     """The FID (without Inception's weights the Frechet distance of spectral features) and the spectral distance."""
     has_fid = any(row["fid"] is not None for row in rows)
-    name, label = ("fid", "FID") if has_fid else ("spectral_frechet", "Frechet distance of spectral features")
-    _over_epochs(axes, rows, ((name, label, BLUE),), f"{label} and spectral distance (figure 13)")
+    name, label = ("fid", "FID") if has_fid else ("spectral_frechet", "Frechet distance")
+    _over_epochs(axes, rows, ((name, label, BLUE),), f"{label} and spectral distance")
     axes.set_yscale("log")
     axes.axhline(reals[name], color=BLUE, linewidth=1, linestyle="--")
-    axes.set_ylabel(f"{label}; dashed: camera images", color=BLUE)
+    axes.set_ylabel(f"{label} (dashed: camera images)", color=BLUE)
     axes.legend().remove()
     other = axes.twinx()
     other.plot(
@@ -167,7 +170,7 @@ def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]
 
 
 def _detector(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
-    _over_epochs(axes, rows, (("detector_auroc", "samples", ORANGE),), "A fresh detector's AUROC (figure 14)")
+    _over_epochs(axes, rows, (("detector_auroc", "samples", ORANGE),), "A fresh detector's AUROC")
     axes.axhline(reals["detector_auroc"], color=BLUE, linewidth=1, linestyle="--", label="other camera images")
     axes.set_ylim(0.4, 1.02)
     axes.legend(frameon=False)

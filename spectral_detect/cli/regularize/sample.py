@@ -34,5 +34,5 @@ def sample(run: str, n: int, output: str, seed: int, device: str) -> None:
     check_new_folder(output)
     generator = load_generator(Path(run), device)
     with folder_aside(output) as folder:
-        write_samples(generator, n, seed, folder, partial(progress, unit="batches"))
+        write_samples(generator, n, seed, folder, partial(progress, unit="x 64 images", total=-(-n // 64)))
     click.echo(f"wrote {n} images to {visible(output)}")

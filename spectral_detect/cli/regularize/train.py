@@ -57,6 +57,13 @@ if TYPE_CHECKING:
     "--distance", type=click.Choice(("bce", "mse", "l1")), default="bce", show_default=True, help="Of profiles."
 )
 @click.option(
+    "--per",
+    type=click.Choice(("batch", "image")),
+    default="batch",
+    show_default=True,
+    help="Compare the mean profile of a batch, or, as the paper, each image's.",
+)
+@click.option(
     "--n-profiles", type=click.IntRange(50), default=1000, show_default=True, help="Reals in the mean profile."
 )
 @click.option("--epochs", type=click.IntRange(1), default=30, show_default=True)
@@ -125,9 +132,7 @@ def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any]
         stored = read_options(folder)
         options = replace(stored, data=data, **{name: chosen[name] for name in given})
         if differences := options.differences(stored):
-            raise Failure(
-                f"{visible(str(folder))} was begun with another {'; another '.join(differences)}: start a new run"
-            )
+            raise Failure(f"{visible(str(folder))} was begun otherwise ({'; '.join(differences)}): start a new run")
     else:
         chosen["topology"] = chosen["topology"] or ("v4" if chosen["spectral_weight"] else "baseline")
         options = TrainingOptions(data, **chosen)

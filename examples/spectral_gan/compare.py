@@ -1,0 +1,131 @@
+"""GANs trained with and without the spectral loss, on the same seed: a table and a picture.
+
+python examples/spectral_gan/compare.py FACES --output runs [--size 64] [--epochs 30] [--device gpu] [--fid WEIGHTS]
+
+Three networks for each objective: the baseline; with the three convolutions of topology v4, without the loss; and the same
+with it. A run that is complete is not trained again, one that was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+WEIGHTS = {"dcgan": 2.0, "lsgan": 0.5, "dragan": 2.0, "wgan-gp": 2.0}  # the first two are the paper's
+VARIANTS = {"baseline": ("baseline", False), "v4": ("v4", False), "v4, spectral loss": ("v4", True)}
+COLOURS = {"baseline": "#c05020", "v4": "#c0a020", "v4, spectral loss": "#2a8a3a"}
+COLUMNS = (
+    ("spectral_distance", "spectral distance", ".3f"),
+    ("high_frequency_distance", "upper quarter", ".3f"),
+    ("detector_auroc", "AUROC", ".3f"),
+    ("spectral_frechet", "Frechet, spectral", ".1f"),
+    ("fid", "FID", ".1f"),
+    ("diversity", "diversity", ".2f"),
+)
+Row = dict[str, Any]
+
+
+def train(folder: Path, objective: str, variant: str, args: argparse.Namespace) -> None:
+    """One run by the command line; its table goes to this one's error stream."""
+    topology, has_loss = VARIANTS[variant]
+    command = ["regularize", "train", args.data, "--output", folder, "--epochs", args.epochs]
+    if (folder / "checkpoint.safetensors").exists():
+        command.append("--resume")
+    else:
+        command += ["--objective", objective, "--topology", topology, "--size", args.size, "--channels", args.channels]
+        command += ["--spectral-weight", WEIGHTS[objective] if has_loss else 0, "--seed", args.seed]
+    command += ["--device", args.device]
+    for name in ("threads", "fid"):
+        if getattr(args, name) is not None:
+            command += [f"--{name}", getattr(args, name)]
+    subprocess.run([sys.executable, "-m", "spectral_detect", *map(str, command)], check=True, stdout=sys.stderr)
+
+
+def rows_of(folder: Path) -> list[Row]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def runs(args: argparse.Namespace) -> Iterator[tuple[str, str, Path, list[Row]]]:
+    """Objective, variant, folder and log of each run, trained now where it is not there."""
+    args.output.mkdir(parents=True, exist_ok=True)
+    for objective in args.objectives:
+        for variant in VARIANTS:
+            folder = args.output / f"{objective}-{variant.replace(', ', '-').replace(' ', '-')}"
+            train(folder, objective, variant, args)
+            yield objective, variant, folder, rows_of(folder)
+
+
+def table_line(objective: str, variant: str, rows: list[Row]) -> str:
+    """The mean of the last three epochs: single ones vary."""
+    last = rows[-3:]
+    cells = []
+    for name, _, form in COLUMNS:
+        values = [row[name] for row in last if row[name] is not None]
+        cells.append(format(np.mean(values), form) if values else "-")
+    minutes = sum(row["seconds"] for row in rows) / 60
+    return f"| {objective} | {variant} | {' | '.join(cells)} | {minutes:.1f} |"
+
+
+def draw(found: list[tuple[str, str, Path, list[Row]]], output: Path) -> None:
+    """Of each objective: mean profiles against the reals, and samples of each variant."""
+    objectives = list(dict.fromkeys(objective for objective, *_ in found))
+    figure = Figure(figsize=(4.2 * (1 + len(VARIANTS)), 3.6 * len(objectives)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(objectives), 1 + len(VARIANTS), squeeze=False)
+    for line, objective in zip(panels, objectives, strict=True):
+        own = [(variant, folder, rows) for name, variant, folder, rows in found if name == objective]
+        reals = json.loads((own[0][1] / "reals.json").read_text())
+        line[0].fill_between(reals["frequency"], *_band(reals), color="#1f5fa8", alpha=0.2, linewidth=0)
+        line[0].plot(reals["frequency"], reals["real_profile_mean"], color="#1f5fa8", label="camera images")
+        for axes, (variant, folder, rows) in zip(line[1:], own, strict=True):
+            line[0].plot(reals["frequency"], rows[-1]["profile_mean"], color=COLOURS[variant], label=variant)
+            axes.imshow(matplotlib.image.imread(folder / "samples" / f"epoch-{rows[-1]['epoch']:04d}.png"))
+            axes.set_title(f"{objective}: {variant}")
+            axes.set_axis_off()
+        line[0].set(xlabel="frequency, cycles per pixel", ylabel="ln power", title=objective)
+        line[0].legend(frameon=False)
+    figure.savefig(output, dpi=80)
+
+
+def _band(reals: Row) -> tuple[np.ndarray, np.ndarray]:
+    mean, sd = np.array(reals["real_profile_mean"]), np.array(reals["real_profile_sd"])
+    return mean - sd, mean + sd
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data")
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--objectives", nargs="+", choices=WEIGHTS, default=list(WEIGHTS))
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--fid")
+    args = parser.parse_args()
+    print(f"| objective | network | {' | '.join(title for _, title, _ in COLUMNS)} | minutes |")
+    print(f"|{'---|' * (len(COLUMNS) + 3)}")
+    found = []
+    for objective, variant, folder, rows in runs(args):
+        print(table_line(objective, variant, rows), flush=True)
+        found.append((objective, variant, folder, rows))
+    reals = json.loads((found[0][2] / "reals.json").read_text())
+    floor = " | ".join("-" if reals[name] is None else format(reals[name], form) for name, _, form in COLUMNS)
+    print(f"| - | other camera images | {floor} | - |")
+    draw(found, args.output / "comparison.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""The spectral loss: the same rings as the detector's, a gradient that reaches the generator, the right direction."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from spectral_detect import SpectralLoss, azimuthal_average, power_spectrum
+from spectral_detect.errors import DatasetError, ExtraMissingError, FeatureError, ImageReadError
+from spectral_detect.regularize import reals as reals_module
+from spectral_detect.regularize.gan import Gan
+from spectral_detect.regularize.loss import RadialProfile
+from spectral_detect.regularize.options import TrainingOptions
+from spectral_detect.regularize.profiles import ROUNDING_POWER, RealProfile, log_profiles, mean_profile, radial_profiles
+from spectral_detect.regularize.reals import CACHE, read_reals, real_profile
+
+LOSSES = (("log", "bce"), ("log", "mse"), ("log", "l1"), ("paper", "bce"))
+
+
+def natural(rng: np.random.Generator, n: int = 60, size: int = 32) -> np.ndarray:
+    """(n, size, size) from 0 to 1 with a falling spectrum, as photographs have."""
+    noise = rng.normal(size=(n, size, size))
+    smooth = sum(gaussian_filter(noise, (0, s, s), mode="wrap") * s for s in (0.5, 1, 2, 4))
+    return np.clip(0.5 + 0.15 * smooth / smooth.std(), 0, 1)
+
+
+def as_batch(images: np.ndarray) -> torch.Tensor:
+    """(N, H, W) from 0 to 1 -> (N, 3, H, W) from -1 to 1."""
+    return torch.from_numpy(2 * images - 1).unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+
+
+@pytest.fixture(scope="module")
+def photographs() -> np.ndarray:
+    return natural(np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (31, 33), (24, 40), (64, 64)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rings_and_profile_are_those_of_the_detector(
+    shape: tuple[int, int], dtype: torch.dtype, rng: np.random.Generator
+) -> None:
+    images = rng.random((3, *shape))
+    expected, frequency = azimuthal_average(power_spectrum(images), shape[1])
+    operator = RadialProfile(shape)
+    profile = operator(torch.from_numpy(images).to(dtype)).numpy()
+    np.testing.assert_allclose(profile, expected, rtol=1e-4 if dtype == torch.float32 else 1e-12)
+    np.testing.assert_array_equal(operator.frequency, frequency)
+
+
+def test_the_profiles_of_the_loss_are_those_of_gray_images_from_0_to_1(rng: np.random.Generator) -> None:
+    colour = rng.integers(0, 256, (50, 16, 16, 3), dtype=np.uint8)
+    loss = SpectralLoss.from_images(colour)
+    batch = torch.from_numpy(colour).permute(0, 3, 1, 2).float() / 127.5 - 1
+    np.testing.assert_allclose(loss.profiles(batch).numpy(), radial_profiles(colour)[0], rtol=1e-4)
+    from_0_to_1 = SpectralLoss.from_images(colour, value_range=(0.0, 1.0))
+    torch.testing.assert_close(from_0_to_1((batch + 1) / 2), loss(batch), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("normalisation", "distance"), LOSSES)
+@pytest.mark.parametrize("per", ["batch", "image"])
+@pytest.mark.parametrize("has_target", [False, True])
+def test_the_gradient_is_that_of_finite_differences(
+    normalisation: Any, distance: Any, per: Any, has_target: bool, rng: np.random.Generator
+) -> None:
+    loss = SpectralLoss.from_images(natural(rng, 50, 10), normalisation=normalisation, distance=distance, per=per)
+    images = as_batch(natural(rng, 2, 10)).requires_grad_()
+    like = as_batch(natural(rng, 2, 10)) if has_target else None
+    assert torch.autograd.gradcheck(lambda x: loss(x, like), (images,))
+
+
+def test_the_direction_of_the_generators_gradient_changes_with_the_weight(rng: np.random.Generator) -> None:
+    """Of the published code only its length does: there the loss is a constant to the graph."""
+    reals = mean_profile(natural(rng, 50, 32))
+    gradients = {}
+    for weight in (0.0, 0.5, 2.0):
+        gan = Gan(TrainingOptions("", size=32, channels=8, spectral_weight=weight), reals, torch.device("cpu"))
+        gan.random.manual_seed(0)
+        gan.step_g(8)
+        gradients[weight] = torch.cat([p.grad.flatten() for p in gan.G.parameters()])  # type: ignore[union-attr]
+    cosines = [torch.cosine_similarity(gradients[0.0], gradients[w], dim=0).item() for w in (0.5, 2.0)]
+    assert cosines[1] < cosines[0] < 0.99
+    # and what comes on top is the gradient of the loss, in proportion to its weight
+    added = [gradients[w] - gradients[0.0] for w in (0.5, 2.0)]
+    torch.testing.assert_close(4 * added[0], added[1], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(("normalisation", "distance"), LOSSES)
+def test_it_rises_when_high_frequencies_go_and_falls_when_they_come_back(
+    normalisation: Any, distance: Any, photographs: np.ndarray
+) -> None:
+    loss = SpectralLoss.from_images(photographs, normalisation=normalisation, distance=distance)
+    values = [loss(as_batch(gaussian_filter(photographs, (0, s, s), mode="wrap"))).item() for s in (1.0, 0.7, 0.4, 0.0)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1]
+
+
+def test_it_rises_when_high_frequencies_are_added(photographs: np.ndarray, rng: np.random.Generator) -> None:
+    loss = SpectralLoss.from_images(photographs)
+    noise = rng.normal(size=photographs.shape)
+    noise -= gaussian_filter(noise, (0, 1, 1), mode="wrap")
+    values = [loss(as_batch(photographs + amount * noise)).item() for amount in (0.0, 0.05, 0.2)]
+    assert values == sorted(values)
+
+
+def test_descending_on_it_corrects_the_spectrum(photographs: np.ndarray) -> None:
+    loss = SpectralLoss.from_images(photographs)
+    blurred = as_batch(gaussian_filter(photographs[:4], (0, 1, 1), mode="wrap"))
+    images = blurred.clone().requires_grad_()
+    adam = torch.optim.Adam([images], 0.01)
+    before = loss(images).item()
+    for _ in range(60):
+        adam.zero_grad()
+        loss(images).backward()
+        adam.step()
+    assert loss(images).item() - loss.floor < 0.2 * (before - loss.floor)
+    mean = loss.reals.mean_log
+    gaps = [np.abs(log_profiles(loss.profiles(x).detach().numpy()).mean(0) - mean).mean() for x in (blurred, images)]
+    assert gaps[1] < 0.3 * gaps[0]
+
+
+@pytest.mark.parametrize(("normalisation", "distance"), LOSSES)
+def test_the_floor_is_reached_by_the_mean_profile_itself(normalisation: Any, distance: Any) -> None:
+    flat = np.full(11, 0.01)
+    reals = RealProfile((16, 16), 50, flat, np.log(flat + ROUNDING_POWER), np.full(11, 0.3), flat)
+    loss = SpectralLoss(reals, normalisation=normalisation, distance=distance)
+    profile = torch.from_numpy(np.concatenate([[1.0], flat]))[None]
+    assert loss._distance(profile, None).item() == pytest.approx(loss.floor, abs=1e-6)
+    assert loss._distance(profile * 2, None).item() >= loss.floor
+
+
+def test_an_image_is_at_no_distance_from_itself(photographs: np.ndarray) -> None:
+    batch = as_batch(photographs[:4])
+    for distance in ("mse", "l1"):
+        loss = SpectralLoss.from_images(photographs, distance=distance, per="image")
+        assert loss(batch, like=batch).item() == 0
+        assert loss(batch, like=batch.flip(0)).item() > 0
+
+
+def test_per_batch_images_may_differ_as_camera_images_do(photographs: np.ndarray) -> None:
+    """The reals themselves are at the floor; by the paper's way images that are all alike would be better than they."""
+    whole = as_batch(photographs)
+    losses = {per: SpectralLoss.from_images(photographs, distance="mse", per=per) for per in ("batch", "image")}  # type: ignore[arg-type]
+    assert losses["batch"](whole).item() == pytest.approx(0, abs=1e-9)
+    assert losses["image"](whole).item() == pytest.approx(np.square(losses["image"].reals.sd_log).mean())
+    assert losses["batch"](whole, like=whole.flip(0)).item() == pytest.approx(0, abs=1e-9)
+
+
+def test_the_papers_normalisation_lies_between_0_and_1(rng: np.random.Generator) -> None:
+    loss = SpectralLoss.from_images(rng.random((50, 16, 16)), normalisation="paper")
+    assert 0 < loss.reals.mean_ratio.min() <= loss.reals.mean_ratio.max() < 1
+    for images in (torch.ones(2, 16, 16), -torch.ones(2, 16, 16), torch.rand(2, 16, 16) * 2 - 1):
+        assert torch.isfinite(loss(images))
+
+
+def test_half_precision_is_computed_in_single(photographs: np.ndarray) -> None:
+    loss = SpectralLoss.from_images(photographs)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = loss(as_batch(photographs).bfloat16())
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(loss(as_batch(photographs)).item(), abs=0.05)
+
+
+def test_black_images_have_a_finite_loss_and_gradient(photographs: np.ndarray) -> None:
+    for normalisation, distance in LOSSES:
+        loss = SpectralLoss.from_images(photographs, normalisation=normalisation, distance=distance)
+        black = torch.full((2, 3, 32, 32), -1.0, requires_grad=True)
+        loss(black).backward()
+        assert torch.isfinite(black.grad).all()
+
+
+def test_wrong_use_is_named(photographs: np.ndarray) -> None:
+    with pytest.raises(DatasetError, match="49 images: a mean profile needs at least 50"):
+        mean_profile(photographs[:49])
+    with pytest.raises(FeatureError, match="normalisation 'cubic'"):
+        SpectralLoss.from_images(photographs, normalisation="cubic")
+    with pytest.raises(FeatureError, match="per 'pixel': it is one of batch, image"):
+        SpectralLoss.from_images(photographs, per="pixel")
+    with pytest.raises(FeatureError, match="goes with normalisation 'log'"):
+        SpectralLoss.from_images(photographs, normalisation="paper", distance="l1")
+    with pytest.raises(FeatureError, match="of 32x32 pixels"):
+        SpectralLoss.from_images(photographs)(torch.zeros(2, 3, 16, 16))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Sixty images of 24x20 pixels, each of one colour."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    images = tmp_path / "images"
+    images.mkdir()
+    for k in range(60):
+        Image.fromarray(np.full((20, 24, 3), 4 * k, np.uint8)).save(images / f"{k:02d}.png")
+    return images
+
+
+def test_squares_are_cut_from_the_centre_and_averaged(tmp_path: Path) -> None:
+    pixels = np.zeros((8, 20, 3), np.uint8)
+    pixels[:, 6:14] = np.kron([[10, 200], [60, 90]], np.ones((4, 4)))[..., None]
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    file = reals_module.FoundFile(str(tmp_path / "a.png"))
+    square = reals_module.read_square(file, 4)
+    np.testing.assert_array_equal(square[..., 0], np.kron([[10, 200], [60, 90]], np.ones((2, 2))))  # type: ignore[index,call-overload]
+    assert "smaller than the 16 asked for" in reals_module.read_square(file, 16)  # type: ignore[operator]
+
+
+def test_images_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = read_reals(str(folder), 16)
+    assert first.shape == (60, 16, 16, 3)
+    assert (first[7] == 28).all()
+    assert list((folder / CACHE).glob("images-16-*.npy"))
+    monkeypatch.setattr(reals_module, "_squares", None)
+    np.testing.assert_array_equal(read_reals(str(folder), 16), first)
+
+
+def test_a_changed_folder_is_read_anew(folder: Path) -> None:
+    read_reals(str(folder), 16)
+    Image.fromarray(np.full((20, 24, 3), 255, np.uint8)).save(folder / "07.png")
+    assert (read_reals(str(folder), 16)[7] == 255).all()
+    (folder / "07.png").unlink()
+    assert len(read_reals(str(folder), 16)) == 59
+
+
+def test_the_mean_profile_is_computed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    for k, image in enumerate(natural(rng, 60, 20)):
+        Image.fromarray((255 * image).astype(np.uint8)).save(folder / f"{k:02d}.png")
+    first = SpectralLoss.from_folder(folder, 16, n_images=55).reals
+    assert first.n_images == 55
+    monkeypatch.setattr(reals_module, "_squares", None)
+    again = real_profile(str(folder), 16, 55)
+    np.testing.assert_array_equal(again.mean_log, first.mean_log)
+    assert again.shape == (16, 16)
+
+
+def test_a_damaged_cache_is_made_anew(folder: Path) -> None:
+    read_reals(str(folder), 16)
+    (cache,) = (folder / CACHE).iterdir()
+    cache.write_bytes(cache.read_bytes()[:1000])
+    assert read_reals(str(folder), 16).shape == (60, 16, 16, 3)
+
+
+def test_where_nothing_can_be_kept_beside_the_images_it_is_kept_at_home(folder: Path, tmp_path: Path) -> None:
+    (folder / CACHE).write_text("in the way")
+    read_reals(str(folder), 16)
+    assert list((tmp_path / "home" / "spectral-detect").glob("images-16-*.npy"))
+    (tmp_path / "home" / "spectral-detect").rename(tmp_path / "gone")
+    (tmp_path / "home" / "spectral-detect").write_text("in the way too")
+    assert len(read_reals(str(folder), 16)) == 60
+
+
+def test_bad_files_are_named_and_the_rest_is_read(folder: Path) -> None:
+    (folder / "07.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    Image.new("RGB", (8, 8)).save(folder / "08.png")
+    failures: dict[str, str] = {}
+    for _ in range(2):  # of a folder with bad files nothing is kept, so that they are named every time
+        images = read_reals(str(folder), 16, on_failure=failures.__setitem__)
+        assert len(images) == 58
+        assert {Path(path).name for path in failures} == {"07.png", "08.png"}
+        failures.clear()
+
+
+def test_too_few_images_are_refused(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="holds 0 images of at least 16x16 pixels; 50 are the least"):
+        read_reals(str(tmp_path / "empty"), 16)
+    with pytest.raises(DatasetError, match="0 images of at least 32x32 pixels, and 60 that could not be used"):
+        read_reals(str(folder), 32)
+    with pytest.raises(DatasetError, match="0 images of at least 32x32 pixels, and 60"):
+        real_profile(str(folder), 32)
+    with pytest.raises(DatasetError, match="is not a folder"):
+        read_reals(str(folder / "00.png"), 16)
+    with pytest.raises(DatasetError, match="40 images: a mean profile needs at least 50"):
+        real_profile(str(folder), 16, 40)
+
+
+def test_reading_a_file_that_cannot_be_read_gives_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(ImageReadError):
+        reals_module.read_image(str(tmp_path / "none.png"))
+    assert "No such file" in reals_module.read_square(reals_module.FoundFile(str(tmp_path / "none.png")), 16)  # type: ignore[operator]
+
+
+def test_without_torch_the_library_says_how_to_get_it() -> None:
+    code = "import sys; sys.modules['torch'] = None; from spectral_detect import SpectralLoss"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ExtraMissingError: SpectralLoss needs PyTorch: pip install 'spectral-detect[torch]'" in done.stderr
+    assert issubclass(ExtraMissingError, ImportError)
+
+
+def test_without_torch_all_else_works() -> None:
+    code = (
+        "import spectral_detect as s, sys\n"
+        "[getattr(s, name) for name in s.__all__ if name != 'SpectralLoss']; import spectral_detect.cli\n"
+        "from spectral_detect.regularize import profiles, reals, options\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
