@@ -29,6 +29,7 @@ def printed(script: str, *arguments: object) -> str:
         ("benchmarks/memory.py", ("--few", 5, "--many", 20, "--jobs", 1), "largest worker"),
         ("benchmarks/startup.py", ("--repeats", 1), "spectral-detect --help"),
         ("benchmarks/video.py", ("--frames", 40, "--repeats", 1), "of decoding alone"),
+        ("benchmarks/spectral_loss.py", ("--size", 32, "--batch", 8, "--channels", 8, "--repeats", 1), "the loss adds"),
     ],
 )
 def test_benchmarks_print_ratios(script: str, arguments: tuple[object, ...], promised: str) -> None:
@@ -107,3 +108,16 @@ def test_the_ablation_measures_its_candidates(tmp_path: Path) -> None:
     text = printed("ablation.py", tmp_path, "--source", "photos:stem", *only)
     assert text.count("photos") == text.count("mean") == 2
     assert " ms" in text
+
+
+def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator) -> None:
+    (tmp_path / "faces").mkdir()
+    for k in range(70):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "faces" / f"{k}.png")
+    arguments = ["--output", tmp_path / "runs", "--objectives", "dcgan", "--size", 32, "--channels", 8, "--threads", 1]
+    for epochs in (1, 2):  # the second time the runs go on
+        lines = printed("spectral_gan/compare.py", tmp_path / "faces", *arguments, "--epochs", epochs).splitlines()
+        networks = ["baseline", "v4", "v4, spectral loss", "other camera images"]
+        assert [line.split("|")[2].strip() for line in lines[2:]] == networks
+    with Image.open(tmp_path / "runs" / "comparison.png") as picture:
+        assert picture.width > 1000

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -458,6 +459,56 @@ def test_what_is_wrong_with_the_weights_is_said(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
     with pytest.raises(ExtraMissingError, match=r"pip install 'spectral-detect\[fid\]'"):
         fid.load_inception(str(tmp_path / "some.pth"), torch.device("cpu"))
+
+
+class Inception(nn.Module):
+    """In place of torch-fidelity's, which takes the weights as it does and gives features as it does."""
+
+    def __init__(self, name: str, features_list: list[str], feature_extractor_weights_path: Any) -> None:
+        super().__init__()
+        assert (name, features_list) == ("inception-v3-compat", ["2048"])
+        self.weight = nn.Parameter(torch.empty(3, 2048))
+        self.load_state_dict(torch.load(feature_extractor_weights_path, weights_only=False))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
+        assert images.dtype == torch.uint8
+        return (images.float().mean(dim=(2, 3)) @ self.weight,)
+
+
+class Hostile:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+def test_the_fid_is_that_of_inceptions_features(
+    options: TrainingOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("torch_fidelity.feature_extractor_inceptionv3")
+    module.FeatureExtractorInceptionV3 = Inception  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    weights = tmp_path / "weights.pth"
+    torch.save({"weight": torch.randn(3, 2048)}, weights)
+    embed = fid.load_inception(str(weights), torch.device("cpu"))
+    images = random_images(120)
+    expected = images.mean(axis=(1, 2)) @ torch.load(weights)["weight"].numpy()
+    np.testing.assert_allclose(embed(images), expected, rtol=1e-4, atol=1e-3)
+    (tmp_path / "run").mkdir()
+    train_gan(replace(options, epochs=1, fid=str(weights)), tmp_path / "run", Work(jobs=0), Hooks())
+    assert read_log(tmp_path / "run")[0]["fid"] > json.loads((tmp_path / "run" / "reals.json").read_text())["fid"] > 0
+
+    torch.save({"weight": Hostile(tmp_path / "was_here")}, weights)
+    with pytest.raises(ModelFileError, match="holds something else than tensors, and was not loaded"):
+        fid.load_inception(str(weights), torch.device("cpu"))
+    assert not (tmp_path / "was_here").exists()
+    torch.save({"other": torch.zeros(2)}, weights)
+    with pytest.raises(ModelFileError, match="does not hold Inception's weights"):
+        fid.load_inception(str(weights), torch.device("cpu"))
 
 
 # commands

@@ -2,8 +2,8 @@
 
 python examples/spectral_gan/compare.py FACES --output runs [--size 64] [--epochs 30] [--device gpu] [--fid WEIGHTS]
 
-Three networks for each objective: the baseline; with the three convolutions of topology v4, without the loss; and the same
-with it. A run that is complete is not trained again, one that was interrupted goes on.
+Three networks for each objective: the baseline; with the three convolutions of topology v4, without the loss; and the
+same with it. A run that is complete is not trained again, one that was interrupted goes on.
 """
 
 from __future__ import annotations

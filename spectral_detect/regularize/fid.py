@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 from collections.abc import Callable
 
 import numpy as np
@@ -37,8 +39,14 @@ def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray],
     except RuntimeError as error:
         raise ExtraMissingError(f"--fid: torchvision does not fit this PyTorch ({error}); install both anew") from None
     try:
-        torch.load(weights, map_location="cpu", weights_only=True, mmap=True)  # nothing but tensors, whatever loads it
-        network = FeatureExtractorInceptionV3("inception-v3-compat", [FEATURES], feature_extractor_weights_path=weights)
+        tensors = io.BytesIO()
+        torch.save(torch.load(weights, map_location="cpu", weights_only=True), tensors)
+        tensors.seek(0)  # torch-fidelity would run what it finds in a file, so it gets one that holds tensors alone
+        network = FeatureExtractorInceptionV3("inception-v3-compat", [FEATURES], feature_extractor_weights_path=tensors)
+    except pickle.UnpicklingError:
+        raise ModelFileError(
+            f"{weights!r} holds something else than tensors, and was not loaded; get {WEIGHTS}"
+        ) from None
     except Exception as error:  # the readers of a damaged or foreign file raise what they like
         reason = " ".join(str(error).split())[:200]
         raise ModelFileError(f"{weights!r} does not hold Inception's weights ({reason}); get {WEIGHTS}") from None

@@ -54,7 +54,7 @@ class RadialProfile(nn.Module):
     def forward(self, gray: Tensor) -> Tensor:
         """(N, H, W) -> (N, n_rings), mean of |DFT|^2 / (H W) over each ring, in the precision of `gray`."""
         transform = torch.fft.rfft2(gray, norm="ortho")
-        power = (transform.real.square() + transform.imag.square()).flatten(1)
+        power = (transform * transform.conj()).real.flatten(1)
         profile = power.new_zeros(len(power), len(self.frequency))
         return torch.index_add(profile, 1, self.ring, power * self.weight.to(power.dtype))
 
@@ -181,7 +181,7 @@ class SpectralLoss(nn.Module):
             raise FeatureError(f"images of shape {tuple(images.shape)}: this loss is for {expected}")
         black, white = self.value_range
         single = images if images.dtype == torch.float64 else images.float()
-        return torch.as_tensor(self.profile((_gray(single) - black) / (white - black)))
+        return torch.as_tensor(self.profile(_gray(single, 1 / (white - black)) - black / (white - black)))
 
     def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
         if self.normalisation == "paper":
@@ -211,14 +211,12 @@ class SpectralLoss(nn.Module):
 LEAST_SPREAD = 0.1  # in natural logarithms, where all reals agree
 
 
-def _gray(images: Tensor) -> Tensor:
-    """(N, C, H, W) or (N, H, W) -> (N, H, W)."""
-    if images.ndim == 3:
-        return images
-    if images.shape[1] == 1:
-        return images[:, 0]
-    weights = images.new_tensor(GRAY)
-    return torch.einsum("nchw,c->nhw", images, weights)
+def _gray(images: Tensor, factor: float) -> Tensor:
+    """(N, C, H, W) or (N, H, W) -> (N, H, W), times `factor`."""
+    if images.ndim == 3 or images.shape[1] == 1:
+        return images.flatten(0, -3) * factor
+    weights = images.new_tensor(GRAY) * factor
+    return torch.matmul(weights, images.flatten(2)).reshape(len(images), *images.shape[-2:])
 
 
 def _ratio(profile: Tensor) -> Tensor:

@@ -1,0 +1,80 @@
+"""What the spectral loss costs on one core: beside a training step, and beside a loop over the images in NumPy.
+
+python examples/benchmarks/spectral_loss.py [--size 64] [--batch 64] [--channels 64] [--topology v4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from spectral_detect.regularize.gan import Gan, to_tensor
+from spectral_detect.regularize.loss import SpectralLoss
+from spectral_detect.regularize.options import TrainingOptions
+from spectral_detect.regularize.profiles import GRAY, mean_profile
+
+
+def looped(images: np.ndarray, ring: np.ndarray, n_pixels: np.ndarray) -> np.ndarray:
+    """(N, H, W, 3) -> (N, n_rings), an image at a time; rings are found beforehand."""
+    profiles = []
+    for image in images:
+        power = np.abs(np.fft.fft2(image @ np.array(GRAY))) ** 2 / ring.size
+        profiles.append(np.bincount(ring.ravel(), weights=power.ravel()) / n_pixels)
+    return np.array(profiles)
+
+
+def milliseconds(function: Callable[[], object], repeats: int) -> float:
+    """The median of `repeats` calls, after one that fills the caches."""
+    function()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    return 1000 * float(np.median(times))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--topology", default="baseline")
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    images = np.random.default_rng(0).integers(0, 256, (max(50, args.batch), args.size, args.size, 3), dtype=np.uint8)
+    reals, batch = mean_profile(images), images[: args.batch]
+    loss = SpectralLoss(reals)
+    x = to_tensor(batch, torch.device("cpu")).requires_grad_()
+    options = TrainingOptions("", size=args.size, channels=args.channels, topology=args.topology)
+    gan = Gan(options, reals, torch.device("cpu"))
+
+    frequency = np.hypot(np.fft.fftfreq(args.size)[:, None], np.fft.fftfreq(args.size)[None, :])
+    ring = np.rint(frequency * args.size).astype(int)
+    n_pixels, from_0_to_1 = np.bincount(ring.ravel()), batch / 255
+    ours = loss.profiles(x).detach().numpy()
+    np.testing.assert_allclose(ours, looped(from_0_to_1, ring, n_pixels), rtol=1e-3)
+
+    def step() -> None:
+        gan.step_d(x.detach())
+        gan.step_g(args.batch)
+
+    with torch.no_grad():
+        forward = milliseconds(lambda: loss(x), 10 * args.repeats)
+    both = milliseconds(lambda: loss(x).backward(), 10 * args.repeats)
+    loop = milliseconds(lambda: looped(from_0_to_1, ring, n_pixels), 10 * args.repeats)
+    training = milliseconds(step, args.repeats)
+    print(f"batch of {args.batch} images of {args.size}x{args.size}, one core")
+    print(f"loss, forward            {forward:8.2f} ms")
+    print(f"loop over images, NumPy  {loop:8.2f} ms   {loop / forward:6.1f} times the forward pass")
+    print(f"loss, there and back     {both:8.2f} ms")
+    print(f"training step, without   {training:8.2f} ms   the loss adds {100 * both / training:.2f} %")
+
+
+if __name__ == "__main__":
+    main()
