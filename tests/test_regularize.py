@@ -594,6 +594,9 @@ def test_bad_folders(run: RunCommand, faces: Path, tmp_path: Path) -> None:
     result = run("regularize", "train", faces, "-o", tmp_path / "run2", *SMALL, "--batch-size", 200)
     assert result.exit_code == 2
     assert "--batch-size 200: there are only 100 images" in result.stderr
+    result = run("regularize", "train", faces, "-o", faces / "run", *SMALL)
+    assert result.exit_code == 2
+    assert "its samples would be trained on" in result.stderr
     result = run("regularize", "train", faces, "-o", tmp_path / "no" / "such", *SMALL)
     assert result.exit_code == 2
     assert "cannot be made" in result.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,8 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0
-    sums: dict[str, float] = None  # type: ignore[assignment]
+    sums: dict[str, float] = field(default_factory=lambda: dict.fromkeys(LOSSES, 0.0))
     steps_g: int = 0
-
-    def __post_init__(self) -> None:
-        self.sums = self.sums or dict.fromkeys(LOSSES, 0.0)
 
 
 class Gan:

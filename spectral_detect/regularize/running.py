@@ -14,7 +14,7 @@ from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.files import LONGEST_LINE, cut_torn_line, write_aside
 from spectral_detect.pipeline import Work
 from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
-from spectral_detect.regularize.device import choose_device
+from spectral_detect.regularize.device import DeviceName, choose_device, put_on
 from spectral_detect.regularize.gan import Run, sample_images
 from spectral_detect.regularize.networks import Generator
 from spectral_detect.regularize.options import OPTIONS_FILE, TrainingOptions
@@ -88,7 +88,7 @@ def train_gan(options: TrainingOptions, folder: Path, work: Work, hooks: Hooks, 
     return run.progress.epoch >= options.epochs
 
 
-def load_generator(run: Path, device: str = "auto") -> Generator:
+def load_generator(run: Path, device: DeviceName = "auto") -> Generator:
     """The generator of a run (its folder or its checkpoint).
 
     Raises
@@ -100,7 +100,7 @@ def load_generator(run: Path, device: str = "auto") -> Generator:
     options = TrainingOptions.from_dict(checkpoint.values.get("options", {}))
     generator = Generator(options.size, options.upsampling, options.topology, options.channels)
     load_module(generator, checkpoint.part("G"), "generator")
-    return generator.to(choose_device("gpu" if device == "gpu" else "cpu" if device == "cpu" else "auto"))
+    return put_on(choose_device(device), generator)
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

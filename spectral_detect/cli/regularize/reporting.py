@@ -28,14 +28,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass
 class Stop:
-    """The signals that asked for an end."""
+    """The signals that asked for an end, and whether there is anything to save."""
 
     received: list[int] = field(default_factory=list)
+    may_wait: bool = False
 
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """The first ctrl-C or SIGTERM asks for an end between two steps; a second one ends at once."""
+    """The first ctrl-C or SIGTERM during training asks for an end between two steps; a second one ends at once."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -44,7 +45,7 @@ def stop_on_signal() -> Iterator[Stop]:
 
     def ask(number: int, frame: Any) -> None:
         handler = before[signal.Signals(number)]
-        if stop.received and callable(handler):
+        if (stop.received or not stop.may_wait) and callable(handler):
             handler(number, frame)
         stop.received.append(number)
         click.echo("stopping after this step; once more to stop at once", err=True)
@@ -64,15 +65,15 @@ class EpochReport:
     Parameters
     ----------
     folder : of the run, for the pictures.
+    stop : is told that training has begun.
     dry_run : stop once the options were printed.
     """
 
-    def __init__(self, folder: Path, options: TrainingOptions, *, dry_run: bool) -> None:
-        self.folder, self.options, self.dry_run = folder, options, dry_run
+    def __init__(self, folder: Path, options: TrainingOptions, stop: Stop, *, dry_run: bool) -> None:
+        self.folder, self.options, self.stop, self.dry_run = folder, options, stop, dry_run
         self.n_failed = 0
         self._draws = find_spec("matplotlib") is not None
         self._bar: Any = None
-        self._samples: np.ndarray | None = None
 
     def __enter__(self) -> EpochReport:
         return self
@@ -101,6 +102,7 @@ class EpochReport:
         click.echo(json.dumps(facts, indent=2))
         if self.dry_run:
             return False
+        self.stop.may_wait = True
         if not self._draws:
             self.note("profiles and summary are not drawn: pip install 'spectral-detect[plot]'")
         for name in ("samples", "profiles")[: 1 + self._draws]:

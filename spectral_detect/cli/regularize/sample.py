@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,7 +18,7 @@ from spectral_detect.report.text import visible
 @click.option("-o", "--output", required=True, metavar="DIR", help="A new or empty folder.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
 @click.option("--device", type=click.Choice(("auto", "cpu", "gpu")), default="auto", show_default=True)
-def sample(run: str, n: int, output: str, seed: int, device: str) -> None:
+def sample(run: str, n: int, output: str, seed: int, device: Any) -> None:
     """Write images of a trained generator as PNG files.
 
     RUN is the folder of a run of `regularize train`, or its checkpoint. The folder appears when all images are written.

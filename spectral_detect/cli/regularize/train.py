@@ -96,15 +96,13 @@ def train(
       spectral-detect regularize train faces/ --output run --spectral-weight 2 --epochs 50
     """
     require_torch()
-    from spectral_detect.files import check_target
     from spectral_detect.regularize.running import Hooks, train_gan
 
     folder = Path(output)
     options = _options(ctx, folder, data, chosen, resume)
-    _prepare(folder, resume)
-    check_target(folder / "log.jsonl")
-    report = EpochReport(folder, options, dry_run=dry_run)
+    _prepare(folder, data, resume)
     with stop_on_signal() as stop:
+        report = EpochReport(folder, options, stop, dry_run=dry_run)
         hooks = Hooks(
             report.fail,
             report.reading,
@@ -140,8 +138,12 @@ def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any]
     return options
 
 
-def _prepare(folder: Path, resume: bool) -> None:
+def _prepare(folder: Path, data: str, resume: bool) -> None:
     """Make the folder of a run; one that holds a run already, or anything else, is not written over."""
+    if Path(data).resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise Failure(
+            f"{visible(str(folder))} lies in {visible(data)}: its samples would be trained on; name another RUN"
+        )
     if not resume and folder.is_dir() and set(os.listdir(folder)) - {"options.json"}:
         raise Failure(f"{visible(str(folder))} is not empty: --resume continues the run in it; or name a new folder")
     try:
