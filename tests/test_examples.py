@@ -117,7 +117,7 @@ def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator) -> None:
     arguments = ["--output", tmp_path / "runs", "--objectives", "dcgan", "--size", 32, "--channels", 8, "--threads", 1]
     for epochs in (1, 2):  # the second time the runs go on
         lines = printed("spectral_gan/compare.py", tmp_path / "faces", *arguments, "--epochs", epochs).splitlines()
-        networks = ["baseline", "v4", "v4, spectral loss", "other camera images"]
+        networks = ["baseline", "baseline, spectral loss", "v4", "v4, spectral loss", "other camera images"]
         assert [line.split("|")[2].strip() for line in lines[2:]] == networks
     with Image.open(tmp_path / "runs" / "comparison.png") as picture:
         assert picture.width > 1000

@@ -2,8 +2,8 @@
 
 python examples/spectral_gan/compare.py FACES --output runs [--size 64] [--epochs 30] [--device gpu] [--fid WEIGHTS]
 
-Three networks for each objective: the baseline; with the three convolutions of topology v4, without the loss; and the
-same with it. A run that is complete is not trained again, one that was interrupted goes on.
+Four runs for each objective: the baseline and the topology v4 (three 5x5 convolutions more), each without the loss and
+with it. A run that is complete is not trained again, one that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 WEIGHTS = {"dcgan": 2.0, "lsgan": 0.5, "dragan": 2.0, "wgan-gp": 2.0}  # the first two are the paper's
-VARIANTS = {"baseline": ("baseline", False), "v4": ("v4", False), "v4, spectral loss": ("v4", True)}
-COLOURS = {"baseline": "#c05020", "v4": "#c0a020", "v4, spectral loss": "#2a8a3a"}
+VARIANTS = {
+    "baseline": ("baseline", False),
+    "baseline, spectral loss": ("baseline", True),
+    "v4": ("v4", False),
+    "v4, spectral loss": ("v4", True),
+}
+COLOURS = dict(zip(VARIANTS, ("#c05020", "#8a2a8a", "#c0a020", "#2a8a3a"), strict=True))
 COLUMNS = (
     ("spectral_distance", "spectral distance", ".3f"),
     ("high_frequency_distance", "upper quarter", ".3f"),
