@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -65,6 +67,24 @@ class Rules:
         prevalence = self.prevalence or 0.5
         ratios = [model.calibration.log10_likelihood_ratio(score) or 0.0 for score in (0.0, 1.0)]
         return max(1 - posterior_of(ratios[0], prevalence), posterior_of(ratios[1], prevalence))
+
+
+def settings_sha256(models: Sequence[Model], rules: Rules, **others: Any) -> str:
+    """Hash of what turns a file into a verdict: the hashes of the models that may judge, their features, the rules.
+
+    The limits of size and time are not in it: they decide what fails, and what failed is tried again on resuming.
+
+    Parameters
+    ----------
+    others : further settings as plain values, such as those of a video's frames.
+    """
+    settings = {
+        "models": [model.sha256 for model in models],
+        "spec": models[0].spec.sha256,
+        "rules": asdict(rules),
+        **others,
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class ImageRecord:
         prevalence that the scan was given, None without one.
     model : name of the model that judged it, with its threshold; None for a file that a scan which picks its models
         could not read. `model_sha256` is the hash of its file, `spec_sha256` of its features.
+    settings_sha256 : hash of all that the verdict depends on besides the file and the version, see
+        `judging.settings_sha256`: records stand together in one output only where it is the same.
     """
 
     path: str
@@ -44,6 +46,7 @@ class ImageRecord:
     model: str | None
     model_sha256: str | None
     spec_sha256: str
+    settings_sha256: str
     tool_version: str
     log10_likelihood_ratio: float | None = None
     posterior: float | None = None
@@ -120,6 +123,7 @@ class VideoRecord:
         most of what speaks for or against them.
     posterior : probability of fake by that ratio, at the prevalence that the scan was given; None without one.
     n_tracks : faces followed.
+    settings_sha256 : as of an image; the vote and the choice of frames belong to it.
     """
 
     path: str
@@ -149,6 +153,7 @@ class VideoRecord:
     model: str | None
     model_sha256: str | None
     spec_sha256: str
+    settings_sha256: str
     tool_version: str
     warnings: tuple[str, ...] = ()
     error: str | None = None
@@ -159,3 +164,7 @@ class VideoRecord:
 
 
 VIDEO_COLUMNS = ("schema", *VideoRecord.__dataclass_fields__)
+
+# of CSV with features; then, where images are cut in tiles, TILE_COLUMNS, then f0, f1, ...
+FEATURE_COLUMNS = ("path", "width", "height", "sha256", "size_bytes", "mtime_ns", "tool_version", "spec")
+TILE_COLUMNS = ("tile_x", "tile_y", "tile_side")

@@ -10,7 +10,7 @@ from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.finding import FoundFile, expand_arguments, find_images
-from spectral_detect.judging import Judgement, Rules, judge
+from spectral_detect.judging import Judgement, Rules, judge, settings_sha256
 from spectral_detect.pipeline import Extraction, Work, extract_each
 from spectral_detect.records import LABELS, ImageRecord
 
@@ -72,12 +72,13 @@ def checked_models(model: Model | Sequence[Model], rules: Rules) -> list[Model]:
 def _scan_files(
     files: Iterable[FoundFile], models: list[Model], rules: Rules, work: Work | None
 ) -> Generator[ImageRecord, None, None]:
+    settings = settings_sha256(models, rules)
     with closing(extract_each(files, models[0].spec, work, edits=rules.edits)) as extractions:
         for variants in extractions:
-            yield _record(variants, models, rules)
+            yield _record(variants, models, rules, settings)
 
 
-def _record(variants: Sequence[Extraction], models: list[Model], rules: Rules) -> ImageRecord:
+def _record(variants: Sequence[Extraction], models: list[Model], rules: Rules, settings: str) -> ImageRecord:
     extraction, judgement, error = variants[0], None, variants[0].error
     if extraction.features is not None and extraction.features.shape[-1:] != models[0].mean.shape:
         error = "the model was trained on images of one other size, without bins; train one with --bins"
@@ -93,6 +94,7 @@ def _record(variants: Sequence[Extraction], models: list[Model], rules: Rules) -
         format=extraction.format,
         **_judged(judgement, models, rules),
         spec_sha256=models[0].spec.sha256,
+        settings_sha256=settings,
         tool_version=__version__,
         warnings=extraction.warnings + (judgement.warnings if judgement else ()),
         error=error,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from spectral_detect.augment import as_rgb
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.finding import FoundVideo
-from spectral_detect.judging import GUESS, Judgement, Rules, judge, posterior_of
+from spectral_detect.judging import GUESS, Judgement, Rules, judge, posterior_of, settings_sha256
 from spectral_detect.pipeline import TOO_LITTLE_MEMORY, Extraction, Work, extract_frame, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning import checked_models
@@ -72,19 +72,25 @@ def scan_videos(
     models = checked_models(model, rules)
     if vote == "pooled":
         Rules(prevalence=0.5).check(models)
-    unknown = _unknown(models, vote)
+    settings = video_settings_sha256(models, rules, vote, work.frames)
+    unknown = _unknown(models, vote, settings)
     task = partial(
         judge_video, models=models, rules=rules, vote=vote, options=work.frames, max_pixels=work.max_pixels,
-        with_thumbnails=with_thumbnails,
+        settings=settings, with_thumbnails=with_thumbnails,
     )  # fmt: skip
     return work_through(videos, task, work, partial(_lost, unknown=unknown), few=0)
+
+
+def video_settings_sha256(models: Sequence[Model], rules: Rules, vote: VoteKind, options: FrameOptions) -> str:
+    """`settings_sha256` of a scan of videos."""
+    return settings_sha256(models, rules, vote=vote, frames=asdict(options))
 
 
 def _lost(found: FoundVideo, reason: str, unknown: dict[str, Any]) -> VideoResult:
     return VideoResult(VideoRecord(path=found.path, **unknown, error=reason))
 
 
-def _unknown(models: Sequence[Model], vote: VoteKind) -> dict[str, Any]:
+def _unknown(models: Sequence[Model], vote: VoteKind, settings: str) -> dict[str, Any]:
     """The columns of a record of which nothing could be read."""
     nothing = (
         "sha256", "size_bytes", "mtime_ns", "width", "height", "fps", "duration_s", "codec", "verdict", "label",
@@ -93,7 +99,8 @@ def _unknown(models: Sequence[Model], vote: VoteKind) -> dict[str, Any]:
     )  # fmt: skip
     counts = dict.fromkeys(("n_frames", "n_judged", "n_tracks"), 0)
     spec = models[0].spec.sha256
-    return {**dict.fromkeys(nothing), **counts, "vote": vote, "spec_sha256": spec, "tool_version": __version__}
+    known = {"vote": vote, "spec_sha256": spec, "settings_sha256": settings, "tool_version": __version__}
+    return {**dict.fromkeys(nothing), **counts, **known}
 
 
 def judge_video(
@@ -103,10 +110,14 @@ def judge_video(
     vote: VoteKind,
     options: FrameOptions,
     max_pixels: int,
+    settings: str,
     with_thumbnails: bool = False,
 ) -> VideoResult:
-    """Decode one video, judge its frames and count their votes; whatever is wrong with it is in the record."""
-    known = {"path": found.path, **_unknown(models, vote)}
+    """Decode one video, judge its frames and count their votes; whatever is wrong with it is in the record.
+
+    `settings` is the hash of all these, for the record.
+    """
+    known = {"path": found.path, **_unknown(models, vote, settings)}
     extremes = _Extremes(with_thumbnails)
     try:
         with open_video(found, options, max_pixels=max_pixels) as video:

@@ -24,7 +24,7 @@ def record(path: str = "a.png", **changes: object) -> ImageRecord:
     facts: dict[str, object] = {
         "sha256": "0" * 64, "size_bytes": 9, "mtime_ns": 1, "width": 4, "height": 3, "format": "PNG",
         "verdict": "fake", "label": 1, "score": 0.75, "threshold": 0.5, "model": "m", "model_sha256": "1" * 64,
-        "spec_sha256": "2" * 64, "tool_version": "0",
+        "spec_sha256": "2" * 64, "settings_sha256": "3" * 64, "tool_version": "0",
     }  # fmt: skip
     return ImageRecord(path, **(facts | changes))
 
