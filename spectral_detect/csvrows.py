@@ -21,3 +21,8 @@ def spreadsheet_cell(text: str) -> str:
     """A leading apostrophe before what a spreadsheet would take for a formula."""
     starts = {text[:1], text.lstrip()[:1]}
     return f"'{text}" if starts & FORMULA_STARTS else text
+
+
+def cell_text(cell: str) -> str:
+    """A text before `spreadsheet_cell`; of one that began with an apostrophe itself, perhaps without it."""
+    return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell

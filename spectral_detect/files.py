@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from spectral_detect.errors import OutputError
 
@@ -36,15 +37,30 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
     ------
     OutputError : the file cannot be written, or is something else than a file (a folder, a device, a pipe).
     """
+    with stream_aside(path) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def stream_aside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A temporary file beside `path`, renamed to it at the end, or removed after any failure; a link is followed.
+
+    The file that it replaces keeps its permissions.
+
+    Raises
+    ------
+    OutputError : see `write_aside`.
+    """
     check_target(path)
     target = Path(os.path.realpath(path))
     try:
         descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
         try:
-            with open(descriptor, "wb") as stream:
-                stream.write(content)
-            os.chmod(aside, 0o666 & ~_umask())
-            os.replace(aside, target)
+            with open(descriptor, "w+b") as stream:
+                yield stream
+                stream.flush()
+                os.chmod(aside, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+                os.replace(aside, target)
         except BaseException:
             os.unlink(aside)
             raise

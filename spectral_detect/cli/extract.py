@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import os
+from contextlib import ExitStack, closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from spectral_detect._version import __version__
 from spectral_detect.cli.options import (
     Failure,
     check_output,
@@ -17,47 +20,79 @@ from spectral_detect.cli.options import (
     report_failure,
     work_options,
 )
+from spectral_detect.cli.resume import (
+    KnownBy,
+    begun,
+    check_named_once,
+    earlier_rows,
+    in_shard,
+    remaining,
+    resume_options,
+    shard_option,
+)
 
 if TYPE_CHECKING:
     from spectral_detect.pipeline import Work
+    from spectral_detect.sharding import Shard
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-o", "--output", required=True, metavar="FILE", help="FILE.npz or FILE.csv.")
+@click.option("-o", "--output", metavar="FILE", help="FILE.npz or FILE.csv; or --resume FILE.csv.")
+@resume_options
+@shard_option
 @feature_options("azimuthal")
 @work_options
 @click.pass_context
 def extract(
     ctx: click.Context,
     paths: tuple[str, ...],
-    output: str,
+    output: str | None,
+    resume: bool,
+    known_by: KnownBy,
+    shard: Shard | None,
     features: str,
     bins: int | str | None,
     work: Work,
 ) -> None:
     """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
 
-    NPZ: X (n_images, n_features), paths, sizes (n_images, 2: width, height), sha256, spec (JSON). CSV: the same, a row
-    an image. The preset residual gives a row for each tile of an image, and tiles (left, top, side in pixels) says
-    which.
+    NPZ: X (n_images, n_features), paths, sizes (n_images, 2: width, height), sha256, spec (JSON). CSV: the same with
+    size_bytes, mtime_ns and tool_version, a row an image, written as they come, so that `--resume` can go on with it.
+    The preset residual gives a row for each tile of an image, and tiles (left, top, side in pixels) says which.
 
     \b
     Example:
       spectral-detect extract examples/images --output features.npz
     """
     from spectral_detect.finding import find_images
+    from spectral_detect.origin import Origin
+    from spectral_detect.outputs import FEATURES
     from spectral_detect.pipeline import extract_files
-    from spectral_detect.report.features import feature_writer
+    from spectral_detect.report.features import feature_writer, spec_as_text, write_csv
 
+    if output is None:
+        raise click.UsageError("name the output: --output FILE, or --resume FILE.csv")
     spec = feature_spec(features, bins)
     write_features = feature_writer(output)
+    suffix = os.path.splitext(output)[1].lower()
+    if resume and suffix != ".csv":
+        raise click.UsageError("an NPZ file is written whole, at the end: --resume goes on with a .csv")
     check_output(output, paths)
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")
-    with closing(extract_files(files, spec, work)) as extractions:
-        failures = write_features(output, progress(extractions, total=len(files)), spec)
+    files = list(in_shard(files, shard))
+    if resume:
+        check_named_once(file.path for file in files)
+    origin = Origin({"tool_version": __version__, "spec": spec_as_text(spec)})
+    with ExitStack() as stack:
+        earlier = stack.enter_context(earlier_rows(resume, output, suffix[1:], FEATURES, origin, known_by))
+        left = [file for _, file in remaining(earlier, files, known_by)]
+        extractions = stack.enter_context(closing(extract_files(left, spec, work)))
+        if rows := begun(earlier):
+            write_features = partial(write_csv, columns=rows.columns)
+        failures = write_features(output, progress(extractions, total=len(left)), spec)
     for failure in failures:
         report_failure(failure.path, failure.error)
     ctx.exit(1 if failures else 0)

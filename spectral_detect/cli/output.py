@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 import click
 
@@ -32,8 +32,8 @@ def format_of(output: str | None) -> str:
 
 
 @contextmanager
-def result_stream(output: str | None) -> Iterator[TextIO]:
-    """Standard output or a file; bytes of names that are not UTF-8 go out as they are."""
+def result_stream(output: str | None, *, append: bool = False) -> Iterator[TextIO]:
+    """Standard output or a file, begun or gone on with; bytes of names that are not UTF-8 go out as they are."""
     if output is None:
         if sys.stdout is None:
             raise Failure("standard output is closed; name a file with --output")
@@ -46,7 +46,8 @@ def result_stream(output: str | None) -> Iterator[TextIO]:
         return
     try:
         # the buffer is longer than any record, so that each leaves whole
-        with open(output, "w", LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        mode: Literal["a", "w"] = "a" if append else "w"
+        with open(output, mode, LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             yield stream
     except OSError as error:
         cut_torn_line(output)

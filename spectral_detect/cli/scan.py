@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -26,6 +26,7 @@ from spectral_detect.cli.options import (
     work_options,
 )
 from spectral_detect.cli.output import FORMATS, format_of, result_stream, style_for
+from spectral_detect.cli.resume import KnownBy, begun, earlier_rows, in_shard, remaining, resume_options, shard_option
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from spectral_detect.judging import Rules
     from spectral_detect.pipeline import Work
     from spectral_detect.report.streams import StreamFormat
+    from spectral_detect.sharding import Shard
 
 READ_BYTES = 2**16
 
@@ -52,6 +54,8 @@ READ_BYTES = 2**16
     "--format", "stream_format", type=click.Choice(FORMATS), help="[default: by suffix of --output, or table]"
 )
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
+@resume_options
+@shard_option
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if an image is called fake and no file failed.")
 @judging_options
 @work_options
@@ -65,6 +69,9 @@ def scan(
     threshold: float | None,
     stream_format: str | None,
     output: str | None,
+    resume: bool,
+    known_by: KnownBy,
+    shard: Shard | None,
     fail_on_fake: bool,
     rules: Rules,
     work: Work,
@@ -78,33 +85,44 @@ def scan(
     Examples:
       spectral-detect scan examples/images
       spectral-detect scan evidence/ --output verdicts.jsonl
+      spectral-detect scan disk/ --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
+    from spectral_detect.judging import settings_sha256
     from spectral_detect.modelfile import load_model, load_shipped_models
+    from spectral_detect.origin import origin_of
+    from spectral_detect.outputs import IMAGES
     from spectral_detect.report.streams import RecordStream, image_layout
-    from spectral_detect.scanning import scan_files
+    from spectral_detect.scanning import checked_models, scan_files
 
     detector = load_shipped_models() if model is None else load_model(model)
     if output is not None:
         check_output(output, [*paths, files_from, model])
     skipped: Counter[str] = Counter()
     judges: set[str | None] = set()
-    files = _first_checked(_find(paths, files_from, null, skipped), skipped)
+    files = in_shard(_first_checked(_find(paths, files_from, null, skipped), skipped), shard)
     chosen = cast("StreamFormat", stream_format or format_of(output))
-    records = scan_files(files, detector, rules=replace(rules, threshold=threshold), work=work)
-    with closing(records), result_stream(output) as stream:
+    rules = replace(rules, threshold=threshold)
+    models = checked_models(detector, rules)
+    origin = origin_of(models, rules, settings_sha256(models, rules))
+    with ExitStack() as stack:
+        earlier = stack.enter_context(earlier_rows(resume, output, chosen, IMAGES, origin, known_by))
+        left = (found for _, found in remaining(earlier, files, known_by))
+        records = stack.enter_context(closing(scan_files(left, models, rules=rules, work=work)))
+        rows = begun(earlier)
+        stream = stack.enter_context(result_stream(output, append=rows is not None))
         layout = image_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
-        results = RecordStream(stream, chosen, layout, style_for(ctx, stream))
+        results = RecordStream(stream, chosen, layout, style_for(ctx, stream), rows.outcomes if rows else None)
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
-        for record in progress(records, total=_count(paths, files_from, hidden), hidden=hidden):
+        total = rows.n_remaining if rows else _count(paths, files_from, hidden, shard)
+        for record in progress(records, total=total, hidden=hidden):
             results.write(record)
             judges.add(record.model)
             if record.error and chosen != "table":
                 report_failure(record.path, record.error)
         if chosen == "table":
             stream.write(f"\n{results.summary(skipped['other'])}\n")
-            models = detector if isinstance(detector, list) else [detector]
-            stream.write(_worth([m for m in models if m.name in judges], replace(rules, threshold=threshold)))
+            stream.write(_worth([m for m in models if m.name in judges], rules))
     if chosen != "table" and shows_progress():
         click.echo(results.summary(skipped["other"]), err=True)
     ctx.exit(1 if results.outcomes["failed"] else 3 if fail_on_fake and results.outcomes["fake"] else 0)
@@ -167,10 +185,10 @@ def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterato
     raise Failure(f"no image found; {skipped['other']} other files or links to folders skipped")
 
 
-def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool) -> int | None:
+def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool, shard: Shard | None) -> int | None:
     """Images to come, counted only for a progress bar; unknown for a list."""
     from spectral_detect.finding import find_images
 
     if hidden or files_from is not None or not shows_progress():
         return None
-    return sum(1 for _ in find_images(expand(paths)))
+    return sum(1 for _ in in_shard(find_images(expand(paths)), shard))

@@ -28,6 +28,16 @@ from spectral_detect.cli.options import (
     work_options,
 )
 from spectral_detect.cli.output import FORMATS, format_of, result_stream, style_for
+from spectral_detect.cli.resume import (
+    KnownBy,
+    begun,
+    check_named_once,
+    earlier_rows,
+    in_shard,
+    remaining,
+    resume_options,
+    shard_option,
+)
 from spectral_detect.files import check_target
 
 if TYPE_CHECKING:
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
     from spectral_detect.judging import Rules
     from spectral_detect.pipeline import Work
     from spectral_detect.report.streams import StreamFormat
+    from spectral_detect.sharding import Shard
     from spectral_detect.videoscan import VideoResult
 
 
@@ -59,6 +70,8 @@ if TYPE_CHECKING:
     "--format", "stream_format", type=click.Choice(FORMATS), help="[default: by suffix of --output, or table]"
 )
 @click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
+@resume_options
+@shard_option
 @click.option("--per-frame", metavar="FILE", help="Also a row for each frame: time, box, score (.csv or .jsonl).")
 @click.option("--plot", metavar="DIR", help="Also draw the scores of each video over time, into this folder (PNG).")
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if a video is called fake and none failed.")
@@ -75,6 +88,9 @@ def video(
     rules: Rules,
     stream_format: str | None,
     output: str | None,
+    resume: bool,
+    known_by: KnownBy,
+    shard: Shard | None,
     per_frame: str | None,
     plot: str | None,
     fail_on_fake: bool,
@@ -89,36 +105,59 @@ def video(
     \b
     Examples:
       spectral-detect video clips/ --model my.pkl --crop face
+      spectral-detect video clips/ --resume verdicts.csv --per-frame frames.csv
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
+    from spectral_detect import outputs
     from spectral_detect.modelfile import load_model, load_shipped_models
+    from spectral_detect.origin import origin_of
     from spectral_detect.report.streams import FRAMES, RecordStream, video_layout
-    from spectral_detect.videoscan import scan_videos
+    from spectral_detect.scanning import checked_models
+    from spectral_detect.videoscan import scan_videos, video_settings_sha256
 
     detector = load_shipped_models() if model is None else load_model(model)
     _check_outputs(output, per_frame, [*paths, model])
     if plot is not None:
         check_plot_folder(plot)
     skipped: Counter[str] = Counter()
-    found = _find(paths, group_by == "parent", skipped)
+    found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
+    if resume and per_frame is not None:
+        check_named_once(video.path for video in found)
     chosen = cast("StreamFormat", stream_format or format_of(output))
+    frame_format = cast("StreamFormat", format_of(per_frame))
     rules = replace(rules, threshold=threshold)
-    results = scan_videos(found, detector, rules=rules, vote=vote, work=work, with_thumbnails=plot is not None)
-    with closing(results), ExitStack() as streams:
-        stream = streams.enter_context(result_stream(output))
+    models = checked_models(detector, rules)
+    origin = origin_of(models, rules, video_settings_sha256(models, rules, vote, work.frames), vote)
+    with ExitStack() as stack:
+        earlier = stack.enter_context(earlier_rows(resume, output, chosen, outputs.VIDEOS, origin, known_by))
+        earlier_frames = stack.enter_context(
+            earlier_rows(resume and per_frame is not None, per_frame, frame_format, outputs.FRAMES, None, known_by)
+        )
+        left = list(remaining(earlier, found, known_by, earlier_frames))
+        results = scan_videos(
+            [video for _, video in left], models, rules=rules, vote=vote, work=work, with_thumbnails=plot is not None
+        )
+        stack.enter_context(closing(results))
+        rows = begun(earlier)
+        stream = stack.enter_context(result_stream(output, append=rows is not None))
         layout = video_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
-        records = RecordStream(stream, chosen, layout, style_for(ctx, stream))
+        records = RecordStream(stream, chosen, layout, style_for(ctx, stream), rows.outcomes if rows else None)
         frames = None
         if per_frame is not None:
-            frame_format = cast("StreamFormat", format_of(per_frame))
-            frames = RecordStream(streams.enter_context(result_stream(per_frame)), frame_format, FRAMES)
-        for number, result in enumerate(progress(results, total=len(found), unit="videos", note=_frames_so_far())):
-            records.write(result.record)
+            frame_rows = begun(earlier_frames)
+            frame_stream = stack.enter_context(result_stream(per_frame, append=frame_rows is not None))
+            frames = RecordStream(
+                frame_stream, frame_format, FRAMES, earlier=frame_rows.outcomes if frame_rows else None
+            )
+        shown = progress(results, total=len(left), unit="videos", note=_frames_so_far())
+        for (number, _), result in zip(left, shown, strict=True):
+            # the record last: what has one has all the rest as well
             if frames is not None:
                 for frame in result.frames:
                     frames.write(frame)
             if plot is not None:
                 _draw(result, plot, number)
+            records.write(result.record)
             if result.record.error and chosen != "table":
                 report_failure(result.record.path, result.record.error)
         if chosen == "table":

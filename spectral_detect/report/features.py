@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
+from spectral_detect._version import __version__
 from spectral_detect.csvrows import csv_line
 from spectral_detect.errors import OutputError
 from spectral_detect.files import LONGEST_LINE, cut_torn_line, write_aside
 from spectral_detect.pipeline import Extraction
+from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
 from spectral_detect.spec import FeatureSpec
 
 Writer = Callable[[str, Iterable[Extraction], FeatureSpec], list[Extraction]]
@@ -40,30 +42,39 @@ def write_npz(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
     read = [(e, np.atleast_2d(e.features)) for e in everything if e.features is not None]
     if len({rows.shape[1] for _, rows in read}) > 1:
         raise OutputError(f"{output!r}: {UNEQUAL}")
-    if not read:
+    if everything and not read:
         return everything
     of_row = [e for e, rows in read for _ in rows]
     columns: dict[str, Any] = {
-        "X": np.concatenate([rows for _, rows in read]),
+        "X": np.concatenate([rows for _, rows in read]) if read else np.empty((0, 0)),
         "paths": np.array([e.path for e in of_row], dtype=np.str_),
         "sizes": np.array([(e.width, e.height) for e in of_row], dtype=np.int64).reshape(-1, 2),
         "sha256": np.array([e.sha256 for e in of_row], dtype=np.str_),
         "spec": np.array(json.dumps(spec.to_dict())),
     }
     if spec.tiles_per_side is not None:
-        columns["tiles"] = np.concatenate([e.tiles for e, _ in read if e.tiles is not None])
+        tiles = [e.tiles for e, _ in read if e.tiles is not None]
+        columns["tiles"] = np.concatenate([np.empty((0, 3), np.int32), *tiles])
     content = io.BytesIO()
     np.savez_compressed(content, **columns)
     write_aside(output, content.getvalue())
     return [e for e in everything if e.features is None]
 
 
-def write_csv(output: str, extractions: Iterable[Extraction], spec: FeatureSpec) -> list[Extraction]:
-    """`path, width, height, sha256, spec[, tile_x, tile_y, tile_side], f0, f1, ...`, a row a vector, as they come."""
+def write_csv(
+    output: str, extractions: Iterable[Extraction], spec: FeatureSpec, columns: Sequence[str] = ()
+) -> list[Extraction]:
+    """FEATURE_COLUMNS, TILE_COLUMNS if any, `f0, f1, ...`: a row a vector, as they come.
+
+    Parameters
+    ----------
+    columns : of the rows that `output` has already, which are then gone on with; () begins it.
+    """
     failures = []
-    n_features = None
+    n_features = len(columns) - len(_csv_header(spec, 0)) if columns else None
+    mode: Literal["a", "w"] = "a" if columns else "w"
     try:
-        with open(output, "w", LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with open(output, mode, LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             for e in extractions:
                 if e.features is None:
                     failures.append(e)
@@ -75,23 +86,30 @@ def write_csv(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
                     raise OutputError(f"{output!r}, at {e.path!r}: {UNEQUAL}")
                 stream.writelines(csv_line(row) for row in _csv_rows(e, spec))
                 stream.flush()
+            if n_features is None:
+                stream.write(csv_line(_csv_header(spec, 0)))
     except OSError as error:
         cut_torn_line(output)
         raise OutputError(f"{output!r} cannot be written: {error.strerror}") from None
     return failures
 
 
+def spec_as_text(spec: FeatureSpec) -> str:
+    """As it stands in each row."""
+    return json.dumps(spec.to_dict())
+
+
 def _csv_header(spec: FeatureSpec, n_features: int) -> list[str]:
-    tile = [] if spec.tiles_per_side is None else ["tile_x", "tile_y", "tile_side"]
-    return ["path", "width", "height", "sha256", "spec", *tile, *(f"f{k}" for k in range(n_features))]
+    tile = () if spec.tiles_per_side is None else TILE_COLUMNS
+    return [*FEATURE_COLUMNS, *tile, *(f"f{k}" for k in range(n_features))]
 
 
 def _csv_rows(e: Extraction, spec: FeatureSpec) -> Iterator[list[Any]]:
-    spec_json = json.dumps(spec.to_dict())
+    file = [e.path, e.width, e.height, e.sha256, e.size_bytes, e.mtime_ns, __version__, spec_as_text(spec)]
     digits = 9 if spec.precision == "float32" else 17  # enough to read the same number back
     for k, vector in enumerate(np.atleast_2d(np.asarray(e.features))):
         tile = [] if e.tiles is None else e.tiles[k].tolist()
-        yield [e.path, e.width, e.height, e.sha256, spec_json, *tile, *(float(f"{v:.{digits}g}") for v in vector)]
+        yield [*file, *tile, *(float(f"{v:.{digits}g}") for v in vector)]
 
 
 WRITERS: dict[str, Writer] = {".npz": write_npz, ".csv": write_csv}

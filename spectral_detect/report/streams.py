@@ -95,6 +95,7 @@ class RecordStream(Generic[Record]):
     stream : text, UTF-8 with `surrogateescape`; flushed after each record.
     layout : for the kind of records.
     style : colours a word of the table; default none.
+    earlier : outcomes of the records that are in the stream already; None of a new one, which gets a header.
     """
 
     def __init__(
@@ -103,12 +104,15 @@ class RecordStream(Generic[Record]):
         stream_format: StreamFormat,
         layout: Layout[Record],
         style: Style = lambda text, colour: text,
+        earlier: Counter[str] | None = None,
     ) -> None:
-        self.outcomes: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter(earlier)
         self._layout: Layout[Record] = layout
         self._stream = stream
         self._style = style
         self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
+        if earlier is not None:
+            return
         if stream_format == "csv":
             self._emit(csv_line(layout.csv_columns))
         elif stream_format == "table":

@@ -1,0 +1,249 @@
+"""Read back, row by row, the outputs that are written as streams: CSV and JSON Lines."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal, NoReturn
+
+from spectral_detect.csvrows import cell_text, csv_line, spreadsheet_cell
+from spectral_detect.errors import OutputError
+from spectral_detect.records import (
+    FEATURE_COLUMNS,
+    FRAME_COLUMNS,
+    IMAGE_COLUMNS,
+    IMAGE_SCHEMA,
+    TILE_COLUMNS,
+    VIDEO_COLUMNS,
+    VIDEO_SCHEMA,
+)
+
+RowFormat = Literal["csv", "jsonl"]
+
+LONGEST_ROW = 2**26  # bytes; a row of features without bins takes some million
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the rows of an output are about.
+
+    Attributes
+    ----------
+    columns : all of them; of features those before the values.
+    origin : the columns that say what a row was made with: the same in all rows of one output.
+    has_one_row : a file has one row, never more.
+    """
+
+    noun: str
+    columns: tuple[str, ...]
+    origin: tuple[str, ...]
+    schema: str | None = None
+    has_one_row: bool = True
+
+
+_ORIGIN = ("tool_version", "spec_sha256", "settings_sha256")
+IMAGES = Kind("image", IMAGE_COLUMNS, _ORIGIN, IMAGE_SCHEMA)
+VIDEOS = Kind("video", VIDEO_COLUMNS, _ORIGIN, VIDEO_SCHEMA)
+FRAMES = Kind("frame", FRAME_COLUMNS, (), has_one_row=False)
+FEATURES = Kind("feature vector", FEATURE_COLUMNS, ("tool_version", "spec"), has_one_row=False)
+STARTS: dict[RowFormat, tuple[bytes, ...]] = {
+    "csv": tuple(csv_line(k.columns).rstrip().encode() for k in (IMAGES, VIDEOS, FRAMES, FEATURES)),
+    "jsonl": (b'{"schema": "spectral-detect/', b'{"path": "'),
+}
+NEEDED = (
+    "sha256", "size_bytes", "mtime_ns", "verdict", "error", "threshold", "posterior", "model", "model_sha256", "vote",
+    "tool_version", "spec_sha256", "settings_sha256", "spec",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One whole row.
+
+    Attributes
+    ----------
+    start, end : its bytes in the file, with the end of its last line.
+    values : of the columns in NEEDED that it has, as text; "" for null.
+    """
+
+    start: int
+    end: int
+    path: str
+    values: dict[str, str]
+
+
+def as_read_back(path: str, row_format: RowFormat) -> str:
+    """A path as a row tells it: of two that differ by a leading apostrophe alone CSV gives one text."""
+    return cell_text(spreadsheet_cell(path)) if row_format == "csv" else path
+
+
+class Output:
+    """An output that may still be growing, or end in the middle of a row.
+
+    Attributes
+    ----------
+    kind : None of a file without even a header.
+    columns : their names; of JSON Lines those of the first record.
+    header : the bytes before the rows.
+    whole_end : where the last whole row ends, known once `rows` is at its end; what follows it is torn.
+
+    Raises
+    ------
+    OutputError : it cannot be read; its columns are not those of any output of this version.
+    """
+
+    def __init__(self, name: str, row_format: RowFormat) -> None:
+        self.name = name
+        self.row_format = row_format
+        self.kind: Kind | None = None
+        self.columns: tuple[str, ...] = ()
+        self.header = b""
+        try:
+            self._stream: BinaryIO = open(name, "rb")  # noqa: SIM115  # closed by `close`
+        except OSError as error:
+            raise OutputError(f"{name!r} cannot be read: {error.strerror}") from None
+        self.whole_end = 0
+        if row_format == "csv":
+            self._read_header()
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._stream.close()
+
+    @property
+    def size_bytes(self) -> int:
+        return os.fstat(self._stream.fileno()).st_size
+
+    def rows(self) -> Iterator[Row]:
+        """The whole rows in their order.
+
+        Raises
+        ------
+        OutputError : something else stands before the end of the file.
+        """
+        parse = self._csv_row if self.row_format == "csv" else self._json_row
+        wanted: dict[str, int] = {name: k for k, name in enumerate(self.columns) if name in NEEDED}
+        for start, content in self._whole_rows():
+            try:
+                path, values = parse(content.decode("utf-8", "surrogateescape"), wanted)
+            except (ValueError, KeyError, TypeError, csv.Error):  # JSON's and Unicode's errors are ValueErrors
+                raise OutputError(
+                    f"{self.name!r}: what stands from byte {start} on is no record: damaged, or not written by this "
+                    "program"
+                ) from None
+            yield Row(start, start + len(content), path, values)
+
+    def _whole_rows(self) -> Iterator[tuple[int, bytes]]:
+        self._stream.seek(len(self.header))
+        self.whole_end = len(self.header)
+        while content := self._read_row():
+            start, self.whole_end = self.whole_end, self.whole_end + len(content)
+            yield start, content
+        if not self.whole_end:
+            self._check_torn_start()
+
+    def _read_row(self) -> bytes:
+        """Lines up to one that ends a row; nothing at the end of the file, or where the rest of it is torn."""
+        row = bytearray()
+        while line := self._stream.readline(LONGEST_ROW):
+            row += line
+            if not line.endswith(b"\n"):
+                break
+            # in CSV a new line inside a cell stands between quotes, and each quote inside a cell is doubled
+            if self.row_format == "jsonl" or row.count(b'"') % 2 == 0:
+                return bytes(row)
+            if len(row) > LONGEST_ROW:
+                break
+        if len(row) >= LONGEST_ROW:
+            raise OutputError(
+                f"{self.name!r}: no row ends within {LONGEST_ROW} bytes; it is damaged, or something else"
+            )
+        return b""
+
+    def _read_header(self) -> None:
+        self.header = self._read_row()
+        self.whole_end = len(self.header)
+        if not self.header:
+            self._check_torn_start()
+            return
+        try:
+            (self.columns,) = (tuple(cells) for cells in csv.reader([self.header.decode()]))
+        except (ValueError, csv.Error):
+            self._refuse()
+        self.kind = self._kind_of(self.columns)
+
+    def _check_torn_start(self) -> None:
+        """Without a whole row: a file that was begun, not any text without a line end."""
+        self._stream.seek(0)
+        torn = self._stream.read(LONGEST_ROW)
+        if not any(start.startswith(torn) or torn.startswith(start) for start in STARTS[self.row_format]):
+            self._refuse()
+
+    def _kind_of(self, columns: Sequence[str], schema: object = None) -> Kind:
+        for kind in (IMAGES, VIDEOS, FRAMES):
+            if tuple(columns) == kind.columns and (self.row_format == "csv" or schema == kind.schema):
+                return kind
+        if tuple(columns[: len(FEATURE_COLUMNS)]) != FEATURE_COLUMNS:
+            self._refuse()
+        return FEATURES
+
+    def _refuse(self) -> NoReturn:
+        raise OutputError(
+            f"{self.name!r} has not the columns that this version writes (another version's output, or another file); "
+            "name another output"
+        )
+
+    def _csv_row(self, text: str, wanted: dict[str, int]) -> tuple[str, dict[str, str]]:
+        (cells,) = csv.reader([text])
+        if len(cells) != len(self.columns):
+            raise ValueError("a row of another length")
+        path = cell_text(cells[self.columns.index("path")])
+        return path, {name: cells[k] for name, k in wanted.items()}
+
+    def _json_row(self, text: str, _: object) -> tuple[str, dict[str, str]]:
+        record = json.loads(text)
+        if not isinstance(record, dict):
+            raise ValueError("no object")
+        if self.kind is None:
+            self.kind = self._kind_of(tuple(record), record.get("schema"))
+            self.columns = self.kind.columns
+        if tuple(record) != self.columns:
+            raise ValueError("a record with other columns")
+        return str(record["path"]), {name: _text(record[name]) for name in NEEDED if name in record}
+
+    def has_tiles(self) -> bool:
+        """Whether a file has many rows of features, of which the last ones may be missing."""
+        return self.columns[len(FEATURE_COLUMNS) :][: len(TILE_COLUMNS)] == TILE_COLUMNS
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def copy_rows(source: BinaryIO, target: BinaryIO, ranges: Iterable[tuple[int, int]]) -> None:
+    """Copy byte ranges in the order given, those that adjoin at once."""
+    start = end = 0
+    for low, high in ranges:
+        if low != end:
+            _copy(source, target, start, end)
+            start = low
+        end = high
+    _copy(source, target, start, end)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, start: int, end: int, block: int = 2**20) -> None:
+    source.seek(start)
+    while start < end:
+        content = source.read(min(block, end - start))
+        if not content:
+            raise OutputError("the output became shorter while it was read")
+        target.write(content)
+        start += len(content)
