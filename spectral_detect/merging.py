@@ -19,7 +19,7 @@ from spectral_detect.sharding import path_bytes
 MOST_NAMED = 1000  # paths that are handed out by name; the rest is counted
 
 ROWS = """
-CREATE TABLE row (key BLOB, source INTEGER, start INTEGER, end INTEGER, digest TEXT, verdict TEXT, failed INTEGER);
+CREATE TABLE record (key BLOB, source INT, start_byte INT, end_byte INT, digest TEXT, verdict TEXT, failed INT);
 CREATE TABLE expected (key BLOB PRIMARY KEY, place INTEGER) WITHOUT ROWID;
 """
 
@@ -52,7 +52,7 @@ class Merged:
 
 
 class Merger:
-    """Rows of several outputs, copied one after the other into a temporary file, and their places in a data base on disk.
+    """Rows of several outputs, copied into one temporary file, and their places in a data base on disk.
 
     Memory does not grow with the rows; on the disk of `output` and in the folder for temporary files it takes the size
     of the outputs, and of their paths.
@@ -72,7 +72,7 @@ class Merger:
         self._first_name = ""
         self._n_sources = 0
         check_target(output)
-        self._copy: BinaryIO = tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(output)))  # type: ignore[assignment]  # noqa: SIM115
+        self._copy: BinaryIO = tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(output)))  # noqa: SIM115
         self._rows = sqlite3.connect("")  # a temporary file, gone with the connection
         self._rows.executescript(ROWS)
 
@@ -89,17 +89,13 @@ class Merger:
         """
         self._n_sources += 1
         with Output(name, self._row_format) as output, open(name, "rb") as source:
-            start = end = 0
+            moved = self._copy.tell() - len(output.header)
             for row in output.rows():
                 self._check(row, output)
-                if row.start != end:
-                    start = row.start
-                offset = self._copy.tell() + row.start - start
-                self._note(row, offset)
-                end = row.end
+                self._note(row, moved)
             if output.whole_end < output.size_bytes:
                 raise OutputError(f"{name!r} ends in the middle of a row: resume the run that wrote it, then merge")
-            copy_rows(source, self._copy, [(start, end)])
+            copy_rows(source, self._copy, [(len(output.header), output.whole_end)])
 
     def _check(self, row: Row, output: Output) -> None:
         """All rows alike; an output without rows is of any kind."""
@@ -109,7 +105,7 @@ class Merger:
             self.kind, self._columns, self._header = output.kind, output.columns, output.header
             self._made_with, self._first_name = made_with, output.name
         if output.kind != self.kind:
-            raise OutputError(f"{output.name!r} holds {output.kind.noun}s, {self._first_name!r} {self.kind.noun}s")
+            raise OutputError(f"{output.name!r} holds {output.kind.noun}s, and {self._first_name!r} does not")
         if output.columns != self._columns:
             raise OutputError(f"{output.name!r} has vectors of another length than {self._first_name!r}")
         for name, value in made_with.items():
@@ -120,16 +116,11 @@ class Merger:
                     "the shards that were made otherwise"
                 )
 
-    def _note(self, row: Row, offset: int) -> None:
+    def _note(self, row: Row, moved: int) -> None:
         values = row.values
-        length = row.end - row.start
-        self._rows.execute(
-            "INSERT INTO row VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                order_key(row.path), self._n_sources, offset, offset + length, values.get("sha256", ""),
-                values.get("verdict", ""), int(bool(values.get("error"))),
-            ),
-        )  # fmt: skip
+        found = (values.get("sha256", ""), values.get("verdict", ""), int(bool(values.get("error"))))
+        place = (order_key(row.path), self._n_sources, row.start + moved, row.end + moved)
+        self._rows.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (*place, *found))
 
     def expect(self, paths: Iterable[str]) -> None:
         """The files that should have rows, in the order that these then get."""
@@ -158,8 +149,9 @@ class Merger:
     def _chosen(self, merged: Merged) -> Iterator[tuple[int, int]]:
         """Of each file, the rows of the output that has them first, one without an error if there is any."""
         in_order = self._rows.execute(
-            "SELECT row.key, source, start, end, digest, verdict, failed FROM row LEFT JOIN expected USING (key) "
-            "ORDER BY place IS NULL, place, row.key, failed, source, start"
+            "SELECT record.key, source, start_byte, end_byte, digest, verdict, failed "
+            "FROM record LEFT JOIN expected ON expected.key = record.key "
+            "ORDER BY place IS NULL, place, record.key, failed, source, start_byte"
         )
         key, taken = None, ("", "", 0, 0)
         for its_key, source, start, end, digest, verdict, failed in in_order:
@@ -181,8 +173,8 @@ class Merger:
         if not self._rows.execute("SELECT EXISTS (SELECT 1 FROM expected)").fetchone()[0]:
             return
         for column, query in (
-            ("missing", "SELECT key FROM expected WHERE key NOT IN (SELECT key FROM row) ORDER BY place"),
-            ("unexpected", "SELECT DISTINCT key FROM row WHERE key NOT IN (SELECT key FROM expected) ORDER BY key"),
+            ("missing", "SELECT key FROM expected WHERE key NOT IN (SELECT key FROM record) ORDER BY place"),
+            ("unexpected", "SELECT DISTINCT key FROM record WHERE key NOT IN (SELECT key FROM expected) ORDER BY key"),
         ):
             n_found = 0
             for (key,) in self._rows.execute(query):
@@ -209,6 +201,9 @@ def _shortened(value: str) -> str:
 def merging(output: str, row_format: RowFormat, sources: Sequence[str]) -> Iterator[Merger]:
     """A merger that has taken in all sources."""
     with closing(Merger(output, row_format)) as merger:
-        for source in sources:
-            merger.add(source)
-        yield merger
+        try:
+            for source in sources:
+                merger.add(source)
+            yield merger
+        except sqlite3.Error as error:
+            raise OutputError(f"the rows cannot be sorted in the folder for temporary files: {error}") from None

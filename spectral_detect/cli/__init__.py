@@ -16,6 +16,7 @@ from spectral_detect.cli.audit import audit
 from spectral_detect.cli.evaluate import evaluate
 from spectral_detect.cli.extract import extract
 from spectral_detect.cli.matrix import matrix
+from spectral_detect.cli.merge import merge
 from spectral_detect.cli.models import models
 from spectral_detect.cli.options import Failure
 from spectral_detect.cli.regularize import regularize
@@ -107,5 +108,5 @@ def main() -> None:
     """
 
 
-for command in (scan, video, train, evaluate, audit, matrix, extract, models, regularize):
+for command in (scan, video, merge, train, evaluate, audit, matrix, extract, models, regularize):
     main.add_command(command)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
 
 import click
 
 from spectral_detect.cli.options import Failure
+from spectral_detect.cli.output import result_stream, style_for
 from spectral_detect.report.text import visible
 from spectral_detect.sharding import MOST_SHARDS, Shard
 
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from spectral_detect.finding import FoundFile, FoundVideo
     from spectral_detect.origin import Origin
     from spectral_detect.outputs import Kind, RowFormat
+    from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
+    from spectral_detect.report.streams import Layout, RecordStream, StreamFormat
     from spectral_detect.resuming import Resumed
 
 F = TypeVar("F", bound=Callable[..., Any])
 Found = TypeVar("Found", "FoundFile", "FoundVideo")
+Record = TypeVar("Record", "ImageRecord", "VideoRecord", "FrameRecord")
 KnownBy = Literal["size-mtime", "sha256"]
 
 
@@ -41,8 +45,8 @@ class ShardParam(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 shard_option = click.option(
     "--shard",
     type=ShardParam(),
-    help=f"Part I of N (at most {MOST_SHARDS}) of all files, by a hash of each path: the same on any machine, beside any "
-    "other files. Name the same paths for each part; `spectral-detect merge` joins them.",
+    help=f"Part I of N (at most {MOST_SHARDS}) of all files, by a hash of each path: the same on any machine, "
+    "beside any other files. Name the same paths for each part; `spectral-detect merge` joins them.",
 )
 
 
@@ -124,6 +128,23 @@ def remaining(
 def begun(earlier: Resumed | None) -> Resumed | None:
     """The earlier output if it has rows, which are then gone on with."""
     return None if earlier is None or earlier.is_new else earlier
+
+
+def open_records(
+    stack: ExitStack,
+    ctx: click.Context,
+    output: str | None,
+    stream_format: StreamFormat,
+    layout: Layout[Record],
+    earlier: Resumed | None,
+) -> tuple[RecordStream[Record], TextIO]:
+    """Where records are written to, begun or gone on with, and the stream below."""
+    from spectral_detect.report.streams import RecordStream
+
+    rows = begun(earlier)
+    stream = stack.enter_context(result_stream(output, append=rows is not None))
+    outcomes = rows.outcomes if rows else None
+    return RecordStream(stream, stream_format, layout, style_for(ctx, stream), outcomes), stream
 
 
 def check_named_once(paths: Iterable[str]) -> None:

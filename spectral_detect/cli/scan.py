@@ -25,8 +25,17 @@ from spectral_detect.cli.options import (
     shows_progress,
     work_options,
 )
-from spectral_detect.cli.output import FORMATS, format_of, result_stream, style_for
-from spectral_detect.cli.resume import KnownBy, begun, earlier_rows, in_shard, remaining, resume_options, shard_option
+from spectral_detect.cli.output import FORMATS, format_of
+from spectral_detect.cli.resume import (
+    KnownBy,
+    begun,
+    earlier_rows,
+    in_shard,
+    open_records,
+    remaining,
+    resume_options,
+    shard_option,
+)
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
@@ -92,7 +101,7 @@ def scan(
     from spectral_detect.modelfile import load_model, load_shipped_models
     from spectral_detect.origin import origin_of
     from spectral_detect.outputs import IMAGES
-    from spectral_detect.report.streams import RecordStream, image_layout
+    from spectral_detect.report.streams import image_layout
     from spectral_detect.scanning import checked_models, scan_files
 
     detector = load_shipped_models() if model is None else load_model(model)
@@ -109,11 +118,10 @@ def scan(
         earlier = stack.enter_context(earlier_rows(resume, output, chosen, IMAGES, origin, known_by))
         left = (found for _, found in remaining(earlier, files, known_by))
         records = stack.enter_context(closing(scan_files(left, models, rules=rules, work=work)))
-        rows = begun(earlier)
-        stream = stack.enter_context(result_stream(output, append=rows is not None))
         layout = image_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
-        results = RecordStream(stream, chosen, layout, style_for(ctx, stream), rows.outcomes if rows else None)
+        results, stream = open_records(stack, ctx, output, chosen, layout, earlier)
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
+        rows = begun(earlier)
         total = rows.n_remaining if rows else _count(paths, files_from, hidden, shard)
         for record in progress(records, total=total, hidden=hidden):
             results.write(record)
@@ -147,11 +155,12 @@ def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: C
         raise click.UsageError("-0 says how --files-from is read: give both")
     if not paths and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
-    listed = _listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
+    listed = listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
     return find_images(chain(expand(paths), listed), on_skip=lambda path: skipped.update(other=1))
 
 
-def _listed_paths(files_from: str, end: bytes) -> Iterable[str]:
+def listed_paths(files_from: str, end: bytes) -> Iterable[str]:
+    """The paths in a list, each followed by `end`."""
     try:
         stream: IO[bytes] = click.open_file(files_from, "rb")
     except OSError as error:

@@ -27,13 +27,13 @@ from spectral_detect.cli.options import (
     shows_progress,
     work_options,
 )
-from spectral_detect.cli.output import FORMATS, format_of, result_stream, style_for
+from spectral_detect.cli.output import FORMATS, format_of
 from spectral_detect.cli.resume import (
     KnownBy,
-    begun,
     check_named_once,
     earlier_rows,
     in_shard,
+    open_records,
     remaining,
     resume_options,
     shard_option,
@@ -111,7 +111,7 @@ def video(
     from spectral_detect import outputs
     from spectral_detect.modelfile import load_model, load_shipped_models
     from spectral_detect.origin import origin_of
-    from spectral_detect.report.streams import FRAMES, RecordStream, video_layout
+    from spectral_detect.report.streams import FRAMES, video_layout
     from spectral_detect.scanning import checked_models
     from spectral_detect.videoscan import scan_videos, video_settings_sha256
 
@@ -138,17 +138,11 @@ def video(
             [video for _, video in left], models, rules=rules, vote=vote, work=work, with_thumbnails=plot is not None
         )
         stack.enter_context(closing(results))
-        rows = begun(earlier)
-        stream = stack.enter_context(result_stream(output, append=rows is not None))
         layout = video_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
-        records = RecordStream(stream, chosen, layout, style_for(ctx, stream), rows.outcomes if rows else None)
+        records, stream = open_records(stack, ctx, output, chosen, layout, earlier)
         frames = None
         if per_frame is not None:
-            frame_rows = begun(earlier_frames)
-            frame_stream = stack.enter_context(result_stream(per_frame, append=frame_rows is not None))
-            frames = RecordStream(
-                frame_stream, frame_format, FRAMES, earlier=frame_rows.outcomes if frame_rows else None
-            )
+            frames, _ = open_records(stack, ctx, per_frame, frame_format, FRAMES, earlier_frames)
         shown = progress(results, total=len(left), unit="videos", note=_frames_so_far())
         for (number, _), result in zip(left, shown, strict=True):
             # the record last: what has one has all the rest as well

@@ -1,0 +1,107 @@
+"""`spectral-detect merge`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from spectral_detect.cli.options import Failure, check_output, expand
+from spectral_detect.cli.output import format_of
+from spectral_detect.cli.scan import listed_paths
+from spectral_detect.report.text import visible
+
+if TYPE_CHECKING:
+    from spectral_detect.merging import Merged
+    from spectral_detect.outputs import Kind, RowFormat
+
+MOST_SHOWN = 20
+
+
+@click.command()
+@click.argument("outputs", nargs=-1, required=True, metavar="OUTPUT...")
+@click.option("-o", "--output", required=True, metavar="FILE", help="Write there, in the format of the outputs.")
+@click.option("--expect", multiple=True, metavar="PATH", help="A file, folder or pattern that was scanned; repeatable.")
+@click.option("--files-from", metavar="FILE", help="Expect the paths in it, one a line; - is standard input.")
+@click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
+@click.option("--group-by", type=click.Choice(("parent",)), help="Of expected videos: as in `video`.")
+@click.pass_context
+def merge(
+    ctx: click.Context,
+    outputs: tuple[str, ...],
+    output: str,
+    expect: tuple[str, ...],
+    files_from: str | None,
+    null: bool,
+    group_by: str | None,
+) -> None:
+    """Join outputs (.csv or .jsonl) of `scan`, `video` or `extract --shard` into one.
+
+    All must be made by one version, with the same models, features and settings. With --expect, rows get the order in
+    which those files are found, as one scan of them would write; files without a row are named, and the exit status is
+    1, as it is where a record has an error. Without it they are sorted by path, which is the order of a scan of one
+    folder. Of a file with rows in two outputs, the first without an error is taken. Rows of `video --per-frame` do not
+    say how they were made; they are joined as they are.
+
+    \b
+    Examples:
+      spectral-detect merge part1.jsonl part2.jsonl --output all.jsonl
+      spectral-detect merge 'parts/*.csv' --output all.csv --expect evidence/
+    """
+    from spectral_detect.merging import merging
+
+    if null and files_from is None:
+        raise click.UsageError("-0 says how --files-from is read: give both")
+    sources = expand(outputs)
+    row_format = _common_format([*sources, output])
+    check_output(output, [*sources, *expect, files_from])
+    with merging(output, row_format, sources) as merger:
+        if merger.kind is None:
+            raise Failure(f"none of the {len(sources)} outputs has a row")
+        if expect or files_from is not None:
+            listed = listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
+            merger.expect(_found(chain(expand(expect), listed), merger.kind, group_by == "parent"))
+        merged = merger.write()
+    _report(merged, len(sources))
+    ctx.exit(1 if merged.n_missing or merged.outcomes["failed"] else 0)
+
+
+def _common_format(names: Sequence[str]) -> RowFormat:
+    formats = {format_of(name) for name in names}
+    if len(formats) > 1 or "table" in formats:
+        raise click.UsageError("the outputs and --output all end in .csv, or all in .jsonl")
+    return cast("RowFormat", formats.pop())
+
+
+def _found(paths: Iterable[str], kind: Kind, group_by_parent: bool) -> Iterator[str]:
+    """The files that a command for this kind of rows finds."""
+    from spectral_detect.finding import find_images, find_videos
+    from spectral_detect.outputs import FRAMES, VIDEOS
+
+    if kind in (VIDEOS, FRAMES):
+        return (video.path for video in find_videos(paths, group_by_parent=group_by_parent))
+    return (file.path for file in find_images(paths))
+
+
+def _report(merged: Merged, n_sources: int) -> None:
+    """The counts as the result, and what is not as it should be on stderr."""
+    assert merged.kind is not None
+    counts = [f"{merged.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed")]
+    by_outcome = f": {', '.join(counts)}" if merged.kind.schema else f" of {merged.n_files} files"
+    noun = merged.kind.noun if merged.n_rows == 1 else f"{merged.kind.noun}s"
+    click.echo(f"{n_sources} outputs merged: {merged.n_rows} {noun}{by_outcome}")
+    _name(merged.duplicates, merged.n_duplicates, f"in more than one place ({merged.n_conflicts} with other results)")
+    _name(merged.unexpected, merged.n_unexpected, "not expected")
+    _name(merged.missing, merged.n_missing, "missing")
+
+
+def _name(paths: Sequence[str], n_all: int, what: str) -> None:
+    if not n_all:
+        return
+    click.echo(f"{n_all} {'file' if n_all == 1 else 'files'} {what}:", err=True)
+    for path in paths[:MOST_SHOWN]:
+        click.echo(f"  {visible(path)}", err=True)
+    if n_all > MOST_SHOWN:
+        click.echo(f"  ... and {n_all - MOST_SHOWN} more", err=True)
