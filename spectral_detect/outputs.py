@@ -107,7 +107,11 @@ class Output:
             raise OutputError(f"{name!r} cannot be read: {error.strerror}") from None
         self.whole_end = 0
         if row_format == "csv":
-            self._read_header()
+            try:
+                self._read_header()
+            except OutputError:
+                self.close()
+                raise
 
     def __enter__(self) -> Output:
         return self
