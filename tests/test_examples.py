@@ -27,6 +27,7 @@ def printed(script: str, *arguments: object) -> str:
         ("benchmarks/features.py", ("--side", 128, "--repeats", 3), "times as fast as published"),
         ("benchmarks/scan.py", (EXAMPLES, "--count", 24, "--jobs", 1, "--repeats", 1), "x decode and FFT"),
         ("benchmarks/memory.py", ("--few", 5, "--many", 20, "--jobs", 1), "largest worker"),
+        ("benchmarks/resume.py", (EXAMPLES / "real" / "Aqua.png", "--few", 3, "--many", 2001), "us a record"),
         ("benchmarks/startup.py", ("--repeats", 1), "spectral-detect --help"),
         ("benchmarks/video.py", ("--frames", 40, "--repeats", 1), "of decoding alone"),
         ("benchmarks/spectral_loss.py", ("--size", 32, "--batch", 8, "--channels", 8, "--repeats", 1), "the loss adds"),

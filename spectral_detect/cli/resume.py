@@ -69,16 +69,16 @@ def resume_options(command: F) -> F:
         click.option(
             "--resume",
             metavar="FILE",
-            help="In place of --output: go on with a .csv or .jsonl that an interrupted run left, or begin it. What it "
-            "holds of the same files, by the same version, model and settings, is kept; files that failed or changed "
-            "are done again; rows of files that have been deleted go. It ends as one uninterrupted run would, in the "
-            "same order.",
+            help="In place of --output: go on with a .csv or .jsonl that an interrupted run left, or begin it. Rows of "
+            "files that are what they were are kept; files that failed or changed are done again; rows of deleted "
+            "files go. It ends with the rows of one uninterrupted run, in the same order. Refused where rows were made "
+            "by another version, model or setting, or are of files that are still there but not named now.",
         ),
         click.option(
             "--known-by",
             type=click.Choice(("size-mtime", "sha256")),
             help="With --resume: a file is the same by its size and time of change (nothing is read), or by its hash "
-            "(it is read, but not decoded).  [default: size-mtime]",
+            "(it is read, but not decoded; its row keeps the time it has).  [default: size-mtime]",
         ),
     )
     decorated = cast(F, with_resume)
