@@ -498,6 +498,37 @@ def test_shards_merge_into_what_one_run_writes(evidence: Path, run: Run, command
         assert result.stderr == ("1 file missing:\n  ev/2broken.png\n" if has_failure_without_row else "")
 
 
+def test_an_empty_shard_is_no_error(evidence: Path, run: Run) -> None:
+    empty = next(f"{k}/99" for k in range(1, 100) if not any(Shard(k, 99).holds(str(p)) for p in Path("ev").rglob("*")))
+    for command, name, columns in (
+        ("scan", "a.csv", IMAGE_COLUMNS),
+        ("scan", "a.jsonl", ()),
+        ("extract", "b.csv", FEATURE_COLUMNS),
+        ("extract", "b.npz", ()),
+    ):
+        for _ in range(2 if name != "b.npz" else 1):  # and again
+            how = "--output" if name == "b.npz" else "--resume"
+            result = run(command, "ev", "--jobs", 0, "--shard", empty, how, name)
+            assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+        if name != "b.npz":
+            assert Path(name).read_text() == (",".join(columns) + "\n" if columns else "")
+    with np.load("b.npz") as content:
+        assert len(content["X"]) == len(content["paths"]) == 0
+    listing = run("scan", "ev", "--jobs", 0, "--shard", empty)
+    assert listing.exit_code == 0
+    assert "0 images" in listing.stdout
+
+
+def test_a_list_from_standard_input_goes_on(evidence: Path, run: Run) -> None:
+    listing = b"\0".join(os.path.join(b"ev", name) for name in ODD_NAMES)
+    command = ("scan", "--files-from", "-", "-0", "--jobs", 0, "--resume", "out.csv")
+    assert run(*command, stdin=listing).exit_code == 0
+    whole = Path("out.csv").read_bytes()
+    Path("out.csv").write_bytes(whole[: row_ends(whole, ".csv")[2]])
+    assert run(*command, stdin=listing).exit_code == 0
+    assert Path("out.csv").read_bytes() == whole
+
+
 def test_merge_names_what_is_missing_twice_or_unexpected(evidence: Path, scan: Scan, run: Run) -> None:
     whole = scan("whole.jsonl", how="--output")
     lines = whole.splitlines(keepends=True)

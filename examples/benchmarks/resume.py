@@ -20,7 +20,15 @@ from pathlib import Path
 
 LINKS_PER_FILE = 30_000  # file systems have a limit
 PER_FOLDER = 1000
-PROGRAM = (sys.executable, "-m", "spectral_detect")
+# not ru_maxrss, which a process inherits from the one that started it
+PROGRAM = """
+import atexit, sys
+from spectral_detect.cli import main
+def tell():
+    print([line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")][0], file=sys.stderr)
+atexit.register(tell)
+main()
+"""
 Measured = dict[str, tuple[float, float]]  # seconds, MB
 
 
@@ -48,12 +56,11 @@ def write_records(output: Path, paths: Sequence[Path]) -> None:
 def run(*arguments: object) -> tuple[float, float]:
     """Seconds and peak memory in MB."""
     start = time.perf_counter()
-    process = subprocess.Popen([*PROGRAM, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{arguments}: status {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1024
+    command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{arguments}: status {done.returncode}: {done.stderr}")
+    return time.perf_counter() - start, int(done.stderr.split()[-1]) / 1024
 
 
 def measure(folder: Path, image: str, count: int, known_by: str) -> Measured:

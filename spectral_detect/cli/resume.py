@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
 
 import click
 
-from spectral_detect.cli.options import Failure
+from spectral_detect.cli.options import Failure, progress
 from spectral_detect.cli.output import result_stream, style_for
 from spectral_detect.report.text import visible
 from spectral_detect.sharding import MOST_SHARDS, Shard
@@ -114,7 +114,8 @@ def remaining(
     """The files that are left to do, with their places among all; says on stderr what is kept of the output."""
     if earlier is None:
         return enumerate(files)
-    left = earlier.remaining(files, known_by, companion)
+    looked_at = progress(files, hidden=earlier.is_new, unit="files looked at")  # hashing them may take hours
+    left = earlier.remaining(looked_at, known_by, companion)
     if not earlier.is_new:
         parts = [f"{earlier.n_kept} {'row' if earlier.n_kept == 1 else 'rows'} kept"]
         if earlier.n_gone:
