@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from spectral_detect.errors import TORCH_MISSING
 from spectral_detect.files import PICTURE_SOFTWARE
 from spectral_detect.report.text import visible
 
@@ -326,13 +327,13 @@ def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
     check_output(output, inputs)
     if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
         raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
-    _require_matplotlib()
+    require_matplotlib()
     check_target(output)
 
 
 def check_plot_folder(folder: str) -> None:
     """`Failure`, before anything is computed, where pictures cannot be drawn into `folder`, which is made if new."""
-    _require_matplotlib()
+    require_matplotlib()
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
@@ -341,11 +342,19 @@ def check_plot_folder(folder: str) -> None:
         raise Failure(f"{visible(folder)} cannot be written to")
 
 
-def _require_matplotlib() -> None:
+def require_matplotlib() -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
         raise Failure("plots need the extra that draws them: pip install 'spectral-detect[plot]'")
+
+
+def require_torch() -> None:
+    """`Failure`, before anything else is done, where the extra that trains networks is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise Failure(f"regularize {TORCH_MISSING}")
 
 
 def shows_progress() -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from spectral_detect.cli.regularize.autoencoder import autoencoder
+
 
 @click.group()
 def regularize() -> None:
@@ -17,3 +19,6 @@ def regularize() -> None:
       spectral-detect regularize train faces/ --output run --objective dcgan --spectral-weight 2
       spectral-detect regularize sample run --n 1000 --output fakes
     """
+
+
+regularize.add_command(autoencoder)
