@@ -58,8 +58,8 @@ def divergence(cell: Cell) -> str:
     """Which network diverged, when, and what to do."""
     name, network = ("without", cell.plain) if cell.plain.fidelity is None else ("with", cell.corrected)
     return (
-        f"{_name(cell)}, {name} the loss: the network diverged (its loss is no number) after {network.diverged_in:.2f} epochs; "
-        "lower --learning-rate or --spectral-weight"
+        f"{_name(cell)}, {name} the loss: the network diverged (its loss is no number) after "
+        f"{network.diverged_in:.2f} epochs; lower --learning-rate or --spectral-weight"
     )
 
 

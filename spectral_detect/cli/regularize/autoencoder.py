@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +87,9 @@ class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
 @click.option("--device", type=click.Choice(("auto", "cpu", "gpu")), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="Of the CPU.  [default: one per core]")
+@click.option(
+    "--threads", type=click.IntRange(1), help="Networks trained side by side on the CPU.  [default: one per core]"
+)
 @click.option("--dry-run", is_flag=True, help="Stop after the options are written.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of options and table.")
 @click.pass_context
@@ -147,12 +150,13 @@ def _trained(
     images: Any, folder: str, output: str, options: dict[str, Any], *, dry_run: bool, as_json: bool
 ) -> list[Cell]:
     from spectral_detect.regularize.autoencoder import N_EXAMPLES, Settings, run_grid, split_images
-    from spectral_detect.regularize.device import choose_device
+    from spectral_detect.regularize.device import available_cores, choose_device
     from spectral_detect.regularize.fidelity import Experiment, measure_fidelity
     from spectral_detect.report import autoencoder as report
 
     faces = split_images(images, options["n_images"], options["seed"])
-    device = choose_device(options["device"], options["threads"])
+    device = choose_device(options["device"], threads=1)
+    options["threads"] = options["threads"] or available_cores()
     written = {"data": folder, **options, "device": str(device)}
     written |= {"n_training": len(faces.training), "n_held_out": len(faces.held_out)}
     _write_options(written, output, shown=dry_run or not as_json)
@@ -164,14 +168,14 @@ def _trained(
     experiment = Experiment(originals, faces.originals[:N_EXAMPLES], ())
     if not as_json:
         click.echo(report.table_head())
-    cells = run_grid(faces, architectures, settings, device)
-    for cell in progress(cells, total=len(architectures), unit="pairs"):
-        experiment = replace(experiment, cells=(*experiment.cells, cell))
-        report.write_numbers(experiment, written, output)
-        if not as_json:
-            click.echo(report.table_row(cell))
-        if cell.has_diverged:
-            click.echo(f"warning: {report.divergence(cell)}", err=True)
+    with closing(run_grid(faces, architectures, settings, device, jobs=options["threads"])) as cells:
+        for cell in progress(cells, total=len(architectures), unit="pairs"):
+            experiment = replace(experiment, cells=(*experiment.cells, cell))
+            report.write_numbers(experiment, written, output)
+            if not as_json:
+                click.echo(report.table_row(cell))
+            if cell.has_diverged:
+                click.echo(f"warning: {report.divergence(cell)}", err=True)
     report.write_pictures(experiment, output)
     if as_json:
         click.echo(json.dumps(report.experiment_record(experiment, written), indent=2))
