@@ -18,15 +18,17 @@ torch = pytest.importorskip("torch")
 
 from spectral_detect.errors import DatasetError, FeatureError  # noqa: E402
 from spectral_detect.regularize.autoencoder import (  # noqa: E402
-    Architecture,
-    AutoEncoder,
     Faces,
     Settings,
-    Upsampling,
     run_grid,
-    seeded_network,
     split_images,
     train_autoencoder,
+)
+from spectral_detect.regularize.autoencoder_network import (  # noqa: E402
+    Architecture,
+    AutoEncoder,
+    Upsampling,
+    seeded_network,
 )
 from spectral_detect.regularize.fidelity import (  # noqa: E402
     UPPER_QUARTER,

@@ -11,40 +11,26 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from threading import Event, Lock
-from typing import Literal, get_args
+from threading import Event
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from spectral_detect.errors import DatasetError, FeatureError
+from spectral_detect.errors import DatasetError
+from spectral_detect.regularize.autoencoder_network import Architecture, AutoEncoder, seeded_network
 from spectral_detect.regularize.fidelity import Cell, Fidelity, Measured, Reconstruction, measure_fidelity
 from spectral_detect.regularize.loss import Distance, Normalisation, SpectralLoss
 from spectral_detect.regularize.profiles import MIN_REALS
 
-Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
 Target = Literal["own", "mean"]
-COLOURS = 3
-LEAK = 0.2  # with plain ReLU some of the code dies, and the high frequencies with it
 RISE = 0.2  # share of the steps in which the learning rate rises
 HELD_OUT_SHARE, MOST_HELD_OUT = 10, 200
 N_EXAMPLES = 4
 AT_ONCE = 100
-SEEDING = Lock()  # the random numbers that initial weights come from belong to the whole process
 EARLY = (1 / 8, 1 / 4, 1 / 2)  # of the first epoch
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Of an auto-encoder: `kernel` (odd) and number of `layers` are those of the decoder."""
-
-    upsampling: Upsampling
-    kernel: int
-    layers: int
-    channels: int = 32
 
 
 @dataclass(frozen=True)
@@ -69,41 +55,6 @@ class Settings:
     target: Target = "own"
     learning_rate: float = 5e-3
     seed: int = 0
-
-
-class AutoEncoder(nn.Module):
-    """One convolution down by two, then `layers` convolutions of which the first scales up by two.
-
-    Raises
-    ------
-    FeatureError : an even kernel, which has no centre; no layer; an up-sampling that does not exist.
-    """
-
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__()
-        a = architecture
-        if a.kernel < 1 or a.kernel % 2 == 0 or a.layers < 1 or a.upsampling not in get_args(Upsampling):
-            raise FeatureError(f"{a}: kernel is odd, layers at least 1, upsampling {', '.join(get_args(Upsampling))}")
-        self.encoder = nn.Sequential(nn.Conv2d(COLOURS, a.channels, 3, stride=2, padding=1), nn.LeakyReLU(LEAK))
-        self.decoder = nn.Sequential(*_decoder(a))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) from -1 to 1, H and W even -> the same shape, not clipped."""
-        return torch.as_tensor(self.decoder(self.encoder(images)))
-
-
-def _decoder(a: Architecture) -> Iterator[nn.Module]:
-    padding = a.kernel // 2
-    if a.upsampling != "transconv":
-        yield nn.Upsample(scale_factor=2, mode=a.upsampling.removeprefix("upconv-"))
-    widths = [a.channels] * a.layers + [COLOURS]
-    for layer, (before, after) in enumerate(pairwise(widths)):
-        if layer:
-            yield nn.LeakyReLU(LEAK)
-        if layer == 0 and a.upsampling == "transconv":
-            yield nn.ConvTranspose2d(before, after, a.kernel, stride=2, padding=padding, output_padding=1)
-        else:
-            yield nn.Conv2d(before, after, a.kernel, padding=padding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +109,7 @@ def run_grid(
     Notes
     -----
     Networks as small as these gain little from several threads each, and on busy cores, where the threads of one
-    network wait for each other in every layer, took twenty times as long.
+    network wait for each other in every layer, took up to twenty times as long.
     """
     device = device or torch.device("cpu")
     spectral = _spectral_loss(images, settings).to(device)
@@ -224,13 +175,6 @@ def train_autoencoder(
         seconds=time.monotonic() - start,
         diverged_in=trainer.epoch if fidelity is None else None,
     )
-
-
-def seeded_network(architecture: Architecture, seed: int) -> AutoEncoder:
-    """The same weights for the same seed, on any device; the caller's random numbers are left alone."""
-    with SEEDING, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return AutoEncoder(architecture)
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ import click
 from spectral_detect.cli.options import FiniteRange, progress, report_failure, require_matplotlib, require_torch
 
 if TYPE_CHECKING:
-    from spectral_detect.regularize.autoencoder import Architecture
+    from spectral_detect.regularize.autoencoder_network import Architecture
     from spectral_detect.regularize.fidelity import Cell
 
 UPSAMPLINGS = ("transconv", "upconv-nearest", "upconv-bilinear")
@@ -197,7 +197,7 @@ def _write_options(options: dict[str, Any], folder: str, *, shown: bool) -> None
 
 
 def _architectures(options: dict[str, Any]) -> Iterator[Architecture]:
-    from spectral_detect.regularize.autoencoder import Architecture
+    from spectral_detect.regularize.autoencoder_network import Architecture
 
     for layers in options["layers"]:
         for upsampling in options["upsampling"]:
