@@ -117,7 +117,7 @@ def plot_profiles(experiment: Experiment, output: str) -> None:
     """Mean and standard deviation of the log profiles: originals, output, corrected; a panel for each cell."""
     groups = list(_groups(experiment.cells))
     n_columns = max(len(cells) for cells in groups)
-    figure = new_figure(1.2 + 3.1 * n_columns, 1.2 + 2.7 * len(groups))
+    figure = new_figure(max(6.5, 1.2 + 3.1 * n_columns), 1.2 + 2.7 * len(groups))
     panels = figure.subplots(len(groups), n_columns, sharex=True, sharey=True, squeeze=False)
     for row, cells in zip(panels, groups, strict=True):
         for axes in row[len(cells) :]:
@@ -126,7 +126,7 @@ def plot_profiles(experiment: Experiment, output: str) -> None:
             _profile_panel(axes, experiment.originals, cell)
         row[0].set_ylabel("ln of the profile")
     handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside upper center", ncols=4 if n_columns > 2 else 2, frameon=False)
     write_figure(figure, output)
 
 
@@ -170,7 +170,7 @@ def plot_training(experiment: Experiment, output: str) -> None:
 TRAINED = (
     ("mse", "MSE"),
     ("spectral", "spectral loss"),
-    ("signed_difference", "high frequencies added"),
+    ("signed_difference", "high frequencies, signed"),
 )
 
 
