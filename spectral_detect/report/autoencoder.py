@@ -22,15 +22,15 @@ GREEN = "#2f8f4e"
 AMPLIFIED = 8  # differences of pixels in the picture
 N_SHOWN = 2  # images for each up-sampling
 SHOWN_KERNEL = 5  # the paper's
-TITLE = (
-    "difference: of the log profile from the original's over the upper quarter of the frequencies, mean |difference|\n"
-    "of held-out images (natural logarithm); signed: its mean, + where high frequencies are added; early: after an "
-    "eighth\nof the first epoch; closer, x MSE: by how much the loss divides the difference, and multiplies the MSE"
-)
-GROUPS = f"{'':34}{'without the loss':^34}{'with the loss':^28}"
+TITLE = """\
+differ.: mean |difference| of the log profile (natural logarithm) of a held-out image from the original's, over the
+         upper quarter of the frequencies; means: the same of the mean profiles; signed: mean difference, positive where
+         high frequencies are added; early: signed, after an eighth of the first epoch
+closer:  by how much the loss divides differ.; x MSE: by how much it multiplies the MSE"""
+GROUPS = f"{'':35}{'without the loss':-^31} {'with the loss':-^31}"
 COLUMNS = (
-    f"{'upsampling':<16}{'kernel':>7}{'layers':>7}{'early':>11}{'signed':>8}{'differ.':>9}{'MSE':>10}"
-    f"{'signed':>9}{'differ.':>9}{'MSE':>10}{'closer':>9}{'x MSE':>7}{'seconds':>9}"
+    f"{'upsampling':<15}{'kernel':>6}{'layers':>7}{'early':>7}{'signed':>7}{'differ.':>8}{'means':>7}{'MSE':>9}"
+    f"{'signed':>8}{'differ.':>8}{'means':>7}{'MSE':>9}{'closer':>7}{'x MSE':>6}{'seconds':>8}"
 )
 
 
@@ -41,17 +41,19 @@ def table_head() -> str:
 
 def table_row(cell: Cell) -> str:
     """A cell in numbers; or the network of it that diverged."""
-    head = f"{cell.upsampling:<16}{cell.kernel:>7}{cell.layers:>7}"
+    head = f"{cell.upsampling:<15}{cell.kernel:>6}{cell.layers:>7}"
     plain, corrected = cell.plain.fidelity, cell.corrected.fidelity
     if plain is None or corrected is None:
         return f"{head}   diverged"
     early = cell.plain.history[0].signed_difference
     seconds = cell.plain.seconds + cell.corrected.seconds
-    return (
-        f"{head}{early:>+11.2f}{plain.difference.signed:>+8.2f}{plain.difference.per_image:>9.3f}{plain.mse:>10.5f}"
-        f"{corrected.difference.signed:>+9.2f}{corrected.difference.per_image:>9.3f}{corrected.mse:>10.5f}"
-        f"{cell.times_closer:>9.2f}{cell.mse_ratio:>7.2f}{seconds:>9.1f}"
-    )
+    numbers = f"{early:>+7.2f}{_fidelity(plain)} {_fidelity(corrected)}"
+    return f"{head}{numbers}{cell.times_closer:>7.2f}{cell.mse_ratio:>6.2f}{seconds:>8.1f}"
+
+
+def _fidelity(fidelity: Fidelity) -> str:
+    d = fidelity.difference
+    return f"{d.signed:>+7.2f}{d.per_image:>8.3f}{d.of_means:>7.3f}{fidelity.mse:>9.5f}"
 
 
 def divergence(cell: Cell) -> str:
