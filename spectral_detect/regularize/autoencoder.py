@@ -91,7 +91,7 @@ def run_grid(
     images: Faces,
     architectures: Iterable[Architecture],
     settings: Settings,
-    device: torch.device | None = None,
+    device: torch.device | str = "cpu",
     *,
     jobs: int = 1,
 ) -> Generator[Cell, None, None]:
@@ -99,7 +99,7 @@ def run_grid(
 
     Parameters
     ----------
-    device : default the CPU, on which the same seed gives the same numbers.
+    device : on the CPU the same seed gives the same numbers.
     jobs : networks trained side by side on the CPU, each in one thread; no number depends on it.
 
     Returns
@@ -111,7 +111,7 @@ def run_grid(
     Networks as small as these gain little from several threads each, and on busy cores, where the threads of one
     network wait for each other in every layer, took up to twenty times as long.
     """
-    device = device or torch.device("cpu")
+    device = torch.device(device)
     spectral = _spectral_loss(images, settings).to(device)
     stopped = Event()
     n_workers = jobs if device.type == "cpu" else 1
@@ -133,12 +133,12 @@ def train_autoencoder(
     images: Faces,
     architecture: Architecture,
     settings: Settings,
-    device: torch.device | None = None,
+    device: torch.device | str = "cpu",
     spectral: SpectralLoss | None = None,
     *,
     stopped: Event | None = None,
 ) -> Reconstruction:
-    """Train one network, measuring it on the held-out images after each epoch.
+    """Train one network, measuring it on the held-out images.
 
     Parameters
     ----------
@@ -151,10 +151,9 @@ def train_autoencoder(
     A network whose loss is no longer finite stops there; `diverged_in` says so.
     """
     start = time.monotonic()
-    device = device or torch.device("cpu")
+    device = torch.device(device)
     spectral = spectral if spectral is not None else _spectral_loss(images, settings).to(device)
-    network = seeded_network(architecture, settings.seed)
-    network = network.to(device)
+    network = seeded_network(architecture, settings.seed).to(device)
     trainer = _Trainer(network, spectral, settings, torch.from_numpy(images.training), device, stopped)
     history: list[Measured] = []
     fidelity: Fidelity | None = None

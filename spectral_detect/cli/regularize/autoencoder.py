@@ -14,6 +14,7 @@ import click
 from spectral_detect.cli.options import FiniteRange, progress, report_failure, require_matplotlib, require_torch
 
 if TYPE_CHECKING:
+    from spectral_detect.regularize.autoencoder import Faces
     from spectral_detect.regularize.autoencoder_network import Architecture
     from spectral_detect.regularize.fidelity import Cell
 
@@ -108,32 +109,38 @@ def autoencoder(ctx: click.Context, /, folder: str, output: str, dry_run: bool, 
     """
     require_torch()
     require_matplotlib()
-    options = _completed(options)
-    images, n_failed = _read(folder, output, options["size"])
-    cells = _trained(images, folder, output, options, dry_run=dry_run, as_json=as_json)
+    options = {"data": folder, **_completed(options)}
+    images, n_failed = _read(folder, output, options)
+    options |= {"n_training": len(images.training), "n_held_out": len(images.held_out)}
+    _write_options(options, output, shown=dry_run or not as_json)
+    cells = () if dry_run else _run(images, options, output, as_json=as_json)
     ctx.exit(1 if n_failed or any(cell.has_diverged for cell in cells) else 0)
 
 
 def _completed(options: dict[str, Any]) -> dict[str, Any]:
-    """Options with what depends on others filled in."""
+    """Options with what depends on others, and on the machine, filled in."""
+    from spectral_detect.regularize.device import available_cores, choose_device
+
     if options["size"] % 2:
         raise click.UsageError(f"--size {options['size']} is odd: what goes down by two and up by two is even")
     is_paper = options["normalisation"] == "paper"
     if is_paper and options["distance"] not in (None, "bce"):
         raise click.UsageError("--normalisation paper goes with --distance bce")
     layers = tuple(map(int, options["layers"]))
-    kernels = options["kernels"]
-    by_layers = {n: tuple(map(int, kernels)) if kernels else DEFAULT_KERNELS.get(n, (3, 5)) for n in layers}
+    kernels = tuple(map(int, options["kernels"] or ()))
     return options | {
         "distance": options["distance"] or ("bce" if is_paper else "mse"),
         "layers": layers,
-        "kernels": {str(n): by_layers[n] for n in layers},
+        "kernels": {str(n): kernels or DEFAULT_KERNELS.get(n, (3, 5)) for n in layers},
+        "device": str(choose_device(options["device"], threads=1)),
+        "threads": options["threads"] or available_cores(),
     }
 
 
-def _read(folder: str, output: str, size: int) -> tuple[Any, int]:
+def _read(folder: str, output: str, options: dict[str, Any]) -> tuple[Faces, int]:
     """The images, and how many files gave none; RUN is looked at first."""
     from spectral_detect.files import check_run_folder
+    from spectral_detect.regularize.autoencoder import split_images
     from spectral_detect.regularize.reals import read_reals
 
     check_run_folder(output)
@@ -143,43 +150,35 @@ def _read(folder: str, output: str, size: int) -> tuple[Any, int]:
         failed.append(path)
         report_failure(path, reason)
 
-    return read_reals(folder, size, on_failure=name_it, watch=progress), len(failed)
+    images = read_reals(folder, options["size"], on_failure=name_it, watch=progress)
+    return split_images(images, options["n_images"], options["seed"]), len(failed)
 
 
-def _trained(
-    images: Any, folder: str, output: str, options: dict[str, Any], *, dry_run: bool, as_json: bool
-) -> list[Cell]:
-    from spectral_detect.regularize.autoencoder import N_EXAMPLES, Settings, run_grid, split_images
-    from spectral_detect.regularize.device import available_cores, choose_device
+def _run(images: Faces, options: dict[str, Any], output: str, *, as_json: bool) -> tuple[Cell, ...]:
+    """Train the grid; show and write each cell as it is done."""
+    from spectral_detect.regularize.autoencoder import N_EXAMPLES, Settings, run_grid
     from spectral_detect.regularize.fidelity import Experiment, measure_fidelity
     from spectral_detect.report import autoencoder as report
 
-    faces = split_images(images, options["n_images"], options["seed"])
-    device = choose_device(options["device"], threads=1)
-    options["threads"] = options["threads"] or available_cores()
-    written = {"data": folder, **options, "device": str(device)}
-    written |= {"n_training": len(faces.training), "n_held_out": len(faces.held_out)}
-    _write_options(written, output, shown=dry_run or not as_json)
-    if dry_run:
-        return []
     architectures = list(_architectures(options))
     settings = Settings(**{name: options[name] for name in Settings.__dataclass_fields__})
-    originals = measure_fidelity(faces.originals, faces.originals)
-    experiment = Experiment(originals, faces.originals[:N_EXAMPLES], ())
+    experiment = Experiment(
+        measure_fidelity(images.originals, images.originals), images.originals[:N_EXAMPLES], cells=()
+    )
     if not as_json:
         click.echo(report.table_head())
-    with closing(run_grid(faces, architectures, settings, device, jobs=options["threads"])) as cells:
+    with closing(run_grid(images, architectures, settings, options["device"], jobs=options["threads"])) as cells:
         for cell in progress(cells, total=len(architectures), unit="pairs"):
             experiment = replace(experiment, cells=(*experiment.cells, cell))
-            report.write_numbers(experiment, written, output)
+            report.write_numbers(experiment, options, output)
             if not as_json:
                 click.echo(report.table_row(cell))
             if cell.has_diverged:
                 click.echo(f"warning: {report.divergence(cell)}", err=True)
     report.write_pictures(experiment, output)
     if as_json:
-        click.echo(json.dumps(report.experiment_record(experiment, written), indent=2))
-    return list(experiment.cells)
+        click.echo(json.dumps(report.experiment_record(experiment, options), indent=2))
+    return experiment.cells
 
 
 def _write_options(options: dict[str, Any], folder: str, *, shown: bool) -> None:
