@@ -46,7 +46,7 @@ class Settings:
     learning_rate : its highest value; it rises over a fifth of the steps and falls to 0 along a cosine.
     """
 
-    epochs: int = 4
+    epochs: int = 2
     batch_size: int = 8
     spectral_weight: float = 1e-3
     warm_up: float = 0.0

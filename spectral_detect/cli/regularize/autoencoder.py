@@ -60,7 +60,7 @@ class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
 )
 @click.option("--layers", type=Several(("1", "2", "3", "4")), default="1,3", show_default=True, help="Of the decoder.")
 @click.option("--channels", type=click.IntRange(1, 1024), default=32, show_default=True, help="Of all hidden layers.")
-@click.option("--epochs", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option(
     "--learning-rate", type=FiniteRange(0, 1, min_open=True), default=5e-3, show_default=True, help="Its peak."
