@@ -13,6 +13,7 @@ from typing import BinaryIO
 from spectral_detect.errors import OutputError
 
 LONGEST_LINE = 2**20
+OPTIONS_FILE = "options.json"  # of a training run
 PICTURE_SOFTWARE = "spectral-detect"  # in the pictures that this program draws
 
 
@@ -79,6 +80,12 @@ def check_new_folder(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"{name!r} is a file; name a new folder")
     if os.path.isdir(name) and os.listdir(name):
         raise OutputError(f"{name!r} is not empty; name a new folder")
+
+
+def check_run_folder(path: str | os.PathLike[str]) -> None:
+    """`check_new_folder`, but for a folder in which a dry run has left its options."""
+    if not (os.path.isdir(path) and os.listdir(path) == [OPTIONS_FILE]):
+        check_new_folder(path)
 
 
 @contextmanager

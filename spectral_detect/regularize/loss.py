@@ -49,11 +49,12 @@ class RadialProfile(nn.Module):
         self.ring: Tensor
         self.weight: Tensor
         self.register_buffer("ring", torch.from_numpy(columns.indices.astype(np.int64)), persistent=False)
-        self.register_buffer("weight", torch.from_numpy(columns.data), persistent=False)
+        weight = columns.data / (shape[0] * shape[1])  # of |DFT|^2
+        self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
 
     def forward(self, gray: Tensor) -> Tensor:
         """(N, H, W) -> (N, n_rings), mean of |DFT|^2 / (H W) over each ring, in the precision of `gray`."""
-        transform = torch.fft.rfft2(gray, norm="ortho")
+        transform = torch.fft.rfft2(gray)
         power = (transform * transform.conj()).real.flatten(1)
         profile = power.new_zeros(len(power), len(self.frequency))
         return torch.index_add(profile, 1, self.ring, power * self.weight.to(power.dtype))
@@ -181,7 +182,7 @@ class SpectralLoss(nn.Module):
             raise FeatureError(f"images of shape {tuple(images.shape)}: this loss is for {expected}")
         black, white = self.value_range
         single = images if images.dtype == torch.float64 else images.float()
-        return torch.as_tensor(self.profile(_gray(single, 1 / (white - black)) - black / (white - black)))
+        return torch.as_tensor(self.profile(_gray(single, black, white)))
 
     def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
         if self.normalisation == "paper":
@@ -211,12 +212,13 @@ class SpectralLoss(nn.Module):
 LEAST_SPREAD = 0.1  # in natural logarithms, where all reals agree
 
 
-def _gray(images: Tensor, factor: float) -> Tensor:
-    """(N, C, H, W) or (N, H, W) -> (N, H, W), times `factor`."""
+def _gray(images: Tensor, black: float, white: float) -> Tensor:
+    """(N, C, H, W) or (N, H, W) -> (N, H, W) on the scale 0 to 1; one pass for colour."""
     if images.ndim == 3 or images.shape[1] == 1:
-        return images.flatten(0, -3) * factor
-    weights = images.new_tensor(GRAY) * factor
-    return torch.matmul(weights, images.flatten(2)).reshape(len(images), *images.shape[-2:])
+        return (images.flatten(0, -3) - black) / (white - black)
+    weights = images.new_tensor(GRAY).div(white - black).expand(len(images), 1, 3)
+    offset = images.new_tensor(-black / (white - black))
+    return torch.baddbmm(offset, weights, images.flatten(2)).reshape(len(images), *images.shape[-2:])
 
 
 def _ratio(profile: Tensor) -> Tensor:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from spectral_detect.errors import CheckpointError, FeatureError
+from spectral_detect.files import OPTIONS_FILE
 
 RUN_SCHEMA = "spectral-detect/gan/1"
-OPTIONS_FILE = "options.json"
 MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile", "n_watched"))  # when taken up again
 
 ObjectiveName = Literal["dcgan", "lsgan", "dragan", "wgan-gp"]

@@ -8,11 +8,12 @@ import numpy as np
 
 from spectral_detect.backend import numpy_backend
 from spectral_detect.errors import DatasetError
-from spectral_detect.spectrum import azimuthal_average, power_spectrum
+from spectral_detect.spectrum import MAX_FREQUENCY, azimuthal_average, power_spectrum
 
 MIN_REALS = 50  # of fewer the deviation of a ring is a guess
 ROUNDING_POWER = 1 / (12 * 255**2)  # of the noise that rounding pixels from 0 to 1 to 8 bits adds at every frequency
 AT_ONCE = 256
+UPPER_QUARTER = 0.75 * MAX_FREQUENCY  # cycles per pixel, of the frequencies up to the corner of the spectrum
 GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 

@@ -12,11 +12,10 @@ from spectral_detect.dataset import folds
 from spectral_detect.features import extract_features
 from spectral_detect.metrics import Curves, auroc
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.regularize.profiles import log_profiles, radial_profiles
+from spectral_detect.regularize.profiles import UPPER_QUARTER, log_profiles, radial_profiles
 from spectral_detect.spec import FeatureSpec
 from spectral_detect.training import fit_classifier
 
-UPPER_QUARTER = 0.75  # of the frequencies up to the highest
 N_FOLDS = 5
 COLLAPSED = 0.25  # samples that vary so much less than the reals are nearly one image
 COARSE_PX = 8
@@ -90,7 +89,7 @@ class Watch:
             fid = frechet_distance(self._embedded, self._inception(samples))
         return Measures(
             float(gap.mean()),
-            float(gap[is_upper_quarter(self.frequency)].mean()),
+            float(gap[self.frequency >= UPPER_QUARTER].mean()),
             detector_auroc(self._features, features),
             frechet_distance(self._features, features),
             fid,
@@ -98,11 +97,6 @@ class Watch:
             tuple(map(float, mean)),
             tuple(map(float, logs.std(axis=0))),
         )
-
-
-def is_upper_quarter(frequency: np.ndarray) -> np.ndarray:
-    """(n_rings,) whether a ring is in the upper quarter of the frequencies."""
-    return np.asarray(frequency >= UPPER_QUARTER * frequency.max())
 
 
 def azimuthal_features(images: np.ndarray) -> np.ndarray:

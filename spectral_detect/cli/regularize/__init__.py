@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from spectral_detect.cli.regularize.autoencoder import autoencoder
 from spectral_detect.cli.regularize.sample import sample
 from spectral_detect.cli.regularize.train import train
 
@@ -23,4 +24,5 @@ def regularize() -> None:
 
 
 regularize.add_command(train)
+regularize.add_command(autoencoder)
 regularize.add_command(sample)

@@ -12,11 +12,15 @@ from click.core import ParameterSource
 
 from spectral_detect.cli.options import Failure, FiniteRange, require_torch, work_options
 from spectral_detect.cli.regularize.reporting import EpochReport, stop_on_signal
+from spectral_detect.files import OPTIONS_FILE
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.pipeline import Work
     from spectral_detect.regularize.options import TrainingOptions
+
+
+BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, "log.jsonl", "reals.json", "samples", "profiles"}  # nothing to continue
 
 
 @click.command()
@@ -144,7 +148,7 @@ def _prepare(folder: Path, data: str, resume: bool) -> None:
         raise Failure(
             f"{visible(str(folder))} lies in {visible(data)}: its samples would be trained on; name another RUN"
         )
-    if not resume and folder.is_dir() and set(os.listdir(folder)) - {"options.json"}:
+    if not resume and folder.is_dir() and set(os.listdir(folder)) - BEFORE_THE_FIRST_EPOCH:
         raise Failure(f"{visible(str(folder))} is not empty: --resume continues the run in it; or name a new folder")
     try:
         folder.mkdir(exist_ok=True)

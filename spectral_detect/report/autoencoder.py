@@ -1,0 +1,256 @@
+"""The auto-encoder experiment as a table, as files, and as pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spectral_detect.files import write_aside
+from spectral_detect.regularize.fidelity import Cell, Experiment, Fidelity, Reconstruction
+from spectral_detect.regularize.profiles import UPPER_QUARTER
+from spectral_detect.report.plots import BLUE, ORANGE, new_figure, write_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+GREEN = "#2f8f4e"
+AMPLIFIED = 8  # differences of pixels in the picture
+N_SHOWN = 2  # images for each up-sampling
+SHOWN_KERNEL = 5  # the paper's
+TITLE = """\
+differ.: mean |difference| of the log profile (natural logarithm) of a held-out image from the original's, over the
+         upper quarter of the frequencies; means: the same of the mean profiles; signed: mean difference, positive where
+         high frequencies are added; early: signed, after an eighth of the first epoch
+closer:  by how much the loss divides differ.; x MSE: by how much it multiplies the MSE"""
+GROUPS = f"{'':35}{'without the loss':-^31} {'with the loss':-^31}"
+COLUMNS = (
+    f"{'upsampling':<15}{'kernel':>6}{'layers':>7}{'early':>7}{'signed':>7}{'differ.':>8}{'means':>7}{'MSE':>9}"
+    f"{'signed':>8}{'differ.':>8}{'means':>7}{'MSE':>9}{'closer':>7}{'x MSE':>6}{'seconds':>8}"
+)
+
+
+def table_head() -> str:
+    """What stands above the rows."""
+    return f"{TITLE}\n\n{GROUPS}\n{COLUMNS}"
+
+
+def table_row(cell: Cell) -> str:
+    """A cell in numbers; or the network of it that diverged."""
+    head = f"{cell.upsampling:<15}{cell.kernel:>6}{cell.layers:>7}"
+    plain, corrected = cell.plain.fidelity, cell.corrected.fidelity
+    if plain is None or corrected is None:
+        return f"{head}   diverged"
+    early = cell.plain.history[0].signed_difference
+    seconds = cell.plain.seconds + cell.corrected.seconds
+    numbers = f"{early:>+7.2f}{_fidelity(plain)} {_fidelity(corrected)}"
+    return f"{head}{numbers}{cell.times_closer:>7.2f}{cell.mse_ratio:>6.2f}{seconds:>8.1f}"
+
+
+def _fidelity(fidelity: Fidelity) -> str:
+    d = fidelity.difference
+    return f"{d.signed:>+7.2f}{d.per_image:>8.3f}{d.of_means:>7.3f}{fidelity.mse:>9.5f}"
+
+
+def divergence(cell: Cell) -> str:
+    """Which network diverged, when, and what to do."""
+    name, network = ("without", cell.plain) if cell.plain.fidelity is None else ("with", cell.corrected)
+    return (
+        f"{_name(cell)}, {name} the loss: the network diverged (its loss is no number) after "
+        f"{network.diverged_in:.2f} epochs; lower --learning-rate or --spectral-weight"
+    )
+
+
+def experiment_record(experiment: Experiment, options: dict[str, Any]) -> dict[str, Any]:
+    """All numbers, as JSON has them."""
+    return {
+        "options": options,
+        "measure": f"|ln profile - ln profile of the original|, rings from {UPPER_QUARTER:.4f} cycles per pixel on",
+        "frequency": experiment.originals.frequency.tolist(),
+        "real_profile": _profile(experiment.originals),
+        "cells": [_cell_record(cell) for cell in experiment.cells],
+    }
+
+
+def cell_numbers(cell: Cell) -> dict[str, Any]:
+    """One row of the CSV; what a network that diverged has not is None."""
+    row: dict[str, Any] = {"upsampling": cell.upsampling, "kernel": cell.kernel, "layers": cell.layers}
+    for name, network in _networks(cell):
+        fidelity = network.fidelity
+        difference = None if fidelity is None else fidelity.difference
+        row[f"{name}_difference"] = difference and difference.per_image
+        row[f"{name}_difference_of_means"] = difference and difference.of_means
+        row[f"{name}_signed_difference"] = difference and difference.signed
+        row[f"{name}_mse"] = fidelity and fidelity.mse
+        row[f"{name}_diverged_in"] = network.diverged_in
+        row[f"{name}_seconds"] = round(network.seconds, 2)
+    return row | {"times_closer": cell.times_closer, "mse_ratio": cell.mse_ratio}
+
+
+def write_numbers(experiment: Experiment, options: dict[str, Any], folder: str) -> None:
+    """`results.json` and `results.csv`, each written aside and renamed."""
+    record = experiment_record(experiment, options)
+    write_aside(os.path.join(folder, "results.json"), f"{json.dumps(record, indent=1)}\n".encode())
+    rows = [cell_numbers(cell) for cell in experiment.cells]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_aside(os.path.join(folder, "results.csv"), text.getvalue().encode())
+
+
+def write_pictures(experiment: Experiment, folder: str) -> None:
+    """`profiles.png`, `training.png` and `differences.png` of the cells that did not diverge."""
+    experiment = Experiment(
+        experiment.originals, experiment.examples, tuple(c for c in experiment.cells if not c.has_diverged)
+    )
+    if not experiment.cells:
+        return
+    plot_profiles(experiment, os.path.join(folder, "profiles.png"))
+    plot_training(experiment, os.path.join(folder, "training.png"))
+    plot_differences(experiment, os.path.join(folder, "differences.png"))
+
+
+def plot_profiles(experiment: Experiment, output: str) -> None:
+    """Mean and standard deviation of the log profiles: originals, output, corrected; a panel for each cell."""
+    groups = list(_groups(experiment.cells))
+    n_columns = max(len(cells) for cells in groups)
+    figure = new_figure(max(6.5, 1.2 + 3.1 * n_columns), 1.2 + 2.7 * len(groups))
+    panels = figure.subplots(len(groups), n_columns, sharex=True, sharey=True, squeeze=False)
+    for row, cells in zip(panels, groups, strict=True):
+        for axes in row[len(cells) :]:
+            axes.set_axis_off()
+        for axes, cell in zip(row, cells, strict=False):
+            _profile_panel(axes, experiment.originals, cell)
+        row[0].set_ylabel("ln of the profile")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4 if n_columns > 2 else 2, frameon=False)
+    write_figure(figure, output)
+
+
+def _profile_panel(axes: Axes, originals: Fidelity, cell: Cell) -> None:
+    drawn = (
+        ("original images", originals, "black"),
+        ("output", cell.plain.fidelity, ORANGE),
+        ("output, trained with the spectral loss", cell.corrected.fidelity, BLUE),
+    )
+    axes.axvspan(UPPER_QUARTER, float(originals.frequency[-1]), color="0.93", label="upper quarter")
+    for label, fidelity, colour in drawn:
+        if fidelity is None:
+            continue
+        low, high = fidelity.mean_log - fidelity.sd_log, fidelity.mean_log + fidelity.sd_log
+        axes.fill_between(fidelity.frequency, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(fidelity.frequency, fidelity.mean_log, color=colour, label=label, linewidth=1.4)
+    axes.set_title(_name(cell), fontsize=10)
+    axes.set_xlabel("cycles per pixel", fontsize=9)
+    axes.tick_params(labelbottom=True)
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+
+
+def plot_training(experiment: Experiment, output: str) -> None:
+    """MSE, spectral loss and signed difference over training; a row for each up-sampling and number of layers."""
+    groups = list(_groups(experiment.cells))
+    figure = new_figure(14, 0.8 + 3.1 * len(groups))
+    panels = figure.subplots(len(groups), 3, squeeze=False)
+    for row, cells in zip(panels, groups, strict=True):
+        for axes, (measure, title) in zip(row, TRAINED, strict=True):
+            _training_panel(axes, cells, measure)
+            axes.set_title(f"{cells[0].upsampling}, {_layers(cells[0])}: {title}", fontsize=10)
+            if measure == "signed_difference":
+                axes.axhline(0, color="0.4", linewidth=1)
+            else:
+                axes.set_yscale("log")
+        row[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
+    write_figure(figure, output)
+
+
+TRAINED = (
+    ("mse", "MSE"),
+    ("spectral", "spectral loss"),
+    ("signed_difference", "high frequencies, signed"),
+)
+
+
+def _training_panel(axes: Axes, cells: Sequence[Cell], measure: str) -> None:
+    colours = ("#440154", "#3b528b", "#21918c", "#5ec962", "#e0a010", "#c05020")
+    for k, cell in enumerate(cells):
+        for (name, network), style in zip(_networks(cell), ("--", "-"), strict=True):
+            x = [m.epoch for m in network.history]
+            y = [getattr(m, measure) for m in network.history]
+            label = f"{cell.kernel}x{cell.kernel}, {'with' if name == 'corrected' else 'without'} the loss"
+            axes.plot(x, y, style, color=colours[k % len(colours)], label=label, linewidth=1.3, marker=".")
+    axes.set_xlabel("epochs", fontsize=9)
+    axes.grid(color="0.92")
+    axes.set_axisbelow(True)
+
+
+def plot_differences(experiment: Experiment, output: str) -> None:
+    """Originals, outputs and what is between them, amplified; the deepest cell of each up-sampling."""
+    cells = list(_shown(experiment.cells))
+    n_shown = min(N_SHOWN, len(experiment.examples))
+    figure = new_figure(11.5, 0.5 + 2.35 * n_shown * len(cells))
+    panels = figure.subplots(n_shown * len(cells), 5, squeeze=False)
+    for k, cell in enumerate(cells):
+        for image in range(n_shown):
+            row = panels[k * n_shown + image]
+            _difference_row(row, experiment.examples[image], cell.plain.examples[image], cell.corrected.examples[image])
+            row[0].set_ylabel(_name(cell).replace(", ", "\n"), fontsize=9)
+    titles = ("original", "output", f"difference x {AMPLIFIED}", "with the loss", f"difference x {AMPLIFIED}")
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set_title(title, fontsize=11)
+    write_figure(figure, output)
+
+
+def _difference_row(row: Sequence[Axes], real: np.ndarray, plain: np.ndarray, corrected: np.ndarray) -> None:
+    pictures = (real, plain, _amplified(plain - real), corrected, _amplified(corrected - real))
+    for axes, picture in zip(row, pictures, strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
+
+
+def _amplified(difference: np.ndarray) -> np.ndarray:
+    """Gray where there is none."""
+    return np.clip(0.5 + AMPLIFIED * difference, 0, 1)
+
+
+def _shown(cells: Sequence[Cell]) -> Iterator[Cell]:
+    for upsampling in dict.fromkeys(cell.upsampling for cell in cells):
+        of_it = [cell for cell in cells if cell.upsampling == upsampling]
+        yield max(of_it, key=lambda cell: (cell.layers, -abs(cell.kernel - SHOWN_KERNEL)))
+
+
+def _groups(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
+    """Cells that differ in the kernel alone."""
+    for layers, upsampling in dict.fromkeys((cell.layers, cell.upsampling) for cell in cells):
+        yield [cell for cell in cells if (cell.layers, cell.upsampling) == (layers, upsampling)]
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.upsampling}, {cell.kernel}x{cell.kernel}, {_layers(cell)}"
+
+
+def _layers(cell: Cell) -> str:
+    return "1 layer" if cell.layers == 1 else f"{cell.layers} layers"
+
+
+def _networks(cell: Cell) -> tuple[tuple[str, Reconstruction], ...]:
+    return ("plain", cell.plain), ("corrected", cell.corrected)
+
+
+def _cell_record(cell: Cell) -> dict[str, Any]:
+    record = cell_numbers(cell)
+    for name, network in _networks(cell):
+        record[f"{name}_profile"] = network.fidelity and _profile(network.fidelity)
+        record[f"{name}_history"] = [vars(measured) for measured in network.history]
+    return record
+
+
+def _profile(fidelity: Fidelity) -> dict[str, list[float]]:
+    return {"mean_log": fidelity.mean_log.tolist(), "sd_log": fidelity.sd_log.tolist()}
