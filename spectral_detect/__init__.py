@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spectral_detect.modelfile import load_model, load_shipped_models, save_model
     from spectral_detect.pipeline import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
-    from spectral_detect.regularize.loss import SpectralLoss
+    from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning import scan
     from spectral_detect.spec import FeatureSpec
     from spectral_detect.spectrum import azimuthal_average, power_spectrum
@@ -53,7 +53,6 @@ __all__ = [
     "Model",
     "Rules",
     "SpectralDetectError",
-    "SpectralLoss",
     "Work",
     "__version__",
     "azimuthal_average",
@@ -80,4 +79,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted((*__all__, "SpectralLoss"))  # which `import *` leaves alone, for it needs PyTorch

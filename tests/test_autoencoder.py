@@ -314,7 +314,7 @@ def test_folders_with_too_little_in_them(run: Run, folder: Path, tmp_path: Path)
     missing = run(*COMMAND, tmp_path / "nowhere", "--output", output)
     assert missing.exit_code == 2 and "is not a folder" in missing.stderr
     drawn = run(*COMMAND, folder, "--output", output, *TINY, "--n-images", 10)
-    assert drawn.exit_code == 2 and "add images" in drawn.stderr
+    assert drawn.exit_code == 2 and "10 is not in the range x>=60" in drawn.stderr
     assert not output.exists()
 
 
@@ -342,10 +342,12 @@ def test_wrong_options(run: Run, folder: Path, tmp_path: Path, options: tuple[ob
 
 
 def test_outputs_that_cannot_be_made(run: Run, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     for output, message in (
         (tmp_path / "a" / "b", "No such file or directory"),
-        (folder / "00.png", "is a file; name a new folder"),
-        (folder, "is not empty"),
+        (tmp_path / "file", "is a file; name a new folder"),
+        (tmp_path, "is not empty"),
+        (folder / "run", "its pictures would be trained on"),
         ("/proc/run", "cannot be"),
     ):
         result = run(*COMMAND, folder, "--output", output, *TINY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import scipy.linalg
 import torch
 from PIL import Image
@@ -25,7 +27,7 @@ from conftest import Run as RunCommand
 from spectral_detect.errors import CheckpointError, ExtraMissingError, FeatureError, ModelFileError
 from spectral_detect.pipeline import Work
 from spectral_detect.regularize import fid, objectives, running
-from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint
+from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from spectral_detect.regularize.device import choose_device
 from spectral_detect.regularize.gan import Diverged, Gan, sample_images, to_tensor, to_uint8
 from spectral_detect.regularize.networks import LATENT, Discriminator, Generator, extra_convolutions
@@ -400,6 +402,47 @@ def test_checkpoints_of_others_are_refused(options: TrainingOptions, tmp_path: P
         load_generator(tmp_path)
 
 
+def test_checkpoints_with_mad_contents_are_refused(options: TrainingOptions, tmp_path: Path) -> None:
+    train_gan(replace(options, epochs=1), tmp_path, Work(jobs=0), Hooks())
+    path = tmp_path / CHECKPOINT_FILE
+    whole = load_checkpoint(path)
+    for progress in ({"epoch": -5}, {"batch": "x"}, {"batch": 10**6}, {"other": 1}, None):
+        save_checkpoint(path, whole.tensors, {**whole.values, "progress": progress})
+        with pytest.raises(CheckpointError, match="does not say how far the run had come"):
+            train_gan(options, tmp_path, Work(jobs=0), Hooks(), resume=True)
+    save_checkpoint(path, whole.tensors, {**whole.values, "options": {**options.to_dict(), "channels": 10**9}})
+    with pytest.raises(FeatureError, match="channels 1000000000: it is a whole number from 1 to 512"):
+        load_generator(tmp_path)
+    stored = {name: tensor.clone() for name, tensor in whole.tensors.items()}
+    path.write_bytes(safetensors.torch.save(stored, metadata={"spectral_detect": "[" * 100_000}))
+    with pytest.raises(CheckpointError, match="is damaged or not a checkpoint"):
+        load_generator(tmp_path)
+    stored["G.start.weight"].fill_(float("nan"))
+    save_checkpoint(path, stored, whole.values)
+    with pytest.raises(Diverged, match="values that are no numbers"):
+        list(sample_images(load_generator(tmp_path), 2, 0))
+
+
+def test_other_images_are_noticed(options: TrainingOptions, tmp_path: Path, faces: Path) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(faces, data)
+    options = replace(options, data=str(data))
+    train_gan(replace(options, epochs=1), run, Work(jobs=0), Hooks())
+    moved = data.rename(tmp_path / "moved")
+    assert train_gan(replace(options, data=str(moved), epochs=2), run, Work(jobs=0), Hooks(), resume=True)
+    (moved / "000.png").write_bytes((moved / "001.png").read_bytes())
+    with pytest.raises(CheckpointError, match="was trained on other images than those of"):
+        train_gan(replace(options, data=str(moved)), run, Work(jobs=0), Hooks(), resume=True)
+
+
+def test_a_complete_run_says_so(options: TrainingOptions, tmp_path: Path) -> None:
+    notes: list[str] = []
+    train_gan(options, tmp_path, Work(jobs=0), Hooks())
+    assert train_gan(replace(options, epochs=2), tmp_path, Work(jobs=0), Hooks(on_note=notes.append), resume=True)
+    assert notes == ["the run is complete: 3 epochs; raise --epochs to go on"]
+    assert read_options(tmp_path).epochs == 3
+
+
 def test_options_of_strangers_are_checked(tmp_path: Path, options: TrainingOptions) -> None:
     path = tmp_path / "options.json"
     for content, message in (
@@ -413,6 +456,12 @@ def test_options_of_strangers_are_checked(tmp_path: Path, options: TrainingOptio
             read_options(tmp_path)
     path.write_text(json.dumps(options.to_dict()))
     assert read_options(tmp_path) == options
+    path.write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="damaged: not JSON"):
+        read_options(tmp_path)
+    path.write_text(json.dumps({**options.to_dict(), "threads": 10**9}))
+    with pytest.raises(FeatureError, match="threads 1000000000"):
+        read_options(tmp_path)
     path.write_text(json.dumps({**options.to_dict(), "channels": "8"}))
     with pytest.raises(FeatureError, match="channels '8': it is a whole number"):
         read_options(tmp_path)
@@ -519,12 +568,12 @@ def test_train_and_sample(run: RunCommand, faces: Path, tmp_path: Path) -> None:
     result = run("regularize", "train", faces, "-o", folder, *SMALL, "--epochs", 2, "--spectral-weight", 2)
     assert result.exit_code == 0
     assert result.stderr == ""
-    printed, heading, first, second = result.stdout.rsplit("\n", 4)[:4]
+    printed, heading, reals, first, second = result.stdout.rsplit("\n", 5)[:5]
     facts = json.loads(printed)
     assert facts["topology"] == "v4"
     assert facts["learning_rate"] == 2e-4
     assert heading.split()[:3] == ["epoch", "loss", "D"]
-    assert [int(line.split()[0]) for line in (first, second)] == [1, 2]
+    assert [line.split()[0] for line in (reals, first, second)] == ["reals", "1", "2"]
     stored = json.loads((folder / "options.json").read_text())
     assert stored["spectral_weight"] == 2
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
@@ -541,6 +590,11 @@ def test_train_and_sample(run: RunCommand, faces: Path, tmp_path: Path) -> None:
     run("regularize", "sample", folder / CHECKPOINT_FILE, "--n", 2, "-o", tmp_path / "again", "--seed", 3)
     for name in os.listdir(tmp_path / "again"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "fakes" / name).read_bytes()
+    result = run("regularize", "sample", folder, "--n", 4, "-o", tmp_path / "more", "--reals", tmp_path / "reals")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1] == f"wrote 4 camera images to {tmp_path / 'reals'}"
+    with Image.open(tmp_path / "reals" / "000003.png") as image:
+        assert (image.size, image.mode) == ((32, 32), "RGB")
     result = run("regularize", "sample", folder, "-o", tmp_path / "fakes")
     assert result.exit_code == 2
     assert "is not empty" in result.stderr
@@ -596,7 +650,7 @@ def test_bad_folders(run: RunCommand, faces: Path, tmp_path: Path) -> None:
     assert "--batch-size 200: there are only 100 images" in result.stderr
     result = run("regularize", "train", faces, "-o", faces / "run", *SMALL)
     assert result.exit_code == 2
-    assert "its samples would be trained on" in result.stderr
+    assert "its pictures would be trained on" in result.stderr
     result = run("regularize", "train", faces, "-o", tmp_path / "no" / "such", *SMALL)
     assert result.exit_code == 2
     assert "cannot be made" in result.stderr

@@ -185,8 +185,31 @@ def test_wrong_use_is_named(photographs: np.ndarray) -> None:
         SpectralLoss.from_images(photographs, per="pixel")
     with pytest.raises(FeatureError, match="goes with normalisation 'log'"):
         SpectralLoss.from_images(photographs, normalisation="paper", distance="l1")
-    with pytest.raises(FeatureError, match="of 32x32 pixels"):
-        SpectralLoss.from_images(photographs)(torch.zeros(2, 3, 16, 16))
+    loss = SpectralLoss.from_images(photographs)
+    for shape in ((2, 3, 16, 16), (2, 4, 32, 32), (0, 3, 32, 32), (32, 32), (2, 3, 1, 32, 32)):
+        with pytest.raises(FeatureError, match=r"a tensor of shape .* of 32x32 pixels"):
+            loss(torch.zeros(shape))
+    with pytest.raises(FeatureError, match="a ndarray: this loss is for"):
+        loss(photographs)
+    with pytest.raises(FeatureError, match="like holds 3 images, and there are 2"):
+        loss(torch.zeros(2, 32, 32), like=torch.zeros(3, 32, 32))
+    for value_range in ((1.0, 1.0), (1.0, 0.0), (0.0, float("nan"))):
+        with pytest.raises(FeatureError, match="the values of black and of white"):
+            SpectralLoss.from_images(photographs, value_range=value_range)
+
+
+@pytest.mark.parametrize(
+    "scaled", [lambda x: 2 * x - 1, lambda x: 255 * x, lambda x: x * np.nan, lambda x: (9 * x).astype(int)]
+)
+def test_reals_on_another_scale_are_refused(scaled: Any, photographs: np.ndarray) -> None:
+    with pytest.raises(FeatureError, match="that are not uint8 nor all from 0 to 1"):
+        SpectralLoss.from_images(scaled(photographs))
+
+
+def test_reals_of_another_shape_are_refused(photographs: np.ndarray) -> None:
+    for images in (photographs[..., None], np.zeros((60, 3, 32, 32)), list(photographs), photographs[0]):
+        with pytest.raises(FeatureError, match=r"expected an array \(N, H, W, 3\) or \(N, H, W\)"):
+            SpectralLoss.from_images(images)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -208,6 +231,14 @@ def test_squares_are_cut_from_the_centre_and_averaged(tmp_path: Path) -> None:
     square = reals_module.read_square(file, 4)
     np.testing.assert_array_equal(square[..., 0], np.kron([[10, 200], [60, 90]], np.ones((2, 2))))  # type: ignore[index,call-overload]
     assert "smaller than the 16 asked for" in reals_module.read_square(file, 16)  # type: ignore[operator]
+
+
+def test_gray_images_become_three_channels(folder: Path) -> None:
+    Image.fromarray(np.full((20, 24), 90, np.uint8)).save(folder / "07.png")
+    Image.fromarray(np.full((20, 24), 90 * 257, np.uint16)).save(folder / "08.png")
+    images = read_reals(str(folder), 16)
+    assert images.shape == (60, 16, 16, 3)
+    assert (images[7:9] == 90).all()
 
 
 def test_images_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,8 +273,18 @@ def test_the_mean_profile_is_computed_once(folder: Path, monkeypatch: pytest.Mon
 def test_a_damaged_cache_is_made_anew(folder: Path) -> None:
     read_reals(str(folder), 16)
     (cache,) = (folder / CACHE).iterdir()
-    cache.write_bytes(cache.read_bytes()[:1000])
-    assert read_reals(str(folder), 16).shape == (60, 16, 16, 3)
+    whole = cache.read_bytes()
+    for damaged in (whole[:1000], b"", b"nothing"):
+        cache.write_bytes(damaged)
+        assert read_reals(str(folder), 16).shape == (60, 16, 16, 3)
+        assert cache.read_bytes() == whole
+    real_profile(str(folder), 16)
+    (cache,) = (folder / CACHE).glob("*.npz")
+    whole = cache.read_bytes()
+    for damaged in (whole[:300], b"", b"nothing"):
+        cache.write_bytes(damaged)
+        assert real_profile(str(folder), 16).n_images == 60
+        assert cache.read_bytes() == whole
 
 
 def test_where_nothing_can_be_kept_beside_the_images_it_is_kept_at_home(folder: Path, tmp_path: Path) -> None:

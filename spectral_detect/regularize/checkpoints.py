@@ -52,14 +52,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
     CheckpointError : missing, damaged, or not of this program.
     """
     try:
-        with safetensors.safe_open(path, framework="pt", device="cpu") as stored:
-            values = json.loads((stored.metadata() or {})[KEY])
-            return Checkpoint({name: stored.get_tensor(name) for name in stored.keys()}, values)  # noqa: SIM118
+        content = path.read_bytes()
+        length = int.from_bytes(content[:8], "little")  # of the header, a JSON object; the tensors follow
+        values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][KEY])
+        return Checkpoint(safetensors.torch.load(content), values)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise CheckpointError(f"{str(path)!r}: there is no checkpoint; name the folder of a run") from None
     except OSError as error:
-        raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
-    except (safetensors.SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be read: {error.strerror}") from None
+    except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{str(path)!r} is damaged or not a checkpoint of this program ({reason})") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -165,8 +166,10 @@ def sample_images(G: Generator, n: int, seed: int) -> Iterator[np.ndarray]:
     for start in range(0, n, AT_ONCE):
         z = torch.randn(AT_ONCE, LATENT, generator=random)  # in full: what is drawn depends on how much is
         with torch.no_grad():
-            images = to_uint8(G(z[: n - start].to(next(G.parameters()).device)))
-        yield images
+            images = G(z[: n - start].to(next(G.parameters()).device))
+        if not torch.isfinite(images).all():
+            raise Diverged("the generator gives values that are no numbers: its training diverged; train anew")
+        yield to_uint8(images)
     G.train(was_training)
 
 
@@ -200,6 +203,7 @@ class Run:
         self.gan = Gan(options, reals, choose_device(options.device, options.threads))
         self.progress = Progress()
         self.n_batches = len(images) // options.batch_size
+        self.images_hash = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16).hexdigest()
         self._seed_epoch()
 
     def resume(self) -> None:
@@ -214,22 +218,28 @@ class Run:
         differences = self.options.differences(stored)
         if differences:
             raise CheckpointError(f"{str(self.path)!r} was trained with other options: {'; '.join(differences)}")
-        if checkpoint.values["n_images"] != len(self.images):
-            n = checkpoint.values["n_images"]
-            raise CheckpointError(f"{str(self.path)!r} was trained on {n} images, and there are {len(self.images)}")
+        if checkpoint.values.get("images") != self.images_hash:
+            raise CheckpointError(f"{str(self.path)!r} was trained on other images than those of {self.options.data!r}")
         gan = self.gan
         load_module(gan.G, checkpoint.part("G"), "generator")
         load_module(gan.D, checkpoint.part("D"), "discriminator")
         load_optimizer(gan.adam_g, checkpoint.part("adam_g"))
         load_optimizer(gan.adam_d, checkpoint.part("adam_d"))
-        gan.random.set_state(checkpoint.tensors["random"])
-        self.progress = Progress(**checkpoint.values["progress"])
+        try:
+            gan.random.set_state(checkpoint.tensors["random"])
+            self.progress = Progress(**checkpoint.values["progress"])
+            if not (
+                self.progress.epoch >= 0 and 0 <= self.progress.batch <= self.n_batches and self.progress.steps_g >= 0
+            ):
+                raise ValueError("progress")
+        except (KeyError, TypeError, ValueError, RuntimeError):
+            raise CheckpointError(f"{str(self.path)!r} is damaged: it does not say how far the run had come") from None
 
     def save(self) -> None:
         """Write the checkpoint aside and rename it."""
         values = {
             "options": self.options.to_dict(),
-            "n_images": len(self.images),
+            "images": self.images_hash,
             "progress": vars(self.progress),
         }
         save_checkpoint(self.path, self.gan.tensors(), values)

@@ -6,6 +6,7 @@ outside of the graph, so that it scales the generator's loss and never turns its
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Literal, get_args
 
@@ -108,6 +109,9 @@ class SpectralLoss(nn.Module):
             raise FeatureError(f"distance {distance!r} is between log profiles: it goes with normalisation 'log'")
         if per not in get_args(Per):
             raise FeatureError(f"per {per!r}: it is one of {', '.join(get_args(Per))}")
+        black, white = value_range
+        if not (math.isfinite(black) and math.isfinite(white) and black < white):
+            raise FeatureError(f"value_range {value_range!r}: the values of black and of white, such as (-1, 1)")
         self.reals, self.normalisation, self.distance, self.per = reals, normalisation, distance, per
         self.value_range = value_range
         self.profile = RadialProfile(reals.shape)
@@ -170,6 +174,9 @@ class SpectralLoss(nn.Module):
         like : images of the same shape whose own profiles are the target, as for an auto-encoder; default the mean
             profile of the reals.
         """
+        self._check(images)
+        if like is not None and like.shape[0] != images.shape[0]:
+            raise FeatureError(f"like holds {like.shape[0]} images, and there are {images.shape[0]}")
         with torch.autocast(images.device.type, enabled=False):
             profile = self.profiles(images)
             target = None if like is None else self.profiles(like.detach())
@@ -177,12 +184,17 @@ class SpectralLoss(nn.Module):
 
     def profiles(self, images: Tensor) -> Tensor:
         """(N, n_rings) azimuthal averages from the zero frequency on, of the gray images on the scale 0 to 1."""
-        if tuple(images.shape[-2:]) != self.profile.shape or images.ndim not in (3, 4):
-            expected = f"(N, 3, H, W) or (N, H, W) of {self.profile.shape[1]}x{self.profile.shape[0]} pixels"
-            raise FeatureError(f"images of shape {tuple(images.shape)}: this loss is for {expected}")
+        self._check(images)
         black, white = self.value_range
         single = images if images.dtype == torch.float64 else images.float()
         return torch.as_tensor(self.profile(_gray(single, black, white)))
+
+    def _check(self, images: Tensor) -> None:
+        height, width = self.profile.shape
+        shape = tuple(images.shape) if isinstance(images, Tensor) else ()
+        if not (len(shape) > 2 and shape[0] and shape[-2:] == (height, width) and shape[1:-2] in ((), (1,), (3,))):
+            found = f"a tensor of shape {shape}" if isinstance(images, Tensor) else f"a {type(images).__name__}"
+            raise FeatureError(f"{found}: this loss is for (N, 3, H, W) or (N, H, W) of {width}x{height} pixels")
 
     def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
         if self.normalisation == "paper":

@@ -12,7 +12,9 @@ from spectral_detect.errors import CheckpointError, FeatureError
 from spectral_detect.files import OPTIONS_FILE
 
 RUN_SCHEMA = "spectral-detect/gan/1"
-MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile", "n_watched"))  # when taken up again
+MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile"))  # when taken up again
+
+MOST = {"size": 128, "channels": 512, "batch_size": 2**16, "threads": 1024}
 
 ObjectiveName = Literal["dcgan", "lsgan", "dragan", "wgan-gp"]
 Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
@@ -79,9 +81,11 @@ class TrainingOptions:
         for name, names in (("objective", ObjectiveName), ("upsampling", Upsampling), ("topology", Topology)):
             if getattr(self, name) not in get_args(names):
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
-        for name in ("size", "channels", "epochs", "batch_size", "n_watched", "n_profiles"):
-            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
-                raise FeatureError(f"{name} {getattr(self, name)!r}: it is a whole number from 1 on")
+        for name in ("size", "channels", "epochs", "batch_size", "n_watched", "n_profiles", "threads"):
+            value, most = getattr(self, name), MOST.get(name, 2**31)
+            is_whole = type(value) is int and 1 <= value <= most
+            if not is_whole and not (name == "threads" and value is None):
+                raise FeatureError(f"{name} {value!r}: it is a whole number from 1 to {most}")
 
     def differences(self, other: TrainingOptions) -> list[str]:
         """In words, the options in which a run cannot be continued with those of `other`."""
@@ -105,7 +109,7 @@ def read_options(run: Path) -> TrainingOptions:
         values = json.loads(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error.strerror}; name the folder of a run") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CheckpointError(f"{str(path)!r} is damaged: not JSON") from None
     if not isinstance(values, dict):
         raise CheckpointError(f"{str(path)!r} does not hold the options of a run")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectral_detect.backend import numpy_backend
-from spectral_detect.errors import DatasetError
+from spectral_detect.errors import DatasetError, FeatureError
 from spectral_detect.spectrum import MAX_FREQUENCY, azimuthal_average, power_spectrum
 
 MIN_REALS = 50  # of fewer the deviation of a ring is a guess
 ROUNDING_POWER = 1 / (12 * 255**2)  # of the noise that rounding pixels from 0 to 1 to 8 bits adds at every frequency
 AT_ONCE = 256
+TOLERANCE = 1e-3  # beyond 0 and 1, where an interpolation overshoots
 UPPER_QUARTER = 0.75 * MAX_FREQUENCY  # cycles per pixel, of the frequencies up to the corner of the spectrum
 GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -70,7 +71,9 @@ def mean_profile(images: np.ndarray) -> RealProfile:
     Raises
     ------
     DatasetError : fewer.
+    FeatureError : no such array, or values outside of 0 to 1.
     """
+    _check_images(images)
     if len(images) < MIN_REALS:
         raise DatasetError(f"{len(images)} images: a mean profile needs at least {MIN_REALS}; add images")
     profiles, frequency = radial_profiles(images)
@@ -79,6 +82,16 @@ def mean_profile(images: np.ndarray) -> RealProfile:
     return RealProfile(
         tuple(images.shape[1:3]), len(images), frequency[1:], logs.mean(axis=0), logs.std(axis=0), ratio.mean(axis=0)
     )
+
+
+def _check_images(images: np.ndarray) -> None:
+    if not isinstance(images, np.ndarray) or images.ndim - (images.shape[-1:] == (3,)) != 3:
+        found = f"shape {images.shape}" if isinstance(images, np.ndarray) else f"a {type(images).__name__}"
+        raise FeatureError(f"{found}: expected an array (N, H, W, 3) or (N, H, W)")
+    if images.dtype == np.uint8 or not len(images):
+        return
+    if images.dtype.kind != "f" or not (images.min() >= -TOLERANCE and images.max() <= 1 + TOLERANCE):
+        raise FeatureError(f"values of {images.dtype} that are not uint8 nor all from 0 to 1: bring them there first")
 
 
 def log_profiles(profiles: np.ndarray) -> np.ndarray:

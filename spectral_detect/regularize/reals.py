@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
@@ -28,6 +29,7 @@ N_PROFILES = 1000  # images whose mean profile is the target of the spectral los
 CACHE = ".spectral-detect"  # a folder beside the images
 CACHE_VERSION = 2
 LEAST_SIZE, LARGEST_SIZE = 8, 4096
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # what a cache file that is none raises
 
 Square = np.ndarray | str  # (size, size, 3) uint8, or why there is none
 OnFailure = Callable[[str, str], None]  # path, reason
@@ -71,7 +73,7 @@ def read_reals(
     files = _files_of(folder)
     caches = [place / f"images-{size}-{_key(files, size)}.npy" for place in _cache_folders(folder)]
     for cache in caches:
-        with suppress(OSError, ValueError):
+        with suppress(*DAMAGED):
             images = np.load(cache, mmap_mode="r", allow_pickle=False)
             if images.shape == (len(files), size, size, 3) and images.dtype == np.uint8:
                 return np.asarray(images)
@@ -101,7 +103,7 @@ def real_profile(folder: str, size: int, n_images: int = N_PROFILES, work: Work 
     files = _files_of(folder)
     caches = [place / f"profile-{size}-{n_images}-{_key(files, size)}.npz" for place in _cache_folders(folder)]
     for cache in caches:
-        with suppress(OSError, ValueError, KeyError):
+        with suppress(*DAMAGED):
             return _load_profile(cache)
     some = [files[k] for k in sorted(np.random.default_rng(0).permutation(len(files))[:n_images])]
     squares = [square for square in _squares(some, size, work or Work()) if not isinstance(square, str)]
@@ -125,6 +127,8 @@ def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Squ
     except ImageReadError as error:
         return str(error)
     rgb = as_rgb(image.pixels, image.is_ycc)
+    if rgb.ndim == 2:
+        rgb = np.repeat(rgb[..., None], 3, axis=2)
     height, width = rgb.shape[:2]
     side = min(height, width)
     if side < size:
@@ -192,7 +196,7 @@ def _keep(caches: Iterable[Path], content: np.ndarray | RealProfile) -> None:
 
 
 def _load_profile(cache: Path) -> RealProfile:
-    with np.load(cache, allow_pickle=False) as stored:
+    with open(cache, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
         height, width = map(int, stored["shape"])
         arrays = {name: stored[name] for name in ("frequency", "mean_log", "sd_log", "mean_ratio")}
         return RealProfile((height, width), int(stored["n_images"]), **arrays)

@@ -15,7 +15,7 @@ from spectral_detect.files import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, wri
 from spectral_detect.pipeline import Work
 from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
 from spectral_detect.regularize.device import DeviceName, choose_device, put_on
-from spectral_detect.regularize.gan import Run, sample_images
+from spectral_detect.regularize.gan import Run
 from spectral_detect.regularize.networks import Generator
 from spectral_detect.regularize.options import TrainingOptions
 from spectral_detect.regularize.profiles import mean_profile
@@ -68,12 +68,21 @@ def train_gan(options: TrainingOptions, folder: Path, work: Work, hooks: Hooks, 
     ------
     DatasetError, CheckpointError, OutputError, Diverged, ExtraMissingError, ModelFileError : see the parts.
     """
+    if not folder.absolute().parent.is_dir():
+        raise OutputError(f"{str(folder)!r} cannot be made: No such file or directory")
     images = read_reals(options.data, options.size, work, on_failure=hooks.on_failure, watch=hooks.watch_reading)
     some = images[np.random.default_rng(0).permutation(len(images))[: options.n_profiles]]
     run = Run(options, folder, images, mean_profile(some))
     if resume:
         run.resume()
+    if run.progress.epoch >= options.epochs:
+        hooks.on_note(f"the run is complete: {run.progress.epoch} epochs; raise --epochs to go on")
+        return True
     facts = {**options.to_dict(), **_facts(run)}
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{str(folder)!r} cannot be made: {error.strerror}") from None
     write_aside(folder / OPTIONS_FILE, json.dumps(options.to_dict(), indent=2).encode())
     if not hooks.on_start(facts):
         return False
@@ -101,6 +110,14 @@ def load_generator(run: Path, device: DeviceName = "auto") -> Generator:
     generator = Generator(options.size, options.upsampling, options.topology, options.channels)
     load_module(generator, checkpoint.part("G"), "generator")
     return put_on(choose_device(device), generator)
+
+
+def load_reals(run: Path, n: int, work: Work, hooks: Hooks) -> np.ndarray:
+    """(at most n, size, size, 3) uint8 camera images as the generator of a run has seen them, drawn at random."""
+    path = run / CHECKPOINT_FILE if run.is_dir() else run
+    options = TrainingOptions.from_dict(load_checkpoint(path).values.get("options", {}))
+    images = read_reals(options.data, options.size, work, on_failure=hooks.on_failure, watch=hooks.watch_reading)
+    return np.array(images[np.sort(np.random.default_rng(2).permutation(len(images))[:n])])
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
@@ -138,6 +155,10 @@ def _watch(run: Run, images: np.ndarray, folder: Path, hooks: Hooks) -> Watch:
         except SpectralDetectError as error:
             hooks.on_note(f"the FID is not measured: {error}")
     reals, others = _watched(images, run.options)
+    if len(reals) < run.options.n_watched:
+        hooks.on_note(
+            f"measures are of {len(reals)} samples: half of the images, not the {run.options.n_watched} of --n-watched"
+        )
     watch = Watch(reals, inception)
     facts = {
         **watch.measure(others).to_dict(),
@@ -161,11 +182,19 @@ def _rows_until(log: Path, epoch: int) -> list[str]:
     """Whole lines of the log, up to that epoch: an epoch that was logged but not saved is trained anew."""
     if not log.exists():
         return []
+    lines = log.read_bytes().splitlines(keepends=True)
+    if lines and not _is_row(lines[-1]):
+        lines.pop()  # torn when the process or its disk ended
+    if not all(map(_is_row, lines)):
+        raise OutputError(f"{str(log)!r} is not the log of a run; name another --output")
+    return [line.decode() for line in lines if json.loads(line)["epoch"] <= epoch]
+
+
+def _is_row(line: bytes) -> bool:
     try:
-        lines = log.read_text().splitlines(keepends=True)
-        return [line for line in lines if line.endswith("\n") and json.loads(line)["epoch"] <= epoch]
-    except (ValueError, KeyError, TypeError):
-        raise OutputError(f"{str(log)!r} is not the log of a run; name another --output") from None
+        return line.endswith(b"\n") and isinstance(json.loads(line)["epoch"], int)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _append(log: Path, row: dict[str, Any]) -> None:
@@ -177,17 +206,11 @@ def _append(log: Path, row: dict[str, Any]) -> None:
         raise OutputError(f"{str(log)!r} cannot be written: {error.strerror}") from None
 
 
-def write_samples(
-    generator: Generator,
-    n: int,
-    seed: int,
-    folder: Path,
-    watch: Callable[[Iterable[np.ndarray]], Iterable[np.ndarray]] = iter,
-) -> None:
-    """`n` images of a generator as PNG files `000000.png` and on; `watch` passes them on, to show progress."""
+def write_images(images: Iterable[np.ndarray], folder: Path) -> int:
+    """Images (size, size, 3) uint8 as PNG files `000000.png` and on; how many there were."""
     import PIL.Image
 
-    digits = max(6, len(str(n - 1)))
-    images = (image for part in watch(sample_images(generator, n, seed)) for image in part)
+    number = -1
     for number, image in enumerate(images):
-        PIL.Image.fromarray(image).save(folder / f"{number:0{digits}d}.png")
+        PIL.Image.fromarray(image).save(folder / f"{number:06d}.png")
+    return number + 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 N_GRID = 64
 LARGEST_GRID_PX = 1024
 COLUMNS = (
-    ("epoch", "epoch", "5d"),
+    ("epoch", "epoch", "5"),
     ("loss_d", "loss D", "8.3f"),
     ("loss_g", "loss G", "8.3f"),
     ("spectral_loss", "spectral", "9.4f"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spectral_detect.cli.options import FiniteRange, progress, report_failure, require_matplotlib, require_torch
+from spectral_detect.cli.regularize.reporting import check_apart
 
 if TYPE_CHECKING:
     from spectral_detect.regularize.autoencoder import Faces
@@ -44,7 +45,7 @@ class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
 @click.command()
 @click.argument("folder", metavar="DATA")
 @click.option("-o", "--output", required=True, metavar="RUN", help="A new or empty folder for numbers and pictures.")
-@click.option("--n-images", type=click.IntRange(1), default=2000, show_default=True, help="Drawn from DATA.")
+@click.option("--n-images", type=click.IntRange(60), default=2000, show_default=True, help="Drawn from DATA.")
 @click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True, help="Pixels, even.")
 @click.option(
     "--upsampling",
@@ -143,6 +144,7 @@ def _read(folder: str, output: str, options: dict[str, Any]) -> tuple[Faces, int
     from spectral_detect.regularize.autoencoder import split_images
     from spectral_detect.regularize.reals import read_reals
 
+    check_apart(output, folder)
     check_run_folder(output)
     failed: list[str] = []
 

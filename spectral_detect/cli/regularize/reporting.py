@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.options import progress, report_failure, shows_progress
+from spectral_detect.cli.options import Failure, progress, report_failure, shows_progress
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from spectral_detect.regularize.options import TrainingOptions
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def check_apart(folder: str | Path, data: str) -> None:
+    """`Failure` where a run would lie among its own images."""
+    run = Path(folder).resolve()
+    if Path(data).resolve() in (run, *run.parents):
+        raise Failure(
+            f"{visible(str(folder))} lies in {visible(data)}: its pictures would be trained on; name another RUN"
+        )
 
 
 @dataclass
@@ -74,6 +83,7 @@ class EpochReport:
         self.n_failed = 0
         self._draws = find_spec("matplotlib") is not None
         self._bar: Any = None
+        self._has_shown_reals = False
 
     def __enter__(self) -> EpochReport:
         return self
@@ -127,6 +137,9 @@ class EpochReport:
 
         if self._bar is not None:
             self._bar.clear()
+        if not self._has_shown_reals:
+            click.echo(epoch_line({**self._reals(), "epoch": "reals"}))
+            self._has_shown_reals = True
         click.echo(epoch_line(row))
         for warning in row["warnings"]:
             click.echo(f"warning: epoch {row['epoch']}: {warning}", err=True)
@@ -134,11 +147,16 @@ class EpochReport:
         if self._draws:
             self._draw(row, samples)
 
+    def _reals(self) -> dict[str, Any]:
+        from spectral_detect.regularize.running import REALS_FILE
+
+        return dict(json.loads((self.folder / REALS_FILE).read_bytes()))
+
     def _draw(self, row: dict[str, Any], samples: np.ndarray) -> None:
-        from spectral_detect.regularize.running import REALS_FILE, read_log
+        from spectral_detect.regularize.running import read_log
         from spectral_detect.report.gan import plot_profiles, plot_run
 
-        reals = json.loads((self.folder / REALS_FILE).read_bytes())
+        reals = self._reals()
         plot_profiles(row, reals, self.folder / "profiles" / f"epoch-{row['epoch']:04d}.png")
         options = self.options
         loss = f"spectral weight {options.spectral_weight:g}" if options.spectral_weight else "no spectral loss"

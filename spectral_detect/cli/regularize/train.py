@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from spectral_detect.cli.options import Failure, FiniteRange, require_torch, work_options
-from spectral_detect.cli.regularize.reporting import EpochReport, stop_on_signal
+from spectral_detect.cli.regularize.reporting import EpochReport, check_apart, stop_on_signal
 from spectral_detect.files import OPTIONS_FILE
 from spectral_detect.report.text import visible
 
@@ -104,7 +104,7 @@ def train(
 
     folder = Path(output)
     options = _options(ctx, folder, data, chosen, resume)
-    _prepare(folder, data, resume)
+    _check_folder(folder, data, resume)
     with stop_on_signal() as stop:
         report = EpochReport(folder, options, stop, dry_run=dry_run)
         hooks = Hooks(
@@ -126,6 +126,7 @@ def train(
 
 def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any], resume: bool) -> TrainingOptions:
     """Those of the command line; of a run that is taken up, its own, with those that were given in their place."""
+    from spectral_detect.regularize.objectives import OBJECTIVES
     from spectral_detect.regularize.options import TrainingOptions, read_options
 
     chosen["size"] = int(chosen["size"])
@@ -137,20 +138,14 @@ def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any]
             raise Failure(f"{visible(str(folder))} was begun otherwise ({'; '.join(differences)}): start a new run")
     else:
         chosen["topology"] = chosen["topology"] or ("v4" if chosen["spectral_weight"] else "baseline")
+        chosen["learning_rate"] = chosen["learning_rate"] or OBJECTIVES[chosen["objective"]].learning_rate
         options = TrainingOptions(data, **chosen)
     options.check()
     return options
 
 
-def _prepare(folder: Path, data: str, resume: bool) -> None:
-    """Make the folder of a run; one that holds a run already, or anything else, is not written over."""
-    if Path(data).resolve() in (folder.resolve(), *folder.resolve().parents):
-        raise Failure(
-            f"{visible(str(folder))} lies in {visible(data)}: its samples would be trained on; name another RUN"
-        )
+def _check_folder(folder: Path, data: str, resume: bool) -> None:
+    """A folder that holds a run already, or anything else, is not written over."""
+    check_apart(folder, data)
     if not resume and folder.is_dir() and set(os.listdir(folder)) - BEFORE_THE_FIRST_EPOCH:
         raise Failure(f"{visible(str(folder))} is not empty: --resume continues the run in it; or name a new folder")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise Failure(f"{visible(str(folder))} cannot be made: {error.strerror}") from None
