@@ -6,11 +6,10 @@ python examples/benchmarks/spectral_loss.py [--size 64] [--batch 64] [--channels
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
+from features import milliseconds
 
 from spectral_detect.regularize.gan import Gan, to_tensor
 from spectral_detect.regularize.loss import AT_BOUND, BOUND_SD, SpectralLoss
@@ -40,17 +39,6 @@ def published(images: np.ndarray) -> np.ndarray:
         ends = np.flatnonzero(np.diff(radius.flat[order].astype(int)))
         profiles.append(np.diff(np.cumsum(power.flat[order])[ends]) / np.diff(ends))
     return np.array(profiles)
-
-
-def milliseconds(function: Callable[[], object], repeats: int) -> float:
-    """The median of `repeats` calls, after one that fills the caches."""
-    function()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return 1000 * float(np.median(times))
 
 
 def main() -> None:
