@@ -12,7 +12,6 @@ from functools import cache, cached_property
 
 import numpy as np
 import scipy.fft
-import scipy.signal.windows
 
 from spectral_detect.backend import Array, Backend
 from spectral_detect.spec import BLOCK_PX, COHERENCE_BINS, PATCH_PX, FeatureSpec
@@ -209,7 +208,7 @@ def block_transform() -> np.ndarray:
 @cache
 def hann_window() -> np.ndarray:
     """(16, 16), of unit mean square."""
-    window = np.outer(*2 * [scipy.signal.windows.hann(PATCH_PX + 2)[1:-1]])
+    window = np.outer(*2 * [np.hanning(PATCH_PX + 2)[1:-1]])
     return np.asarray(window / np.sqrt(np.mean(window**2)))
 
 
