@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+DASK_MISSING = "needs Dask: pip install 'spectral-detect[dask]'"
 TORCH_MISSING = "needs PyTorch: pip install 'spectral-detect[torch]'"
 
 
@@ -31,6 +32,10 @@ class ModelFileError(SpectralDetectError):
 
 class ExtraMissingError(SpectralDetectError, ImportError):
     """An optional library that this needs is not installed; the message says how to install it."""
+
+
+class ClusterError(SpectralDetectError):
+    """A Dask cluster that cannot be reached, was lost, or whose workers cannot do this work."""
 
 
 class CheckpointError(SpectralDetectError):

@@ -8,11 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from spectral_detect.augment import Edit
+from spectral_detect.cluster import SHARD_FILES, map_in_cluster
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
 from spectral_detect.features import extract_features, tile_corners
 from spectral_detect.finding import FoundFile, FoundVideo
@@ -24,6 +25,8 @@ from spectral_detect.workers import LARGEST_CHUNK, map_in_workers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Engine = Literal["local", "dask"]
 
 FEW_FILES = 24  # one worker is done sooner than several would start
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
@@ -38,16 +41,20 @@ class Work:
     Attributes
     ----------
     jobs : worker processes, one per core by default; 0 works in the calling process, where neither a decoder that
-        crashes nor one that takes too long can be stopped.
+        crashes nor one that takes too long can be stopped. With Dask: of the cluster on this machine.
     max_pixels : an image whose header announces more is refused before it is decoded.
     timeout_s : a file that takes longer is given up.
     frames : which frames of a video are looked at, and what of them.
+    engine : "dask" works on a Dask cluster, see `cluster.map_in_cluster`.
+    scheduler : address of that cluster's scheduler, or the file that holds it; None starts a cluster on this machine.
     """
 
     jobs: int | None = None
     max_pixels: int = MAX_PIXELS
     timeout_s: float = 60.0
     frames: FrameOptions = field(default_factory=FrameOptions)
+    engine: Engine = "local"
+    scheduler: str | None = None
 
 
 @dataclass(frozen=True)
@@ -216,9 +223,13 @@ def extract_files(
 
     `files` is consumed lazily; no more than a few chunks per worker are under way at once.
     """
-    with closing(extract_each(files, spec, as_extracted, work, edits=edits, examine=examine)) as results:
-        for result in results:
-            yield from result
+    return _one_by_one(extract_each(files, spec, as_extracted, work, edits=edits, examine=examine))
+
+
+def _one_by_one(results: Generator[Variants, None, None]) -> Generator[Extraction, None, None]:
+    with closing(results):
+        for variants in results:
+            yield from variants
 
 
 def as_extracted(variants: Variants) -> Variants:
@@ -268,9 +279,17 @@ def work_through(
 ) -> Generator[Result, None, None]:
     """`task(item)` of each item, in the order given, in as many processes as `work` says; see `map_in_workers`.
 
+    What is wrong with a Dask cluster is an error of the call, not of the first result.
+
     `few` items one worker is done with sooner than several would start; 0 where each takes seconds.
     """
     remaining = iter(items)
+    chunk = LARGEST_CHUNK if few else 1
+    if work.engine == "dask":
+        return map_in_cluster(
+            task, remaining, scheduler=work.scheduler, jobs=work.jobs or available_cores(), timeout_s=work.timeout_s,
+            lost=lost, largest_shard=SHARD_FILES if few else 1, largest_chunk=chunk,
+        )  # fmt: skip
     if work.jobs == 0:
         return (task(item) for item in remaining)
     jobs = work.jobs
@@ -278,7 +297,6 @@ def work_through(
         first = list(islice(remaining, few + 1))
         remaining = chain(first, remaining)
         jobs = 1 if len(first) <= few else available_cores()
-    chunk = LARGEST_CHUNK if few else 1
     return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=lost, largest_chunk=chunk)
 
 

@@ -9,8 +9,10 @@ pipe, the item it was at is known, and nothing else is lost.
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -62,19 +64,9 @@ def map_in_workers(
     -------
     A generator; closing it stops the workers.
     """
-    crew = _Crew(function, jobs, timeout_s, lost, largest_chunk)
-    chunks = _growing_chunks(enumerate(items), largest_chunk)
-    done: dict[int, Result] = {}
-    n_yielded = 0
+    crew = Crew(pickle.dumps(function), lost, jobs=jobs, timeout_s=timeout_s, largest_chunk=largest_chunk)
     try:
-        while True:
-            crew.hand_out(chunks, n_yielded)
-            if crew.is_idle:
-                return
-            done.update(crew.collect())
-            while n_yielded in done:
-                yield done.pop(n_yielded)
-                n_yielded += 1
+        yield from crew.map(items)
     finally:
         crew.dismiss()
 
@@ -93,10 +85,11 @@ def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUN
 class _Worker(Generic[Item]):
     """A process, what it was given and has not answered yet, and when the present item must be done."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: bytes, folder: str | None) -> None:
         self.connection, theirs = Pipe()
+        path = [os.path.abspath(entry) for entry in sys.path]
         # not multiprocessing's way, which would import the caller's main module anew
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom {__name__} import serve\nserve({theirs.fileno()})"
+        code = f"import sys; sys.path[:] = {path!r}\nfrom {__name__} import serve\nserve({theirs.fileno()}, {folder!r})"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
             pass_fds=[theirs.fileno()],
@@ -111,12 +104,12 @@ class _Worker(Generic[Item]):
         self.items: deque[Numbered[Item]] = deque()
         self.deadline = float("inf")
 
-    def _send(self, message: object) -> None:
+    def _send(self, pickled: bytes) -> None:
         with suppress(BrokenPipeError, ConnectionResetError):  # it has died; its end of file says so in a moment
-            self.connection.send(message)
+            self.connection.send_bytes(pickled)
 
     def hand(self, chunk: list[Numbered[Item]], timeout_s: float) -> None:
-        self._send([item for _, item in chunk])
+        self._send(pickle.dumps([item for _, item in chunk]))
         if self.has_started and not self.items:
             self.deadline = time.monotonic() + timeout_s
         self.items.extend(chunk)
@@ -127,31 +120,59 @@ class _Worker(Generic[Item]):
         self.connection.close()
 
 
-class _Crew(Generic[Item, Result]):
-    """The workers, and the chunks that a lost worker has left undone."""
+class Crew(Generic[Item, Result]):
+    """Workers for one function, and the chunks that a lost worker has left undone; see `map_in_workers`.
+
+    Parameters
+    ----------
+    function : pickled.
+    folder : where relative names of files begin; None: in the present one.
+    """
 
     def __init__(
         self,
-        function: Callable[[Item], Result],
+        function: bytes,
+        lost: Callable[[Item, str], Result],
+        *,
         jobs: int,
         timeout_s: float,
-        lost: Callable[[Item, str], Result],
-        largest_chunk: int,
+        largest_chunk: int = LARGEST_CHUNK,
+        folder: str | None = None,
     ) -> None:
         self._function = function
         self._jobs = jobs
         self._timeout_s = timeout_s
         self._lost = lost
         self._largest_chunk = largest_chunk
+        self._folder = folder
         self._workers: list[_Worker[Item]] = []
         self._left: deque[list[Numbered[Item]]] = deque()
         self._n_handed = 0
 
+    def map(self, items: Iterable[Item]) -> Generator[Result, None, None]:
+        """`function(item)` of each item, in order. The workers stay, unless this is given up before its end."""
+        chunks = _growing_chunks(enumerate(items), self._largest_chunk)
+        done: dict[int, Result] = {}
+        n_yielded = self._n_handed = 0
+        self._replace_dead()
+        try:
+            while True:
+                self._hand_out(chunks, n_yielded)
+                if self._is_idle:
+                    return
+                done.update(self._collect())
+                while n_yielded in done:
+                    yield done.pop(n_yielded)
+                    n_yielded += 1
+        finally:
+            if not self._is_idle:
+                self.dismiss()
+
     @property
-    def is_idle(self) -> bool:
+    def _is_idle(self) -> bool:
         return not any(worker.items for worker in self._workers)
 
-    def hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> None:
+    def _hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> None:
         """Give each worker that is near its end another chunk; start workers only for chunks there are."""
         for slot in range(self._jobs):
             if slot < len(self._workers) and len(self._workers[slot].items) >= self._largest_chunk:
@@ -160,8 +181,18 @@ class _Crew(Generic[Item, Result]):
             if chunk is None:
                 return
             if slot == len(self._workers):
-                self._workers.append(_Worker(self._function))
+                self._workers.append(self._new_worker())
             self._workers[slot].hand(chunk, self._timeout_s)
+
+    def _new_worker(self) -> _Worker[Item]:
+        return _Worker(self._function, self._folder)
+
+    def _replace_dead(self) -> None:
+        """What died while it had nothing to do costs no item."""
+        for slot, worker in enumerate(self._workers):
+            if worker.process.poll() is not None:
+                worker.stop()
+                self._workers[slot] = self._new_worker()
 
     def _next_chunk(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> list[Numbered[Item]] | None:
         if self._left:
@@ -173,7 +204,7 @@ class _Crew(Generic[Item, Result]):
             self._n_handed = chunk[-1][0] + 1
         return chunk
 
-    def collect(self) -> Iterator[tuple[int, Result]]:
+    def _collect(self) -> Iterator[tuple[int, Result]]:
         """Wait for any worker, then give the results there are."""
         deadline = min(worker.deadline for worker in self._workers)
         patience = None if deadline == float("inf") else min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT_S)
@@ -202,7 +233,7 @@ class _Crew(Generic[Item, Result]):
     def _replace(self, slot: int, worker: _Worker[Item], reason: str) -> Iterator[tuple[int, Result]]:
         """Only the item it was at is lost; what it had not begun goes to its successor."""
         worker.stop()
-        self._workers[slot] = _Worker(self._function)
+        self._workers[slot] = self._new_worker()
         if worker.items:
             number, item = worker.items.popleft()
             yield number, self._lost(item, reason)
@@ -210,13 +241,18 @@ class _Crew(Generic[Item, Result]):
             self._left.append(list(worker.items))
 
     def dismiss(self) -> None:
+        """Stop the workers; another `map` would start new ones."""
         for worker in self._workers:
             worker.stop()
+        self._workers.clear()
+        self._left.clear()
 
 
-def serve(descriptor: int) -> None:
+def serve(descriptor: int, folder: str | None = None) -> None:
     """The life of a worker: a function, then lists of items until the parent is gone; an answer to each item."""
     connection: Connection[Any, Any] = Connection(descriptor)
+    if folder is not None:
+        _enter(folder)
     try:
         function = connection.recv()
         connection.send("started")
@@ -226,3 +262,12 @@ def serve(descriptor: int) -> None:
                 connection.send(function(item))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _enter(folder: str) -> None:
+    """Where it does not exist, relative names must not mean other files: they begin in a folder that is gone."""
+    try:
+        os.chdir(folder)
+    except OSError:
+        with tempfile.TemporaryDirectory() as gone:
+            os.chdir(gone)

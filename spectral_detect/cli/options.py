@@ -19,7 +19,7 @@ from spectral_detect.report.text import visible
 if TYPE_CHECKING:
     from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
-    from spectral_detect.pipeline import Work
+    from spectral_detect.pipeline import Engine, Work
     from spectral_detect.spec import FeatureSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,6 +76,18 @@ def _work_options(timeout_s: float) -> Callable[[F], F]:
     return _together(
         click.option("--jobs", type=click.IntRange(0), help="Worker processes; 0: no other.  [default: one per core]"),
         click.option(
+            "--engine",
+            type=click.Choice(("local", "dask")),
+            help="dask: work on a Dask cluster, one of --jobs processes on this machine unless --scheduler names "
+            "another.  [default: local]",
+        ),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="HOST:PORT of a Dask scheduler, or its scheduler file. Its workers open the files: the paths must be "
+            "there as well.",
+        ),
+        click.option(
             "--max-pixels",
             type=click.IntRange(1),
             default=MAX_PIXELS,
@@ -93,15 +105,36 @@ def _work_options(timeout_s: float) -> Callable[[F], F]:
 
 
 def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
-    """`--jobs`, `--max-pixels` and `--timeout`, handed to the command as one `work`."""
+    """`--jobs`, `--engine`, `--scheduler`, `--max-pixels` and `--timeout`, handed to the command as one `work`."""
 
     @wraps(command)
-    def with_work(*args: Any, jobs: int | None, max_pixels: int, timeout: float, **kwargs: Any) -> Any:
+    def with_work(
+        *args: Any,
+        jobs: int | None,
+        engine: Engine | None,
+        scheduler: str | None,
+        max_pixels: int,
+        timeout: float,
+        **kwargs: Any,
+    ) -> Any:
         from spectral_detect.pipeline import Work
 
-        return command(*args, work=Work(jobs, max_pixels, timeout), **kwargs)
+        engine = _checked_engine(engine, scheduler, jobs)
+        return command(*args, work=Work(jobs, max_pixels, timeout, engine=engine, scheduler=scheduler), **kwargs)
 
     return _work_options(timeout_s)(cast(F, with_work))
+
+
+def _checked_engine(engine: Engine | None, scheduler: str | None, jobs: int | None) -> Engine:
+    if scheduler is None and engine != "dask":
+        return "local"
+    if engine == "local":
+        raise click.UsageError("--scheduler names a Dask cluster, and --engine local does without one")
+    if scheduler is not None and jobs is not None:
+        raise click.UsageError("--jobs counts processes on this machine; those of a cluster: dask worker --nthreads")
+    if jobs == 0:
+        raise click.UsageError("--engine dask works in other processes: give --jobs 1 or more")
+    return "dask"
 
 
 _judging_options = _together(

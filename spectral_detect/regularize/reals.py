@@ -10,7 +10,8 @@ import io
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +22,8 @@ from spectral_detect.errors import DatasetError, FeatureError, ImageReadError, O
 from spectral_detect.files import write_aside
 from spectral_detect.finding import FoundFile, find_images
 from spectral_detect.images import MAX_PIXELS, read_image
-from spectral_detect.pipeline import FEW_FILES, Work
+from spectral_detect.pipeline import FEW_FILES, Work, work_through
 from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
-from spectral_detect.workers import map_in_workers
 
 N_PROFILES = 1000  # images whose mean profile is the target of the spectral loss
 CACHE = ".spectral-detect"  # a folder beside the images
@@ -147,14 +147,13 @@ def _files_of(folder: str) -> list[FoundFile]:
 def _squares(files: list[FoundFile], size: int, work: Work) -> Iterator[Square]:
     if not LEAST_SIZE <= size <= LARGEST_SIZE:
         raise FeatureError(f"size {size}: it is {LEAST_SIZE} to {LARGEST_SIZE} pixels")
-    read = partial(read_square, size=size, max_pixels=work.max_pixels)
-    jobs = (os.cpu_count() or 1) if work.jobs is None else work.jobs
-    if not jobs or (work.jobs is None and len(files) < FEW_FILES):
-        yield from map(read, files)
-        return
-    lost: Callable[[FoundFile, str], Square] = lambda file, reason: reason  # noqa: E731
-    with closing(map_in_workers(read, files, jobs=jobs, timeout_s=work.timeout_s, lost=lost)) as squares:
-        yield from squares
+    if work.jobs is None and len(files) < FEW_FILES and work.engine == "local":
+        work = replace(work, jobs=0)
+    return work_through(files, partial(read_square, size=size, max_pixels=work.max_pixels), work, _lost)
+
+
+def _lost(file: FoundFile, reason: str) -> Square:
+    return reason
 
 
 def _require_enough(n: int, folder: str, size: int, n_failed: int) -> None:
