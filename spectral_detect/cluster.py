@@ -9,13 +9,15 @@ through by a process of `workers`, so that a file that crashes its decoder costs
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
 import signal
 import time
 import warnings
-from collections import deque
+from asyncio import wait_for
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
@@ -39,8 +41,9 @@ Result = TypeVar("Result")
 SHARD_FILES = 256
 SHARD_BYTES = 2**23  # of results, of which some shards wait for their turn
 LEAST_SHARD = 16  # at the beginning and at the end, so that all workers have work
-UNDER_WAY = 3  # shards per thread of the cluster: Dask holds two at the worker, of which one is worked at
+UNDER_WAY = 2  # shards per thread of the cluster: one is worked at, one is there when it is done
 MOST_AHEAD = 6  # shards per thread that are under way, or done before their turn has come
+ANYWHERE = "anywhere"
 CONNECT_S = 10.0
 POLL_S = 1.0
 PATIENCE_S = 5.0  # without any worker, before a word is said; a nanny starts one anew in less
@@ -101,7 +104,7 @@ def _results(
     """None once it is connected, then the results."""
     with _quiet(), _connected(scheduler, jobs) as client:
         workers = _Workers(client)
-        workers.n_threads()  # all of them checked
+        workers.refresh()  # all of them checked
         yield None
         yield from _Run(client, workers, crews, lost, shards).results()
 
@@ -229,7 +232,8 @@ class _Run(Generic[Item, Result]):
         self._shards = shards
         self._name = f"spectral-detect-{uuid4().hex}"
         self._crews = client.submit(pickle.loads, pickle.dumps(crews), key=(f"{self._name}-crews", 0), pure=False)
-        self._under_way: dict[int, tuple[Future[bytes], list[Item]]] = {}
+        self._under_way: dict[int, tuple[Future[bytes], list[Item], str]] = {}
+        self._busy: Counter[str] = Counter()  # shards under way, by the worker they were meant for
         self._finished: SimpleQueue[int] = SimpleQueue()
         self._done: dict[int, list[Result]] = {}
         self._n_submitted = self._n_yielded = 0
@@ -237,7 +241,7 @@ class _Run(Generic[Item, Result]):
     def results(self) -> Iterator[Result]:
         """Those of all items, in order."""
         while True:
-            self._submit(max(1, self._workers.n_threads()))
+            self._submit()
             if not self._under_way:
                 return
             self._collect()
@@ -245,16 +249,24 @@ class _Run(Generic[Item, Result]):
                 yield from self._done.pop(self._n_yielded)
                 self._n_yielded += 1
 
-    def _submit(self, n_threads: int) -> None:
+    def _submit(self) -> None:
+        """Give every worker something to do, as far as it may be ahead of the results.
+
+        Left to itself Dask gives the first shards all to the worker that has the crews, and has them stolen late.
+        """
+        self._workers.refresh()
+        n_threads = max(1, self._workers.n_threads)
         while (
-            len(self._under_way) < UNDER_WAY * n_threads
-            and self._n_submitted - self._n_yielded < MOST_AHEAD * n_threads
+            self._n_submitted - self._n_yielded < MOST_AHEAD * n_threads
+            and (place := self._workers.least_busy(self._busy))
             and (shard := self._shards.next(n_threads))
         ):
-            number = self._n_submitted
             task = methodcaller("work_through", pickle.dumps(shard))
-            future = self._client.submit(task, self._crews, key=(self._name, number), pure=False)
-            self._under_way[number] = future, shard
+            key = (self._name, self._n_submitted)
+            where = {} if place == ANYWHERE else {"workers": [place], "allow_other_workers": True}
+            future = self._client.submit(task, self._crews, key=key, pure=False, **where)
+            self._under_way[self._n_submitted] = future, shard, place
+            self._busy[place] += 1
             self._n_submitted += 1
             future.add_done_callback(lambda future: self._finished.put(future.key[1]))
 
@@ -262,8 +274,9 @@ class _Run(Generic[Item, Result]):
         """Wait a moment for any shard, then take its results."""
         with suppress(Empty):
             number = self._finished.get(timeout=POLL_S)
-            self._done[number] = self._outcome(*self._under_way[number])
-            del self._under_way[number]
+            future, shard, place = self._under_way.pop(number)
+            self._busy[place] -= 1
+            self._done[number] = self._outcome(future, shard)
 
     def _outcome(self, future: Future[bytes], shard: list[Item]) -> list[Result]:
         from distributed import KilledWorker
@@ -291,23 +304,35 @@ class _Workers:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._n_threads = 0
+        self._threads: dict[str, int] = {}
         self._checked: set[str] = set()
         self._asked, self._last_seen = float("-inf"), time.monotonic()
         self._has_told = False
 
+    @property
     def n_threads(self) -> int:
-        """Threads of all workers."""
+        """Of all workers."""
+        return sum(self._threads.values())
+
+    def least_busy(self, busy: Counter[str]) -> str | None:
+        """The worker that is to have the next shard; None when all have enough, `ANYWHERE` when there is none."""
+        if not self._threads:
+            return ANYWHERE if busy[ANYWHERE] < UNDER_WAY else None
+        worker = min(self._threads, key=lambda worker: busy[worker] / self._threads[worker])
+        return worker if busy[worker] < UNDER_WAY * self._threads[worker] else None
+
+    def refresh(self) -> None:
+        """Ask again, if it is time."""
         now = time.monotonic()
-        if now - self._asked >= POLL_S:
-            try:
-                threads = self._client.nthreads()
-                self._check([address for address in threads if address not in self._checked])
-            except OSError:
-                raise ClusterError(LOST_SCHEDULER) from None
-            self._asked, self._n_threads = now, sum(threads.values())
-            self._tell(now)
-        return self._n_threads
+        if now - self._asked < POLL_S:
+            return
+        try:
+            threads = self._client.nthreads()
+            self._check([address for address in threads if address not in self._checked])
+        except OSError:
+            raise ClusterError(LOST_SCHEDULER) from None
+        self._asked, self._threads = now, threads
+        self._tell(now)
 
     def _check(self, workers: list[str]) -> None:
         """Ask what they have installed; Dask waits for ever for a worker that has not even this module."""
@@ -320,7 +345,7 @@ class _Workers:
                 raise ClusterError(_unfit(worker, answer))
 
     def _tell(self, now: float) -> None:
-        if self._n_threads:
+        if self._threads:
             self._last_seen, self._has_told = now, False
         elif not self._has_told and now - self._last_seen >= PATIENCE_S:
             self._has_told = True
@@ -364,18 +389,14 @@ def _connected(scheduler: str | None, jobs: int) -> Iterator[Client]:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=0,  # what needs memory are the workers' workers, which Dask does not count
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL + 1,
                 preload=[__name__],
             )
-            where: dict[str, Any] = {"address": stack.enter_context(cluster)}
+            address = stack.enter_context(cluster)
         else:
-            where = _place_of(scheduler)
-        try:
-            client = Client(**where, timeout=CONNECT_S, set_as_default=False, name="spectral-detect")
-        except (OSError, ValueError, RuntimeError, TypeError) as error:
-            raise ClusterError(_no_scheduler(str(scheduler), error)) from None
-        yield stack.enter_context(client)
+            address = _reached(scheduler)
+        yield stack.enter_context(Client(address, timeout=CONNECT_S, set_as_default=False, name="spectral-detect"))
 
 
 def dask_setup(worker: object) -> None:
@@ -383,15 +404,28 @@ def dask_setup(worker: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _place_of(scheduler: str) -> dict[str, Any]:
-    """Arguments of a client: an address, or a file that holds one."""
-    if os.path.isfile(scheduler):
-        return {"scheduler_file": scheduler}
-    return {"address": scheduler}
+def _reached(scheduler: str) -> str:
+    """The address of a scheduler that answers; a client whose scheduler does not takes long to be rid of."""
+    from distributed import Security, rpc
+    from distributed.utils import LoopRunner
 
+    async def kind() -> str:
+        async with rpc(address, connection_args=Security().get_connection_args("client")) as there:
+            return str((await wait_for(there.identity(), CONNECT_S))["type"])
 
-def _no_scheduler(scheduler: str, error: Exception) -> str:
-    return (
-        f"no Dask scheduler answers at {scheduler!r} within {CONNECT_S:g} s ({error}); name the HOST:PORT that "
-        "`dask scheduler` prints, or the file of its --scheduler-file"
+    try:
+        address = _address_in(scheduler) if os.path.isfile(scheduler) else scheduler
+        answer = LoopRunner().run_sync(kind)
+    except Exception as error:  # what does not speak Dask's language makes it raise whatever there is
+        answer = str(error) or f"no answer in {CONNECT_S:g} s"
+    if answer == "Scheduler":
+        return address
+    raise ClusterError(
+        f"no Dask scheduler at {scheduler!r} ({answer}); name the HOST:PORT that `dask scheduler` prints, or the file "
+        "of its --scheduler-file"
     )
+
+
+def _address_in(scheduler_file: str) -> str:
+    with open(scheduler_file, encoding="utf-8") as stream:
+        return str(json.load(stream)["address"])
