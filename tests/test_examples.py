@@ -26,6 +26,7 @@ def printed(script: str, *arguments: object) -> str:
     [
         ("benchmarks/features.py", ("--side", 128, "--repeats", 3), "times as fast as published"),
         ("benchmarks/scan.py", (EXAMPLES, "--count", 24, "--jobs", 1, "--repeats", 1), "x decode and FFT"),
+        ("benchmarks/cluster.py", (EXAMPLES, "--jobs", 1, "--repeats", 1), " times"),
         ("benchmarks/memory.py", ("--few", 5, "--many", 20, "--jobs", 1), "largest worker"),
         ("benchmarks/resume.py", (EXAMPLES / "real" / "Aqua.png", "--few", 3, "--many", 2001), "us a record"),
         ("benchmarks/startup.py", ("--repeats", 1), "spectral-detect --help"),
