@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import uuid4
 
 from spectral_detect._version import __version__
-from spectral_detect.errors import DASK_MISSING, ClusterError, ExtraMissingError, SpectralDetectError
+from spectral_detect.errors import DASK_MISSING, ClusterError, ExtraMissingError
 from spectral_detect.workers import LARGEST_CHUNK, Crew
 
 if TYPE_CHECKING:
@@ -102,11 +102,15 @@ def _results(
     crews: Crews, lost: Callable[[Item, str], Result], shards: _Shards[Item], scheduler: str | None, jobs: int
 ) -> Generator[Result | None, None, None]:
     """None once it is connected, then the results."""
-    with _quiet(), _connected(scheduler, jobs) as client:
-        workers = _Workers(client)
-        workers.refresh()  # all of them checked
+    with _silent_log(), ExitStack() as stack:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other versions of Dask, and of models beyond 10 MB
+            client = stack.enter_context(_connected(scheduler, jobs))
+            workers = _Workers(client)
+            workers.refresh()  # all of them checked
+            run = _Run(client, workers, crews, lost, shards)
         yield None
-        yield from _Run(client, workers, crews, lost, shards).results()
+        yield from run.results()
 
 
 class Crews:
@@ -285,9 +289,11 @@ class _Run(Generic[Item, Result]):
             raise ClusterError(LOST_SCHEDULER)
         try:
             results = future.result()
-        except KilledWorker:
+        except KilledWorker as error:
+            if error.task == self._crews.key:
+                raise ClusterError(_unfit("(one after the other)", error)) from None
             return [self._lost(item, KILLED) for item in shard]
-        except SpectralDetectError:
+        except ClusterError:
             raise
         except Exception as error:
             raise ClusterError(_unfit("(one of several)", error)) from None
@@ -327,7 +333,7 @@ class _Workers:
         if now - self._asked < POLL_S:
             return
         try:
-            threads = self._client.nthreads()
+            threads = {worker: n for worker, n in self._client.nthreads().items() if n}
             self._check([address for address in threads if address not in self._checked])
         except OSError:
             raise ClusterError(LOST_SCHEDULER) from None
@@ -359,22 +365,20 @@ def _unfit(worker: str, error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Neither Dask's log nor its warnings: what goes wrong is told by the errors of this room."""
+def _silent_log() -> Iterator[None]:
+    """Nothing of Dask's log: what goes wrong is told by the errors of this room."""
+    import distributed  # noqa: F401  # it sets the levels of its loggers
+
     names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
     loggers = [logging.getLogger(name) for name in names]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import distributed  # noqa: F401  # it sets the levels of its loggers
-
-        before = [each.level for each in loggers]
-        for each in loggers:
-            each.setLevel(logging.CRITICAL + 1)
-        try:
-            yield
-        finally:
-            for each, level in zip(loggers, before, strict=True):
-                each.setLevel(level)
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
 
 
 @contextmanager

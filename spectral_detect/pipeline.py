@@ -47,6 +47,7 @@ class Work:
     frames : which frames of a video are looked at, and what of them.
     engine : "dask" works on a Dask cluster, see `cluster.map_in_cluster`.
     scheduler : address of that cluster's scheduler, or the file that holds it; None starts a cluster on this machine.
+        An address alone says "dask" as well.
     """
 
     jobs: int | None = None
@@ -55,6 +56,11 @@ class Work:
     frames: FrameOptions = field(default_factory=FrameOptions)
     engine: Engine = "local"
     scheduler: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no cluster has a part in it."""
+        return self.engine == "local" and self.scheduler is None
 
 
 @dataclass(frozen=True)
@@ -285,7 +291,7 @@ def work_through(
     """
     remaining = iter(items)
     chunk = LARGEST_CHUNK if few else 1
-    if work.engine == "dask":
+    if not work.is_local:
         return map_in_cluster(
             task, remaining, scheduler=work.scheduler, jobs=work.jobs or available_cores(), timeout_s=work.timeout_s,
             lost=lost, largest_shard=SHARD_FILES if few else 1, largest_chunk=chunk,

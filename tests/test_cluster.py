@@ -20,6 +20,7 @@ import pytest
 from test_workers import Answer, answer, lost
 
 from conftest import EXAMPLES, ROOT, Run
+from spectral_detect import Work, load_shipped_models, scan
 from spectral_detect import cluster as room
 from spectral_detect.cluster import LEAST_SHARD, MOST_AHEAD, SHARD_FILES, Crews, _Shards, map_in_cluster
 from spectral_detect.errors import ClusterError
@@ -340,6 +341,9 @@ def test_a_scheduler_file_will_do(evidence: Path, cluster: Any, run: Run) -> Non
     result = run("scan", "ev/1/real/Aqua.png", "--scheduler", "scheduler.json", "--format", "csv")
     assert result.exit_code == 0, result.output
     assert "ev/1/real/Aqua.png" in result.stdout
+    by_library = scan(["ev/1/real/Aqua.png"], load_shipped_models(), work=Work(scheduler="scheduler.json"))
+    assert f",{next(by_library).score}," in result.stdout
+    by_library.close()
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def _files_of(folder: str) -> list[FoundFile]:
 def _squares(files: list[FoundFile], size: int, work: Work) -> Iterator[Square]:
     if not LEAST_SIZE <= size <= LARGEST_SIZE:
         raise FeatureError(f"size {size}: it is {LEAST_SIZE} to {LARGEST_SIZE} pixels")
-    if work.jobs is None and len(files) < FEW_FILES and work.engine == "local":
+    if work.jobs is None and len(files) < FEW_FILES and work.is_local:
         work = replace(work, jobs=0)
     return work_through(files, partial(read_square, size=size, max_pixels=work.max_pixels), work, _lost)
 
