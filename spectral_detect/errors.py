@@ -33,6 +33,10 @@ class ExtraMissingError(SpectralDetectError, ImportError):
     """An optional library that this needs is not installed; the message says how to install it."""
 
 
+class DeviceError(SpectralDetectError):
+    """A GPU that was asked for and cannot be used, or that failed."""
+
+
 class CheckpointError(SpectralDetectError):
     """A checkpoint of a training run that is damaged, missing, or of another network."""
 

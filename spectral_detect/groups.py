@@ -91,8 +91,7 @@ class Tiles:
 
     def _block_level(self, coefficients: Array) -> Array:
         xp = self.backend.xp
-        mean_square = xp.einsum("...bk,...bk->...k", coefficients, coefficients) / coefficients.shape[-2]
-        return xp.log(xp.sqrt(mean_square) + BLOCK_FLOOR)[..., 1:]
+        return xp.log(xp.sqrt(self.backend.mean_square(coefficients)) + BLOCK_FLOOR)[..., 1:]
 
     @cached_property
     def patch_levels(self) -> Array:
