@@ -14,12 +14,13 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from spectral_detect.channels import Channel, mapped, shared_memory
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.threads import ONE_THREAD
 
@@ -48,7 +49,35 @@ def map_in_workers(
     lost: Callable[[Item, str], Result],
     largest_chunk: int = LARGEST_CHUNK,
 ) -> Generator[Result, None, None]:
-    """`function(item)` of each item, in the order given, computed in `jobs` processes.
+    """`function(item)` of each item, in the order given, computed in `jobs` processes; see `map_as_done`."""
+    with closing(
+        map_as_done(function, items, jobs=jobs, timeout_s=timeout_s, lost=lost, largest_chunk=largest_chunk)
+    ) as done:
+        yield from in_order(done)
+
+
+def in_order(numbered: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """What is numbered from 0 on, in the order of its numbers; each is given as soon as those before it are there."""
+    early: dict[int, Result] = {}
+    turn = 0
+    for number, result in numbered:
+        early[number] = result
+        while turn in early:
+            yield early.pop(turn)
+            turn += 1
+
+
+def map_as_done(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int,
+    timeout_s: float,
+    lost: Callable[[Item, str], Result],
+    largest_chunk: int = LARGEST_CHUNK,
+    shared_bytes: int = 0,
+) -> Generator[tuple[int, Result], None, None]:
+    """The number of each item and `function(item)`, as soon as it is there, computed in `jobs` processes.
 
     Parameters
     ----------
@@ -57,24 +86,27 @@ def map_in_workers(
     timeout_s : an item that takes longer costs its worker, which is replaced.
     lost : gives the result of an item over which its worker died or was stopped, and of the reason.
     largest_chunk : items handed over at once; 1 where an item takes seconds.
+    shared_bytes : memory of all workers together by which large arrays come, see `channels`.
 
     Returns
     -------
     A generator; closing it stops the workers.
     """
-    crew = _Crew(function, jobs, timeout_s, lost, largest_chunk)
+    crew = _Crew(function, jobs, timeout_s, lost, largest_chunk, shared_bytes // jobs)
     chunks = _growing_chunks(enumerate(items), largest_chunk)
-    done: dict[int, Result] = {}
-    n_yielded = 0
+    done: set[int] = set()
+    n_in_order = 0
     try:
         while True:
-            crew.hand_out(chunks, n_yielded)
+            crew.hand_out(chunks, n_in_order)
             if crew.is_idle:
                 return
-            done.update(crew.collect())
-            while n_yielded in done:
-                yield done.pop(n_yielded)
-                n_yielded += 1
+            collected = list(crew.collect())  # before any is passed on, which may take long: the clocks run
+            done.update(number for number, _ in collected)
+            while n_in_order in done:
+                done.remove(n_in_order)
+                n_in_order += 1
+            yield from collected
     finally:
         crew.dismiss()
 
@@ -93,19 +125,22 @@ def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUN
 class _Worker(Generic[Item]):
     """A process, what it was given and has not answered yet, and when the present item must be done."""
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], shared_bytes: int) -> None:
         self.connection, theirs = Pipe()
+        memory = shared_memory(shared_bytes)
+        descriptors = [theirs.fileno(), *([] if memory is None else [memory])]
         # not multiprocessing's way, which would import the caller's main module anew
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom {__name__} import serve\nserve({theirs.fileno()})"
+        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom {__name__} import serve\nserve(*{descriptors})"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
-            pass_fds=[theirs.fileno()],
+            pass_fds=descriptors,
             env={**os.environ, **WORKER_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # ctrl-C is for the parent, which then stops its workers
         )
         theirs.close()
+        self.answers = Channel(self.connection, mapped(memory))
         self._send(function)
         self.has_started = False
         self.items: deque[Numbered[Item]] = deque()
@@ -137,8 +172,10 @@ class _Crew(Generic[Item, Result]):
         timeout_s: float,
         lost: Callable[[Item, str], Result],
         largest_chunk: int,
+        shared_bytes: int,
     ) -> None:
         self._function = function
+        self._shared_bytes = shared_bytes
         self._jobs = jobs
         self._timeout_s = timeout_s
         self._lost = lost
@@ -151,22 +188,22 @@ class _Crew(Generic[Item, Result]):
     def is_idle(self) -> bool:
         return not any(worker.items for worker in self._workers)
 
-    def hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> None:
+    def hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_in_order: int) -> None:
         """Give each worker that is near its end another chunk; start workers only for chunks there are."""
         for slot in range(self._jobs):
             if slot < len(self._workers) and len(self._workers[slot].items) >= self._largest_chunk:
                 continue
-            chunk = self._next_chunk(chunks, n_yielded)
+            chunk = self._next_chunk(chunks, n_in_order)
             if chunk is None:
                 return
             if slot == len(self._workers):
-                self._workers.append(_Worker(self._function))
+                self._workers.append(_Worker(self._function, self._shared_bytes))
             self._workers[slot].hand(chunk, self._timeout_s)
 
-    def _next_chunk(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> list[Numbered[Item]] | None:
+    def _next_chunk(self, chunks: Iterator[list[Numbered[Item]]], n_in_order: int) -> list[Numbered[Item]] | None:
         if self._left:
             return self._left.popleft()
-        if self._n_handed - n_yielded > MOST_AHEAD * self._largest_chunk * self._jobs:
+        if self._n_handed - n_in_order > MOST_AHEAD * self._largest_chunk * self._jobs:
             return None
         chunk = next(chunks, None)
         if chunk is not None:
@@ -186,7 +223,7 @@ class _Crew(Generic[Item, Result]):
 
     def _receive(self, slot: int, worker: _Worker[Item]) -> Iterator[tuple[int, Result]]:
         try:
-            message = worker.connection.recv()
+            message = worker.answers.receive()
         except (EOFError, OSError):
             if not worker.has_started:
                 status = worker.process.wait()
@@ -202,7 +239,7 @@ class _Crew(Generic[Item, Result]):
     def _replace(self, slot: int, worker: _Worker[Item], reason: str) -> Iterator[tuple[int, Result]]:
         """Only the item it was at is lost; what it had not begun goes to its successor."""
         worker.stop()
-        self._workers[slot] = _Worker(self._function)
+        self._workers[slot] = _Worker(self._function, self._shared_bytes)
         if worker.items:
             number, item = worker.items.popleft()
             yield number, self._lost(item, reason)
@@ -214,15 +251,16 @@ class _Crew(Generic[Item, Result]):
             worker.stop()
 
 
-def serve(descriptor: int) -> None:
+def serve(descriptor: int, memory: int | None = None) -> None:
     """The life of a worker: a function, then lists of items until the parent is gone; an answer to each item."""
     connection: Connection[Any, Any] = Connection(descriptor)
+    answers = Channel(connection, mapped(memory))
     try:
         function = connection.recv()
-        connection.send("started")
+        answers.send("started")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders print what a file makes them print
         while True:
             for item in connection.recv():
-                connection.send(function(item))
+                answers.send(function(item))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
