@@ -13,6 +13,7 @@ from spectral_detect._version import __version__
 from spectral_detect.cli.options import (
     Failure,
     check_output,
+    device_option,
     expand,
     feature_options,
     feature_spec,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @shard_option
 @feature_options("azimuthal")
 @work_options
+@device_option
 @click.pass_context
 def extract(
     ctx: click.Context,

@@ -19,7 +19,7 @@ from spectral_detect.report.text import visible
 if TYPE_CHECKING:
     from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
-    from spectral_detect.pipeline import Work
+    from spectral_detect.pipeline import DeviceChoice, Work
     from spectral_detect.spec import FeatureSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,6 +102,35 @@ def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
         return command(*args, work=Work(jobs, max_pixels, timeout), **kwargs)
 
     return _work_options(timeout_s)(cast(F, with_work))
+
+
+def device_option(command: F) -> F:
+    """`--device`, put into the command's `work`."""
+
+    @wraps(command)
+    def with_device(*args: Any, work: Work, device: DeviceChoice | None, **kwargs: Any) -> Any:
+        return command(*args, work=replace(work, device=_usable_device(device)), **kwargs)
+
+    return click.option(
+        "--device",
+        type=click.Choice(("auto", "cpu", "gpu")),
+        help="What transforms still images; auto: a GPU where one can be used and there are many.  [default: auto]",
+    )(cast(F, with_device))
+
+
+def _usable_device(asked: DeviceChoice | None) -> DeviceChoice:
+    """Who asks for a GPU is told why there is none; who does not is not bothered."""
+    if asked is None or asked == "cpu":
+        return asked or "auto"
+    from spectral_detect.backend import device_problem
+
+    problem = device_problem()
+    if problem is None:
+        return asked
+    if asked == "gpu":
+        raise Failure(f"{problem}; or leave the work to the CPU: --device cpu")
+    click.echo(f"{problem}; the CPU does the work", err=True)
+    return "cpu"
 
 
 _judging_options = _together(

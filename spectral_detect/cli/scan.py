@@ -18,6 +18,7 @@ from spectral_detect.cli.options import (
     Failure,
     FiniteRange,
     check_output,
+    device_option,
     expand,
     judging_options,
     progress,
@@ -68,6 +69,7 @@ READ_BYTES = 2**16
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if an image is called fake and no file failed.")
 @judging_options
 @work_options
+@device_option
 @click.pass_context
 def scan(
     ctx: click.Context,
