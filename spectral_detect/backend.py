@@ -12,6 +12,8 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 Array = Any  # numpy.ndarray, or the array of another backend
 
 
@@ -23,6 +25,9 @@ class Backend:
     ----------
     xp : module with NumPy's interface.
     rfft2 : real FFT over the last two axes, in the precision of its input.
+    dft : (..., H, W) -> its DFT as `cross_power` takes it, in whatever layout the fastest transform gives.
+    cross_power : (A, B, W) of two such DFTs -> (..., H//2 + 1, W//2 + 1), Re(A B*) / (H W), the mean over the
+        frequencies (v, u) and (-v, u).
     coo_matrix : constructor of a sparse matrix from `(values, (rows, columns))`, with `tocsr()`.
     laplacian : (N, H, W) floating -> the same shape, the 4-neighbour Laplacian; 0 on the border, where one is missing.
     rgb_to_gray : (..., H, W, 3) -> (..., H, W), the luma of ITU-R BT.601 as OpenCV rounds it.
@@ -32,17 +37,60 @@ class Backend:
     name: str
     xp: ModuleType
     rfft2: Callable[[Array], Array]
+    dft: Callable[[Array], Array]
+    cross_power: Callable[[Array, Array, int], Array]
     coo_matrix: Callable[..., Any]
     laplacian: Callable[[Array], Array]
     rgb_to_gray: Callable[[Array], Array]
     rgb_to_ycc: Callable[[Array], Array]
 
 
+def half_cross_power(A: Array, B: Array, width: int) -> Array:
+    """`Backend.cross_power` of two half spectra, (..., H, width//2 + 1) complex."""
+    product = A.real * B.real
+    product += A.imag * B.imag
+    height = product.shape[-2]
+    n_mirrored = (height - 1) // 2
+    folded = product[..., : height // 2 + 1, :] / (height * width)
+    folded[..., 1 : 1 + n_mirrored, :] += product[..., : -1 - n_mirrored : -1, :] / (height * width)
+    folded[..., 1 : 1 + n_mirrored, :] /= 2
+    return folded
+
+
+def packed_cross_power(A: Array, B: Array, width: int) -> Array:
+    """`Backend.cross_power` of two spectra as `cv2.dft` packs them, (..., H, width) real.
+
+    A row holds the real part of its first frequency, then the real and the imaginary part of each other one, and for
+    even widths the real part of the last. In the first column, and in the last of an even width, the frequencies of
+    a column are packed in the same way.
+    """
+    product = A * B
+    height, n_columns = product.shape[-2], width // 2  # beyond the first
+    n_rows = (height - 1) // 2
+    if width % 2:
+        pairs = product[..., 1::2] + product[..., 2::2]
+    else:  # across the ends of rows in one go; the last column of each, which is none, is overwritten below
+        pairs = np.zeros((*product.shape[:-1], n_columns), product.dtype)
+        complex_pairs = product.reshape(-1)[1:-1].view(np.result_type(product.dtype, 1j))
+        np.add(complex_pairs.real, complex_pairs.imag, out=pairs.reshape(-1)[:-1])
+    power = np.empty((*product.shape[:-2], height // 2 + 1, 1 + n_columns), product.dtype)
+    power[..., 0, 1:] = pairs[..., 0, :]
+    power[..., -1, 1:] = pairs[..., height // 2, :]  # of an odd height set anew in the next lines
+    np.add(pairs[..., 1 : 1 + n_rows, :], pairs[..., : -1 - n_rows : -1, :], out=power[..., 1 : 1 + n_rows, 1:])
+    power[..., 1 : 1 + n_rows, 1:] *= 0.5
+    for column in (0, -1) if width % 2 == 0 else (0,):
+        packed, unpacked = product[..., column], power[..., column]
+        unpacked[..., 0] = packed[..., 0]
+        unpacked[..., -1] = packed[..., -1]
+        unpacked[..., 1 : 1 + n_rows] = packed[..., 1 : 2 * n_rows : 2] + packed[..., 2 : 1 + 2 * n_rows : 2]
+    power /= height * width
+    return power
+
+
 @cache
 def numpy_backend() -> Backend:
-    """NumPy arrays, SciPy's FFT and sparse matrices, OpenCV's filters."""
+    """NumPy arrays, SciPy's FFT and sparse matrices, OpenCV's filters and, where it is Intel's, OpenCV's DFT."""
     import cv2
-    import numpy as np
     import scipy.fft
     import scipy.sparse
 
@@ -50,9 +98,24 @@ def numpy_backend() -> Backend:
         depth = cv2.CV_32F if images.dtype == np.float32 else cv2.CV_64F
         tall = images.reshape(-1, images.shape[-1])  # one above the other: their borders are overwritten
         filtered = cv2.Laplacian(tall, depth).reshape(images.shape)
-        filtered[:, [0, -1], :] = 0
-        filtered[:, :, [0, -1]] = 0
+        for edge in (0, -1):
+            filtered[:, edge, :] = 0
+            filtered[:, :, edge] = 0
         return filtered
+
+    has_intel_dft = cv2.ipp.useIPP()  # takes half as long as SciPy's; OpenCV's own takes longer
+
+    def dft(images: Array) -> Array:
+        if images.dtype != np.float32 or not has_intel_dft:
+            return scipy.fft.rfft2(images)
+        stack = images.reshape(-1, *images.shape[-2:])
+        packed = np.empty_like(stack)
+        for k, image in enumerate(stack):
+            cv2.dft(image, dst=packed[k])
+        return packed.reshape(images.shape)
+
+    def cross_power(A: Array, B: Array, width: int) -> Array:
+        return (half_cross_power if A.dtype.kind == "c" else packed_cross_power)(A, B, width)
 
     def stacked(rgb: Array) -> Array:
         return np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)  # one image above the other: one call
@@ -63,4 +126,14 @@ def numpy_backend() -> Backend:
     def rgb_to_ycc(rgb: Array) -> Array:
         return cv2.cvtColor(stacked(rgb), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]].reshape(rgb.shape)
 
-    return Backend("numpy", np, scipy.fft.rfft2, scipy.sparse.coo_matrix, laplacian, rgb_to_gray, rgb_to_ycc)
+    return Backend(
+        name="numpy",
+        xp=np,
+        rfft2=scipy.fft.rfft2,
+        dft=dft,
+        cross_power=cross_power,
+        coo_matrix=scipy.sparse.coo_matrix,
+        laplacian=laplacian,
+        rgb_to_gray=rgb_to_gray,
+        rgb_to_ycc=rgb_to_ycc,
+    )

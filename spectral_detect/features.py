@@ -55,7 +55,7 @@ def extract_features(
 
 
 def _vectors(planes: Array, spec: FeatureSpec, backend: Backend) -> Array:
-    """(N, C, h, w) -> (N, n_features)."""
+    """(C, N, h, w) -> (N, n_features)."""
     tiles = Tiles(planes, spec, backend)
     groups = [GROUPS[name](tiles) for name in spec.groups]
     return groups[0] if len(groups) == 1 else backend.xp.concatenate(groups, axis=-1)
@@ -114,7 +114,7 @@ def _cut(batch: Array, spec: FeatureSpec, backend: Backend) -> tuple[Array, int]
 
 
 def _planes(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Array:
-    """(N, h, w[, 3]) -> (N, C, h, w) in the spec's precision on the scale 0 to 255; C = 3 for a spec of colour."""
+    """(N, h, w[, 3]) -> (C, N, h, w) in the spec's precision on the scale 0 to 255; C = 3 for a spec of colour."""
     xp, kind = backend.xp, stack.dtype.name
     if kind != "uint8":
         stack = stack.astype("float32" if is_rgb else spec.precision)  # OpenCV has no gray of float64
@@ -122,12 +122,12 @@ def _planes(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend
             stack = stack / 257
     if not spec.needs_colour:
         gray = stack if not is_rgb else stack[..., 0] if is_ycc else backend.rgb_to_gray(stack)
-        return xp.ascontiguousarray(gray.astype(spec.precision, copy=False))[:, None]
-    planes = xp.empty((len(stack), 3, *stack.shape[1:3]), spec.precision)
+        return xp.ascontiguousarray(gray.astype(spec.precision, copy=False))[None]
+    planes = xp.empty((3, *stack.shape[:3]), spec.precision)
     if is_rgb:
         ycc = stack if is_ycc else backend.rgb_to_ycc(stack)
         for k in range(3):
-            planes[:, k] = ycc[..., k]
+            planes[k] = ycc[..., k]
     else:  # no colour: no detail in either chroma plane
-        planes[:, 0], planes[:, 1:] = stack, 128
+        planes[0], planes[1:] = stack, 128
     return planes
