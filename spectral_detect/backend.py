@@ -25,11 +25,13 @@ class Backend:
     ----------
     xp : module with NumPy's interface.
     rfft2 : real FFT over the last two axes, in the precision of its input.
-    dft : (..., H, W) -> its DFT as `cross_power` takes it, in whatever layout the fastest transform gives.
+    dft : (..., H, W) floating -> its DFT as `cross_power` takes it, in whatever layout the fastest transform gives; it
+        may take the place of its argument.
     cross_power : (A, B, W) of two such DFTs -> (..., H//2 + 1, W//2 + 1), Re(A B*) / (H W), the mean over the
         frequencies (v, u) and (-v, u).
     coo_matrix : constructor of a sparse matrix from `(values, (rows, columns))`, with `tocsr()`.
-    laplacian : (N, H, W) floating -> the same shape, the 4-neighbour Laplacian; 0 on the border, where one is missing.
+    laplacian : (N, H, W) of 8 bit or floating, and a floating type -> the same shape in that type, the 4-neighbour
+        Laplacian; 0 on the border, where one is missing.
     rgb_to_gray : (..., H, W, 3) -> (..., H, W), the luma of ITU-R BT.601 as OpenCV rounds it.
     rgb_to_ycc : (..., H, W, 3) -> the same shape, that luma and the planes Cb and Cr that go with it.
     """
@@ -40,7 +42,7 @@ class Backend:
     dft: Callable[[Array], Array]
     cross_power: Callable[[Array, Array, int], Array]
     coo_matrix: Callable[..., Any]
-    laplacian: Callable[[Array], Array]
+    laplacian: Callable[[Array, str], Array]
     rgb_to_gray: Callable[[Array], Array]
     rgb_to_ycc: Callable[[Array], Array]
 
@@ -93,7 +95,7 @@ def _sums_of_pairs(product: np.ndarray) -> np.ndarray:
     sums = np.zeros(product.size // 2, product.dtype)
     pairs = product.reshape(-1)[1:-1].view(np.result_type(product.dtype, 1j))  # across the ends of rows: twice as fast
     np.add(pairs.real, pairs.imag, out=sums[:-1])
-    return sums.reshape(*product.shape[:-1], -1)
+    return sums.reshape(*product.shape[:-1], product.shape[-1] // 2)
 
 
 @cache
@@ -103,10 +105,10 @@ def numpy_backend() -> Backend:
     import scipy.fft
     import scipy.sparse
 
-    def laplacian(images: Array) -> Array:
-        depth = cv2.CV_32F if images.dtype == np.float32 else cv2.CV_64F
+    def laplacian(images: Array, dtype: str) -> Array:
+        depth = {"uint8": cv2.CV_16S, "float32": cv2.CV_32F}.get(images.dtype.name, cv2.CV_64F)
         tall = images.reshape(-1, images.shape[-1])  # one above the other: their borders are overwritten
-        filtered = cv2.Laplacian(tall, depth).reshape(images.shape)
+        filtered = cv2.Laplacian(tall, depth).astype(dtype, copy=False).reshape(images.shape)
         for edge in (0, -1):
             filtered[:, edge, :] = 0
             filtered[:, :, edge] = 0
@@ -117,11 +119,9 @@ def numpy_backend() -> Backend:
     def dft(images: Array) -> Array:
         if images.dtype != np.float32 or not has_intel_dft:
             return scipy.fft.rfft2(images)
-        stack = images.reshape(-1, *images.shape[-2:])
-        packed = np.empty_like(stack)
-        for k, image in enumerate(stack):
-            cv2.dft(image, dst=packed[k])
-        return packed.reshape(images.shape)
+        for image in images.reshape(-1, *images.shape[-2:]):
+            cv2.dft(image, dst=image)  # a new array would take a third longer
+        return images
 
     def cross_power(A: Array, B: Array, width: int) -> Array:
         return (half_cross_power if A.dtype.kind == "c" else packed_cross_power)(A, B, width)

@@ -40,29 +40,34 @@ class Tiles:
 
     Attributes
     ----------
-    planes : (C, N, H, W) floating, 0 to 255; luma alone, or luma, Cb and Cr.
+    channels : (C, N, H, W) of 8 bit or floating, 0 to 255; luma alone, or luma, Cb and Cr.
     """
 
-    planes: Array
+    channels: Array
     spec: FeatureSpec
     backend: Backend
 
     @property
     def shape(self) -> tuple[int, int]:
-        height, width = self.planes.shape[-2:]
+        height, width = self.channels.shape[-2:]
         return int(height), int(width)
 
     @cached_property
+    def planes(self) -> Array:
+        """(C, N, H, W), the channels in the spec's precision."""
+        return self.channels.astype(self.spec.precision, copy=False)
+
     def filtered(self) -> Array:
-        """(C, N, H, W), the planes under the spec's filter."""
+        """(C, N, H, W), a new array: the channels under the spec's filter, in its precision."""
         if self.spec.filter == "none":
-            return self.planes
-        return self.backend.laplacian(self.planes.reshape(-1, *self.shape)).reshape(self.planes.shape)
+            return self.channels.astype(self.spec.precision)
+        stack = self.channels.reshape(-1, *self.shape)
+        return self.backend.laplacian(stack, self.spec.precision).reshape(self.channels.shape)
 
     @cached_property
     def dft(self) -> Array:
-        """(C, N, ...) DFT of the filtered planes, for `cross_power`."""
-        return self.backend.dft(self.filtered)
+        """(C, N, ...) DFT of the filtered channels, for `cross_power`."""
+        return self.backend.dft(self.filtered())
 
     @cached_property
     def power(self) -> Array:
@@ -141,7 +146,7 @@ def profile(tiles: Tiles) -> Array:
 def _level_of_half(tiles: Tiles) -> Array:
     """(N, n_rings), for what needs each frequency by itself, or rings about another centre."""
     spec, xp, width = tiles.spec, tiles.backend.xp, tiles.shape[1]
-    transform = tiles.backend.rfft2(tiles.filtered[0])
+    transform = tiles.backend.rfft2(tiles.filtered()[0])
     if spec.scale == "durall_db":
         values = 20 * xp.log(xp.abs(transform + DURALL_EPSILON))
     else:
