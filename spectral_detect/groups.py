@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-import scipy.fft
 
 from spectral_detect.backend import Array, Backend
 from spectral_detect.spec import BLOCK_PX, COHERENCE_BINS, PATCH_PX, FeatureSpec
@@ -235,6 +234,8 @@ def mean_over_blocks(values: Array) -> Array:
 @cache
 def cosine_transform() -> np.ndarray:
     """(8, 8) matrix T of the orthonormal DCT-II: that of a block is T @ block @ T.T."""
+    import scipy.fft
+
     return np.asarray(scipy.fft.dct(np.eye(BLOCK_PX), axis=0, norm="ortho"))
 
 

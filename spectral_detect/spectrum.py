@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 from cachetools import LRUCache, cached
-from scipy.interpolate import make_interp_spline
 
 from spectral_detect.backend import Array, Backend, numpy_backend
 from spectral_detect.errors import FeatureError
@@ -208,6 +207,10 @@ def resampling_operator(
     the brightness, takes no part, and beyond the first and the last ring the profile is held constant.
     "array_centre": the published code's, from equally spaced rings to equally spaced bins, whatever their frequency.
     """
+    from scipy.interpolate import (
+        make_interp_spline,
+    )  # loads much of SciPy, which a process that computes nothing needs not
+
     quarter = centre == "zero_frequency"
     frequency = ring_operator(shape, ring_width, centre, dtype, backend, quarter).frequency
     if centre == "zero_frequency":
