@@ -5,9 +5,10 @@
 
 FOLDER holds photographs, of which JPEGs of each size are made (cut, or continued by their mirror image). A scan of more
 images than these reads copies of them under other names (hard links), which the system holds in memory: what a disk or
-a network costs comes on top. Times are of the whole command, starting included; the last column is `cv2.imdecode` to
-gray of 200 of the same files by as many worker processes, started beforehand. Cells of more than --most-pixels
-in all are left out. Memory is the peak of the scanning process and of its largest worker.
+a network costs comes on top. The processor time of the scanning process, which hands out files and writes records, is
+the part that more workers do not shorten. Times are of the whole command, starting included; the last columns compare
+with `cv2.imdecode` to gray of 200 of the same files by as many worker processes, started beforehand. Cells of more than
+--most-pixels in all are left out. Memory is the peak of the scanning process and of its largest worker.
 """
 
 from __future__ import annotations
@@ -22,22 +23,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
-from memory import MEASURE
 from scan import baseline, decode_all, seconds, trained
 
 from spectral_detect.finding import find_images
 
 N_DISTINCT, N_DECODED = 20, 200
+# the scanning process's own processor time after its start, and the peaks of itself and of its largest worker
+MEASURE = (
+    "import resource, sys, time; from spectral_detect.cli import main; "
+    "import spectral_detect.scanning, spectral_detect.modelfile, spectral_detect.report.streams; "
+    "started = time.process_time(); "
+    "main(sys.argv[1:], standalone_mode=False); "
+    "peak = [resource.getrusage(w).ru_maxrss / 1024 for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "
+    "print(time.process_time() - started, *peak, file=sys.stderr)"
+)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One scan: its seconds, the peaks in MB, and the seconds an image that decoding alone takes."""
+    """One scan: its seconds and those of the scanning process, the peaks in MB, and what decoding alone takes."""
 
     side: int
     count: int
     jobs: int
     seconds: float
+    process_s: float
     process_mb: float
     worker_mb: float
     decode_s: float
@@ -63,25 +73,26 @@ def write_images(sources: list[str], side: int, count: int, folder: Path) -> lis
     return [str(path) for path in paths]
 
 
-def scanned(paths: list[str], jobs: int, model: str) -> tuple[float, float, float]:
-    """Seconds, and peak MB of the scanning process and of its largest worker."""
+def scanned(paths: list[str], jobs: int, model: str) -> list[float]:
+    """Seconds, processor seconds of the scanning process, and peak MB of it and of its largest worker."""
     command = [sys.executable, "-c", MEASURE, "scan", "--files-from", "-", "--jobs", str(jobs), "--format", "jsonl"]
     listing = "\n".join(paths)
 
     def run() -> None:
-        nonlocal peaks
+        nonlocal measured
         done = subprocess.run([*command, "--model", model], input=listing, capture_output=True, text=True, check=True)
-        peaks = [int(kilobytes) / 1024 for kilobytes in done.stderr.split()]
+        measured = [float(number) for number in done.stderr.split()]
 
-    peaks: list[float] = []
-    return seconds(run), peaks[0], peaks[1]
+    measured: list[float] = []
+    return [seconds(run), *measured]
 
 
 def row(cell: Cell) -> str:
     each, decode = cell.ms_per_image, 1000 * cell.decode_s
     return (
-        f"{cell.side:>6}{cell.count:>8}{cell.jobs:>8}{cell.seconds:>10.2f}{each:>12.2f}{cell.process_mb:>12.0f}"
-        f"{cell.worker_mb:>11.0f}{decode:>12.2f}{each / decode:>10.2f}"
+        f"{cell.side:>6}{cell.count:>8}{cell.jobs:>8}{cell.seconds:>10.2f}{each:>12.2f}"
+        f"{1e6 * cell.process_s / cell.count:>14.0f}{cell.process_mb:>12.0f}{cell.worker_mb:>11.0f}"
+        f"{decode:>12.2f}{each / decode:>10.2f}"
     )
 
 
@@ -125,7 +136,7 @@ def main() -> None:
     args = parser.parse_args()
     model = args.model or trained(args.features)
     sources = [found.path for found in find_images(args.folder)]
-    print("  side  images workers   seconds    ms/image  process MB  worker MB   decode ms  x decode")
+    print("  side  images workers   seconds    ms/image  us in process  process MB  worker MB   decode ms  x decode")
     cells = []
     for side in args.sides:
         counts = [count for count in args.counts if count * side**2 <= args.most_pixels]
