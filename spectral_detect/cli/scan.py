@@ -195,9 +195,10 @@ def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterato
 
 
 def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool, shard: Shard | None) -> int | None:
-    """Images to come, counted only for a progress bar; unknown for a list."""
+    """Images to come, counted only for a progress bar; unknown for a list, and at URLs, which would be listed twice."""
     from spectral_detect.finding import find_images
+    from spectral_detect.remote import is_url
 
-    if hidden or files_from is not None or not shows_progress():
+    if hidden or files_from is not None or not shows_progress() or any(map(is_url, paths)):
         return None
     return sum(1 for _ in in_shard(find_images(expand(paths)), shard))
