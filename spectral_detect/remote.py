@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -123,7 +123,9 @@ def expand(url: str) -> list[Remote]:
     except (FileNotFoundError, RemoteError):  # a store without a right to list says "permission denied" of a pattern
         if not parts:
             raise
-    matches = {found.url: found for found in _matching(Remote(root, is_folder=True), parts)}
+    matches: dict[str, Remote] = {}
+    with suppress(FileNotFoundError):  # of the folder before the first wildcard
+        matches |= {found.url: found for found in _matching(Remote(root, is_folder=True), parts)}
     if not matches:
         raise FileNotFoundError(without_credentials(url))
     return sorted(matches.values(), key=lambda found: _order(found.url))
@@ -368,7 +370,8 @@ def _failing_in_words(url: str) -> Iterator[None]:
         raise
     except Exception as error:  # each library has exceptions of its own
         # over HTTP, fsspec says that a file is not found whatever has gone wrong; why, it tells behind
-        cause = error.__cause__ if is_web(url) and isinstance(error.__cause__, Exception) else error
+        behind = error.__cause__ if is_web(url) and isinstance(error, FileNotFoundError) else None
+        cause = behind if isinstance(behind, Exception) else error
         status = getattr(cause, "status", None)
         if isinstance(cause, FileNotFoundError) or status in (404, 410):
             raise FileNotFoundError(without_credentials(url)) from None
@@ -381,6 +384,8 @@ def _reason(cause: Exception, status: object, url: str) -> str:
         return f"permission denied ({told}); give the store's credentials in its own way, see the README"
     if status:
         return f"the server answers HTTP {status}; try again later"
+    if type(cause).__name__ == "ClientPayloadError":  # aiohttp's, which is not imported here
+        return "the server broke off in the middle; try again"
     if isinstance(cause, TimeoutError) or type(cause).__name__.endswith("TimeoutError"):
         return "no answer in time; try again later"
     return scrubbed(_one_line(cause), url)
