@@ -506,7 +506,7 @@ def test_a_folder_is_searched_as_a_local_one_is(tree: object, tmp_path: Path) ->
     ],
 )
 def test_patterns(tree: object, pattern: str, names: list[str]) -> None:
-    assert [place.path.rstrip("/") for place in expand_arguments([f"memory://tree/{pattern}"]) if place] == [
+    assert [place.path.rstrip("/") for place in expand_arguments([f"memory://tree/{pattern}"])] == [
         f"memory://tree/{name}".rstrip("/") for name in names
     ]
 

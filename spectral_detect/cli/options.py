@@ -141,8 +141,8 @@ def judging_options(command: F) -> F:
 
 
 labelled_options = _together(
-    click.option("--real", multiple=True, metavar="DIR", help="Folder of camera images; may be repeated."),
-    click.option("--fake", multiple=True, metavar="DIR", help="Folder of generated images; may be repeated."),
+    click.option("--real", multiple=True, metavar="DIR", help="Folder (or URL) of camera images; may be repeated."),
+    click.option("--fake", multiple=True, metavar="DIR", help="Folder (or URL) of generated images; may be repeated."),
     click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
     click.option(
         "--group-by", type=click.Choice(("parent",)), help="parent: images (frames) of one folder are a group."
