@@ -95,11 +95,11 @@ def find_images(
         not looked for before it is read: lists are long.
     """
     for path in paths:
-        place = Remote(path, is_folder=path.endswith("/")) if isinstance(path, str) and remote.is_url(path) else path
-        name = local_name(place) if isinstance(place, str) else place
-        if isinstance(name, Remote):
-            yield from _find_at_url(name, on_skip)
-        elif os.path.isdir(name):
+        if isinstance(path, Remote):
+            yield from _find_at_url(path, on_skip)
+        elif remote.is_url(path):
+            yield from _find_at_url(Remote(path, is_folder=path.endswith("/")), on_skip)
+        elif os.path.isdir(name := local_name(path)):
             yield from _find_in_folder(name, on_skip)
         else:
             yield FoundFile(name)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -123,9 +123,7 @@ def expand(url: str) -> list[Remote]:
     except (FileNotFoundError, RemoteError):  # a store without a right to list says "permission denied" of a pattern
         if not parts:
             raise
-    matches: dict[str, Remote] = {}
-    with suppress(FileNotFoundError):  # of the folder before the first wildcard
-        matches |= {found.url: found for found in _matching(Remote(root, is_folder=True), parts)}
+    matches = {found.url: found for found in _matching(Remote(root, is_folder=True), parts)}
     if not matches:
         raise FileNotFoundError(without_credentials(url))
     return sorted(matches.values(), key=lambda found: _order(found.url))
@@ -325,7 +323,11 @@ def _matching(folder: Remote, parts: list[str]) -> Iterator[Remote]:
         return
     if head == "**":
         yield from _matching(folder, rest)
-    for entry in list_folder(folder):
+    try:
+        inside = list_folder(folder)
+    except FileNotFoundError:  # a page may link to a folder that has gone
+        return
+    for entry in inside:
         name = entry.url.rstrip("/")[len(joined(folder.url, "")) :]
         name = unquote(name) if is_web(folder.url) else name
         if head == "**":

@@ -536,6 +536,14 @@ def test_a_folder_that_cannot_be_listed_is_a_problem_and_the_rest_goes_on(
     assert len(found("memory://tree/")[0]) == 5
 
 
+def test_a_pattern_passes_over_a_dead_link(site: SimpleNamespace) -> None:
+    shutil.copytree(site.folder / "photos", site.folder / "elsewhere" / "in")
+    site.server.page = "<a href='gone/'>x</a><a href='in/'>x</a><a href='in/deep.png'>x</a>"
+    (place,) = expand_arguments([f"{site.url}/elsewhere/*/A*.png"])
+    assert isinstance(place, Remote)
+    assert place.path == f"{site.url}/elsewhere/in/{NAMES[0]}"
+
+
 def test_an_address_in_brackets_is_no_pattern() -> None:
     assert urls.pattern_parts("http://[::1]:80/a.png") == ("http://[::1]:80/a.png", [])
     assert urls.pattern_parts("http://[::1]:80/a?x=*") == ("http://[::1]:80/a?x=*", [])
