@@ -16,7 +16,7 @@ from spectral_detect import remote
 from spectral_detect.augment import Edit
 from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.finding import FoundFile, FoundVideo, find_images, has_video_suffix
-from spectral_detect.pipeline import Extraction, Work, extract_each
+from spectral_detect.pipeline import Extraction, Work, as_extracted, extract_each
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.remote import Remote
 from spectral_detect.spec import FeatureSpec
@@ -245,7 +245,7 @@ def read_dataset(
     DatasetError : no file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal
         size).
     """
-    with closing(extract_each([f.file for f in files], spec, work, edits=edits, examine=True)) as stream:
+    with closing(extract_each([f.file for f in files], spec, as_extracted, work, edits=edits, examine=True)) as stream:
         extractions = [(f, e) for f, results in zip(files, watch(stream), strict=True) for e in results]
     read = [(f, e) for f, e in extractions if e.features is not None]
     failures = tuple({e.path: e for _, e in extractions if e.features is None}.values())

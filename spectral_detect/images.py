@@ -298,7 +298,7 @@ def _pixels(picture: PIL.Image.Image, image_format: str, content: bytes, colour:
         return _finite(np.asarray(picture))
     if mode == "I":
         raise ImageReadError("32-bit whole-number pixels have no defined gray; convert the file to 8 or 16 bit")
-    return np.asarray(picture.convert("RGB"))
+    return np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
 
 
 def _is_stored_as_rgb(picture: PIL.Image.Image) -> bool:

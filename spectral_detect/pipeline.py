@@ -95,6 +95,7 @@ class Extraction:
 
 
 Edits = Sequence[Edit | None]
+Variants = tuple[Extraction, ...]  # of one file: a result for each edit, of a video for each frame and edit
 
 
 def extract_file(
@@ -104,7 +105,7 @@ def extract_file(
     *,
     edits: Edits = (None,),
     examine: bool = False,
-) -> tuple[Extraction, ...]:
+) -> Variants:
     """Read, hash and decode one file, and transform it once for each edit.
 
     Parameters
@@ -147,7 +148,7 @@ def extract_video(
     *,
     edits: Edits = (None,),
     examine: bool = False,
-) -> tuple[Extraction, ...]:
+) -> Variants:
     """`extract_file` of a video: a result for each frame (or face) and edit, all with the path and hash of the video.
 
     A video that cannot be read gives one result for each edit, with `Extraction.error`.
@@ -195,7 +196,7 @@ def _transform(image: DecodedImage, spec: FeatureSpec | None, edit: Edit | None,
         return Extraction(**known, edit=edit, error=TOO_LITTLE_MEMORY)
 
 
-def _failed(known: dict[str, Any], error: str, edits: Edits) -> tuple[Extraction, ...]:
+def _failed(known: dict[str, Any], error: str, edits: Edits) -> Variants:
     return tuple(Extraction(**known, edit=edit, error=error) for edit in edits)
 
 
@@ -218,31 +219,47 @@ def extract_files(
 
     `files` is consumed lazily; no more than a few chunks per worker are under way at once.
     """
-    with closing(extract_each(files, spec, work, edits=edits, examine=examine)) as results:
+    with closing(extract_each(files, spec, as_extracted, work, edits=edits, examine=examine)) as results:
         for result in results:
             yield from result
+
+
+def as_extracted(variants: Variants) -> Variants:
+    """For `extract_each`: all that one file gave together."""
+    return variants
 
 
 def extract_each(
     files: Iterable[FoundFile | FoundVideo],
     spec: FeatureSpec | None,
+    then: Callable[[Variants], Result],
     work: Work | None = None,
     *,
     edits: Edits = (None,),
     examine: bool = False,
-) -> Generator[tuple[Extraction, ...], None, None]:
-    """`extract_files`, with all that one file gave together."""
+) -> Generator[Result, None, None]:
+    """`then(variants)` of all that each file gave, in the order given.
+
+    Parameters
+    ----------
+    then : picklable; it is called in the workers, so that what it makes of the features travels in their place.
+    """
     work = work or Work()
-    task = partial(_extract, spec=spec, work=work, edits=tuple(edits), examine=examine)
-    return work_through(files, task, work, partial(_lost, edits=tuple(edits)))
+    task = partial(_extract, spec=spec, then=then, work=work, edits=tuple(edits), examine=examine)
+    return work_through(files, task, work, partial(_lost, then=then, edits=tuple(edits)))
 
 
 def _extract(
-    found: FoundFile | FoundVideo, spec: FeatureSpec | None, work: Work, edits: Edits, examine: bool
-) -> tuple[Extraction, ...]:
+    found: FoundFile | FoundVideo,
+    spec: FeatureSpec | None,
+    then: Callable[[Variants], Result],
+    work: Work,
+    edits: Edits,
+    examine: bool,
+) -> Result:
     if isinstance(found, FoundVideo):
-        return extract_video(found, spec, work.frames, work.max_pixels, edits=edits, examine=examine)
-    return extract_file(found, spec, work.max_pixels, edits=edits, examine=examine)
+        return then(extract_video(found, spec, work.frames, work.max_pixels, edits=edits, examine=examine))
+    return then(extract_file(found, spec, work.max_pixels, edits=edits, examine=examine))
 
 
 def work_through(
@@ -268,8 +285,8 @@ def work_through(
     return map_in_workers(task, remaining, jobs=jobs, timeout_s=work.timeout_s, lost=lost, largest_chunk=chunk)
 
 
-def _lost(file: FoundFile | FoundVideo, reason: str, edits: Edits) -> tuple[Extraction, ...]:
-    return _failed({"path": file.path}, reason, edits)
+def _lost(file: FoundFile | FoundVideo, reason: str, then: Callable[[Variants], Result], edits: Edits) -> Result:
+    return then(_failed({"path": file.path}, reason, edits))
 
 
 def available_cores() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from functools import partial
 from typing import Any
 
 from spectral_detect._version import __version__
@@ -57,7 +57,9 @@ def scan_files(
 ) -> Generator[ImageRecord, None, None]:
     """`scan` of files already found; `files` is consumed lazily."""
     rules = rules or Rules()
-    return _scan_files(files, checked_models(model, rules), rules, work)
+    models = checked_models(model, rules)
+    then = partial(record_of, models=models, rules=rules, settings=settings_sha256(models, rules))
+    return extract_each(files, models[0].spec, then, work, edits=rules.edits)
 
 
 def checked_models(model: Model | Sequence[Model], rules: Rules) -> list[Model]:
@@ -69,16 +71,13 @@ def checked_models(model: Model | Sequence[Model], rules: Rules) -> list[Model]:
     return models
 
 
-def _scan_files(
-    files: Iterable[FoundFile], models: list[Model], rules: Rules, work: Work | None
-) -> Generator[ImageRecord, None, None]:
-    settings = settings_sha256(models, rules)
-    with closing(extract_each(files, models[0].spec, work, edits=rules.edits)) as extractions:
-        for variants in extractions:
-            yield _record(variants, models, rules, settings)
+def record_of(variants: Sequence[Extraction], models: list[Model], rules: Rules, settings: str) -> ImageRecord:
+    """The record of one image, as it is and after the edits of the rules.
 
-
-def _record(variants: Sequence[Extraction], models: list[Model], rules: Rules, settings: str) -> ImageRecord:
+    Parameters
+    ----------
+    settings : the hash of models and rules.
+    """
     extraction, judgement, error = variants[0], None, variants[0].error
     if extraction.features is not None and extraction.features.shape[-1:] != models[0].mean.shape:
         error = "the model was trained on images of one other size, without bins; train one with --bins"
