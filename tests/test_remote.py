@@ -141,7 +141,7 @@ def found(*paths: str | Remote) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_a_scan_over_http_gives_the_records_of_a_local_one(site: SimpleNamespace, run: Run, jobs: int) -> None:
     remote_scan = run("scan", f"{site.url}/photos", "--format", "jsonl", "--jobs", jobs)
-    local_scan = run("scan", site.folder / "photos", "--format", "jsonl", "--jobs", 0)
+    local_scan = run("scan", site.folder / "photos", "--format", "jsonl", "--jobs", jobs)
     assert (remote_scan.exit_code, remote_scan.stderr) == (0, "")
     over_http, local = records_of(remote_scan.stdout), records_of(local_scan.stdout)
     assert [without_place(r) for r in over_http] == [without_place(r) for r in local]
