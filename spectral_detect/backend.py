@@ -67,21 +67,19 @@ def packed_cross_power(A: Array, B: Array, width: int) -> Array:
     a column are packed in the same way.
     """
     height = A.shape[-2]
-    n_rows = (height - 1) // 2
+    n_rows, scale = (height - 1) // 2, 1 / (height * width)
     power = np.empty((*A.shape[:-2], height // 2 + 1, width // 2 + 1), A.dtype)
     upper, lower = slice(1, 1 + n_rows), slice(height - n_rows, height)
     product = A[..., upper, :] * B[..., upper, :]
     product += (A[..., lower, :] * B[..., lower, :])[..., ::-1, :]
-    product *= 0.5
-    power[..., upper, 1:] = _sums_of_pairs(product)
+    np.multiply(_sums_of_pairs(product), scale / 2, out=power[..., upper, 1:])
     for row in (0, height // 2) if height % 2 == 0 else (0,):
-        power[..., row, 1:] = _sums_of_pairs(A[..., row, :] * B[..., row, :])
+        power[..., row, 1:] = _sums_of_pairs(A[..., row, :] * B[..., row, :]) * scale
     for column in (0, -1) if width % 2 == 0 else (0,):
-        packed, unpacked = A[..., column] * B[..., column], power[..., column]
+        packed, unpacked = A[..., column] * B[..., column] * scale, power[..., column]
         unpacked[..., 0] = packed[..., 0]
         unpacked[..., -1] = packed[..., -1]  # of an odd height set anew in the next line
         unpacked[..., upper] = packed[..., 1 : 2 * n_rows : 2] + packed[..., 2 : 1 + 2 * n_rows : 2]
-    power /= height * width
     return power
 
 
