@@ -12,7 +12,7 @@ import pytest
 import spectral_detect
 from conftest import ROOT
 
-HEAVY = {"numpy", "scipy", "cv2", "sklearn", "torch", "cupy", "matplotlib", "dask", "PIL", "joblib", "tqdm"}
+HEAVY = {"numpy", "scipy", "cv2", "sklearn", "torch", "cupy", "matplotlib", "dask", "PIL", "joblib", "tqdm", "fsspec"}
 
 
 @pytest.mark.parametrize(
