@@ -8,22 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.util import find_spec
+from functools import cache
 from types import ModuleType
 from typing import Any
 
-from spectral_detect.errors import DeviceError
+import numpy as np
 
 Array = Any  # numpy.ndarray, or the array of another backend
 
 TILES_AT_ONCE = 16  # of a core: they stay in its cache from one step to the next
-PLAN_BYTES = 2**30  # of FFT plans; CuPy keeps the last sixteen, whatever their size
-NO_GPU = "no GPU can be used: "
-NOT_INSTALLED = f"{NO_GPU}CuPy is not installed; pip install 'spectral-detect[gpu]'"
-NO_DRIVER = f"{NO_GPU}there is no NVIDIA driver; install one"
-NO_DEVICE = f"{NO_GPU}CUDA sees no device; see nvidia-smi and CUDA_VISIBLE_DEVICES"
-OUT_OF_MEMORY_SIGNS = ("cudaErrorMemoryAllocation", "ALLOC_FAILED", "INSUFFICIENT_RESOURCES")  # of CUDA's libraries
 
 
 @dataclass(frozen=True)
@@ -34,12 +27,16 @@ class Backend:
     ----------
     xp : module with NumPy's interface.
     rfft2 : real FFT over the last two axes, in the precision of its input.
+    dft : (..., H, W) floating -> its DFT as `cross_power` takes it, in whatever layout the fastest transform gives; it
+        may take the place of its argument.
+    cross_power : (A, B, W) of two such DFTs -> (..., H//2 + 1, W//2 + 1), Re(A B*) / (H W), the mean over the
+        frequencies (v, u) and (-v, u).
     coo_matrix : constructor of a sparse matrix from `(values, (rows, columns))`, with `tocsr()`.
-    laplacian : (N, H, W) floating -> the same shape, the 4-neighbour Laplacian; 0 on the border, where one is missing.
+    laplacian : (N, H, W) of 8 bit or floating, and a floating type -> the same shape in that type, the 4-neighbour
+        Laplacian; 0 on the border, where one is missing.
     rgb_to_gray : (..., H, W, 3) -> (..., H, W), the luma of ITU-R BT.601 as OpenCV rounds it.
     rgb_to_ycc : (..., H, W, 3) -> the same shape, that luma and the planes Cb and Cr that go with it.
-    mean_square : (..., N, K) -> (..., K), the mean over N of the squares.
-    tiles_at_once : so many tiles of an image are best worked on together; None: as many as there are.
+    tiles_at_once : so many tiles of an image are best worked on together.
     to_host : the NumPy array of an array.
     free_bytes : memory that arrays may take.
     release : give back the memory that is kept for arrays to come.
@@ -48,37 +45,94 @@ class Backend:
     name: str
     xp: ModuleType
     rfft2: Callable[[Array], Array]
+    dft: Callable[[Array], Array]
+    cross_power: Callable[[Array, Array, int], Array]
     coo_matrix: Callable[..., Any]
-    laplacian: Callable[[Array], Array]
+    laplacian: Callable[[Array, str], Array]
     rgb_to_gray: Callable[[Array], Array]
     rgb_to_ycc: Callable[[Array], Array]
-    mean_square: Callable[[Array], Array] = lambda values: (values * values).mean(axis=-2)
-    tiles_at_once: int | None = TILES_AT_ONCE
+    tiles_at_once: int = TILES_AT_ONCE
     to_host: Callable[[Array], Any] = lambda array: array
     free_bytes: Callable[[], int] = lambda: 2**62  # the system's to bound
     release: Callable[[], None] = lambda: None
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an array, or what a library needs for its work, did not fit: CuPy has no one exception for that."""
-    return isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY_SIGNS)
+def half_cross_power(A: Array, B: Array, width: int) -> Array:
+    """`Backend.cross_power` of two half spectra, (..., H, width//2 + 1) complex."""
+    product = A.real * B.real
+    product += A.imag * B.imag
+    height = product.shape[-2]
+    n_mirrored = (height - 1) // 2
+    folded = product[..., : height // 2 + 1, :] / (height * width)
+    folded[..., 1 : 1 + n_mirrored, :] += product[..., : -1 - n_mirrored : -1, :] / (height * width)
+    folded[..., 1 : 1 + n_mirrored, :] /= 2
+    return folded
+
+
+def packed_cross_power(A: Array, B: Array, width: int) -> Array:
+    """`Backend.cross_power` of two spectra as `cv2.dft` packs them, (..., H, width) real.
+
+    A row holds the real part of its first frequency, then the real and the imaginary part of each other one, and for
+    even widths the real part of the last. In the first column, and in the last of an even width, the frequencies of
+    a column are packed in the same way.
+    """
+    height = A.shape[-2]
+    n_rows, scale = (height - 1) // 2, 1 / (height * width)
+    power = np.empty((*A.shape[:-2], height // 2 + 1, width // 2 + 1), A.dtype)
+    upper, lower = slice(1, 1 + n_rows), slice(height - n_rows, height)
+    product = A[..., upper, :] * B[..., upper, :]
+    product += (A[..., lower, :] * B[..., lower, :])[..., ::-1, :]
+    np.multiply(_sums_of_pairs(product), scale / 2, out=power[..., upper, 1:])
+    for row in (0, height // 2) if height % 2 == 0 else (0,):
+        power[..., row, 1:] = _sums_of_pairs(A[..., row, :] * B[..., row, :]) * scale
+    for column in (0, -1) if width % 2 == 0 else (0,):
+        packed, unpacked = A[..., column] * B[..., column] * scale, power[..., column]
+        unpacked[..., 0] = packed[..., 0]
+        unpacked[..., -1] = packed[..., -1]  # of an odd height set anew in the next line
+        unpacked[..., upper] = packed[..., 1 : 2 * n_rows : 2] + packed[..., 2 : 1 + 2 * n_rows : 2]
+    return power
+
+
+def _sums_of_pairs(product: np.ndarray) -> np.ndarray:
+    """(..., W) -> (..., W//2), real plus imaginary part of all packed frequencies but the first.
+
+    The last number of an even width, where there is no pair, is meaningless.
+    """
+    if product.shape[-1] % 2:
+        return np.asarray(product[..., 1::2] + product[..., 2::2])
+    sums = np.zeros(product.size // 2, product.dtype)
+    pairs = product.reshape(-1)[1:-1].view(np.result_type(product.dtype, 1j))  # across the ends of rows: twice as fast
+    np.add(pairs.real, pairs.imag, out=sums[:-1])
+    return sums.reshape(*product.shape[:-1], product.shape[-1] // 2)
 
 
 @cache
 def numpy_backend() -> Backend:
-    """NumPy arrays, SciPy's FFT and sparse matrices, OpenCV's filters."""
+    """NumPy arrays, SciPy's FFT and sparse matrices, OpenCV's filters and, where it is Intel's, OpenCV's DFT."""
     import cv2
-    import numpy as np
     import scipy.fft
     import scipy.sparse
 
-    def laplacian(images: Array) -> Array:
-        depth = cv2.CV_32F if images.dtype == np.float32 else cv2.CV_64F
+    def laplacian(images: Array, dtype: str) -> Array:
+        depth = {"uint8": cv2.CV_16S, "float32": cv2.CV_32F}.get(images.dtype.name, cv2.CV_64F)
         tall = images.reshape(-1, images.shape[-1])  # one above the other: their borders are overwritten
-        filtered = cv2.Laplacian(tall, depth).reshape(images.shape)
-        filtered[:, [0, -1], :] = 0
-        filtered[:, :, [0, -1]] = 0
+        filtered = cv2.Laplacian(tall, depth).astype(dtype, copy=False).reshape(images.shape)
+        for edge in (0, -1):
+            filtered[:, edge, :] = 0
+            filtered[:, :, edge] = 0
         return filtered
+
+    has_intel_dft = cv2.ipp.useIPP()  # takes half as long as SciPy's; OpenCV's own takes longer
+
+    def dft(images: Array) -> Array:
+        if images.dtype != np.float32 or not has_intel_dft:
+            return scipy.fft.rfft2(images)
+        for image in images.reshape(-1, *images.shape[-2:]):
+            cv2.dft(image, dst=image)  # a new array would take a third longer
+        return images
+
+    def cross_power(A: Array, B: Array, width: int) -> Array:
+        return (half_cross_power if A.dtype.kind == "c" else packed_cross_power)(A, B, width)
 
     def stacked(rgb: Array) -> Array:
         return np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)  # one image above the other: one call
@@ -89,145 +143,14 @@ def numpy_backend() -> Backend:
     def rgb_to_ycc(rgb: Array) -> Array:
         return cv2.cvtColor(stacked(rgb), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]].reshape(rgb.shape)
 
-    def mean_square(values: Array) -> Array:
-        return np.einsum("...nk,...nk->...k", values, values) / values.shape[-2]
-
-    functions = (scipy.fft.rfft2, scipy.sparse.coo_matrix, laplacian, rgb_to_gray, rgb_to_ycc, mean_square)
-    return Backend("numpy", np, *functions)
-
-
-@cache
-def cupy_backend() -> Backend:
-    """CuPy arrays on the current CUDA device, with cuFFT and cuSPARSE.
-
-    Raises
-    ------
-    DeviceError : CuPy, a driver, a device or one of CUDA's libraries is missing; the message says which.
-    """
-    if not is_cupy_installed():
-        raise DeviceError(NOT_INSTALLED)
-    try:
-        import cupy
-        import cupyx.scipy.fft
-        import cupyx.scipy.sparse
-    except ImportError as error:
-        raise DeviceError(f"{NO_GPU}CuPy cannot be imported ({_line(error)}); install it anew") from None
-    check_device(cupy.cuda.runtime)
-    pool = cupy.get_default_memory_pool()
-
-    def rfft2(images: Array) -> Array:
-        plans = cupy.fft.config.get_plan_cache()  # each keeps the memory that it works in
-        if plans.get_curr_memsize() > PLAN_BYTES:
-            plans.clear()
-        return cupyx.scipy.fft.rfft2(images)
-
-    def release() -> None:
-        cupy.fft.config.get_plan_cache().clear()
-        pool.free_all_blocks()
-
-    backend = Backend(
-        "cupy",
-        cupy,
-        rfft2,
-        cupyx.scipy.sparse.coo_matrix,
-        partial(laplacian, xp=cupy),
-        partial(rgb_to_gray, xp=cupy),
-        partial(rgb_to_ycc, xp=cupy),
-        tiles_at_once=None,
-        to_host=cupy.asnumpy,
-        free_bytes=lambda: int(cupy.cuda.runtime.memGetInfo()[0]) + int(pool.free_bytes()),
-        release=release,
+    return Backend(
+        name="numpy",
+        xp=np,
+        rfft2=scipy.fft.rfft2,
+        dft=dft,
+        cross_power=cross_power,
+        coo_matrix=scipy.sparse.coo_matrix,
+        laplacian=laplacian,
+        rgb_to_gray=rgb_to_gray,
+        rgb_to_ycc=rgb_to_ycc,
     )
-    try_device(backend)
-    return backend
-
-
-def is_cupy_installed() -> bool:
-    """Whether there is a CuPy to import, which takes a second."""
-    return find_spec("cupy") is not None
-
-
-def device_problem() -> str | None:
-    """Why no GPU can be used, and the remedy; None where one can."""
-    try:
-        cupy_backend()
-    except DeviceError as error:
-        return str(error)
-    return None
-
-
-def check_device(runtime: Any) -> None:
-    """`DeviceError` where there is no device that `cupy.cuda.runtime` can use."""
-    try:
-        if runtime.getDeviceCount() == 0:
-            raise DeviceError(NO_DEVICE)
-    except runtime.CUDARuntimeError as error:
-        if "cudaErrorNoDevice" in str(error):
-            raise DeviceError(NO_DEVICE) from None
-        if "cudaErrorInsufficientDriver" not in str(error):
-            raise DeviceError(f"{NO_GPU}{_line(error)}") from None
-        driver = runtime.driverGetVersion()  # 0 without any: to CUDA that is one too old as well
-        if driver == 0:
-            raise DeviceError(NO_DRIVER) from None
-        known, needed = (f"{v // 1000}.{v % 1000 // 10}" for v in (driver, runtime.runtimeGetVersion()))
-        reason = (
-            f"the NVIDIA driver is too old (it knows CUDA {known}, CuPy was built for {needed}); install a newer one"
-        )
-        raise DeviceError(f"{NO_GPU}{reason}") from None
-
-
-def try_device(backend: Backend) -> None:
-    """`DeviceError` where one of the libraries that features need is missing: CuPy loads each on first use."""
-    xp = backend.xp
-    try:
-        ones = xp.ones((2, 4, 4), "float32")
-        power = xp.abs(backend.rfft2(ones)).reshape(2, -1)
-        index = xp.arange(power.shape[1], dtype="int32")
-        summed = backend.coo_matrix((power[0], (index, index)), shape=2 * index.shape).tocsr() @ power.T
-        backend.to_host(summed.T @ summed)
-    except Exception as error:  # of many kinds, by library and by what is amiss with it
-        remedy = "pip install 'cupy-cuda12x[ctk]' brings CUDA's libraries"
-        raise DeviceError(f"{NO_GPU}{_line(error)}; {remedy}") from None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-# --------------------------------------------------------------------- filters in terms of an array module, as OpenCV's
-
-
-def laplacian(images: Array, xp: ModuleType) -> Array:
-    """`Backend.laplacian`."""
-    filtered = xp.zeros_like(images)
-    inner = filtered[:, 1:-1, 1:-1]
-    inner += images[:, :-2, 1:-1]
-    inner += images[:, 2:, 1:-1]
-    inner += images[:, 1:-1, :-2]
-    inner += images[:, 1:-1, 2:]
-    inner -= 4 * images[:, 1:-1, 1:-1]
-    return filtered
-
-
-def rgb_to_gray(rgb: Array, xp: ModuleType) -> Array:
-    """`Backend.rgb_to_gray`; of 8 bit in OpenCV's whole numbers, of weights times 2^15."""
-    red, green, blue = _channels(rgb)
-    if rgb.dtype.name != "uint8":
-        return 0.299 * red + 0.587 * green + 0.114 * blue
-    return (9798 * red + 19235 * green + 3735 * blue + (1 << 14) >> 15).astype("uint8")
-
-
-def rgb_to_ycc(rgb: Array, xp: ModuleType) -> Array:
-    """`Backend.rgb_to_ycc`; of 8 bit in OpenCV's whole numbers, here of weights times 2^14."""
-    red, green, blue = _channels(rgb)
-    if rgb.dtype.name != "uint8":
-        luma = rgb_to_gray(rgb, xp)
-        return xp.stack([luma, 0.564 * (blue - luma) + 0.5, 0.713 * (red - luma) + 0.5], axis=-1)
-    luma = 4899 * red + 9617 * green + 1868 * blue + (1 << 13) >> 14
-    middle = (128 << 14) + (1 << 13)
-    chroma = (9241 * (blue - luma) + middle >> 14, 11682 * (red - luma) + middle >> 14)
-    return xp.stack([plane.clip(0, 255).astype("uint8") for plane in (luma, *chroma)], axis=-1)
-
-
-def _channels(rgb: Array) -> list[Array]:
-    return [rgb[..., k].astype("int32") if rgb.dtype.name == "uint8" else rgb[..., k] for k in range(3)]

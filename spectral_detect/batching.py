@@ -13,7 +13,8 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from spectral_detect.backend import Backend, is_out_of_memory, numpy_backend
+from spectral_detect.backend import Backend, numpy_backend
+from spectral_detect.device import is_out_of_memory
 from spectral_detect.errors import DeviceError, FeatureError
 from spectral_detect.features import Stack, stack_features
 from spectral_detect.spec import FeatureSpec

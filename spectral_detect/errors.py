@@ -13,6 +13,10 @@ class ImageReadError(SpectralDetectError):
     """An image file could not be read, or is not fit for the features asked of it."""
 
 
+class RemoteError(SpectralDetectError):
+    """A URL that cannot be read or listed; the message says why, without the credentials in it."""
+
+
 class VideoReadError(SpectralDetectError):
     """A video, or a folder of frames, could not be read, or holds no frame that could be judged."""
 

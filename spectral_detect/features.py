@@ -82,17 +82,17 @@ def cut_stack(image: np.ndarray, spec: FeatureSpec, *, is_ycc: bool = False) -> 
 
 def stack_features(stack: Array, spec: FeatureSpec, *, is_ycc: bool, backend: Backend) -> Array:
     """(N, h, w) or (N, h, w, 3), tiles or whole images as the spec wants them -> (N, n_features)."""
-    at_once = backend.tiles_at_once if spec.tiles_per_side is not None else None
+    at_once = len(stack) if spec.tiles_per_side is None else backend.tiles_at_once
     parts = [
-        _vectors(_planes(stack[k : k + (at_once or len(stack))], spec, stack.ndim == 4, is_ycc, backend), spec, backend)
-        for k in range(0, len(stack), at_once or len(stack))
+        _vectors(_channels(stack[k : k + at_once], spec, stack.ndim == 4, is_ycc, backend), spec, backend)
+        for k in range(0, len(stack), at_once)
     ]
     return parts[0] if len(parts) == 1 else backend.xp.concatenate(parts)
 
 
-def _vectors(planes: Array, spec: FeatureSpec, backend: Backend) -> Array:
-    """(N, C, h, w) -> (N, n_features)."""
-    tiles = Tiles(planes, spec, backend)
+def _vectors(channels: Array, spec: FeatureSpec, backend: Backend) -> Array:
+    """(C, N, h, w) -> (N, n_features)."""
+    tiles = Tiles(channels, spec, backend)
     groups = [GROUPS[name](tiles) for name in spec.groups]
     return groups[0] if len(groups) == 1 else backend.xp.concatenate(groups, axis=-1)
 
@@ -149,8 +149,8 @@ def _cut(batch: Array, spec: FeatureSpec, backend: Backend) -> tuple[Array, int]
     return stack.reshape(-1, *stack.shape[2:]), len(corners)
 
 
-def _planes(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Array:
-    """(N, h, w[, 3]) -> (N, C, h, w) in the spec's precision on the scale 0 to 255; C = 3 for a spec of colour."""
+def _channels(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Array:
+    """(N, h, w[, 3]) -> (C, N, h, w) on the scale 0 to 255, 8 bits or floating; C = 3 for a spec of colour."""
     xp, kind = backend.xp, stack.dtype.name
     if kind != "uint8":
         stack = stack.astype("float32" if is_rgb else spec.precision)  # OpenCV has no gray of float64
@@ -158,12 +158,12 @@ def _planes(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend
             stack = stack / 257
     if not spec.needs_colour:
         gray = stack if not is_rgb else stack[..., 0] if is_ycc else backend.rgb_to_gray(stack)
-        return xp.ascontiguousarray(gray.astype(spec.precision, copy=False))[:, None]
-    planes = xp.empty((len(stack), 3, *stack.shape[1:3]), spec.precision)
+        return xp.ascontiguousarray(gray)[None]
+    channels = xp.empty((3, *stack.shape[:3]), stack.dtype)
     if is_rgb:
         ycc = stack if is_ycc else backend.rgb_to_ycc(stack)
         for k in range(3):
-            planes[:, k] = ycc[..., k]
+            channels[k] = ycc[..., k]
     else:  # no colour: no detail in either chroma plane
-        planes[:, 0], planes[:, 1:] = stack, 128
-    return planes
+        channels[0], channels[1:] = stack, 128
+    return channels

@@ -14,13 +14,15 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from spectral_detect.augment import Edit
-from spectral_detect.backend import Backend, cupy_backend, device_problem, is_cupy_installed
+from spectral_detect.backend import Backend
 from spectral_detect.batching import Outcome, features_as_done
+from spectral_detect.device import cupy_backend, device_problem, is_cupy_installed
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
 from spectral_detect.features import Stack, cut_stack, extract_features, tile_corners
 from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, read_file, shows_no_colour
 from spectral_detect.metadata import Metadata
+from spectral_detect.remote import Remote
 from spectral_detect.spec import FeatureSpec
 from spectral_detect.video import Frame, FrameOptions, open_video, video_sha256
 from spectral_detect.workers import LARGEST_CHUNK, in_order, map_as_done, map_in_workers
@@ -82,6 +84,7 @@ class Extraction:
     edit : what was done to the image before.
     metadata : what else its header says.
     frame : where in a video the image is; None of a still.
+    remote : where it was read, if at a URL.
     tiles : (n_tiles, 3) left edge, upper edge and side in pixels, as stored; None where the spec cuts no tiles.
     """
 
@@ -101,6 +104,7 @@ class Extraction:
     edit: Edit | None = None
     metadata: Metadata | None = None
     frame: FramePlace | None = None
+    remote: Remote | None = None
 
 
 Edits = Sequence[Edit | None]
@@ -138,11 +142,11 @@ def prepare_file(
     file: FoundFile, spec: FeatureSpec | None, max_pixels: int, edits: Edits, examine: bool
 ) -> Iterator[Prepared]:
     """The part of `extract_file` before the features: one edited image after another."""
-    known: dict[str, Any] = {"path": file.path}
+    known: dict[str, Any] = {"path": file.path, "remote": file.remote}
     try:
         if file.problem:
             raise ImageReadError(file.problem)
-        read = read_file(file.path)
+        read = read_file(file.remote or file.path)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
         colour = examine or edits != (None,) or spec is None or spec.needs_colour
         image = decode(read.content, max_pixels=max_pixels, colour=colour)

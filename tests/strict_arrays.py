@@ -15,7 +15,8 @@ import numpy as np
 import scipy.fft
 import scipy.sparse
 
-from spectral_detect.backend import Backend, laplacian, rgb_to_gray, rgb_to_ycc
+from spectral_detect.backend import Backend, half_cross_power
+from spectral_detect.device import laplacian, rgb_to_gray, rgb_to_ycc
 
 FUNCTIONS = (
     *"abs arange ascontiguousarray concatenate empty empty_like isfinite".split(),
@@ -39,7 +40,9 @@ class StrictArray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed")
 
     def __iter__(self) -> Any:
-        raise TypeError("an element at a time would be transferred")
+        if self._values.ndim < 2:
+            raise TypeError("an element at a time would be transferred")
+        return map(StrictArray, self._values)
 
     def __len__(self) -> int:
         return len(self._values)
@@ -165,6 +168,17 @@ def strict_backend(**changes: Any) -> Backend:
     def rfft2(images: StrictArray) -> Any:
         return wrapped(scipy.fft.rfft2(unwrapped(images)))
 
-    kernels = (partial(kernel, xp=module) for kernel in (laplacian, rgb_to_gray, rgb_to_ycc))
-    settings = {"tiles_at_once": None, "to_host": to_host} | changes
-    return Backend("strict", module, rfft2, StrictSparse.coo, *kernels, **settings)
+    settings: dict[str, Any] = {
+        "name": "strict",
+        "xp": module,
+        "rfft2": rfft2,
+        "dft": rfft2,
+        "cross_power": half_cross_power,
+        "coo_matrix": StrictSparse.coo,
+        "laplacian": partial(laplacian, xp=module),
+        "rgb_to_gray": partial(rgb_to_gray, xp=module),
+        "rgb_to_ycc": partial(rgb_to_ycc, xp=module),
+        "tiles_at_once": 2048,
+        "to_host": to_host,
+    }
+    return Backend(**settings | changes)

@@ -38,7 +38,7 @@ def test_benchmarks_print_ratios(script: str, arguments: tuple[object, ...], pro
 
 
 def test_the_benchmark_of_a_gpu_says_why_there_is_none() -> None:
-    from spectral_detect.backend import device_problem
+    from spectral_detect.device import device_problem
 
     problem = device_problem()
     if problem is None:

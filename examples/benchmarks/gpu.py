@@ -23,8 +23,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.backend import Backend, cupy_backend, device_problem
+from spectral_detect.backend import Backend
 from spectral_detect.batching import Batch, Device
+from spectral_detect.device import cupy_backend, device_problem
 from spectral_detect.features import Stack, cut_stack, stack_features
 from spectral_detect.pipeline import available_cores
 

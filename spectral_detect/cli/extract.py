@@ -59,6 +59,8 @@ def extract(
 ) -> None:
     """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
 
+    PATH is a file, a folder or a pattern; local, or at a URL (s3://, https:// and others; extra `remote`).
+
     NPZ: X (n_images, n_features), paths, sizes (n_images, 2: width, height), sha256, spec (JSON). CSV: the same with
     size_bytes, mtime_ns and tool_version, a row an image, written as they come, so that `--resume` can go on with it.
     The preset residual gives a row for each tile of an image, and tiles (left, top, side in pixels) says which.

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from fake_cupy import FakeRuntime
-from spectral_detect import backend as backends
-from spectral_detect.backend import (
+from spectral_detect import device as devices
+from spectral_detect.backend import numpy_backend
+from spectral_detect.device import (
     PLAN_BYTES,
     check_device,
     cupy_backend,
     device_problem,
     is_out_of_memory,
     laplacian,
-    numpy_backend,
     rgb_to_gray,
     rgb_to_ycc,
     try_device,
@@ -39,25 +39,28 @@ def colours(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_eight_bit_colour_is_opencvs_to_the_bit(colours: np.ndarray) -> None:
-    np.testing.assert_array_equal(rgb_to_gray(colours, np), numpy_backend().rgb_to_gray(colours))
-    np.testing.assert_array_equal(rgb_to_ycc(colours, np), numpy_backend().rgb_to_ycc(colours))
-    assert rgb_to_gray(colours, np).dtype == rgb_to_ycc(colours, np).dtype == np.uint8
+    np.testing.assert_array_equal(rgb_to_gray(colours, xp=np), numpy_backend().rgb_to_gray(colours))
+    np.testing.assert_array_equal(rgb_to_ycc(colours, xp=np), numpy_backend().rgb_to_ycc(colours))
+    assert rgb_to_gray(colours, xp=np).dtype == rgb_to_ycc(colours, xp=np).dtype == np.uint8
 
 
 def test_floating_colour_is_opencvs_up_to_rounding(colours: np.ndarray) -> None:
     rgb = colours.astype(np.float32)
     for ours, theirs in ((rgb_to_gray, numpy_backend().rgb_to_gray), (rgb_to_ycc, numpy_backend().rgb_to_ycc)):
-        assert ours(rgb, np).dtype == np.float32
-        np.testing.assert_allclose(ours(rgb, np), theirs(rgb), atol=1e-4)
+        assert ours(rgb, xp=np).dtype == np.float32
+        np.testing.assert_allclose(ours(rgb, xp=np), theirs(rgb), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(3, 16, 17), (1, 8, 99)])
 def test_the_laplacian_is_opencvs(kind: type, shape: tuple[int, ...], rng: np.random.Generator) -> None:
     images = rng.integers(0, 256, shape).astype(kind)
-    np.testing.assert_array_equal(laplacian(images, np), numpy_backend().laplacian(images))
+    cpu, dtype = numpy_backend(), np.dtype(kind).name
+    np.testing.assert_array_equal(laplacian(images, dtype, xp=np), cpu.laplacian(images, dtype))
+    eight_bit = images.astype(np.uint8)
+    np.testing.assert_array_equal(laplacian(eight_bit, dtype, xp=np), cpu.laplacian(eight_bit, dtype))
     fractions = rng.uniform(0, 255, shape).astype(kind)
-    np.testing.assert_allclose(laplacian(fractions, np), numpy_backend().laplacian(fractions), atol=1e-3)
+    np.testing.assert_allclose(laplacian(fractions, dtype, xp=np), cpu.laplacian(fractions, dtype), atol=1e-3)
 
 
 # ------------------------------------------------------------------------------------------------------------ devices
@@ -86,14 +89,14 @@ def test_a_device_is_enough() -> None:
 
 
 def test_without_cupy_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
     with pytest.raises(DeviceError, match=r"CuPy is not installed; pip install 'spectral-detect\[gpu\]'"):
         cupy_backend()
     assert "CuPy is not installed" in str(device_problem())
 
 
 def test_a_broken_cupy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "is_cupy_installed", lambda: True)
+    monkeypatch.setattr(devices, "is_cupy_installed", lambda: True)
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(DeviceError, match=r"CuPy cannot be imported \(import of cupy halted.*; install it anew"):
         cupy_backend()
