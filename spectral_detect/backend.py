@@ -12,7 +12,11 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 Array = Any  # numpy.ndarray, or the array of another backend
+
+TILES_AT_ONCE = 16  # of a core: they stay in its cache from one step to the next
 
 
 @dataclass(frozen=True)
@@ -23,36 +27,112 @@ class Backend:
     ----------
     xp : module with NumPy's interface.
     rfft2 : real FFT over the last two axes, in the precision of its input.
+    dft : (..., H, W) floating -> its DFT as `cross_power` takes it, in whatever layout the fastest transform gives; it
+        may take the place of its argument.
+    cross_power : (A, B, W) of two such DFTs -> (..., H//2 + 1, W//2 + 1), Re(A B*) / (H W), the mean over the
+        frequencies (v, u) and (-v, u).
     coo_matrix : constructor of a sparse matrix from `(values, (rows, columns))`, with `tocsr()`.
-    laplacian : (N, H, W) floating -> the same shape, the 4-neighbour Laplacian; 0 on the border, where one is missing.
+    laplacian : (N, H, W) of 8 bit or floating, and a floating type -> the same shape in that type, the 4-neighbour
+        Laplacian; 0 on the border, where one is missing.
     rgb_to_gray : (..., H, W, 3) -> (..., H, W), the luma of ITU-R BT.601 as OpenCV rounds it.
     rgb_to_ycc : (..., H, W, 3) -> the same shape, that luma and the planes Cb and Cr that go with it.
+    tiles_at_once : so many tiles of an image are best worked on together.
+    to_host : the NumPy array of an array.
+    free_bytes : memory that arrays may take.
+    release : give back the memory that is kept for arrays to come.
     """
 
     name: str
     xp: ModuleType
     rfft2: Callable[[Array], Array]
+    dft: Callable[[Array], Array]
+    cross_power: Callable[[Array, Array, int], Array]
     coo_matrix: Callable[..., Any]
-    laplacian: Callable[[Array], Array]
+    laplacian: Callable[[Array, str], Array]
     rgb_to_gray: Callable[[Array], Array]
     rgb_to_ycc: Callable[[Array], Array]
+    tiles_at_once: int = TILES_AT_ONCE
+    to_host: Callable[[Array], Any] = lambda array: array
+    free_bytes: Callable[[], int] = lambda: 2**62  # the system's to bound
+    release: Callable[[], None] = lambda: None
+
+
+def half_cross_power(A: Array, B: Array, width: int) -> Array:
+    """`Backend.cross_power` of two half spectra, (..., H, width//2 + 1) complex."""
+    product = A.real * B.real
+    product += A.imag * B.imag
+    height = product.shape[-2]
+    n_mirrored = (height - 1) // 2
+    folded = product[..., : height // 2 + 1, :] / (height * width)
+    folded[..., 1 : 1 + n_mirrored, :] += product[..., : -1 - n_mirrored : -1, :] / (height * width)
+    folded[..., 1 : 1 + n_mirrored, :] /= 2
+    return folded
+
+
+def packed_cross_power(A: Array, B: Array, width: int) -> Array:
+    """`Backend.cross_power` of two spectra as `cv2.dft` packs them, (..., H, width) real.
+
+    A row holds the real part of its first frequency, then the real and the imaginary part of each other one, and for
+    even widths the real part of the last. In the first column, and in the last of an even width, the frequencies of
+    a column are packed in the same way.
+    """
+    height = A.shape[-2]
+    n_rows, scale = (height - 1) // 2, 1 / (height * width)
+    power = np.empty((*A.shape[:-2], height // 2 + 1, width // 2 + 1), A.dtype)
+    upper, lower = slice(1, 1 + n_rows), slice(height - n_rows, height)
+    product = A[..., upper, :] * B[..., upper, :]
+    product += (A[..., lower, :] * B[..., lower, :])[..., ::-1, :]
+    np.multiply(_sums_of_pairs(product), scale / 2, out=power[..., upper, 1:])
+    for row in (0, height // 2) if height % 2 == 0 else (0,):
+        power[..., row, 1:] = _sums_of_pairs(A[..., row, :] * B[..., row, :]) * scale
+    for column in (0, -1) if width % 2 == 0 else (0,):
+        packed, unpacked = A[..., column] * B[..., column] * scale, power[..., column]
+        unpacked[..., 0] = packed[..., 0]
+        unpacked[..., -1] = packed[..., -1]  # of an odd height set anew in the next line
+        unpacked[..., upper] = packed[..., 1 : 2 * n_rows : 2] + packed[..., 2 : 1 + 2 * n_rows : 2]
+    return power
+
+
+def _sums_of_pairs(product: np.ndarray) -> np.ndarray:
+    """(..., W) -> (..., W//2), real plus imaginary part of all packed frequencies but the first.
+
+    The last number of an even width, where there is no pair, is meaningless.
+    """
+    if product.shape[-1] % 2:
+        return np.asarray(product[..., 1::2] + product[..., 2::2])
+    sums = np.zeros(product.size // 2, product.dtype)
+    pairs = product.reshape(-1)[1:-1].view(np.result_type(product.dtype, 1j))  # across the ends of rows: twice as fast
+    np.add(pairs.real, pairs.imag, out=sums[:-1])
+    return sums.reshape(*product.shape[:-1], product.shape[-1] // 2)
 
 
 @cache
 def numpy_backend() -> Backend:
-    """NumPy arrays, SciPy's FFT and sparse matrices, OpenCV's filters."""
+    """NumPy arrays, SciPy's FFT and sparse matrices, OpenCV's filters and, where it is Intel's, OpenCV's DFT."""
     import cv2
-    import numpy as np
     import scipy.fft
     import scipy.sparse
 
-    def laplacian(images: Array) -> Array:
-        depth = cv2.CV_32F if images.dtype == np.float32 else cv2.CV_64F
+    def laplacian(images: Array, dtype: str) -> Array:
+        depth = {"uint8": cv2.CV_16S, "float32": cv2.CV_32F}.get(images.dtype.name, cv2.CV_64F)
         tall = images.reshape(-1, images.shape[-1])  # one above the other: their borders are overwritten
-        filtered = cv2.Laplacian(tall, depth).reshape(images.shape)
-        filtered[:, [0, -1], :] = 0
-        filtered[:, :, [0, -1]] = 0
+        filtered = cv2.Laplacian(tall, depth).astype(dtype, copy=False).reshape(images.shape)
+        for edge in (0, -1):
+            filtered[:, edge, :] = 0
+            filtered[:, :, edge] = 0
         return filtered
+
+    has_intel_dft = cv2.ipp.useIPP()  # takes half as long as SciPy's; OpenCV's own takes longer
+
+    def dft(images: Array) -> Array:
+        if images.dtype != np.float32 or not has_intel_dft:
+            return scipy.fft.rfft2(images)
+        for image in images.reshape(-1, *images.shape[-2:]):
+            cv2.dft(image, dst=image)  # a new array would take a third longer
+        return images
+
+    def cross_power(A: Array, B: Array, width: int) -> Array:
+        return (half_cross_power if A.dtype.kind == "c" else packed_cross_power)(A, B, width)
 
     def stacked(rgb: Array) -> Array:
         return np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)  # one image above the other: one call
@@ -63,4 +143,14 @@ def numpy_backend() -> Backend:
     def rgb_to_ycc(rgb: Array) -> Array:
         return cv2.cvtColor(stacked(rgb), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]].reshape(rgb.shape)
 
-    return Backend("numpy", np, scipy.fft.rfft2, scipy.sparse.coo_matrix, laplacian, rgb_to_gray, rgb_to_ycc)
+    return Backend(
+        name="numpy",
+        xp=np,
+        rfft2=scipy.fft.rfft2,
+        dft=dft,
+        cross_power=cross_power,
+        coo_matrix=scipy.sparse.coo_matrix,
+        laplacian=laplacian,
+        rgb_to_gray=rgb_to_gray,
+        rgb_to_ycc=rgb_to_ycc,
+    )

@@ -69,10 +69,10 @@ def group_kernel(A: list[Group], B: list[Group], gamma: np.ndarray) -> np.ndarra
     """
     total = np.zeros((len(B[0][0]), len(A[0][0])))
     for (a, norm_a), (b, norm_b), gamma_g in zip(A, B, gamma, strict=True):
-        a_scaled, a_offset, b_offset = 2 * gamma_g * a.T, gamma_g * norm_a, gamma_g * norm_b[:, None]
+        a_offset, b_scaled, b_offset = gamma_g * norm_a, 2 * gamma_g * b, gamma_g * norm_b[:, None]
         for start in range(0, len(b), AT_ONCE):
             part = slice(start, start + AT_ONCE)
-            exponent = b[part] @ a_scaled
+            exponent = b_scaled[part] @ a.T
             exponent -= a_offset
             exponent -= b_offset[part]
             total[part] += np.exp(exponent, out=exponent)

@@ -12,12 +12,15 @@ from hashlib import sha256
 
 import numpy as np
 
+from spectral_detect import remote
 from spectral_detect.augment import Edit
-from spectral_detect.errors import DatasetError
+from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.finding import FoundFile, FoundVideo, find_images, has_video_suffix
 from spectral_detect.pipeline import Extraction, Work, as_extracted, extract_each
 from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.remote import Remote
 from spectral_detect.spec import FeatureSpec
+from spectral_detect.urls import local_name, without_credentials
 
 MIN_PER_CLASS = 5
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
@@ -88,7 +91,13 @@ class Dataset:
 
 
 def files_in_folders(real: Sequence[str], fake: Sequence[str], *, group_by_parent: bool = False) -> list[LabelledFile]:
-    """The images and videos of the folders of each class; each is a group of its own, or the images of a folder are."""
+    """The images and videos of the folders of each class; each is a group of its own, or the images of a folder are.
+
+    Raises
+    ------
+    DatasetError : a folder without any, or a URL that leads to nothing or cannot be read.
+    ExtraMissingError : of a URL; the message says what to install.
+    """
     return [
         LabelledFile(file, label, os.path.dirname(file.path) if group_by_parent else None)
         for label, folders in ((REAL, real), (FAKE, fake))
@@ -110,6 +119,11 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
     ------
     DatasetError : there is no sub-folder, or a generator has no real or no fake images.
     """
+    if remote.is_url(folder):
+        raise DatasetError(
+            f"{without_credentials(folder)!r}: sub-folders are found in local folders only; name each generator's "
+            "folder with --fake"
+        )
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
     except OSError as error:
@@ -140,22 +154,34 @@ def _labelled_by_folder(folder: str, name: str) -> list[LabelledFile]:
     return [LabelledFile(file, label_of(file.path)) for file in _images_of(os.path.join(folder, name))]
 
 
-def unlabelled_files(folders: Sequence[str]) -> list[LabelledFile]:
+def unlabelled_files(folders: Sequence[str | Remote]) -> list[LabelledFile]:
     """The images of folders that nobody has labelled."""
     return [LabelledFile(file, None) for folder in folders for file in _images_of(folder)]
 
 
-def _images_of(folder: str) -> Iterator[FoundFile | FoundVideo]:
+def _images_of(folder: str | Remote) -> Iterator[FoundFile | FoundVideo]:
     others: list[str] = []
-    files: list[FoundFile | FoundVideo] = [*find_images([folder], on_skip=others.append)]
+    files: list[FoundFile | FoundVideo] = [*find_images([_looked_up(folder)], on_skip=others.append)]
     files += (FoundVideo(path) for path in others if has_video_suffix(path))
     if not files:
-        raise DatasetError(f"no image found in {folder!r}, and no video")
+        name = folder.path if isinstance(folder, Remote) else without_credentials(folder)
+        raise DatasetError(f"no image found in {name!r}, and no video")
     yield from files
 
 
+def _looked_up(folder: str | Remote) -> str | Remote:
+    if isinstance(folder, Remote) or not remote.is_url(folder):
+        return folder
+    try:
+        return remote.look_up(folder)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{str(error)!r}: there is no such file or folder") from None
+    except RemoteError as error:
+        raise DatasetError(f"{without_credentials(folder)!r}: {error}") from None
+
+
 def files_in_manifest(manifest: str) -> list[LabelledFile]:
-    """The rows of a CSV file with the columns `path,label[,group]`; paths are relative to the manifest.
+    """The rows of a CSV file with the columns `path,label[,group]`; paths are relative to the manifest, or URLs.
 
     Raises
     ------
@@ -185,9 +211,17 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
                 f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}; "
                 "it takes a path, and real or fake as the label"
             )
-        path = os.path.join(folder, row["path"])
-        found = FoundVideo(path) if has_video_suffix(path) else FoundFile(path)
-        yield LabelledFile(found, LABELS[label], row.get("group") or None)
+        yield LabelledFile(_file_in(folder, row["path"]), LABELS[label], row.get("group") or None)
+
+
+def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:
+    """What a manifest in that folder names: a local file if there is one of that name, whatever it looks like."""
+    path = os.path.join(folder, name)
+    if remote.is_url(name) and not os.path.lexists(path):
+        place = Remote(name)
+        return FoundVideo(place.path) if has_video_suffix(place.path) else FoundFile(place.path, remote=place)
+    path = local_name(path if os.path.lexists(path) else os.path.join(folder, local_name(name)))
+    return FoundVideo(path) if has_video_suffix(path) else FoundFile(path)
 
 
 def read_dataset(

@@ -14,6 +14,10 @@ class ImageReadError(SpectralDetectError):
     """An image file could not be read, or is not fit for the features asked of it."""
 
 
+class RemoteError(SpectralDetectError):
+    """A URL that cannot be read or listed; the message says why, without the credentials in it."""
+
+
 class VideoReadError(SpectralDetectError):
     """A video, or a folder of frames, could not be read, or holds no frame that could be judged."""
 
@@ -36,6 +40,10 @@ class ExtraMissingError(SpectralDetectError, ImportError):
 
 class ClusterError(SpectralDetectError):
     """A Dask cluster that cannot be reached, was lost, or whose workers cannot do this work."""
+
+
+class DeviceError(SpectralDetectError):
+    """A GPU that was asked for and cannot be used, or that failed."""
 
 
 class CheckpointError(SpectralDetectError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +14,6 @@ from spectral_detect.groups import GROUPS, Tiles
 from spectral_detect.spec import BLOCK_PX, PRESETS, FeatureSpec
 
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
-TILES_AT_ONCE = 16  # they stay in a core's cache from one step to the next
 
 
 def extract_features(
@@ -43,20 +44,55 @@ def extract_features(
     is_batch = image.ndim - is_rgb == 3
     batch = image if is_batch else image[None]
     stack, n_tiles = _cut(batch, spec, backend)
-    at_once = len(stack) if spec.tiles_per_side is None else TILES_AT_ONCE
-    parts = [
-        _vectors(_planes(stack[k : k + at_once], spec, is_rgb, is_ycc, backend), spec, backend)
-        for k in range(0, len(stack), at_once)
-    ]
-    vectors = parts[0] if len(parts) == 1 else backend.xp.concatenate(parts)
+    vectors = stack_features(stack, spec, is_ycc=is_ycc, backend=backend)
     if spec.tiles_per_side is not None:
         vectors = vectors.reshape(len(batch), n_tiles, -1)
     return vectors if is_batch else vectors[0]
 
 
-def _vectors(planes: Array, spec: FeatureSpec, backend: Backend) -> Array:
-    """(N, C, h, w) -> (N, n_features)."""
-    tiles = Tiles(planes, spec, backend)
+@dataclass(frozen=True)
+class Stack:
+    """What of an image its features are made of, checked and cut: what has to travel to a device.
+
+    Attributes
+    ----------
+    tiles : (n_tiles, h, w) or (n_tiles, h, w, 3); the whole image where the spec cuts no tiles.
+    is_ycc : the three channels are luma, Cb and Cr.
+    """
+
+    tiles: np.ndarray
+    is_ycc: bool
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """Stacks of one kind may be joined."""
+        return (*self.tiles.shape[1:], self.tiles.dtype.name, self.is_ycc)
+
+
+def cut_stack(image: np.ndarray, spec: FeatureSpec, *, is_ycc: bool = False) -> Stack:
+    """The first half of `extract_features` of one image, with its errors; `stack_features` is the other."""
+    cpu = numpy_backend()
+    is_rgb = _check_image(image, spec, cpu)
+    tiles, _ = _cut(image[None], spec, cpu)
+    if is_rgb and not spec.needs_colour and (is_ycc or image.dtype == np.uint8):
+        tiles = np.ascontiguousarray(tiles[..., 0]) if is_ycc else cpu.rgb_to_gray(tiles)  # a third of the bytes
+        is_ycc = False
+    return Stack(np.ascontiguousarray(tiles), is_ycc)
+
+
+def stack_features(stack: Array, spec: FeatureSpec, *, is_ycc: bool, backend: Backend) -> Array:
+    """(N, h, w) or (N, h, w, 3), tiles or whole images as the spec wants them -> (N, n_features)."""
+    at_once = len(stack) if spec.tiles_per_side is None else backend.tiles_at_once
+    parts = [
+        _vectors(_channels(stack[k : k + at_once], spec, stack.ndim == 4, is_ycc, backend), spec, backend)
+        for k in range(0, len(stack), at_once)
+    ]
+    return parts[0] if len(parts) == 1 else backend.xp.concatenate(parts)
+
+
+def _vectors(channels: Array, spec: FeatureSpec, backend: Backend) -> Array:
+    """(C, N, h, w) -> (N, n_features)."""
+    tiles = Tiles(channels, spec, backend)
     groups = [GROUPS[name](tiles) for name in spec.groups]
     return groups[0] if len(groups) == 1 else backend.xp.concatenate(groups, axis=-1)
 
@@ -113,8 +149,8 @@ def _cut(batch: Array, spec: FeatureSpec, backend: Backend) -> tuple[Array, int]
     return stack.reshape(-1, *stack.shape[2:]), len(corners)
 
 
-def _planes(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Array:
-    """(N, h, w[, 3]) -> (N, C, h, w) in the spec's precision on the scale 0 to 255; C = 3 for a spec of colour."""
+def _channels(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Array:
+    """(N, h, w[, 3]) -> (C, N, h, w) on the scale 0 to 255, 8 bits or floating; C = 3 for a spec of colour."""
     xp, kind = backend.xp, stack.dtype.name
     if kind != "uint8":
         stack = stack.astype("float32" if is_rgb else spec.precision)  # OpenCV has no gray of float64
@@ -122,12 +158,12 @@ def _planes(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend
             stack = stack / 257
     if not spec.needs_colour:
         gray = stack if not is_rgb else stack[..., 0] if is_ycc else backend.rgb_to_gray(stack)
-        return xp.ascontiguousarray(gray.astype(spec.precision, copy=False))[:, None]
-    planes = xp.empty((len(stack), 3, *stack.shape[1:3]), spec.precision)
+        return xp.ascontiguousarray(gray)[None]
+    channels = xp.empty((3, *stack.shape[:3]), stack.dtype)
     if is_rgb:
         ycc = stack if is_ycc else backend.rgb_to_ycc(stack)
         for k in range(3):
-            planes[:, k] = ycc[..., k]
+            channels[k] = ycc[..., k]
     else:  # no colour: no detail in either chroma plane
-        planes[:, 0], planes[:, 1:] = stack, 128
-    return planes
+        channels[0], channels[1:] = stack, 128
+    return channels

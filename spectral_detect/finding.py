@@ -8,7 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from spectral_detect import remote
+from spectral_detect.errors import RemoteError, SpectralDetectError
 from spectral_detect.images import SIGNATURE_BYTES, SUFFIXES, has_image_signature
+from spectral_detect.remote import Remote
+from spectral_detect.urls import is_web, local_name, without_credentials
 
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .asf .flv .f4v .ts .mts .m2ts .vob .ogv .3gp .3g2 .mxf".split()
@@ -17,10 +21,17 @@ VIDEO_SUFFIXES = frozenset(
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A path to read, or a folder that could not be listed and why."""
+    """A path to read, or a folder that could not be listed and why.
+
+    Attributes
+    ----------
+    path : of a local file; of one at a URL, that without credentials.
+    remote : where to read it, if at a URL: a path alone is always that of a local file, whatever it looks like.
+    """
 
     path: str
     problem: str | None = None
+    remote: Remote | None = None
 
 
 @dataclass(frozen=True)
@@ -39,34 +50,102 @@ class FoundVideo:
     problem: str | None = None
 
 
-def expand_arguments(arguments: Iterable[str]) -> list[str]:
+def expand_arguments(arguments: Iterable[str]) -> list[str | Remote]:
     """Files and folders named on a command line; a pattern is expanded unless it is itself a file or a folder.
 
     Raises
     ------
     FileNotFoundError : nothing has that name or matches that pattern.
+    RemoteError, ExtraMissingError : of a URL that cannot be told, and why.
     """
-    paths: list[str] = []
+    paths: list[str | Remote] = []
     for argument in arguments:
-        matches = [argument] if os.path.lexists(argument) else sorted(glob.glob(argument, recursive=True))
-        if not matches:
-            raise FileNotFoundError(argument)
-        paths += matches
+        paths += _expand_url(argument) if remote.is_url(argument) else expand_local(argument)
     return paths
 
 
-def find_images(paths: Iterable[str], *, on_skip: Callable[[str], None] = lambda path: None) -> Iterator[FoundFile]:
+def _expand_url(url: str) -> list[Remote]:
+    try:
+        return remote.expand(url)
+    except RemoteError as error:
+        raise RemoteError(f"{without_credentials(url)!r}: {error}") from None
+
+
+def expand_local(argument: str) -> list[str]:
+    """`expand_arguments` of one local name or pattern."""
+    name = local_name(argument)
+    matches = [name] if os.path.lexists(name) else sorted(glob.glob(name, recursive=True))
+    if not matches:
+        raise FileNotFoundError(argument)
+    return matches
+
+
+def find_images(
+    paths: Iterable[str | Remote], *, on_skip: Callable[[str], None] = lambda path: None
+) -> Iterator[FoundFile]:
     """The images among files and folders, lazily.
 
     A file that is named itself is always taken. Folders are searched recursively in sorted order; there a regular
     file is taken when its suffix or its first bytes are those of an image, and anything else goes to `on_skip`. Links
     to files are followed, links to folders are not.
+
+    Parameters
+    ----------
+    paths : a URL that comes as text is that of a folder where it ends in a slash, and otherwise of a file, which is
+        not looked for before it is read: lists are long.
     """
     for path in paths:
-        if os.path.isdir(path):
-            yield from _find_in_folder(path, on_skip)
+        if isinstance(path, Remote):
+            yield from _find_at_url(path, on_skip)
+        elif remote.is_url(path):
+            yield from _find_at_url(Remote(path, is_folder=path.endswith("/")), on_skip)
+        elif os.path.isdir(name := local_name(path)):
+            yield from _find_in_folder(name, on_skip)
         else:
-            yield FoundFile(path)
+            yield FoundFile(name)
+
+
+def _find_at_url(place: Remote, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
+    if not place.is_folder:
+        yield FoundFile(place.path, remote=place)
+        return
+    for entry in _walk_at_url(place):
+        if isinstance(entry, FoundFile):
+            yield entry
+        elif looks_like_image_at_url(entry):
+            yield FoundFile(entry.path, remote=entry)
+        else:
+            on_skip(entry.path)
+
+
+def _walk_at_url(folder: Remote) -> Iterator[Remote | FoundFile]:
+    """As `_walk`; what several pages link to, once."""
+    waiting, seen = [folder], set()
+    while waiting:
+        entry = waiting.pop()
+        if entry.url in seen:
+            continue
+        if is_web(folder.url):  # the listings of other stores do not overlap, and may be long
+            seen.add(entry.url)
+        if not entry.is_folder:
+            yield entry
+            continue
+        try:
+            waiting += reversed(remote.list_folder(entry))
+        except FileNotFoundError:
+            yield FoundFile(entry.path, "the folder cannot be listed: it is not there")
+        except SpectralDetectError as error:
+            yield FoundFile(entry.path, f"the folder cannot be listed: {error}")
+
+
+def looks_like_image_at_url(entry: Remote) -> bool:
+    """`looks_like_image` of what is listed in a folder at a URL."""
+    if _has_suffix(entry.path):
+        return True
+    try:
+        return has_image_signature(remote.read_start(entry, SIGNATURE_BYTES))
+    except (FileNotFoundError, SpectralDetectError):
+        return False
 
 
 def has_video_suffix(path: str) -> bool:
@@ -87,7 +166,7 @@ def find_videos(
     ----------
     group_by_parent : each folder of the tree that holds images is a video too, of its images in natural order.
     """
-    for path in paths:
+    for path in map(local_name, paths):
         if not os.path.isdir(path):
             yield FoundVideo(path)
         elif group_by_parent:

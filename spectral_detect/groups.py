@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
-import scipy.fft
 
 from spectral_detect.backend import Array, Backend
 from spectral_detect.spec import BLOCK_PX, COHERENCE_BINS, PATCH_PX, FeatureSpec
-from spectral_detect.spectrum import MAX_FREQUENCY, apply_rings, power_of, resampling_operator, ring_operator
+from spectral_detect.spectrum import (
+    MAX_FREQUENCY,
+    apply_rings,
+    azimuthal_average,
+    power_of,
+    resampling_operator,
+    ring_operator,
+)
 
 # Power of 8-bit rounding is 1/12 at every frequency; the floor lies far below it and only keeps log(0) away.
 POWER_FLOOR = 1e-4
@@ -33,35 +39,44 @@ class Tiles:
 
     Attributes
     ----------
-    planes : (N, C, H, W) floating, 0 to 255; luma alone, or luma, Cb and Cr.
+    channels : (C, N, H, W) of 8 bit or floating, 0 to 255; luma alone, or luma, Cb and Cr.
     """
 
-    planes: Array
+    channels: Array
     spec: FeatureSpec
     backend: Backend
 
     @property
     def shape(self) -> tuple[int, int]:
-        height, width = self.planes.shape[-2:]
+        height, width = self.channels.shape[-2:]
         return int(height), int(width)
 
     @cached_property
-    def transform(self) -> Array:
-        """(N, C, H, W//2 + 1) DFT of the filtered planes."""
-        filtered = self.planes
-        if self.spec.filter == "laplacian":
-            filtered = self.backend.laplacian(filtered.reshape(-1, *self.shape)).reshape(filtered.shape)
-        return self.backend.rfft2(filtered)
+    def planes(self) -> Array:
+        """(C, N, H, W), the channels in the spec's precision."""
+        return self.channels.astype(self.spec.precision, copy=False)
+
+    def filtered(self) -> Array:
+        """(C, N, H, W), a new array: the channels under the spec's filter, in its precision."""
+        if self.spec.filter == "none":
+            return self.channels.astype(self.spec.precision)
+        stack = self.channels.reshape(-1, *self.shape)
+        return self.backend.laplacian(stack, self.spec.precision).reshape(self.channels.shape)
+
+    @cached_property
+    def dft(self) -> Array:
+        """(C, N, ...) DFT of the filtered channels, for `cross_power`."""
+        return self.backend.dft(self.filtered())
 
     @cached_property
     def power(self) -> Array:
-        """(N, C, H, W//2 + 1), |DFT|^2 / (H W)."""
-        return power_of(self.transform, self.shape[1])
+        """(C, N, H//2 + 1, W//2 + 1), |DFT|^2 / (H W)."""
+        return self.backend.cross_power(self.dft, self.dft, self.shape[1])
 
-    def ring_means(self, values: Array, ring_width: float | None) -> Array:
-        """(..., H, W//2 + 1) -> (..., n_rings)."""
-        rings = ring_operator(self.shape, ring_width, self.spec.centre, self.spec.precision, self.backend)
-        return apply_rings(rings, values)
+    def ring_means(self, power: Array, ring_width: float | None) -> Array:
+        """(..., H//2 + 1, W//2 + 1) -> (..., n_rings), about the zero frequency."""
+        settings = (self.shape, ring_width, "zero_frequency", self.spec.precision, self.backend)
+        return apply_rings(ring_operator(*settings, quarter=True), power)
 
     def resampled(self, profile: Array, ring_width: float | None, n_bins: int) -> Array:
         """(..., n_rings) -> (..., n_bins)."""
@@ -70,8 +85,8 @@ class Tiles:
 
     @cached_property
     def luma_coefficients(self) -> Array:
-        """(N, n_blocks, 64), the orthonormal DCT-II of the 8x8 blocks of the luma."""
-        return self._cosine_transform(self.planes[:, 0], step=1)
+        """(N, H//8, 8, W//8, 8), the orthonormal DCT-II of the 8x8 blocks of the luma."""
+        return self._cosine_transform(self.planes[0], step=1)
 
     @cached_property
     def luma_level(self) -> Array:
@@ -80,19 +95,22 @@ class Tiles:
 
     @cached_property
     def chroma_level(self) -> Array:
-        """(N, 2, 63), the same of Cb and Cr; of a large tile, from every other row of blocks."""
+        """(2, N, 63), the same of Cb and Cr; of a large tile, from every other row of blocks."""
         step = 2 if min(self.shape) >= LARGE_TILE_PX else 1
-        return self._block_level(self._cosine_transform(self.planes[:, 1:], step))
+        return self._block_level(self._cosine_transform(self.planes[1:], step))
 
     def _cosine_transform(self, planes: Array, step: int) -> Array:
-        transform = self.backend.xp.asarray(block_transform().astype(self.spec.precision))
-        found = blocks(planes, BLOCK_PX)[..., ::step, :, :, :]
-        return found.reshape(*planes.shape[:-2], -1, BLOCK_PX**2) @ transform
+        """(..., H, W) -> (..., n_rows, 8, W//8, 8), each `step`-th row of blocks: [row, u, column, v] of (u, v)."""
+        transform = self.backend.xp.asarray(cosine_transform().astype(self.spec.precision))
+        rows, columns = (length // BLOCK_PX for length in self.shape)
+        whole = planes[..., : rows * BLOCK_PX, : columns * BLOCK_PX]
+        strips = whole.reshape(*planes.shape[:-2], rows, BLOCK_PX, columns * BLOCK_PX)[..., ::step, :, :]
+        along_rows = (strips.reshape(-1, BLOCK_PX) @ transform.T).reshape(strips.shape)
+        return (transform @ along_rows).reshape(*strips.shape[:-1], columns, BLOCK_PX)
 
     def _block_level(self, coefficients: Array) -> Array:
         xp = self.backend.xp
-        mean_square = xp.einsum("...bk,...bk->...k", coefficients, coefficients) / coefficients.shape[-2]
-        return xp.log(xp.sqrt(mean_square) + BLOCK_FLOOR)[..., 1:]
+        return xp.log(xp.sqrt(mean_over_blocks(coefficients**2)) + BLOCK_FLOOR)
 
     @cached_property
     def patch_levels(self) -> Array:
@@ -101,7 +119,7 @@ class Tiles:
         A frequency (u, v) and its mirror image (u, -v) are averaged.
         """
         xp, half = self.backend.xp, PATCH_PX // 2
-        found = patches(self.planes[:, 0], self.backend)
+        found = patches(self.planes[0], self.backend)
         found -= found.mean(axis=(-2, -1), keepdims=True)
         found *= xp.asarray(hann_window().astype(self.spec.precision))
         power = power_of(self.backend.rfft2(found), PATCH_PX)
@@ -113,17 +131,29 @@ class Tiles:
 def profile(tiles: Tiles) -> Array:
     """(N, n_bins), the azimuthal average of the luma's spectrum on the spec's scale: Durall et al., equation 4."""
     spec, xp = tiles.spec, tiles.backend.xp
-    if spec.scale == "durall_db":
-        level = tiles.ring_means(20 * xp.log(xp.abs(tiles.transform[:, 0] + DURALL_EPSILON)), spec.ring_width)
-    elif spec.scale == "log_of_mean":
-        level = xp.log(tiles.ring_means(tiles.power[:, 0], spec.ring_width) + POWER_FLOOR)
+    if spec.scale == "log_of_mean" and spec.centre == "zero_frequency":
+        level = xp.log(tiles.ring_means(tiles.power[0], spec.ring_width) + POWER_FLOOR)
     else:
-        level = tiles.ring_means(xp.log(tiles.power[:, 0] + POWER_FLOOR), spec.ring_width)
+        level = _level_of_half(tiles)
     if spec.n_bins is not None:
         level = tiles.resampled(level, spec.ring_width, spec.n_bins)
     if spec.normalisation == "mean":
         return _less_mean(level)
     return level / level[..., :1] if spec.normalisation == "first" else level
+
+
+def _level_of_half(tiles: Tiles) -> Array:
+    """(N, n_rings), for what needs each frequency by itself, or rings about another centre."""
+    spec, xp, width = tiles.spec, tiles.backend.xp, tiles.shape[1]
+    transform = tiles.backend.rfft2(tiles.filtered()[0])
+    if spec.scale == "durall_db":
+        values = 20 * xp.log(xp.abs(transform + DURALL_EPSILON))
+    else:
+        values = power_of(transform, width)
+        if spec.scale == "mean_of_log":
+            values = xp.log(values + POWER_FLOOR)
+    means, _ = azimuthal_average(values, width, ring_width=spec.ring_width, centre=spec.centre, backend=tiles.backend)
+    return xp.log(means + POWER_FLOOR) if spec.scale == "log_of_mean" else means
 
 
 def coherence(tiles: Tiles) -> Array:
@@ -133,15 +163,12 @@ def coherence(tiles: Tiles) -> Array:
     together, the last layer of a network mixes them anew.
     """
     width = MAX_FREQUENCY / (COHERENCE_BINS - 1)
-    F, xp = tiles.transform, tiles.backend.xp
-    cross = xp.empty_like(tiles.power)
-    for k, (a, b) in enumerate(PAIRS):
-        cross[:, k] = (F[:, a] * F[:, b].conj()).real
-    first, second = ([pair[k] for pair in PAIRS] for k in (0, 1))
-    power = tiles.ring_means(tiles.power, width)
-    product = power[:, first] * power[:, second] + COHERENCE_FLOOR
-    ratio = tiles.ring_means(cross, width) / (xp.sqrt(product) * (tiles.shape[0] * tiles.shape[1]))
-    return tiles.resampled(ratio, width, COHERENCE_BINS).reshape(len(F), -1)
+    xp, power = tiles.backend.xp, tiles.ring_means(tiles.power, width)
+    ratios = []
+    for a, b in PAIRS:
+        cross = tiles.ring_means(tiles.backend.cross_power(tiles.dft[a], tiles.dft[b], tiles.shape[1]), width)
+        ratios.append(cross / xp.sqrt(power[a] * power[b] + COHERENCE_FLOOR))
+    return xp.concatenate([tiles.resampled(ratio, width, COHERENCE_BINS) for ratio in ratios], axis=-1)
 
 
 def block_spectrum(tiles: Tiles) -> Array:
@@ -152,7 +179,7 @@ def block_spectrum(tiles: Tiles) -> Array:
 def chroma_block_spectrum(tiles: Tiles) -> Array:
     """(N, 2 * 63), the same of Cb and Cr, the mean of the luma's subtracted."""
     luma = tiles.luma_level.mean(axis=-1, keepdims=True)
-    return tiles.chroma_level.reshape(len(tiles.planes), -1) - luma
+    return tiles.backend.xp.concatenate([level - luma for level in tiles.chroma_level], axis=-1)
 
 
 def block_peakedness(tiles: Tiles) -> Array:
@@ -161,7 +188,7 @@ def block_peakedness(tiles: Tiles) -> Array:
     0.23 for a normal distribution, 0.35 for a Laplacian one, to which the coefficients of photographs are near.
     """
     xp = tiles.backend.xp
-    magnitude = xp.abs(tiles.luma_coefficients).mean(axis=1)[:, 1:]
+    magnitude = mean_over_blocks(xp.abs(tiles.luma_coefficients))
     return tiles.luma_level - xp.log(magnitude + BLOCK_FLOOR)
 
 
@@ -198,11 +225,18 @@ def patches(planes: Array, backend: Backend) -> Array:
     return backend.xp.concatenate([g.reshape(len(g), -1, PATCH_PX, PATCH_PX) for g in grids], axis=1)
 
 
+def mean_over_blocks(values: Array) -> Array:
+    """(..., n_rows, 8, n_columns, 8) -> (..., 63), without the first coefficient."""
+    means = values.mean(axis=-4).mean(axis=-2)  # whole rows first: they are added in one go
+    return means.reshape(*means.shape[:-2], BLOCK_PX**2)[..., 1:]
+
+
 @cache
-def block_transform() -> np.ndarray:
-    """(64, 64): the orthonormal two-dimensional DCT-II of a flattened 8x8 block is `block @ block_transform()`."""
-    one_dimensional = scipy.fft.dct(np.eye(BLOCK_PX), axis=0, norm="ortho")
-    return np.ascontiguousarray(np.kron(one_dimensional, one_dimensional).T)
+def cosine_transform() -> np.ndarray:
+    """(8, 8) matrix T of the orthonormal DCT-II: that of a block is T @ block @ T.T."""
+    import scipy.fft
+
+    return np.asarray(scipy.fft.dct(np.eye(BLOCK_PX), axis=0, norm="ortho"))
 
 
 @cache

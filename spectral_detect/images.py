@@ -25,8 +25,10 @@ from PIL import (  # noqa: F401  (registers the formats, so that Pillow need not
     WebPImagePlugin,
 )
 
-from spectral_detect.errors import ImageReadError
+from spectral_detect import remote
+from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteError
 from spectral_detect.metadata import GRAY_MODES, Metadata, read_metadata
+from spectral_detect.urls import local_name
 
 with suppress(ImportError):  # the extra "heif"
     import pillow_heif
@@ -51,11 +53,16 @@ JPEG_FILL, MCU_ROWS = 128, 16  # libjpeg's gray for blocks that are missing; the
 
 @dataclass(frozen=True)
 class FileContent:
-    """A file as it was read, in one go: what is hashed is what is decoded."""
+    """A file as it was read, in one go: what is hashed is what is decoded.
+
+    Attributes
+    ----------
+    mtime_ns : None of a URL whose store does not tell.
+    """
 
     content: bytes
     sha256: str
-    mtime_ns: int
+    mtime_ns: int | None
 
 
 @dataclass(frozen=True)
@@ -95,13 +102,20 @@ def has_image_signature(start: bytes) -> bool:
     return any(accept is not None and accept(start) is True for accept in accepts)
 
 
-def read_file(path: str) -> FileContent:
+def read_file(path: str | remote.Remote) -> FileContent:
     """The whole file with its hash.
+
+    Parameters
+    ----------
+    path : of a local file, whatever it looks like: what is at a URL comes as a `Remote`.
 
     Raises
     ------
-    ImageReadError : missing, no permission, not a regular file, or larger than `MAX_BYTES`.
+    ImageReadError : missing, no permission, not a regular file, or larger than `MAX_BYTES`; of a URL also whatever
+        its store or the network fails with, or a package that is missing.
     """
+    if isinstance(path, remote.Remote):
+        return _read_remote(path)
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)), "rb") as stream:
             status = os.fstat(stream.fileno())
@@ -115,6 +129,16 @@ def read_file(path: str) -> FileContent:
     except ValueError:  # a NUL in the name, or half of a surrogate pair
         raise ImageReadError("cannot be read: no file can have this name") from None
     return FileContent(content, sha256(content).hexdigest(), status.st_mtime_ns)
+
+
+def _read_remote(file: remote.Remote) -> FileContent:
+    try:
+        content, mtime_ns = remote.read(file, MAX_BYTES)
+    except FileNotFoundError:
+        raise ImageReadError("cannot be read: no such file") from None
+    except (RemoteError, ExtraMissingError) as error:
+        raise ImageReadError(f"cannot be read: {error}") from None
+    return FileContent(content, sha256(content).hexdigest(), mtime_ns)
 
 
 def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:
@@ -154,11 +178,17 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:
     """Read and decode one image file as a scan does; its `pixels` are what `extract_features` takes.
 
+    Parameters
+    ----------
+    path : of a local file, or a URL.
+
     Raises
     ------
     ImageReadError : see `read_file` and `decode`.
     """
-    return decode(read_file(os.fspath(path)).content, max_pixels=max_pixels, colour=colour)
+    name = os.fspath(path)
+    place = remote.Remote(name) if remote.is_url(name) else local_name(name)
+    return decode(read_file(place).content, max_pixels=max_pixels, colour=colour)
 
 
 @contextmanager
@@ -268,7 +298,7 @@ def _pixels(picture: PIL.Image.Image, image_format: str, content: bytes, colour:
         return _finite(np.asarray(picture))
     if mode == "I":
         raise ImageReadError("32-bit whole-number pixels have no defined gray; convert the file to 8 or 16 bit")
-    return np.asarray(picture.convert("RGB"))
+    return np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
 
 
 def _is_stored_as_rgb(picture: PIL.Image.Image) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -13,25 +14,34 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from spectral_detect.augment import Edit
+from spectral_detect.backend import Backend
+from spectral_detect.batching import Outcome, features_as_done
 from spectral_detect.cluster import SHARD_FILES, map_in_cluster
-from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
-from spectral_detect.features import extract_features, tile_corners
+from spectral_detect.device import cupy_backend, device_problem, is_cupy_installed
+from spectral_detect.errors import DeviceError, FeatureError, ImageReadError, VideoReadError
+from spectral_detect.features import Stack, cut_stack, extract_features, tile_corners
 from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, read_file, shows_no_colour
 from spectral_detect.metadata import Metadata
+from spectral_detect.remote import Remote
 from spectral_detect.spec import FeatureSpec
 from spectral_detect.video import Frame, FrameOptions, open_video, video_sha256
-from spectral_detect.workers import LARGEST_CHUNK, map_in_workers
+from spectral_detect.workers import LARGEST_CHUNK, in_order, map_as_done, map_in_workers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 Engine = Literal["local", "dask"]
+DeviceChoice = Literal["auto", "cpu", "gpu"]
 
 FEW_FILES = 24  # one worker is done sooner than several would start
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
 NO_FRAME = "no frame could be judged; see --crop, or get an intact copy"
+SHARED_BYTES = 2**30  # of decoded images between workers and this process, at the most
+SCORED_CHUNK = 4  # of files whose features are there, handed over at once
+DECODED_CHUNK = 2  # files handed over at once: each holds pixels where no shared memory is left
 CONSTANT_IMAGE = "constant image: there is no spectrum to judge"
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Work:
     max_pixels : an image whose header announces more is refused before it is decoded.
     timeout_s : a file that takes longer is given up.
     frames : which frames of a video are looked at, and what of them.
+    device : what makes the features of still images: "gpu", "cpu", or "auto", a GPU where one can be used and there are
+        more than a few files. A cluster's workers use none.
     engine : "dask" works on a Dask cluster, see `cluster.map_in_cluster`.
     scheduler : address of that cluster's scheduler, or the file that holds it; None starts a cluster on this machine.
         An address alone says "dask" as well.
@@ -54,6 +66,7 @@ class Work:
     max_pixels: int = MAX_PIXELS
     timeout_s: float = 60.0
     frames: FrameOptions = field(default_factory=FrameOptions)
+    device: DeviceChoice = "auto"
     engine: Engine = "local"
     scheduler: str | None = None
 
@@ -83,6 +96,7 @@ class Extraction:
     edit : what was done to the image before.
     metadata : what else its header says.
     frame : where in a video the image is; None of a still.
+    remote : where it was read, if at a URL.
     tiles : (n_tiles, 3) left edge, upper edge and side in pixels, as stored; None where the spec cuts no tiles.
     """
 
@@ -102,6 +116,7 @@ class Extraction:
     edit: Edit | None = None
     metadata: Metadata | None = None
     frame: FramePlace | None = None
+    remote: Remote | None = None
 
 
 Edits = Sequence[Edit | None]
@@ -128,11 +143,22 @@ def extract_file(
     -------
     A result for each edit; whatever is wrong with the file or the edited image becomes `Extraction.error`.
     """
-    known: dict[str, Any] = {"path": file.path}
+    prepared = prepare_file(file, spec, max_pixels, edits, examine)
+    return tuple(_transform(extraction, image, spec) for extraction, image in prepared)
+
+
+Prepared = tuple[Extraction, DecodedImage | None]  # what is known so far; no image where something is wrong
+
+
+def prepare_file(
+    file: FoundFile, spec: FeatureSpec | None, max_pixels: int, edits: Edits, examine: bool
+) -> Iterator[Prepared]:
+    """The part of `extract_file` before the features: one edited image after another."""
+    known: dict[str, Any] = {"path": file.path, "remote": file.remote}
     try:
         if file.problem:
             raise ImageReadError(file.problem)
-        read = read_file(file.path)
+        read = read_file(file.remote or file.path)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
         colour = examine or edits != (None,) or spec is None or spec.needs_colour
         image = decode(read.content, max_pixels=max_pixels, colour=colour)
@@ -142,12 +168,12 @@ def extract_file(
             known["fingerprint"] = fingerprint(image)
             known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None
     except ImageReadError as error:
-        return _failed(known, str(error), edits)
+        return ((failed, None) for failed in _failed(known, str(error), edits))
     except MemoryError:
-        return _failed(known, TOO_LITTLE_MEMORY, edits)
+        return ((failed, None) for failed in _failed(known, TOO_LITTLE_MEMORY, edits))
     if image.is_constant:
         known |= {"is_constant": True, "warnings": (*image.warnings, CONSTANT_IMAGE)}
-    return tuple(_transform(image, spec, edit, known) for edit in edits)
+    return (_prepare(image, edit, known) for edit in edits)
 
 
 def extract_video(
@@ -188,22 +214,34 @@ def extract_frame(
         known["fingerprint"] = fingerprint(image)
     if image.is_constant:
         known |= {"is_constant": True, "warnings": (CONSTANT_IMAGE,)}
-    return (_transform(image, spec, edit, known) for edit in edits)
+    return (_transform(*_prepare(image, edit, known), spec) for edit in edits)
 
 
-def _transform(image: DecodedImage, spec: FeatureSpec | None, edit: Edit | None, known: dict[str, Any]) -> Extraction:
+def _prepare(image: DecodedImage, edit: Edit | None, known: dict[str, Any]) -> Prepared:
     try:
-        if spec is None:
-            return Extraction(**known, edit=edit, features=np.empty(0, np.float32))
         if edit:
             image = edit.apply(image, known["sha256"])
             known = known | {"metadata": image.metadata or known["metadata"]}
+        return Extraction(**known, edit=edit), image
+    except (ImageReadError, FeatureError, MemoryError) as error:
+        return _with_error(Extraction(**known, edit=edit), error), None
+
+
+def _transform(extraction: Extraction, image: DecodedImage | None, spec: FeatureSpec | None) -> Extraction:
+    if image is None:
+        return extraction
+    if spec is None:
+        return replace(extraction, features=np.empty(0, np.float32))
+    try:
         features = extract_features(image.pixels, spec, is_ycc=image.is_ycc)
-        return Extraction(**known, edit=edit, features=features, tiles=_tiles(image.pixels, spec))
-    except (ImageReadError, FeatureError) as error:
-        return Extraction(**known, edit=edit, error=str(error))
-    except MemoryError:
-        return Extraction(**known, edit=edit, error=TOO_LITTLE_MEMORY)
+        return replace(extraction, features=features, tiles=_tiles(image.pixels, spec))
+    except (FeatureError, MemoryError) as error:
+        return _with_error(extraction, error)
+
+
+def _with_error(extraction: Extraction, error: Exception) -> Extraction:
+    reason = TOO_LITTLE_MEMORY if isinstance(error, MemoryError) else str(error)
+    return replace(extraction, error=reason, features=None, tiles=None)
 
 
 def _failed(known: dict[str, Any], error: str, edits: Edits) -> Variants:
@@ -256,11 +294,160 @@ def extract_each(
 
     Parameters
     ----------
-    then : picklable; it is called in the workers, so that what it makes of the features travels in their place.
+    then : picklable; it is called in the workers, so that what it makes of the features travels in their place. (Of
+        features that come from a GPU in this process, where they are one vector an image.)
+
+    Raises
+    ------
+    DeviceError : `work.device` is "gpu" and there is none, or it fails.
     """
     work = work or Work()
+    if spec is not None:
+        backend, files = device_for(files, work)
+        if backend is not None:
+            return extract_on_device(files, spec, then, work, backend, edits=edits, examine=examine)
     task = partial(_extract, spec=spec, then=then, work=work, edits=tuple(edits), examine=examine)
     return work_through(files, task, work, partial(_lost, then=then, edits=tuple(edits)))
+
+
+def device_for(files: Iterable[Item], work: Work) -> tuple[Backend | None, Iterable[Item]]:
+    """The GPU that is to make the features, None for the CPU, and the same files: a few are not worth starting one."""
+    if not work.is_local:
+        if work.device == "gpu":
+            raise DeviceError("the workers of a cluster compute on their CPUs; leave --device out, or --engine dask")
+        return None, files
+    if work.device == "gpu":
+        return cupy_backend(), files
+    if work.device == "cpu" or not is_cupy_installed():
+        return None, files
+    first = list(islice(remaining := iter(files), FEW_FILES + 1))
+    files = chain(first, remaining)
+    if len(first) <= FEW_FILES:
+        return None, files
+    problem = device_problem()
+    if problem is not None:
+        LOG.warning("%s; the CPU does the work", problem)
+    return None if problem else cupy_backend(), files
+
+
+def extract_on_device(
+    files: Iterable[FoundFile | FoundVideo],
+    spec: FeatureSpec,
+    then: Callable[[Variants], Result],
+    work: Work,
+    backend: Backend,
+    *,
+    edits: Edits = (None,),
+    examine: bool = False,
+) -> Generator[Result, None, None]:
+    """`extract_each` with the features of still images from a device: the workers decode, and transform only videos."""
+    task = partial(_decode, spec=spec, work=work, edits=tuple(edits), examine=examine)
+    lost = partial(_not_decoded, edits=tuple(edits))
+    with (
+        closing(_decoded(files, task, work, lost)) as decoded,
+        closing(_stacks(decoded)) as stacks,
+        closing(features_as_done(stacks, spec, backend)) as done,
+        closing(_finished(_complete(done), then, spec, work)) as finished,
+    ):
+        yield from in_order(finished)
+
+
+Decoded = tuple[tuple[Extraction, Stack | None], ...]  # of one file; no stack where there is nothing left to do
+Ticket = tuple[int, int, int, Extraction]  # number of the file, of the variant, of all its variants; what is known
+
+
+def _decode(found: FoundFile | FoundVideo, spec: FeatureSpec, work: Work, edits: Edits, examine: bool) -> Decoded:
+    if isinstance(found, FoundVideo):
+        frames = extract_video(found, spec, work.frames, work.max_pixels, edits=edits, examine=examine)
+        return tuple((frame, None) for frame in frames)
+    prepared = prepare_file(found, spec, work.max_pixels, edits, examine)
+    return tuple(_cut(extraction, image, spec) for extraction, image in prepared)
+
+
+def _cut(extraction: Extraction, image: DecodedImage | None, spec: FeatureSpec) -> tuple[Extraction, Stack | None]:
+    if image is None:
+        return extraction, None
+    try:
+        stack = cut_stack(image.pixels, spec, is_ycc=image.is_ycc)
+        return replace(extraction, tiles=_tiles(image.pixels, spec)), stack
+    except (FeatureError, MemoryError) as error:
+        return _with_error(extraction, error), None
+
+
+def _not_decoded(file: FoundFile | FoundVideo, reason: str, edits: Edits) -> Decoded:
+    return tuple((failed, None) for failed in _failed({"path": file.path}, reason, edits))
+
+
+def _decoded(
+    files: Iterable[FoundFile | FoundVideo],
+    task: Callable[[FoundFile | FoundVideo], Decoded],
+    work: Work,
+    lost: Callable[[FoundFile | FoundVideo, str], Decoded],
+) -> Generator[tuple[int, Decoded], None, None]:
+    if work.jobs == 0:
+        return ((number, task(file)) for number, file in enumerate(files))
+    return map_as_done(
+        task, files, jobs=work.jobs or available_cores(), timeout_s=work.timeout_s, lost=lost,
+        largest_chunk=DECODED_CHUNK, shared_bytes=SHARED_BYTES,
+    )  # fmt: skip
+
+
+def _stacks(decoded: Iterable[tuple[int, Decoded]]) -> Generator[tuple[Ticket, Stack | None], None, None]:
+    for number, variants in decoded:
+        for k, (extraction, stack) in enumerate(variants):
+            yield (number, k, len(variants), extraction), stack
+
+
+Numbered = tuple[int, Variants]
+
+
+def _finished(
+    complete: Iterable[Numbered], then: Callable[[Variants], Result], spec: FeatureSpec, work: Work
+) -> Generator[tuple[int, Result], None, None]:
+    """`then` of each: the score of one vector is cheap, that of many tiles takes as long as decoding an image."""
+    if work.jobs == 0 or then is as_extracted or spec.tiles_per_side is None:
+        return ((number, then(variants)) for number, variants in complete)
+    jobs = work.jobs or available_cores()
+    results = map_as_done(
+        partial(_then, then=then), complete, jobs=jobs, timeout_s=work.timeout_s, lost=partial(_not_done, then=then),
+        largest_chunk=SCORED_CHUNK,
+    )  # fmt: skip
+    return _unnumbered(results)
+
+
+def _then(item: Numbered, then: Callable[[Variants], Result]) -> tuple[int, Result]:
+    number, variants = item
+    return number, then(variants)
+
+
+def _not_done(item: Numbered, reason: str, then: Callable[[Variants], Result]) -> tuple[int, Result]:
+    number, variants = item
+    return number, then(tuple(replace(v, features=None, tiles=None, error=reason) for v in variants))
+
+
+def _unnumbered(results: Generator[tuple[int, Result], None, None]) -> Generator[Result, None, None]:
+    with closing(results):
+        for _, result in results:
+            yield result
+
+
+def _complete(done: Iterable[tuple[Ticket, Outcome]]) -> Iterator[tuple[int, Variants]]:
+    """The variants of each file as soon as all of them are there."""
+    begun: dict[int, dict[int, Extraction]] = {}
+    for (number, k, n_variants, extraction), outcome in done:
+        variants = begun.setdefault(number, {})
+        variants[k] = _with_outcome(extraction, outcome)
+        if len(variants) == n_variants:
+            del begun[number]
+            yield number, tuple(variants[k] for k in range(n_variants))
+
+
+def _with_outcome(extraction: Extraction, outcome: Outcome) -> Extraction:
+    if outcome is None:
+        return extraction
+    if isinstance(outcome, Exception):
+        return _with_error(extraction, outcome)
+    return replace(extraction, features=outcome)
 
 
 def _extract(

@@ -19,7 +19,8 @@ class ImageRecord:
 
     Attributes
     ----------
-    path : as found; bytes that are not UTF-8 stand as lone surrogates (`os.fsdecode`).
+    path : as found; bytes that are not UTF-8 stand as lone surrogates (`os.fsdecode`). A URL is without credentials.
+    mtime_ns : None also of a URL whose store does not tell.
     width, height : pixels, as displayed (after the EXIF orientation).
     label : REAL (0), FAKE (1), or None without a verdict or with an inconclusive one.
     score : 0 to 1, higher is more fake; the verdict is "fake" where score >= threshold.

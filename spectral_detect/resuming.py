@@ -18,9 +18,11 @@ from typing import IO, Literal, TypeVar
 
 import numpy as np
 
-from spectral_detect.errors import OutputError, VideoReadError
+from spectral_detect import remote
+from spectral_detect.errors import OutputError, SpectralDetectError, VideoReadError
 from spectral_detect.files import stream_aside
 from spectral_detect.finding import FoundFile, FoundVideo
+from spectral_detect.images import read_file
 from spectral_detect.locking import FileLock
 from spectral_detect.origin import Origin
 from spectral_detect.outputs import Kind, Output, Row, RowFormat, as_read_back, copy_rows
@@ -35,8 +37,11 @@ Found = TypeVar("Found", FoundFile, FoundVideo)
 def stamp_of(found: FoundFile | FoundVideo, known_by: KnownBy) -> str | None:
     """What a file is known by; None where it cannot be read.
 
-    Of a folder of frames: the sum of their sizes and the latest time, or the hash of their names and hashes.
+    Of a folder of frames: the sum of their sizes and the latest time, or the hash of their names and hashes. Of a URL
+    by size and time: None where its store tells no time, so that it is never taken for unchanged.
     """
+    if isinstance(found, FoundFile) and found.remote is not None:
+        return _stamp_at_url(found.remote, known_by)
     video = FoundVideo(found.path) if isinstance(found, FoundFile) else found
     try:
         if known_by == "sha256":
@@ -45,6 +50,21 @@ def stamp_of(found: FoundFile | FoundVideo, known_by: KnownBy) -> str | None:
     except (VideoReadError, OSError, ValueError):
         return None
     return f"{sum(s.st_size for s in states)}:{max(s.st_mtime_ns for s in states)}"
+
+
+def _stamp_at_url(file: remote.Remote, known_by: KnownBy) -> str | None:
+    try:
+        if known_by == "sha256":
+            return read_file(file).sha256
+        status = remote.with_status(file)
+    except (SpectralDetectError, FileNotFoundError):
+        return None
+    return None if status.mtime_ns is None else f"{status.size_bytes}:{status.mtime_ns}"
+
+
+def _is_still_there(path: str) -> bool:
+    """Of a recorded path; also of a URL where that cannot be told."""
+    return remote.exists(path) if remote.is_url(path) else os.path.lexists(path)
 
 
 class Resumed:
@@ -182,7 +202,7 @@ class Resumed:
             for k, row in enumerate(output.rows()):
                 if k != wanted:
                     continue
-                if os.path.lexists(row.path):
+                if _is_still_there(row.path):
                     raise OutputError(
                         f"{self.output!r} cannot be resumed: {len(gone)} of its rows are of files that are not among "
                         f"those named now, such as {row.path!r}, which is still there: name these too, or another "

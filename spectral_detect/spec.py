@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from spectral_detect.errors import FeatureError
@@ -132,7 +133,7 @@ class FeatureSpec:
         """Plain values, for a model file or JSON."""
         return {**asdict(self), "groups": list(self.groups)}
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of all fields, which records carry: equal hashes mean comparable features."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()

@@ -1,9 +1,10 @@
 """Power spectrum, rings, azimuthal average, resampling to bins.
 
 The spectrum of a real image is half redundant, so everything here works on the half that a real FFT returns:
-(..., H, W//2 + 1). The azimuthal average over all H x W frequencies is then a sparse linear operator on that half,
-and resampling the profile a dense one. Both depend on the image's size and a few settings alone; they are built once
-and kept in a cache that is bounded in bytes.
+(..., H, W//2 + 1). About the zero frequency rings are the same for (v, u) and (-v, u), and a quarter is enough:
+(..., H//2 + 1, W//2 + 1). The azimuthal average over all H x W frequencies is then a sparse linear operator on that
+half or quarter, and resampling the profile a dense one. Both depend on the image's size and a few settings alone; they
+are built once and kept in a cache that is bounded in bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 from cachetools import LRUCache, cached
-from scipy.interpolate import make_interp_spline
 
 from spectral_detect.backend import Array, Backend, numpy_backend
 from spectral_detect.errors import FeatureError
@@ -55,7 +55,7 @@ class RingOperator:
 
     Attributes
     ----------
-    matrix : sparse (n_rings, H * (W//2 + 1)); its rows sum to 1.
+    matrix : sparse (n_rings, H * (W//2 + 1)), or (n_rings, (H//2 + 1) * (W//2 + 1)) for a quarter; its rows sum to 1.
     frequency : (n_rings,) mean radius of each ring; cycles per pixel, or pixels for the centre `array_centre`.
     n_pixels : (n_rings,) frequencies of the full spectrum in each ring.
     """
@@ -116,15 +116,30 @@ def apply_rings(rings: RingOperator, power: Array) -> Array:
     if power.ndim == 2:
         return rings.matrix @ power.reshape(-1)
     flat = power.reshape(-1, power.shape[-2] * power.shape[-1])
+    if len(flat) == 1:  # a vector takes half as long as a matrix of one column
+        return (rings.matrix @ flat[0]).reshape(*power.shape[:-2], -1)
     return (rings.matrix @ flat.T).T.reshape(*power.shape[:-2], -1)
 
 
 @cached(LRUCache(CACHE_BYTES, getsizeof=lambda rings: rings.nbytes), lock=Lock())
 def ring_operator(
-    shape: tuple[int, int], ring_width: float | None, centre: Centre, dtype: str, backend: Backend
+    shape: tuple[int, int],
+    ring_width: float | None,
+    centre: Centre,
+    dtype: str,
+    backend: Backend,
+    quarter: bool = False,
 ) -> RingOperator:
-    """The operator of `azimuthal_average` for images of `shape` (H, W); cached."""
-    layout = _about_zero_frequency(shape, ring_width) if centre == "zero_frequency" else _about_array_centre(shape)
+    """The operator of `azimuthal_average` for images of `shape` (H, W); cached.
+
+    Parameters
+    ----------
+    quarter : for the mean over (v, u) and (-v, u), see `Backend.cross_power`; about the zero frequency only.
+    """
+    if centre == "zero_frequency":
+        layout = _about_zero_frequency(shape, ring_width, shape[0] // 2 + 1 if quarter else shape[0])
+    else:
+        layout = _about_array_centre(shape)
     ring, radius, weight, column = (a.reshape(-1) for a in np.broadcast_arrays(*layout))
     kept = ring >= 0
     if not kept.all():
@@ -136,21 +151,30 @@ def ring_operator(
     xp = backend.xp
     matrix = backend.coo_matrix(
         (xp.asarray((weight / n_pixels[row]).astype(dtype)), (xp.asarray(row), xp.asarray(column))),
-        shape=(len(filled), shape[0] * (shape[1] // 2 + 1)),
+        shape=(len(filled), (shape[0] // 2 + 1 if quarter else shape[0]) * (shape[1] // 2 + 1)),
     ).tocsr()  # sums a frequency and its mirror image when both are in one ring
     return RingOperator(matrix, np.bincount(row, weights=weight * radius) / n_pixels, n_pixels)
 
 
-def _about_zero_frequency(shape: tuple[int, int], ring_width: float | None) -> tuple[np.ndarray, ...]:
-    """Ring, radius, weight and column of each frequency of the half spectrum; all but two columns stand for two."""
+def _about_zero_frequency(shape: tuple[int, int], ring_width: float | None, rows: int) -> tuple[np.ndarray, ...]:
+    """Ring, radius, weight and column of each frequency in the first `rows` of the half spectrum.
+
+    The weight is the number of frequencies of the full spectrum that one stands for.
+    """
     height, width = shape
     step = max(ring_width or 0.0, 1.0 / max(shape))
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
-    weight = np.full(width // 2 + 1, 2.0)
-    weight[0] = 1.0
-    if width % 2 == 0:
-        weight[-1] = 1.0
-    return np.rint(radius / step).astype(np.int32), radius, weight, _columns(shape)
+    radius = np.sqrt(np.square(np.fft.fftfreq(height)[:rows, None]) + np.square(np.fft.rfftfreq(width)[None, :]))
+    weight = np.ones(rows)[:, None] if rows == height else _multiplicity(height)[:, None]
+    return np.rint(radius / step).astype(np.int32), radius, weight * _multiplicity(width), _columns((rows, width))
+
+
+def _multiplicity(length: int) -> np.ndarray:
+    """(length//2 + 1,) how many frequencies share each magnitude: two, but one 0 and the highest of an even number."""
+    count = np.full(length // 2 + 1, 2.0)
+    count[0] = 1.0
+    if length % 2 == 0:
+        count[-1] = 1.0
+    return count
 
 
 def _about_array_centre(shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
@@ -183,7 +207,12 @@ def resampling_operator(
     the brightness, takes no part, and beyond the first and the last ring the profile is held constant.
     "array_centre": the published code's, from equally spaced rings to equally spaced bins, whatever their frequency.
     """
-    frequency = ring_operator(shape, ring_width, centre, dtype, backend).frequency
+    from scipy.interpolate import (
+        make_interp_spline,
+    )  # loads much of SciPy, which a process that computes nothing needs not
+
+    quarter = centre == "zero_frequency"
+    frequency = ring_operator(shape, ring_width, centre, dtype, backend, quarter).frequency
     if centre == "zero_frequency":
         first, at = 1, frequency
         bins = np.clip(np.linspace(0, MAX_FREQUENCY, n_bins), frequency[1], frequency[-1])

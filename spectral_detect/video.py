@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from spectral_detect import faces
+from spectral_detect import faces, remote
 from spectral_detect.capture import check_regular
 from spectral_detect.clips import Clip, VideoFacts
 from spectral_detect.errors import ImageReadError, VideoReadError
@@ -22,6 +22,7 @@ from spectral_detect.metadata import VIDEO_FORMAT
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video", "video_sha256"]
 
 BLOCK_BYTES = 2**20
+VIDEOS_ARE_LOCAL = "videos are read from local files only (OpenCV reads no URLs); download it first"
 MOST_BRIDGED_S = 3.0  # without a detection; a face may have gone after that
 
 
@@ -146,6 +147,8 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
         raise VideoReadError(found.problem)
     if found.frames:
         return Video(_Stills(found.frames, max_pixels), options)
+    if remote.is_url(found.path):
+        raise VideoReadError(VIDEOS_ARE_LOCAL)
     if os.path.isdir(found.path):
         raise VideoReadError("the folder holds no image of its own; for a tree of them see --group-by parent")
     return Video(_ClipSource(found.path, max_pixels), options)

@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from spectral_detect.channels import Channel, mapped, shared_memory
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.threads import ONE_THREAD
 
@@ -50,7 +51,35 @@ def map_in_workers(
     lost: Callable[[Item, str], Result],
     largest_chunk: int = LARGEST_CHUNK,
 ) -> Generator[Result, None, None]:
-    """`function(item)` of each item, in the order given, computed in `jobs` processes.
+    """`function(item)` of each item, in the order given, computed in `jobs` processes; see `map_as_done`."""
+    with closing(
+        map_as_done(function, items, jobs=jobs, timeout_s=timeout_s, lost=lost, largest_chunk=largest_chunk)
+    ) as done:
+        yield from in_order(done)
+
+
+def in_order(numbered: Iterable[tuple[int, Result]]) -> Iterator[Result]:
+    """What is numbered from 0 on, in the order of its numbers; each is given as soon as those before it are there."""
+    early: dict[int, Result] = {}
+    turn = 0
+    for number, result in numbered:
+        early[number] = result
+        while turn in early:
+            yield early.pop(turn)
+            turn += 1
+
+
+def map_as_done(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int,
+    timeout_s: float,
+    lost: Callable[[Item, str], Result],
+    largest_chunk: int = LARGEST_CHUNK,
+    shared_bytes: int = 0,
+) -> Generator[tuple[int, Result], None, None]:
+    """The number of each item and `function(item)`, as soon as it is there, computed in `jobs` processes.
 
     Parameters
     ----------
@@ -59,14 +88,18 @@ def map_in_workers(
     timeout_s : an item that takes longer costs its worker, which is replaced.
     lost : gives the result of an item over which its worker died or was stopped, and of the reason.
     largest_chunk : items handed over at once; 1 where an item takes seconds.
+    shared_bytes : memory of all workers together by which large arrays come, see `channels`.
 
     Returns
     -------
     A generator; closing it stops the workers.
     """
-    crew = Crew(pickle.dumps(function), lost, jobs=jobs, timeout_s=timeout_s, largest_chunk=largest_chunk)
+    crew = Crew(
+        pickle.dumps(function), lost, jobs=jobs, timeout_s=timeout_s, largest_chunk=largest_chunk,
+        shared_bytes=shared_bytes // jobs,
+    )  # fmt: skip
     try:
-        yield from crew.map(items)
+        yield from crew.map_as_done(items)
     finally:
         crew.dismiss()
 
@@ -85,20 +118,23 @@ def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUN
 class _Worker(Generic[Item]):
     """A process, what it was given and has not answered yet, and when the present item must be done."""
 
-    def __init__(self, function: bytes, folder: str | None) -> None:
+    def __init__(self, function: bytes, shared_bytes: int, folder: str | None) -> None:
         self.connection, theirs = Pipe()
+        memory = shared_memory(shared_bytes)
+        descriptors = [theirs.fileno(), *([] if memory is None else [memory])]
         path = [os.path.abspath(entry) for entry in sys.path]
         # not multiprocessing's way, which would import the caller's main module anew
-        code = f"import sys; sys.path[:] = {path!r}\nfrom {__name__} import serve\nserve({theirs.fileno()}, {folder!r})"
+        call = f"from {__name__} import serve\nserve(*{descriptors}, folder={folder!r})"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}\n{call}"],
+            pass_fds=descriptors,
             env={**os.environ, **WORKER_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             start_new_session=True,  # ctrl-C is for the parent, which then stops its workers
         )
         theirs.close()
+        self.answers = Channel(self.connection, mapped(memory))
         self._send(function)
         self.has_started = False
         self.items: deque[Numbered[Item]] = deque()
@@ -121,11 +157,12 @@ class _Worker(Generic[Item]):
 
 
 class Crew(Generic[Item, Result]):
-    """Workers for one function, and the chunks that a lost worker has left undone; see `map_in_workers`.
+    """Workers for one function, and the chunks that a lost worker has left undone; see `map_as_done`.
 
     Parameters
     ----------
     function : pickled.
+    shared_bytes : memory of each worker by which large arrays come.
     folder : where relative names of files begin; None: in the present one.
     """
 
@@ -137,33 +174,42 @@ class Crew(Generic[Item, Result]):
         jobs: int,
         timeout_s: float,
         largest_chunk: int = LARGEST_CHUNK,
+        shared_bytes: int = 0,
         folder: str | None = None,
     ) -> None:
         self._function = function
+        self._lost = lost
         self._jobs = jobs
         self._timeout_s = timeout_s
-        self._lost = lost
         self._largest_chunk = largest_chunk
+        self._shared_bytes = shared_bytes
         self._folder = folder
         self._workers: list[_Worker[Item]] = []
         self._left: deque[list[Numbered[Item]]] = deque()
         self._n_handed = 0
 
     def map(self, items: Iterable[Item]) -> Generator[Result, None, None]:
-        """`function(item)` of each item, in order. The workers stay, unless this is given up before its end."""
+        """`map_as_done`, in the order given."""
+        with closing(self.map_as_done(items)) as done:
+            yield from in_order(done)
+
+    def map_as_done(self, items: Iterable[Item]) -> Generator[tuple[int, Result], None, None]:
+        """The number of each item and `function(item)`. The workers stay, unless this is given up before its end."""
         chunks = _growing_chunks(enumerate(items), self._largest_chunk)
-        done: dict[int, Result] = {}
-        n_yielded = self._n_handed = 0
+        done: set[int] = set()
+        n_in_order = self._n_handed = 0
         self._replace_dead()
         try:
             while True:
-                self._hand_out(chunks, n_yielded)
+                self._hand_out(chunks, n_in_order)
                 if self._is_idle:
                     return
-                done.update(self._collect())
-                while n_yielded in done:
-                    yield done.pop(n_yielded)
-                    n_yielded += 1
+                collected = list(self._collect())  # before any is passed on, which may take long: the clocks run
+                done.update(number for number, _ in collected)
+                while n_in_order in done:
+                    done.remove(n_in_order)
+                    n_in_order += 1
+                yield from collected
         finally:
             if not self._is_idle:
                 self.dismiss()
@@ -172,12 +218,12 @@ class Crew(Generic[Item, Result]):
     def _is_idle(self) -> bool:
         return not any(worker.items for worker in self._workers)
 
-    def _hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> None:
+    def _hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_in_order: int) -> None:
         """Give each worker that is near its end another chunk; start workers only for chunks there are."""
         for slot in range(self._jobs):
             if slot < len(self._workers) and len(self._workers[slot].items) >= self._largest_chunk:
                 continue
-            chunk = self._next_chunk(chunks, n_yielded)
+            chunk = self._next_chunk(chunks, n_in_order)
             if chunk is None:
                 return
             if slot == len(self._workers):
@@ -185,7 +231,7 @@ class Crew(Generic[Item, Result]):
             self._workers[slot].hand(chunk, self._timeout_s)
 
     def _new_worker(self) -> _Worker[Item]:
-        return _Worker(self._function, self._folder)
+        return _Worker(self._function, self._shared_bytes, self._folder)
 
     def _replace_dead(self) -> None:
         """What died while it had nothing to do costs no item."""
@@ -194,10 +240,10 @@ class Crew(Generic[Item, Result]):
                 worker.stop()
                 self._workers[slot] = self._new_worker()
 
-    def _next_chunk(self, chunks: Iterator[list[Numbered[Item]]], n_yielded: int) -> list[Numbered[Item]] | None:
+    def _next_chunk(self, chunks: Iterator[list[Numbered[Item]]], n_in_order: int) -> list[Numbered[Item]] | None:
         if self._left:
             return self._left.popleft()
-        if self._n_handed - n_yielded > MOST_AHEAD * self._largest_chunk * self._jobs:
+        if self._n_handed - n_in_order > MOST_AHEAD * self._largest_chunk * self._jobs:
             return None
         chunk = next(chunks, None)
         if chunk is not None:
@@ -217,7 +263,7 @@ class Crew(Generic[Item, Result]):
 
     def _receive(self, slot: int, worker: _Worker[Item]) -> Iterator[tuple[int, Result]]:
         try:
-            message = worker.connection.recv()
+            message = worker.answers.receive()
         except (EOFError, OSError):
             if not worker.has_started:
                 status = worker.process.wait()
@@ -248,18 +294,19 @@ class Crew(Generic[Item, Result]):
         self._left.clear()
 
 
-def serve(descriptor: int, folder: str | None = None) -> None:
+def serve(descriptor: int, memory: int | None = None, *, folder: str | None = None) -> None:
     """The life of a worker: a function, then lists of items until the parent is gone; an answer to each item."""
     connection: Connection[Any, Any] = Connection(descriptor)
+    answers = Channel(connection, mapped(memory))
     if folder is not None:
         _enter(folder)
     try:
         function = connection.recv()
-        connection.send("started")
+        answers.send("started")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders print what a file makes them print
         while True:
             for item in connection.recv():
-                connection.send(function(item))
+                answers.send(function(item))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click.testing
 import numpy as np
@@ -70,3 +71,13 @@ def labelled_folder(tmp_path: Path, rng: np.random.Generator) -> Path:
             image = Image.fromarray(texture(rng, doubled=label == "fake"))
             image.save(tmp_path / label / f"{number:02d}.png")
     return tmp_path
+
+
+@pytest.fixture
+def fake_cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """A CuPy that works without a GPU, for what does not need one."""
+    from fake_cupy import install_fake_cupy
+    from spectral_detect.device import cupy_backend
+
+    yield install_fake_cupy(monkeypatch)
+    cupy_backend.cache_clear()

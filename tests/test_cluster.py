@@ -352,6 +352,7 @@ def test_a_scheduler_file_will_do(evidence: Path, cluster: Any, run: Run) -> Non
         (("--engine", "local", "--scheduler", "a:1"), "--engine local does without one"),
         (("--jobs", 3, "--scheduler", "a:1"), "those of a cluster: dask worker --nthreads"),
         (("--jobs", 0, "--engine", "dask"), "give --jobs 1 or more"),
+        (("--engine", "dask", "--device", "gpu"), "the workers of a cluster compute on their CPUs"),
     ],
 )
 def test_options_that_contradict_one_another(options: tuple[object, ...], message: str, run: Run) -> None:

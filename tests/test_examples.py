@@ -38,6 +38,17 @@ def test_benchmarks_print_ratios(script: str, arguments: tuple[object, ...], pro
     assert promised in printed(script, *arguments)
 
 
+def test_the_benchmark_of_a_gpu_says_why_there_is_none() -> None:
+    from spectral_detect.device import device_problem
+
+    problem = device_problem()
+    if problem is None:
+        pytest.skip("there is a GPU; the benchmark takes minutes")
+    done = subprocess.run([sys.executable, ROOT / "examples/benchmarks/gpu.py"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"{problem}\n"
+
+
 def test_the_papers_tables_from_a_file_of_features(tmp_path: Path, rng: np.random.Generator) -> None:
     y = np.repeat([0, 1], 1000)
     X = rng.normal(size=(2000, 80)) * 0.01 + y[:, None]

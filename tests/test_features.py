@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from conftest import SHARED, needs_shared
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.backend import Backend, numpy_backend
+from spectral_detect.backend import TILES_AT_ONCE, numpy_backend
 from spectral_detect.errors import FeatureError
+from spectral_detect.features import cut_stack, stack_features
 from spectral_detect.images import decode
 from spectral_detect.spec import PRESETS
+from strict_arrays import StrictArray, strict_backend, to_host
 
 PRECISION = 1e-4  # of float32 features, in nepers of log power
 
@@ -183,78 +186,55 @@ def test_a_damaged_spec_is_refused(change: dict[str, object]) -> None:
 # ---------------------------------------------------------------------------------------------------------- backend
 
 
-class _Guarded(np.ndarray):
-    """An array that, like one on a GPU, cannot be handed to NumPy's functions but by its own module."""
-
-    inside = False
-
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> object:
-        arithmetic = (np.add, np.subtract, np.multiply, np.true_divide, np.power, np.square, np.matmul)
-        operators = (*arithmetic, np.conjugate)  # arrays have methods for these
-        if not (self.inside or ufunc in operators):
-            raise TypeError(f"numpy.{ufunc.__name__} would take the array off its device")
-        plain = [np.asarray(i) if isinstance(i, _Guarded) else i for i in inputs]
-        if "out" in kwargs:
-            kwargs["out"] = tuple(np.asarray(o) for o in kwargs["out"])
-        return guard(getattr(ufunc, method)(*plain, **kwargs))
-
-    def __array_function__(self, func: object, types: object, args: object, kwargs: object) -> object:
-        raise TypeError(f"numpy.{func.__name__} would take the array off its device")
+@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize("shape", [(2, 40, 50), (2, 140, 152, 3)])
+def test_no_array_leaves_its_device(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    device = strict_backend(tiles_at_once=TILES_AT_ONCE)
+    cpu = replace(numpy_backend(), dft=numpy_backend().rfft2)  # to have every digit
+    image = rng.integers(0, 256, shape, np.uint8)
+    spec = FeatureSpec.preset(name)
+    for is_ycc in (False, True)[: len(shape) - 2]:
+        there = extract_features(device.xp.asarray(image), spec, is_ycc=is_ycc, backend=device)
+        assert isinstance(there, StrictArray)
+        np.testing.assert_array_equal(to_host(there), extract_features(image, spec, is_ycc=is_ycc, backend=cpu))
 
 
-def guard(value: object) -> object:
-    return value.view(_Guarded) if isinstance(value, np.ndarray) else value
+@pytest.mark.parametrize("kind", ["uint16", "float32", "float64"])
+def test_other_types_agree_on_a_device(kind: str, rng: np.random.Generator) -> None:
+    device = strict_backend()
+    image = (rng.integers(0, 256, (140, 152, 3)) * (257 if kind == "uint16" else 1)).astype(kind)
+    for name in PRESETS:
+        there = to_host(extract_features(device.xp.asarray(image), FeatureSpec.preset(name), backend=device))
+        here = extract_features(image, FeatureSpec.preset(name))
+        np.testing.assert_allclose(there, here, atol=1e-4 * np.abs(here).max())
 
 
-class _Module:
-    """NumPy under another name: the only functions that may see guarded arrays."""
-
-    def __getattr__(self, name: str) -> object:
-        attribute = getattr(np, name)
-
-        def plain(value: object) -> object:
-            if isinstance(value, list):
-                return [plain(v) for v in value]
-            return value.view(np.ndarray) if isinstance(value, _Guarded) else value
-
-        def call(*args: object, **kwargs: object) -> object:
-            return guard(attribute(*map(plain, args), **kwargs))
-
-        return call if callable(attribute) else attribute
+def test_the_strict_arrays_would_notice() -> None:
+    device = strict_backend()
+    there = device.xp.asarray(np.ones(3))
+    mistakes = (
+        lambda: np.log(there),
+        lambda: np.asarray(there),
+        lambda: there + np.ones(3),
+        lambda: np.ones(3) * there,
+        lambda: device.xp.log(np.ones(3)),
+        lambda: list(there),
+        lambda: there[np.arange(2)],
+        lambda: device.xp.fft,
+    )
+    for mistake in mistakes:
+        with pytest.raises((TypeError, IndexError, AttributeError)):
+            mistake()
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_no_array_leaves_its_device(name: str, rng: np.random.Generator) -> None:
-    real = numpy_backend()
-
-    def inside(function: object) -> object:
-        return lambda a: guard(function(a.view(np.ndarray)))
-
-    class Sparse:
-        def __init__(self, matrix: object) -> None:
-            self.matrix = matrix
-            self.data, self.indices, self.indptr = matrix.data, matrix.indices, matrix.indptr
-
-        def __matmul__(self, other: np.ndarray) -> object:
-            return guard(self.matrix @ other.view(np.ndarray))
-
-    class Coo:
-        def __init__(self, content: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]], shape: tuple[int, int]) -> None:
-            values, (rows, columns) = content
-            plain = (values.view(np.ndarray), (rows.view(np.ndarray), columns.view(np.ndarray)))
-            self.matrix = real.coo_matrix(plain, shape=shape)
-
-        def tocsr(self) -> Sparse:
-            return Sparse(self.matrix.tocsr())
-
-    filters = (inside(f) for f in (real.laplacian, real.rgb_to_gray, real.rgb_to_ycc))
-    device = Backend("guarded", _Module(), inside(real.rfft2), Coo, *filters)
-    image = rng.integers(0, 256, (2, 40, 50, 3), np.uint8)
-    features = extract_features(guard(image), FeatureSpec.preset(name), backend=device)
-    assert isinstance(features, _Guarded)
-    np.testing.assert_array_equal(features.view(np.ndarray), extract_features(image, FeatureSpec.preset(name)))
-
-
-def test_the_guard_would_notice() -> None:
-    with pytest.raises(TypeError, match="off its device"):
-        np.log(guard(np.ones(3)))
+@pytest.mark.parametrize("shape", [(40, 50), (300, 152, 3)])
+def test_features_in_two_halves_are_the_same(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    image, spec = rng.integers(0, 256, shape, np.uint8), FeatureSpec.preset(name)
+    for is_ycc in (False, True)[: len(shape) - 1]:
+        stack = cut_stack(image, spec, is_ycc=is_ycc)
+        vectors = stack_features(stack.tiles, spec, is_ycc=stack.is_ycc, backend=numpy_backend())
+        expected = extract_features(image, spec, is_ycc=is_ycc)
+        np.testing.assert_array_equal(vectors.reshape(expected.shape), expected)
+    if len(shape) == 3 and not spec.needs_colour:
+        assert stack.tiles.ndim == 3

@@ -8,14 +8,19 @@ import pytest
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.backend import numpy_backend
 from spectral_detect.features import tile_corners
-from spectral_detect.groups import GROUPS, Tiles, block_transform, blocks, patches
+from spectral_detect.groups import GROUPS, Tiles, blocks, cosine_transform, patches
 from spectral_detect.spec import GROUP_SIZES, PRESETS
 
 RESIDUAL = FeatureSpec.preset("residual")
 
 
 def tiles(planes: np.ndarray, **changes: object) -> Tiles:
-    return Tiles(planes.astype(np.float32), FeatureSpec.preset("residual", **changes), numpy_backend())
+    """Of images (N, C, H, W)."""
+    return Tiles(
+        np.ascontiguousarray(planes.swapaxes(0, 1), np.float32),
+        FeatureSpec.preset("residual", **changes),
+        numpy_backend(),
+    )
 
 
 @pytest.fixture
@@ -34,11 +39,11 @@ def test_every_group_gives_as_many_numbers_as_the_spec_says(noisy: np.ndarray) -
 
 def test_the_block_transform_is_the_orthonormal_dct() -> None:
     """A cosine of the basis gives one coefficient, and energy is kept."""
-    transform = block_transform()
-    np.testing.assert_allclose(transform @ transform.T, np.eye(64), atol=1e-12)
+    transform = cosine_transform()
+    np.testing.assert_allclose(transform @ transform.T, np.eye(8), atol=1e-12)
     x = np.arange(8)
     wave = np.outer(np.cos(np.pi * (2 * x + 1) * 3 / 16), np.cos(np.pi * (2 * x + 1) * 5 / 16))
-    coefficients = (wave.reshape(-1) @ transform).reshape(8, 8)
+    coefficients = transform @ wave @ transform.T
     assert abs(coefficients[3, 5]) == pytest.approx(np.sqrt((wave**2).sum()))
     coefficients[3, 5] = 0
     np.testing.assert_allclose(coefficients, 0, atol=1e-12)

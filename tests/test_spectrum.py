@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spectral_detect.backend import numpy_backend
+from spectral_detect.backend import half_cross_power, numpy_backend, packed_cross_power
 from spectral_detect.errors import FeatureError
 from spectral_detect.spectrum import (
     CACHE_BYTES,
     MAX_FREQUENCY,
+    apply_rings,
     azimuthal_average,
     power_spectrum,
     resampling_operator,
@@ -153,6 +155,41 @@ def test_resampling_reproduces_a_cubic() -> None:
     np.testing.assert_allclose(operator @ (1 + frequency - 4 * frequency**3), 1 + bins - 4 * bins**3, atol=1e-12)
     np.testing.assert_allclose(operator.sum(axis=1), 1.0, atol=1e-12)
     assert not operator[:, 0].any()  # the zero frequency takes no part
+
+
+def folded_power(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The definition of `Backend.cross_power`, by the full spectrum."""
+    height, width = a.shape[-2:]
+    product = (np.fft.fft2(a) * np.fft.fft2(b).conj()).real / (height * width)
+    mirrored = product[..., -np.arange(height) % height, :]
+    return ((product + mirrored) / 2)[..., : height // 2 + 1, : width // 2 + 1]
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 16), (16, 17), (17, 19), (31, 64), (2, 3, 24, 20), (3, 25, 21)])
+def test_cross_power_of_either_layout_is_that_of_the_full_spectrum(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=shape).astype(np.float32) for _ in range(2))
+    expected = folded_power(a.astype(np.float64), b.astype(np.float64))
+    packed_a, packed_b = (np.stack([cv2.dft(i) for i in x.reshape(-1, *shape[-2:])]).reshape(shape) for x in (a, b))
+    tolerance = 1e-5 * np.abs(expected).max()
+    half = half_cross_power(scipy.fft.rfft2(a), scipy.fft.rfft2(b), shape[-1])
+    np.testing.assert_allclose(half, expected, atol=tolerance)
+    np.testing.assert_allclose(packed_cross_power(packed_a, packed_b, shape[-1]), expected, atol=tolerance)
+    backend = numpy_backend()
+    np.testing.assert_allclose(backend.cross_power(backend.dft(a), backend.dft(b), shape[-1]), expected, atol=tolerance)
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+@settings(deadline=None)
+def test_rings_of_a_quarter_are_those_of_the_half(height: int, width: int) -> None:
+    image = np.random.default_rng(height * 100 + width).normal(size=(height, width))
+    backend = numpy_backend()
+    expected, frequency = azimuthal_average(power_spectrum(image), width)
+    rings = ring_operator((height, width), None, "zero_frequency", "float64", backend, quarter=True)
+    found = apply_rings(rings, backend.cross_power(backend.dft(image), backend.dft(image), width))
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(rings.frequency, frequency, rtol=1e-12)
+    assert rings.n_pixels.sum() == height * width
 
 
 def test_operators_are_cached_within_a_bound() -> None:

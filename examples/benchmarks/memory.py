@@ -1,6 +1,6 @@
 """Peak memory of a scan of many small images against that of few: results must not pile up.
 
-python examples/benchmarks/memory.py [--few 500] [--many 5000] [--jobs 2]
+python examples/benchmarks/memory.py [--few 500] [--many 5000] [--jobs 2] [--side 128] [--model MODEL]
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ MEASURE = (
 )
 
 
-def write_images(folder: Path, count: int) -> None:
+def write_images(folder: Path, count: int, side: int) -> None:
     rng = np.random.default_rng(0)
     for number in range(count):
-        pixels = rng.integers(0, 256, (64, 64), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (side, side), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:06d}.jpg")
 
 
-def peaks_mb(folder: Path, count: int, jobs: int) -> list[float]:
+def peaks_mb(folder: Path, count: int, jobs: int, model: str | None) -> list[float]:
     listing = "\n".join(map(str, sorted(folder.iterdir())[:count]))
     command = [sys.executable, "-c", MEASURE, "scan", "--files-from", "-", "--jobs", str(jobs), "--format", "jsonl"]
+    if model is not None:
+        command += ["--model", model]
     done = subprocess.run(command, input=listing, capture_output=True, text=True, check=True)
     return [int(kilobytes) / 1024 for kilobytes in done.stderr.split()]
 
@@ -42,10 +44,12 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=500)
     parser.add_argument("--many", type=int, default=5000)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--side", type=int, default=128)
+    parser.add_argument("--model")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        write_images(Path(name), args.many)
-        few, many = (peaks_mb(Path(name), count, args.jobs) for count in (args.few, args.many))
+        write_images(Path(name), args.many, args.side)
+        few, many = (peaks_mb(Path(name), count, args.jobs, args.model) for count in (args.few, args.many))
     for who, small, large in zip(("scanning process", "largest worker"), few, many, strict=True):
         print(
             f"{who:<18}{small:7.1f} MB at {args.few} images, {large:7.1f} MB at {args.many}: {large / small:.3f} times"

@@ -11,6 +11,7 @@ import click
 from spectral_detect.cli.options import (
     check_output,
     check_plot,
+    device_option,
     frame_options,
     judging_options,
     labelled_files,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 @click.option("--scores", metavar="FILE", help="Write a row for each image: score, likelihood ratio, verdict (.csv).")
 @click.option("--plot", metavar="FILE", help="Draw reliability, Tippett, ROC and more there (.png, .pdf or .svg).")
 @work_options
+@device_option
 @frame_options
 @click.pass_context
 def evaluate(

@@ -13,6 +13,7 @@ from spectral_detect._version import __version__
 from spectral_detect.cli.options import (
     Failure,
     check_output,
+    device_option,
     expand,
     feature_options,
     feature_spec,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 @shard_option
 @feature_options("azimuthal")
 @work_options
+@device_option
 @click.pass_context
 def extract(
     ctx: click.Context,
@@ -56,6 +58,8 @@ def extract(
     work: Work,
 ) -> None:
     """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
+
+    PATH is a file, a folder or a pattern; local, or at a URL (s3://, https:// and others; extra `remote`).
 
     NPZ: X (n_images, n_features), paths, sizes (n_images, 2: width, height), sha256, spec (JSON). CSV: the same with
     size_bytes, mtime_ns and tool_version, a row an image, written as they come, so that `--resume` can go on with it.

@@ -10,6 +10,7 @@ import click
 
 from spectral_detect.cli.options import (
     check_plot,
+    device_option,
     feature_options,
     feature_spec,
     progress,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
 @click.option("--plot", metavar="FILE", help="Draw the matrix there (.png, .pdf or .svg).")
 @work_options
+@device_option
 @click.pass_context
 def matrix(
     ctx: click.Context,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from spectral_detect.cli.options import Failure, check_output, expand
+from spectral_detect.cli.options import Failure, check_output, expand, expand_local
 from spectral_detect.cli.output import format_of
 from spectral_detect.cli.scan import listed_paths
 from spectral_detect.report.text import visible
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spectral_detect.outputs import Kind, RowFormat
 
 MOST_SHOWN = 20
+OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first"
 
 
 @click.command()
@@ -54,7 +55,7 @@ def merge(
 
     if null and files_from is None:
         raise click.UsageError("-0 says how --files-from is read: give both")
-    sources = expand(outputs)
+    sources = expand_local(outputs, OUTPUTS_ARE_LOCAL)
     row_format = _common_format([*sources, output])
     check_output(output, [*sources, *expect, files_from])
     with merging(output, row_format, sources) as merger:
@@ -62,7 +63,7 @@ def merge(
             raise Failure(f"none of the {len(sources)} outputs has a row")
         if expect or files_from is not None:
             listed = listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
-            merger.expect(_found(chain(expand(expect), listed), merger.kind, group_by == "parent"))
+            merger.expect(_found(expect, listed, merger.kind, group_by == "parent"))
         merged = merger.write()
     _report(merged, len(sources))
     ctx.exit(1 if merged.n_missing or merged.outcomes["failed"] else 0)
@@ -75,14 +76,16 @@ def _common_format(names: Sequence[str]) -> RowFormat:
     return cast("RowFormat", formats.pop())
 
 
-def _found(paths: Iterable[str], kind: Kind, group_by_parent: bool) -> Iterator[str]:
+def _found(named: Iterable[str], listed: Iterable[str], kind: Kind, group_by_parent: bool) -> Iterator[str]:
     """The files that a command for this kind of rows finds."""
     from spectral_detect.finding import find_images, find_videos
     from spectral_detect.outputs import FRAMES, VIDEOS
+    from spectral_detect.video import VIDEOS_ARE_LOCAL
 
     if kind in (VIDEOS, FRAMES):
+        paths = chain(expand_local(named, VIDEOS_ARE_LOCAL), listed)
         return (video.path for video in find_videos(paths, group_by_parent=group_by_parent))
-    return (file.path for file in find_images(paths))
+    return (file.path for file in find_images(chain(expand(named), listed)))
 
 
 def _report(merged: Merged, n_sources: int) -> None:

@@ -15,11 +15,13 @@ import click
 from spectral_detect.errors import TORCH_MISSING
 from spectral_detect.files import PICTURE_SOFTWARE
 from spectral_detect.report.text import visible
+from spectral_detect.urls import without_credentials
 
 if TYPE_CHECKING:
     from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
-    from spectral_detect.pipeline import Engine, Work
+    from spectral_detect.pipeline import DeviceChoice, Engine, Work
+    from spectral_detect.remote import Remote
     from spectral_detect.spec import FeatureSpec
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -137,6 +139,36 @@ def _checked_engine(engine: Engine | None, scheduler: str | None, jobs: int | No
     return "dask"
 
 
+def device_option(command: F) -> F:
+    """`--device`, put into the command's `work`."""
+
+    @wraps(command)
+    def with_device(*args: Any, work: Work, device: DeviceChoice | None, **kwargs: Any) -> Any:
+        usable = _usable_device(device) if work.is_local else device or "auto"
+        return command(*args, work=replace(work, device=usable), **kwargs)
+
+    return click.option(
+        "--device",
+        type=click.Choice(("auto", "cpu", "gpu")),
+        help="What transforms still images; auto: a GPU where one can be used and there are many.  [default: auto]",
+    )(cast(F, with_device))
+
+
+def _usable_device(asked: DeviceChoice | None) -> DeviceChoice:
+    """Who asks for a GPU is told why there is none; who does not is not bothered."""
+    if asked is None or asked == "cpu":
+        return asked or "auto"
+    from spectral_detect.device import device_problem
+
+    problem = device_problem()
+    if problem is None:
+        return asked
+    if asked == "gpu":
+        raise Failure(f"{problem}; or leave the work to the CPU: --device cpu")
+    click.echo(f"{problem}; the CPU does the work", err=True)
+    return "cpu"
+
+
 _judging_options = _together(
     click.option(
         "--min-confidence",
@@ -172,8 +204,8 @@ def judging_options(command: F) -> F:
 
 
 labelled_options = _together(
-    click.option("--real", multiple=True, metavar="DIR", help="Folder of camera images; may be repeated."),
-    click.option("--fake", multiple=True, metavar="DIR", help="Folder of generated images; may be repeated."),
+    click.option("--real", multiple=True, metavar="DIR", help="Folder (or URL) of camera images; may be repeated."),
+    click.option("--fake", multiple=True, metavar="DIR", help="Folder (or URL) of generated images; may be repeated."),
     click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
     click.option(
         "--group-by", type=click.Choice(("parent",)), help="parent: images (frames) of one folder are a group."
@@ -317,14 +349,34 @@ def report_failure(path: str, error: str | None) -> None:
     click.echo(f"error: {visible(path)}: {visible(str(error))}", err=True)
 
 
-def expand(paths: Iterable[str]) -> list[str]:
-    """Files and folders that exist, patterns expanded; `Failure` for what is not there."""
+def expand(paths: Iterable[str]) -> list[str | Remote]:
+    """Files and folders that exist, also at URLs, patterns expanded; `Failure` for what is not there."""
     from spectral_detect.finding import expand_arguments
 
     try:
         return expand_arguments(paths)
     except FileNotFoundError as error:
-        raise Failure(f"'{visible(str(error))}': no such file or folder, and no file matches it as a pattern") from None
+        raise _not_there(str(error)) from None
+
+
+def expand_local(paths: Iterable[str], reason: str) -> list[str]:
+    """`expand` where URLs cannot be read, for that reason."""
+    from spectral_detect import finding
+    from spectral_detect.remote import is_url
+
+    found: list[str] = []
+    for path in paths:
+        if is_url(path):
+            raise Failure(f"'{visible(without_credentials(path))}': {reason}")
+        try:
+            found += finding.expand_local(path)
+        except FileNotFoundError as error:
+            raise _not_there(str(error)) from None
+    return found
+
+
+def _not_there(path: str) -> Failure:
+    return Failure(f"'{visible(path)}': no such file or folder, and no file matches it as a pattern")
 
 
 def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:

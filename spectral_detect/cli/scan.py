@@ -18,6 +18,7 @@ from spectral_detect.cli.options import (
     Failure,
     FiniteRange,
     check_output,
+    device_option,
     expand,
     judging_options,
     progress,
@@ -56,7 +57,7 @@ READ_BYTES = 2**16
     metavar="MODEL",
     help="A model file, or the name of a shipped one.  [default: the shipped one for such images]",
 )
-@click.option("--files-from", metavar="FILE", help="Read paths, one a line, no patterns; - is standard input.")
+@click.option("--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input.")
 @click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
 @click.option("--threshold", type=FiniteRange(0, 1), help="A score at or above it is fake.  [default: the model's]")
 @click.option(
@@ -68,6 +69,7 @@ READ_BYTES = 2**16
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if an image is called fake and no file failed.")
 @judging_options
 @work_options
+@device_option
 @click.pass_context
 def scan(
     ctx: click.Context,
@@ -85,16 +87,17 @@ def scan(
     rules: Rules,
     work: Work,
 ) -> None:
-    """Give a verdict on each image: files, folders, patterns, lists.
+    """Give a verdict on each image: files, folders, patterns, lists; local, or at URLs (s3://, https:// and others).
 
     Folders are searched recursively, links to folders are not followed. A verdict is worth what its model is worth on
-    such images: see `spectral-detect models`.
+    such images: see `spectral-detect models`. URLs need the extra `remote`; the credentials in them are not recorded.
 
     \b
     Examples:
       spectral-detect scan examples/images
       spectral-detect scan evidence/ --output verdicts.jsonl
       spectral-detect scan disk/ --resume verdicts.jsonl
+      spectral-detect scan s3://bucket/evidence --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
     from spectral_detect.judging import settings_sha256
@@ -195,9 +198,10 @@ def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterato
 
 
 def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool, shard: Shard | None) -> int | None:
-    """Images to come, counted only for a progress bar; unknown for a list."""
+    """Images to come, counted only for a progress bar; unknown for a list, and at URLs, which would be listed twice."""
     from spectral_detect.finding import find_images
+    from spectral_detect.remote import is_url
 
-    if hidden or files_from is not None or not shows_progress():
+    if hidden or files_from is not None or not shows_progress() or any(map(is_url, paths)):
         return None
     return sum(1 for _ in in_shard(find_images(expand(paths)), shard))

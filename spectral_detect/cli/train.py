@@ -9,6 +9,7 @@ import click
 from spectral_detect.cli.options import (
     FiniteRange,
     check_output,
+    device_option,
     expand,
     feature_options,
     feature_spec,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     help="Of folds, augmentation and k-means.",
 )
 @work_options
+@device_option
 @frame_options
 @click.pass_context
 def train(

@@ -19,7 +19,7 @@ from spectral_detect.cli.options import (
     FiniteRange,
     check_output,
     check_plot_folder,
-    expand,
+    expand_local,
     frame_options,
     judging_options,
     progress,
@@ -176,11 +176,12 @@ def _check_outputs(output: str | None, per_frame: str | None, inputs: list[str |
 
 def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) -> list[FoundVideo]:
     from spectral_detect.finding import find_videos
+    from spectral_detect.video import VIDEOS_ARE_LOCAL
 
     def skip(path: str) -> None:
         skipped.update(other=1)
 
-    found = list(find_videos(expand(paths), group_by_parent=group_by_parent, on_skip=skip))
+    found = list(find_videos(expand_local(paths, VIDEOS_ARE_LOCAL), group_by_parent=group_by_parent, on_skip=skip))
     if not found:
         raise Failure(
             f"no video found; {skipped['other']} other files; for folders of frames in a tree: --group-by parent"

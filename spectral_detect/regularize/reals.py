@@ -24,6 +24,7 @@ from spectral_detect.finding import FoundFile, find_images
 from spectral_detect.images import MAX_PIXELS, read_image
 from spectral_detect.pipeline import FEW_FILES, Work, work_through
 from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
+from spectral_detect.urls import without_credentials
 
 N_PROFILES = 1000  # images whose mean profile is the target of the spectral loss
 CACHE = ".spectral-detect"  # a folder beside the images
@@ -140,7 +141,8 @@ def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Squ
 
 def _files_of(folder: str) -> list[FoundFile]:
     if not os.path.isdir(folder):
-        raise DatasetError(f"{folder!r} is not a folder; name one that holds images")
+        name = without_credentials(folder)
+        raise DatasetError(f"{name!r} is not a folder; name one on this machine that holds images")
     return list(find_images([folder]))
 
 

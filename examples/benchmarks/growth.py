@@ -1,0 +1,159 @@
+"""Time and memory of a scan as it grows: with the number of images, their size and the workers; beside decoding alone.
+
+    python examples/benchmarks/growth.py FOLDER [--features azimuthal] [--plot growth.png]
+                                         [--counts 100,1000,10000] [--sides 128,256,512,1024,2048,4096] [--jobs 1,2]
+
+FOLDER holds photographs, of which JPEGs of each size are made (cut, or continued by their mirror image). A scan of more
+images than these reads copies of them under other names (hard links), which the system holds in memory: what a disk or
+a network costs comes on top. The processor time of the scanning process, which hands out files and writes records, is
+the part that more workers do not shorten. Times are of the whole command, starting included; the last columns compare
+with `cv2.imdecode` to gray of 200 of the same files by as many worker processes, started beforehand. Cells of more than
+--most-pixels in all are left out. Memory is the peak of the scanning process and of its largest worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+from scan import baseline, decode_all, seconds, trained
+
+from spectral_detect.finding import find_images
+
+N_DISTINCT, N_DECODED = 20, 200
+# the scanning process's own processor time after its start, and the peaks of itself and of its largest worker
+MEASURE = (
+    "import resource, sys, time; from spectral_detect.cli import main; "
+    "import spectral_detect.scanning, spectral_detect.modelfile, spectral_detect.report.streams; "
+    "started = time.process_time(); "
+    "main(sys.argv[1:], standalone_mode=False); "
+    "peak = [resource.getrusage(w).ru_maxrss / 1024 for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "
+    "print(time.process_time() - started, *peak, file=sys.stderr)"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One scan: its seconds and those of the scanning process, the peaks in MB, and what decoding alone takes."""
+
+    side: int
+    count: int
+    jobs: int
+    seconds: float
+    process_s: float
+    process_mb: float
+    worker_mb: float
+    decode_s: float
+
+    @property
+    def ms_per_image(self) -> float:
+        return 1000 * self.seconds / self.count
+
+
+def write_images(sources: list[str], side: int, count: int, folder: Path) -> list[str]:
+    """`count` JPEGs of side x side, N_DISTINCT of them different."""
+    distinct = []
+    for number, source in enumerate(sources[:N_DISTINCT]):
+        pixels = cv2.imread(source)[:side, :side]
+        while pixels.shape[0] < side or pixels.shape[1] < side:
+            down, right = (min(side - length, length - 1) for length in pixels.shape[:2])
+            pixels = cv2.copyMakeBorder(pixels, 0, down, 0, right, cv2.BORDER_REFLECT_101)
+        distinct.append(folder / f"distinct_{number}.jpg")
+        cv2.imwrite(str(distinct[-1]), pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    paths = [folder / f"{number:06d}.jpg" for number in range(count)]
+    for number, path in enumerate(paths):
+        os.link(distinct[number % len(distinct)], path)
+    return [str(path) for path in paths]
+
+
+def scanned(paths: list[str], jobs: int, model: str) -> list[float]:
+    """Seconds, processor seconds of the scanning process, and peak MB of it and of its largest worker."""
+    command = [sys.executable, "-c", MEASURE, "scan", "--files-from", "-", "--jobs", str(jobs), "--format", "jsonl"]
+    listing = "\n".join(paths)
+
+    def run() -> None:
+        nonlocal measured
+        done = subprocess.run([*command, "--model", model], input=listing, capture_output=True, text=True, check=True)
+        measured = [float(number) for number in done.stderr.split()]
+
+    measured: list[float] = []
+    return [seconds(run), *measured]
+
+
+def row(cell: Cell) -> str:
+    each, decode = cell.ms_per_image, 1000 * cell.decode_s
+    return (
+        f"{cell.side:>6}{cell.count:>8}{cell.jobs:>8}{cell.seconds:>10.2f}{each:>12.2f}"
+        f"{1e6 * cell.process_s / cell.count:>14.0f}{cell.process_mb:>12.0f}{cell.worker_mb:>11.0f}"
+        f"{decode:>12.2f}{each / decode:>10.2f}"
+    )
+
+
+def plot(cells: list[Cell], output: str) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure((15, 5), layout="constrained")
+    by_count, by_side, memory = figure.subplots(1, 3)
+    for k, side in enumerate(sorted({c.side for c in cells})):
+        for jobs, style in ((1, "o-"), (2, "s--")):
+            chosen = [c for c in cells if c.side == side and c.jobs == jobs]
+            label = f"{side} px" if jobs == 1 else None
+            by_count.plot([c.count for c in chosen], [c.seconds for c in chosen], style, color=f"C{k}", label=label)
+    most = {(c.side, c.jobs): c for c in sorted(cells, key=lambda c: c.count)}
+    for k, jobs in enumerate(sorted({c.jobs for c in cells})):
+        chosen = [c for (_, j), c in sorted(most.items()) if j == jobs]
+        sides = [c.side for c in chosen]
+        by_side.plot(sides, [c.ms_per_image for c in chosen], "o-", color=f"C{k}", label=f"scan, workers: {jobs}")
+        decode = [1000 * c.decode_s for c in chosen]
+        by_side.plot(sides, decode, "x:", color=f"C{k}", label=f"decoding alone, workers: {jobs}")
+        memory.plot(sides, [c.worker_mb for c in chosen], "o-", color=f"C{k}", label=f"largest worker of {jobs}")
+    memory.plot(sides, [c.process_mb for c in chosen], "s--", color="black", label="scanning process")
+    titles = ("images", "seconds (full: one worker, dashed: two)"), ("side in pixels", "ms an image"), ("side", "MB")
+    for axes, (x, y) in zip((by_count, by_side, memory), titles, strict=True):
+        axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    figure.savefig(output, dpi=90)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="+")
+    parser.add_argument("--features", default="azimuthal")
+    parser.add_argument("--model")
+    for name, default in (("counts", "100,1000,10000"), ("sides", "128,256,512,1024,2048,4096"), ("jobs", "1,2")):
+        parser.add_argument(f"--{name}", default=default, type=lambda text: [int(n) for n in text.split(",")])
+    parser.add_argument("--most-pixels", type=float, default=6e9)
+    parser.add_argument("--plot", metavar="PNG")
+    parser.add_argument("--json", metavar="FILE")
+    args = parser.parse_args()
+    model = args.model or trained(args.features)
+    sources = [found.path for found in find_images(args.folder)]
+    print("  side  images workers   seconds    ms/image  us in process  process MB  worker MB   decode ms  x decode")
+    cells = []
+    for side in args.sides:
+        counts = [count for count in args.counts if count * side**2 <= args.most_pixels]
+        with tempfile.TemporaryDirectory() as name:
+            paths = write_images(sources, side, max(counts), Path(name))
+            few = (paths * N_DECODED)[:N_DECODED]
+            for jobs in args.jobs:
+                decoding = baseline(decode_all, few, jobs)
+                decode_s = min(decoding() for _ in range(3)) / len(few)
+                for count in counts:
+                    cells.append(Cell(side, count, jobs, *scanned(paths[:count], jobs, model), decode_s))
+                    print(row(cells[-1]), flush=True)
+    if args.plot:
+        plot(cells, args.plot)
+    if args.json:
+        Path(args.json).write_text(json.dumps([asdict(cell) for cell in cells]))
+
+
+if __name__ == "__main__":
+    main()

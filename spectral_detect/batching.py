@@ -1,0 +1,199 @@
+"""Features of many images on a device: batches of equal ones, within bounds of memory, in a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from spectral_detect.backend import Backend, numpy_backend
+from spectral_detect.device import is_out_of_memory
+from spectral_detect.errors import DeviceError, FeatureError
+from spectral_detect.features import Stack, stack_features
+from spectral_detect.spec import FeatureSpec
+
+Ticket = TypeVar("Ticket")
+Outcome = np.ndarray | FeatureError | MemoryError | None  # None: there was nothing to do
+
+BATCH_BYTES = 64 * 2**20  # of pixels; a device is busy with less, and more makes the first of them wait
+MOST_IN_BATCH = 256  # images
+WAITING_BYTES = 512 * 2**20  # of the pixels in all batches that are not full
+MOST_OVERTAKING = 1024  # images that may come after one and be done before it
+MOST_UNDER_WAY = 2  # batches: one at work, and the next so that it need not wait
+WORKING_VALUES = 9  # per pixel and plane, in the spec's precision: 3 to 5 in NumPy, the rest for cuFFT to work in
+SHARE_OF_MEMORY = 0.8  # of what is free; the rest is fragmented
+LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Batch(Generic[Ticket]):
+    """Stacks of one kind, and whose they are.
+
+    Attributes
+    ----------
+    since : number of stacks of any kind that came before the first.
+    """
+
+    since: int
+    tickets: list[Ticket] = field(default_factory=list)
+    stacks: list[Stack] = field(default_factory=list)
+    n_bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.n_bytes >= BATCH_BYTES or len(self.stacks) >= MOST_IN_BATCH
+
+    def add(self, ticket: Ticket, stack: Stack) -> None:
+        self.tickets.append(ticket)
+        self.stacks.append(stack)
+        self.n_bytes += stack.tiles.nbytes
+
+
+class Buckets(Generic[Ticket]):
+    """Batches that fill up, one for each kind of stack."""
+
+    def __init__(self) -> None:
+        self._filling: dict[tuple[Any, ...], Batch[Ticket]] = {}  # the oldest first
+        self._n_added = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Pixels that wait."""
+        return sum(batch.n_bytes for batch in self._filling.values())
+
+    def add(self, ticket: Ticket, stack: Stack) -> Iterator[Batch[Ticket]]:
+        """Put a stack to its kind; gives the batches that shall not wait any longer."""
+        batch = self._filling.setdefault(stack.kind, Batch(self._n_added))
+        batch.add(ticket, stack)
+        self._n_added += 1
+        if batch.is_full:
+            yield self._filling.pop(stack.kind)
+        while self.n_bytes > WAITING_BYTES:
+            yield self._filling.pop(max(self._filling, key=lambda kind: self._filling[kind].n_bytes))
+        if self._filling:
+            oldest = next(iter(self._filling))
+            if self._n_added - self._filling[oldest].since > MOST_OVERTAKING:
+                yield self._filling.pop(oldest)
+
+    def rest(self) -> Iterator[Batch[Ticket]]:
+        """Gives all that still wait."""
+        while self._filling:
+            yield self._filling.pop(next(iter(self._filling)))
+
+
+class Device:
+    """Turns batches into feature vectors; what does not fit into its memory in smaller parts, or on the CPU."""
+
+    def __init__(self, spec: FeatureSpec, backend: Backend) -> None:
+        self._spec = spec
+        self._backend = backend
+        self._most_bytes = sys.maxsize  # that have fitted; less after each time that memory ran out
+
+    def outcomes(self, batch: Batch[Ticket]) -> list[tuple[Ticket, Outcome]]:
+        """What became of each stack; those of one batch fail together.
+
+        Raises
+        ------
+        DeviceError : the device failed otherwise than by running out of memory.
+        """
+        ends = np.cumsum([len(stack.tiles) for stack in batch.stacks])
+        try:
+            vectors = self._vectors(_joined(batch), batch.stacks[0].is_ycc)
+        except (FeatureError, MemoryError) as error:
+            return [(ticket, error) for ticket in batch.tickets]
+        except RuntimeError as error:  # as those of CUDA's libraries are
+            raise DeviceError(f"the GPU failed ({error}); --device cpu does without it") from error
+        parts = np.split(vectors, ends[:-1])
+        if self._spec.tiles_per_side is None:
+            parts = [part[0] for part in parts]
+        return list(zip(batch.tickets, parts, strict=True))
+
+    def _vectors(self, tiles: np.ndarray, is_ycc: bool) -> np.ndarray:
+        each = working_bytes(tiles.shape[1:], self._spec)
+        parts: list[np.ndarray] = []
+        while tiles.size:
+            some = tiles[: self._at_once(each)]
+            vectors = self._attempt(some, is_ycc)
+            if vectors is None:  # by now the arrays are dropped that were made in the attempt
+                self._backend.release()
+                if len(some) > 1:
+                    self._most_bytes = len(some) // 2 * each
+                    continue
+                LOG.warning("%dx%d pixels do not fit into the GPU's memory: done on the CPU", *some.shape[2:0:-1])
+                vectors = stack_features(some, self._spec, is_ycc=is_ycc, backend=numpy_backend())
+            parts.append(vectors)
+            tiles = tiles[len(some) :]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _at_once(self, each: int) -> int:
+        return max(1, int(min(self._most_bytes, SHARE_OF_MEMORY * self._backend.free_bytes())) // each)
+
+    def _attempt(self, tiles: np.ndarray, is_ycc: bool) -> np.ndarray | None:
+        """The vectors of all; None where memory ran out."""
+        try:
+            there = self._backend.xp.asarray(tiles)
+            vectors = stack_features(there, self._spec, is_ycc=is_ycc, backend=self._backend)
+            return np.asarray(self._backend.to_host(vectors))
+        except Exception as error:  # each of CUDA's libraries has its own
+            if is_out_of_memory(error):
+                return None
+            raise
+
+
+def _joined(batch: Batch[Any]) -> np.ndarray:
+    """The tiles of all stacks, which are dropped: they may lie in memory that others wait for."""
+    tiles = batch.stacks[0].tiles if len(batch.stacks) == 1 else np.concatenate([s.tiles for s in batch.stacks])
+    del batch.stacks[1:]
+    return tiles
+
+
+def working_bytes(shape: tuple[int, ...], spec: FeatureSpec) -> int:
+    """Memory for the features of one tile of `shape` (H, W) or (H, W, 3), at the height of the work."""
+    n_planes = 3 if spec.needs_colour else 1
+    itemsize = np.dtype(spec.precision).itemsize
+    return prod(shape[:2]) * n_planes * itemsize * WORKING_VALUES
+
+
+def features_as_done(
+    stacks: Iterable[tuple[Ticket, Stack | None]], spec: FeatureSpec, backend: Backend
+) -> Generator[tuple[Ticket, Outcome], None, None]:
+    """The ticket and feature vectors of each stack, in the order in which they are done.
+
+    Parameters
+    ----------
+    stacks : taken while the device works on earlier ones; a ticket without a stack is given back at once.
+
+    Raises
+    ------
+    DeviceError : see `Device.outcomes`.
+    """
+    buckets, device = Buckets[Ticket](), Device(spec, backend)
+    under_way: deque[Future[list[tuple[Ticket, Outcome]]]] = deque()
+
+    def done(most: int) -> Iterator[tuple[Ticket, Outcome]]:
+        """Outcomes that are there, and those that have to be waited for until no more than `most` are under way."""
+        while under_way and (len(under_way) > most or under_way[0].done()):
+            yield from under_way.popleft().result()
+
+    thread = ThreadPoolExecutor(1)  # one and the same: CuPy keeps FFT plans by thread
+    try:
+        for ticket, stack in stacks:
+            if stack is None:
+                yield ticket, None
+                continue
+            for batch in buckets.add(ticket, stack):
+                under_way.append(thread.submit(device.outcomes, batch))
+            yield from done(MOST_UNDER_WAY)
+        for batch in buckets.rest():
+            under_way.append(thread.submit(device.outcomes, batch))
+            yield from done(MOST_UNDER_WAY)
+        yield from done(0)
+    finally:
+        thread.shutdown(cancel_futures=True)

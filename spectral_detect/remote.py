@@ -1,0 +1,397 @@
+"""Files and folders at URLs, in whatever stores fsspec reads: the only home of fsspec.
+
+It and the libraries of the stores are loaded when the first URL is met, and never for local paths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from fnmatch import fnmatchcase
+from functools import cache
+from html.parser import HTMLParser
+from os.path import lexists
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from spectral_detect.errors import ExtraMissingError, RemoteError, SpectralDetectError
+from spectral_detect.urls import (
+    CHAINED,
+    LOCAL,
+    as_folder,
+    is_web,
+    joined,
+    linked_from,
+    looks_like_url,
+    pattern_parts,
+    scheme_of,
+    scrubbed,
+    without_credentials,
+)
+
+BLOCK_BYTES = 2**20
+MOST_NESTED = 100  # folders in one another; a server that makes pages up would have no end
+LONGEST_REASON = 300
+MOST_OF_A_PAGE = 2**26  # bytes; 200,000 links or so
+
+FSSPEC_MISSING = "reading URLs needs fsspec: pip install 'spectral-detect[remote]'"
+EXTRAS = {"https": "http", "s3a": "s3", "az": "abfs", "gcs": "gs"}  # of fsspec, where they are not named as the scheme
+HAVE_EXTRAS = frozenset("abfs adl dropbox git github gs hdfs http oci s3 sftp smb ssh".split())
+# stores that read from another one, which has to be named within the URL
+WRAPPERS = frozenset(
+    "zip tar libarchive dir reference generic cached blockcache filecache simplecache async_wrapper asyncwrapper "
+    "asynclocal dask".split()
+)
+CHAIN_REFUSED = "URLs within URLs (zip://, simplecache::) are not read; unpack or copy the file first"
+# of a file's last change, as the stores call it; a time of creation is another thing
+TIMES = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified", "modify")
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file or a folder at a URL.
+
+    Attributes
+    ----------
+    url : with the credentials that it may hold. To be read, never to be shown: that is `path`.
+    size_bytes, mtime_ns : as the store tells them; None where it does not, or was not asked.
+    """
+
+    url: str = field(repr=False)
+    is_folder: bool = False
+    size_bytes: int | None = None
+    mtime_ns: int | None = None
+
+    @property
+    def path(self) -> str:
+        """The URL without credentials."""
+        return without_credentials(self.url)
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is read through fsspec: `scheme://` of a store that it knows, and no local file of that name.
+
+    Without fsspec any scheme counts, so that the user hears what is missing.
+    """
+    if not looks_like_url(path) or lexists(path):
+        return False
+    if scheme_of(path) in LOCAL and not CHAINED.search(path):
+        return False
+    known = _known_schemes()
+    return known is None or scheme_of(path) in known
+
+
+def look_up(url: str) -> Remote:
+    """What a URL leads to.
+
+    Raises
+    ------
+    FileNotFoundError : nothing; with the URL as it may be shown.
+    RemoteError, ExtraMissingError : it cannot be told, and why.
+    """
+    with _failing_in_words(url):
+        return _described(url, _store(url).info(url))
+
+
+def exists(url: str) -> bool:
+    """Whether there is something; also where that cannot be told."""
+    try:
+        look_up(url)
+    except FileNotFoundError:
+        return False
+    except SpectralDetectError:
+        return True
+    return True
+
+
+def expand(url: str) -> list[Remote]:
+    """What a URL leads to; where that is nothing, what it matches as a pattern, sorted.
+
+    `**` stands for any folders, none included; at the end of a pattern for the folder before it.
+
+    Raises
+    ------
+    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    """
+    root, parts = pattern_parts(url)
+    try:
+        return [look_up(url)]
+    except (FileNotFoundError, RemoteError):  # a store without a right to list says "permission denied" of a pattern
+        if not parts:
+            raise
+    matches = {found.url: found for found in _matching(Remote(root, is_folder=True), parts)}
+    if not matches:
+        raise FileNotFoundError(without_credentials(url))
+    return sorted(matches.values(), key=lambda found: _order(found.url))
+
+
+def list_folder(folder: Remote) -> list[Remote]:
+    """What lies in a folder, in the order of names; over HTTP what its page links to below it, at any depth.
+
+    Raises
+    ------
+    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    """
+    if folder.url.count("/") > MOST_NESTED:
+        raise RemoteError(f"more than {MOST_NESTED} folders in one another")
+    with _failing_in_words(folder.url):
+        listed = _linked(folder.url) if is_web(folder.url) else _listed(folder.url)
+        inside = [_described(joined(folder.url, name), info) for name, info in listed.items() if name]
+    return sorted(inside, key=lambda found: _order(found.url))
+
+
+def read(remote: Remote, max_bytes: int) -> tuple[bytes, int | None]:
+    """The whole file, and when it was last changed (ns; None where the store does not tell).
+
+    Raises
+    ------
+    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`; or it is a folder, is larger than `max_bytes`
+        (as it is announced, or as it comes), or ends early.
+    """
+    url = remote.url
+    with _failing_in_words(url):
+        store = _store(url)
+        found = _described(url, store.info(url))
+        if found.is_folder:
+            raise RemoteError("a folder; in a list or a manifest, the URL of a folder ends in /")
+        if (found.size_bytes or 0) > max_bytes:
+            raise RemoteError(f"{found.size_bytes} bytes: files over {max_bytes} are refused")
+        with _opened(store, url, found.size_bytes) as stream:
+            content = _read_bounded(stream, found.size_bytes, max_bytes + 1)
+    if len(content) > max_bytes:
+        raise RemoteError(f"announced as {found.size_bytes} bytes and larger: files over {max_bytes} are refused")
+    if len(content) < (found.size_bytes or 0):
+        raise RemoteError(f"only {len(content)} of {found.size_bytes} bytes came; try again")
+    return content, found.mtime_ns
+
+
+def read_start(remote: Remote, n_bytes: int) -> bytes:
+    """The first bytes of a file; no more than these are fetched where the store can give a part.
+
+    Raises
+    ------
+    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    """
+    with _failing_in_words(remote.url):
+        store = _store(remote.url)
+        if not is_web(remote.url):
+            return bytes(store.cat_file(remote.url, 0, n_bytes))
+        # a server may send the whole file all the same, which `cat_file` would take in
+        with _opened(store, remote.url, n_bytes, headers={"Range": f"bytes=0-{n_bytes - 1}"}) as stream:
+            return _read_bounded(stream, n_bytes, n_bytes)
+
+
+def with_status(remote: Remote) -> Remote:
+    """The same with its size and time, which the store is asked for where the listing of a folder did not tell.
+
+    Raises
+    ------
+    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    """
+    return remote if remote.size_bytes is not None and remote.mtime_ns is not None else look_up(remote.url)
+
+
+# --------------------------------------------------------------------------------------------------------------- stores
+
+
+@cache
+def _known_schemes() -> frozenset[str] | None:
+    """None without fsspec."""
+    try:
+        import fsspec
+    except ImportError:
+        return None
+    return frozenset(fsspec.available_protocols())
+
+
+def _store(url: str) -> Any:
+    """The file system of a URL, with what the URL says of host and user; fsspec keeps one for each of these."""
+    scheme = scheme_of(url)
+    if CHAINED.search(url) or scheme in WRAPPERS:
+        raise RemoteError(CHAIN_REFUSED)
+    try:
+        import fsspec
+    except ImportError:
+        raise ExtraMissingError(FSSPEC_MISSING) from None
+    try:
+        kind = fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        raise ExtraMissingError(_missing_package(scheme, error)) from None
+    # `fsspec.core.url_to_fs` would cut at any `::`, as in http://[::1]/
+    options = kind._get_kwargs_from_urls(url)
+    return fsspec.filesystem(scheme, **options)
+
+
+def _missing_package(scheme: str, error: ImportError) -> str:
+    extra = EXTRAS.get(scheme, scheme)
+    remedy = f"pip install 'fsspec[{extra}]'" if extra in HAVE_EXTRAS else str(error)
+    return f"{scheme}:// needs a package that is not installed: {remedy}"
+
+
+def _described(url: str, info: dict[str, Any]) -> Remote:
+    if info.get("type") == "directory" or (is_web(url) and _is_page(url, info)):
+        return Remote(as_folder(url) if is_web(url) else url, is_folder=True)
+    size = info.get("size")
+    return Remote(url, size_bytes=None if size is None else int(size), mtime_ns=_mtime_ns(info))
+
+
+def _is_page(url: str, info: dict[str, Any]) -> bool:
+    """Whether a web server shows a folder there: HTML at a path that ends in a slash, or that it leads on to such."""
+    asked, given = urlsplit(url), urlsplit(str(info.get("url", url)))
+    leads_on = unquote(given.path) == unquote(asked.path) + "/"
+    return (
+        not asked.query
+        and (asked.path in ("", "/") or asked.path.endswith("/") or leads_on)
+        and (info.get("mimetype") in (None, "text/html"))
+    )
+
+
+def _mtime_ns(info: dict[str, Any]) -> int | None:
+    """In whole seconds: of one file of S3, a listing tells fractions that a question for it does not."""
+    for name in TIMES:
+        told = _as_time(info.get(name))
+        if told is not None:
+            return int(told.timestamp()) * 10**9
+    return None
+
+
+def _as_time(told: Any) -> datetime | None:
+    try:
+        if isinstance(told, str):
+            told = _parsed_time(told)
+        elif isinstance(told, (int, float)):
+            told = datetime.fromtimestamp(told, timezone.utc)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return None
+    if not isinstance(told, datetime):
+        return None
+    return told if told.tzinfo else told.replace(tzinfo=timezone.utc)
+
+
+def _parsed_time(told: str) -> datetime:
+    if re.fullmatch("[0-9]{14}", told):  # FTP
+        return datetime.strptime(told, "%Y%m%d%H%M%S")
+    if told[:4].isdigit():
+        return datetime.fromisoformat(told[:19])  # UTC, and the fraction is not asked for
+    return parsedate_to_datetime(told)
+
+
+def _listed(folder: str) -> dict[str, dict[str, Any]]:
+    """What a store says of each name in a folder; of the folder itself, and of what lies elsewhere, under ""."""
+    store = _store(folder)
+    base = str(store._strip_protocol(folder)).rstrip("/")
+    entries = store.ls(folder, detail=True)
+    store.invalidate_cache()  # which would hold the listings of all folders
+    return {_name_in(base, str(entry["name"])): entry for entry in entries}
+
+
+def _name_in(base: str, name: str) -> str:
+    relative = name[len(base) :].strip("/")
+    is_below = not base or name.startswith(f"{base}/")
+    return relative if is_below and ".." not in relative.split("/") else ""
+
+
+class _Links(HTMLParser):
+    """The addresses that a page links to, as they stand there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
+
+
+def _linked(page: str) -> dict[str, dict[str, Any]]:
+    """`_listed` of a page of links. fsspec's own follows `../`, misses names that start in http, and has no limit."""
+    with _opened(_store(page), page) as stream:
+        content = _read_bounded(stream, None, MOST_OF_A_PAGE)
+    links = _Links()
+    links.feed(content.decode("utf-8", "replace"))
+    return {linked_from(page, urljoin(page, link)): {} for link in links.found}
+
+
+def _matching(folder: Remote, parts: list[str]) -> Iterator[Remote]:
+    """What lies below a folder and matches a pattern, part by part."""
+    head, *rest = parts
+    if head == "**" and not rest:
+        yield folder
+        return
+    if head == "**":
+        yield from _matching(folder, rest)
+    try:
+        inside = list_folder(folder)
+    except FileNotFoundError:  # a page may link to a folder that has gone
+        return
+    for entry in inside:
+        name = entry.url.rstrip("/")[len(joined(folder.url, "")) :]
+        name = unquote(name) if is_web(folder.url) else name
+        if head == "**":
+            if entry.is_folder and not name.startswith("."):
+                yield from _matching(entry, parts)
+        elif fnmatchcase(name, head) and "/" not in name and (head[0] == "." or name[0] != "."):
+            if not rest:
+                yield entry
+            elif entry.is_folder:
+                yield from _matching(entry, rest)
+
+
+def _order(url: str) -> bytes:
+    """As local folders are walked through: what a folder holds stands where the folder stands."""
+    return url.rstrip("/").replace("/", "\0").encode("utf-8", "surrogateescape")
+
+
+def _opened(store: Any, url: str, size_bytes: int | None = None, **options: Any) -> Any:
+    """A stream; over HTTP one that takes what the server sends, whatever size it has announced."""
+    if is_web(url):  # without a size, fsspec would ask for it first
+        options |= {"block_size": 0, "size": size_bytes or 1}
+    return store.open(url, "rb", **options)
+
+
+def _read_bounded(stream: Any, size_bytes: int | None, most: int) -> bytes:
+    content = bytearray()
+    block = (size_bytes or BLOCK_BYTES) + 1  # in one go where the size is right
+    while len(content) < most and (part := stream.read(min(block, most - len(content)))):
+        content += part
+    return bytes(content)
+
+
+# ------------------------------------------------------------------------------------------------------------- failures
+
+
+@contextmanager
+def _failing_in_words(url: str) -> Iterator[None]:
+    """Whatever a store raises, as `FileNotFoundError` or `RemoteError`, without credentials."""
+    try:
+        yield
+    except SpectralDetectError:
+        raise
+    except Exception as error:  # each library has exceptions of its own
+        # over HTTP, fsspec says that a file is not found whatever has gone wrong; why, it tells behind
+        behind = error.__cause__ if is_web(url) and isinstance(error, FileNotFoundError) else None
+        cause = behind if isinstance(behind, Exception) else error
+        status = getattr(cause, "status", None)
+        if isinstance(cause, FileNotFoundError) or status in (404, 410):
+            raise FileNotFoundError(without_credentials(url)) from None
+        raise RemoteError(_reason(cause, status, url)) from None
+
+
+def _reason(cause: Exception, status: object, url: str) -> str:
+    if isinstance(cause, PermissionError) or status in (401, 403):
+        told = f"HTTP {status}" if status else scrubbed(_one_line(cause), url)
+        return f"permission denied ({told}); give the store's credentials in its own way, see the README"
+    if status:
+        return f"the server answers HTTP {status}; try again later"
+    if type(cause).__name__ == "ClientPayloadError":  # aiohttp's, which is not imported here
+        return "the server broke off in the middle; try again"
+    if isinstance(cause, TimeoutError) or type(cause).__name__.endswith("TimeoutError"):
+        return "no answer in time; try again later"
+    return scrubbed(_one_line(cause), url)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__

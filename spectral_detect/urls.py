@@ -1,0 +1,155 @@
+"""URLs as text: which path is one, what of it may be shown, what lies below it. Nothing is fetched here."""
+
+from __future__ import annotations
+
+import os
+import re
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+# two letters at least, for one is a drive of Windows; `::` joins a store to the one that it reads from
+URL_START = re.compile(r"(?:[a-z][a-z0-9_]+::)*([a-z][a-z0-9+._-]+)://")
+CHAINED = re.compile(r"::[a-z][a-z0-9+._-]+://")
+LOCAL = ("file", "local")
+WEB = ("http", "https")
+NAMED_BEFORE_AT = ("github",)  # github://organisation:repository@branch/: no password
+
+# parameters of a query that let whoever has them in, or that say how such a one was made: S3, CloudFront, Google, Azure
+SECRET_PREFIXES = ("x-amz-", "x-goog-")
+SECRET_NAMES = frozenset(
+    "signature awsaccesskeyid googleaccessid expires key-pair-id policy sig token access_token auth api_key apikey "
+    "password passwd pwd secret jwt".split()
+)
+AZURE_NAMES = frozenset("sv ss srt sr sp st se spr sip ses skoid sktid skt ske sks skv saoid suoid scid sdd".split())
+
+
+def looks_like_url(path: str) -> bool:
+    """Whether a path starts as a URL does, `file://` among them."""
+    return URL_START.match(path) is not None
+
+
+def scheme_of(url: str) -> str:
+    """What stands before `://`; of a chain of URLs that of the last one before it."""
+    found = URL_START.match(url)
+    return found[1] if found else ""
+
+
+def is_web(url: str) -> bool:
+    """Whether it is read over HTTP."""
+    return scheme_of(url) in WEB
+
+
+def local_name(path: str) -> str:
+    """A local path such that it does not look like a URL: the file of a `file://`, a folder that is called `http:`.
+
+    Whoever finds local files starts here, so that none is ever taken for a URL later on.
+    """
+    if not looks_like_url(path):
+        return path
+    if os.path.lexists(path):
+        return re.sub(":/+", ":/", path, count=1)
+    if scheme_of(path) not in LOCAL or CHAINED.search(path):
+        return path
+    name = path.partition("://")[2]
+    name = name[len("localhost") :] if name.startswith("localhost/") else name
+    if not name.startswith("/"):  # a host, or a path that is relative to nothing
+        return path
+    return unquote(name) if not os.path.lexists(name) and os.path.lexists(unquote(name)) else name
+
+
+# --------------------------------------------------------------------------------------------------------- credentials
+
+
+def without_credentials(url: str) -> str:
+    """A URL as records and messages show it: without the password, without what signs its query.
+
+    It still names the file, and is the same the next time that the URL is signed. Of HTTP the user's name goes as well,
+    for it may be a token; elsewhere it says whose files are meant. Any other text stays what it is.
+    """
+    if not looks_like_url(url) or scheme_of(url) in NAMED_BEFORE_AT:
+        return url
+    start, authority, rest = _parted(url)
+    user, at, host = authority.rpartition("@")
+    user = "" if is_web(url) else user.partition(":")[0]
+    authority = f"{user}@{host}" if at and user else host
+    if is_web(url):
+        rest, _ = _without_secrets(rest)
+    return f"{start}{authority}{rest}"
+
+
+def scrubbed(text: str, url: str) -> str:
+    """What a store's library says of a URL, without its credentials."""
+    text = text.replace(url, without_credentials(url))
+    for secret in sorted(_secrets_of(url), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _secrets_of(url: str) -> set[str]:
+    if not looks_like_url(url) or scheme_of(url) in NAMED_BEFORE_AT:
+        return set()
+    _, authority, rest = _parted(url)
+    user, _, password = authority.rpartition("@")[0].partition(":")
+    secrets = {password, *([user] if is_web(url) else [])}
+    if is_web(url):
+        secrets |= {parameter.partition("=")[2] for parameter in _without_secrets(rest)[1]}
+    return {form for secret in secrets for form in (secret, unquote(secret)) if form}
+
+
+def _parted(url: str) -> tuple[str, str, str]:
+    """`scheme://`, the authority (user, host, port), and the rest from its first slash on."""
+    found = URL_START.match(url)
+    start = found.end() if found else 0
+    end = min((k for mark in "/?#" if (k := url.find(mark, start)) >= 0), default=len(url))
+    return url[:start], url[start:end], url[end:]
+
+
+def _without_secrets(rest: str) -> tuple[str, list[str]]:
+    """The path and query of a URL without secret parameters, and these."""
+    path, mark, query = rest.partition("?")
+    parameters = query.split("&")
+    names = [parameter.partition("=")[0].lower() for parameter in parameters]
+    secret_names = SECRET_NAMES | (AZURE_NAMES if "sig" in names else frozenset())
+    is_secret = [name in secret_names or name.startswith(SECRET_PREFIXES) for name in names]
+    kept = "&".join(p for p, secret in zip(parameters, is_secret, strict=True) if not secret)
+    return f"{path}{mark if kept else ''}{kept}", [p for p, s in zip(parameters, is_secret, strict=True) if s]
+
+
+# -------------------------------------------------------------------------------------------------------------- folders
+
+
+def joined(folder: str, relative: str) -> str:
+    """The URL of what lies in a folder."""
+    return f"{folder}{relative}" if folder.endswith("/") else f"{folder}/{relative}"
+
+
+def linked_from(page: str, link: str) -> str:
+    """The path, relative to a page of links that ends in a slash, of what it links to; "" of what lies elsewhere.
+
+    Elsewhere is another host, another scheme, a folder above, and the page itself in another order.
+    """
+    here, there = urlsplit(page), urlsplit(link)
+    inside = there.path[len(here.path) :]
+    is_below = (there.scheme, there.netloc) == (here.scheme, here.netloc) and there.path.startswith(here.path)
+    is_plain = not (there.query or there.fragment) and ".." not in unquote(inside).replace("\\", "/").split("/")
+    return inside if is_below and is_plain else ""
+
+
+def pattern_parts(url: str) -> tuple[str, list[str]]:
+    """The folder before the first wildcard (`*`, `[`, and `?`, with which a query starts over HTTP), and what follows.
+
+    The parts are empty where there is no wildcard.
+    """
+    start, authority, rest = _parted(url)
+    wildcard = re.search(r"[*[]" if is_web(url) else r"[*?[]", rest.partition("?")[0] if is_web(url) else rest)
+    if wildcard is None:
+        return url, []
+    cut = rest.rfind("/", 0, wildcard.start()) + 1
+    if not cut:
+        return url, []  # in the name of the bucket or the host
+    return f"{start}{authority}{rest[:cut]}", [part for part in rest[cut:].split("/") if part]
+
+
+def as_folder(url: str) -> str:
+    """With a slash at the end of its path; the query, if there is one, is gone."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + "/", "", ""))

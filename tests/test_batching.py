@@ -1,0 +1,394 @@
+"""Batches for a device: what goes together, in which bounds, and what happens where memory runs out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES, Run
+from fake_cupy import FakeRuntime, install_fake_cupy
+from spectral_detect import FeatureSpec, batching, extract_features
+from spectral_detect.augment import Edit
+from spectral_detect.backend import Backend, numpy_backend
+from spectral_detect.batching import Batch, Buckets, Device, features_as_done, working_bytes
+from spectral_detect.errors import DeviceError, FeatureError
+from spectral_detect.features import Stack, cut_stack
+from spectral_detect.finding import FoundFile, FoundVideo, find_images
+from spectral_detect.pipeline import Extraction, Work, as_extracted, device_for, extract_each, extract_on_device
+from strict_arrays import StrictArray, StrictModule, strict_backend
+
+AZIMUTHAL = FeatureSpec.preset("azimuthal")
+
+
+def stack(height: int = 32, width: int = 32, *, kind: str = "uint8", is_ycc: bool = False) -> Stack:
+    return Stack(np.zeros((1, height, width), kind), is_ycc)
+
+
+# ------------------------------------------------------------------------------------------------------------ buckets
+
+
+def test_equal_images_fill_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MOST_IN_BATCH", 3)
+    buckets = Buckets[int]()
+    kinds = [stack(), stack(40), stack(), stack(kind="uint16"), stack(is_ycc=True), stack()]
+    given = [batch for k, s in enumerate(kinds) for batch in buckets.add(k, s)]
+    assert [batch.tickets for batch in given] == [[0, 2, 5]]
+    assert [batch.tickets for batch in buckets.rest()] == [[1], [3], [4]]
+    assert list(buckets.rest()) == []
+
+
+def test_large_images_fill_a_batch_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "BATCH_BYTES", 2000)
+    buckets = Buckets[int]()
+    assert [[batch.tickets for batch in buckets.add(k, stack())] for k in range(4)] == [[], [[0, 1]], [], [[2, 3]]]
+    assert [batch.tickets for batch in buckets.add(4, stack(64))] == [[4]]
+
+
+def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
+    monkeypatch.setattr(batching, "WAITING_BYTES", 20_000)
+    buckets, given = Buckets[int](), []
+    for k in range(300):
+        side = int(rng.integers(16, 80))
+        before = {kind: batch.n_bytes for kind, batch in buckets._filling.items()}
+        for batch in buckets.add(k, stack(side)):
+            given += batch.tickets
+            assert batch.n_bytes >= max(before.values())  # the fullest
+        assert buckets.n_bytes <= 20_000
+    given += [ticket for batch in buckets.rest() for ticket in batch.tickets]
+    assert sorted(given) == list(range(300))
+
+
+def test_a_rare_size_is_not_overtaken_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MOST_OVERTAKING", 10)
+    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
+    buckets = Buckets[int]()
+    given = [(k, batch.tickets) for k in range(30) for batch in buckets.add(k, stack(99 if k == 2 else 32))]
+    assert next(k for k, tickets in given if tickets == [2]) == 2 + 10
+
+
+# ------------------------------------------------------------------------------------------------------------- device
+
+
+def with_asarray(asarray: Callable[[np.ndarray], StrictArray], **changes: Any) -> Backend:
+    """A strict device whose way there is `asarray`."""
+    module: Any = StrictModule()
+    module.asarray = asarray
+    return replace(strict_backend(**changes), xp=module)
+
+
+class SmallDevice:
+    """Where no more than `most` images of 32x32 pixels fit; it counts what is asked of it."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        self.attempts: list[int] = []
+        self.n_released = 0
+        self._most, self._error, self._strict = most, error, strict_backend()
+        self.backend = with_asarray(self._asarray, release=self._release)
+
+    def _asarray(self, values: np.ndarray) -> StrictArray:
+        if values.dtype == np.uint8:
+            self.attempts.append(len(values))
+            if values.size > self._most * 32 * 32:
+                raise self._error
+        return self._strict.xp.asarray(values)
+
+    def _release(self) -> None:
+        self.n_released += 1
+
+
+def batch_of(images: np.ndarray) -> Batch[int]:
+    batch = Batch[int](0)
+    for k, image in enumerate(images):
+        batch.add(k, Stack(image[None], False))
+    return batch
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUFFT_ALLOC_FAILED")])
+def test_out_of_memory_halves_the_batch_and_goes_on(error: Exception, rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (20, 32, 32), np.uint8)
+    small = SmallDevice(6, error)
+    device = Device(AZIMUTHAL, small.backend)
+    for _ in range(2):
+        outcomes = device.outcomes(batch_of(images))
+        assert [ticket for ticket, _ in outcomes] == list(range(20))
+        np.testing.assert_allclose([v for _, v in outcomes], extract_features(images), atol=1e-5)
+    assert small.attempts == [20, 10, 5, 5, 5, 5, 5, 5, 5, 5]  # the second batch begins with what has fitted
+    assert small.n_released == 2
+
+
+def test_the_size_that_has_fitted_holds_for_other_sizes_too(rng: np.random.Generator) -> None:
+    small = SmallDevice(6, MemoryError())
+    device = Device(AZIMUTHAL, small.backend)
+    device.outcomes(batch_of(rng.integers(0, 256, (20, 32, 32), np.uint8)))
+    small.attempts.clear()
+    device.outcomes(batch_of(rng.integers(0, 256, (4, 64, 32), np.uint8)))
+    assert small.attempts == [2, 2]
+
+
+def test_an_image_that_never_fits_is_done_on_the_cpu(
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    images = rng.integers(0, 256, (3, 64, 96), np.uint8)
+    small = SmallDevice(1, MemoryError())
+    with caplog.at_level(logging.WARNING):
+        outcomes = Device(AZIMUTHAL, small.backend).outcomes(batch_of(images))
+    np.testing.assert_array_equal([v for _, v in outcomes], [extract_features(image) for image in images])
+    assert caplog.messages == ["96x64 pixels do not fit into the GPU's memory: done on the CPU"] * 3
+
+
+def test_a_batch_is_cut_to_the_memory_that_is_free(rng: np.random.Generator) -> None:
+    fits_four = int(4.5 * working_bytes((32, 32), AZIMUTHAL) / batching.SHARE_OF_MEMORY)
+    small = SmallDevice(100, MemoryError())
+    device = Device(AZIMUTHAL, replace(small.backend, free_bytes=lambda: fits_four))
+    device.outcomes(batch_of(rng.integers(0, 256, (10, 32, 32), np.uint8)))
+    assert small.attempts == [4, 4, 2]
+    assert small.n_released == 0
+
+
+def test_a_device_that_fails_otherwise_is_an_error(rng: np.random.Generator) -> None:
+    small = SmallDevice(0, RuntimeError("cudaErrorIllegalAddress"))
+    with pytest.raises(DeviceError, match=r"the GPU failed \(cudaErrorIllegalAddress\); --device cpu does without it"):
+        Device(AZIMUTHAL, small.backend).outcomes(batch_of(rng.integers(0, 256, (2, 32, 32), np.uint8)))
+
+
+def test_images_without_enough_rings_fail_and_not_the_run() -> None:
+    spec = FeatureSpec.preset("durall", min_size_px=8)
+    outcomes = Device(spec, strict_backend()).outcomes(batch_of(np.zeros((2, 8, 8), np.uint8)))
+    assert all(isinstance(error, FeatureError) and "too few rings" in str(error) for _, error in outcomes)
+
+
+def test_the_estimate_of_memory_covers_what_numpy_takes(rng: np.random.Generator) -> None:
+    import tracemalloc
+
+    from spectral_detect.features import stack_features
+
+    for name in ("azimuthal", "residual", "durall"):
+        spec, device = FeatureSpec.preset(name), strict_backend()
+        tiles = device.xp.asarray(rng.integers(0, 256, (16, 128, 128, 3), np.uint8))
+        stack_features(tiles[:1], spec, is_ycc=False, backend=device)
+        tracemalloc.start()
+        stack_features(tiles, spec, is_ycc=False, backend=device)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        estimate = 16 * working_bytes((128, 128, 3), spec)
+        assert estimate / 4 < peak < 0.7 * estimate, name  # the rest is for cuFFT
+
+
+# -------------------------------------------------------------------------------------------------------------- queue
+
+
+@pytest.mark.parametrize("name", ["azimuthal", "residual", "durall"])
+def test_each_image_gets_its_own_features(name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
+    spec = FeatureSpec.preset(name)
+    sides = [32, 48, 32, 200, 32, 48, 32, 32, 32, 200, 32, 140]
+    images = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in sides]
+    tickets: list[tuple[str, Stack | None]] = [(f"image {k}", cut_stack(image, spec)) for k, image in enumerate(images)]
+    tickets.insert(5, ("nothing", None))
+    done = dict(features_as_done(tickets, spec, strict_backend()))
+    assert done.pop("nothing") is None
+    assert len(done) == len(images)
+    for k, image in enumerate(images):
+        expected = extract_features(image, spec)
+        found = done[f"image {k}"]
+        assert isinstance(found, np.ndarray)
+        assert found.dtype == expected.dtype
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_images_are_taken_while_the_device_works_but_not_without_end(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
+    most = 4 * (batching.MOST_UNDER_WAY + 1)
+    taken, is_at_most, may_go_on = 0, threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def asarray(values: np.ndarray) -> StrictArray:
+        assert may_go_on.wait(20)
+        return strict_backend().xp.asarray(values)
+
+    def images() -> Iterator[tuple[int, Stack | None]]:
+        nonlocal taken
+        for k in range(100):
+            taken = k + 1
+            if taken == most:
+                is_at_most.set()
+            yield k, Stack(np.full((1, 32, 32), k, np.uint8), False)
+
+    def consume() -> None:
+        done.extend(k for k, _ in features_as_done(images(), AZIMUTHAL, with_asarray(asarray)))
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    assert is_at_most.wait(20)
+    consumer.join(0.3)  # time enough to take more
+    assert taken == most
+    may_go_on.set()
+    consumer.join(20)
+    assert done == list(range(100))
+
+
+def test_an_error_on_the_device_reaches_the_caller(rng: np.random.Generator) -> None:
+    small = SmallDevice(0, RuntimeError("cudaErrorIllegalAddress"))
+    tickets = [(k, Stack(rng.integers(0, 256, (1, 32, 32), np.uint8), False)) for k in range(9)]
+    with pytest.raises(DeviceError, match="the GPU failed"):
+        list(features_as_done(tickets, AZIMUTHAL, small.backend))
+
+
+# ----------------------------------------------------------------------------------------------------------- pipeline
+
+
+@pytest.fixture
+def files(tmp_path: Path, rng: np.random.Generator) -> list[FoundFile | FoundVideo]:
+    """Images of several sizes and types, in colour and gray; constant, broken and missing ones; a folder as video."""
+    for number in range(40):
+        side = (32, 48, 32, 150)[number % 4]
+        pixels = rng.integers(0, 256, (side, side, 3), np.uint8)
+        if number == 7:
+            pixels[:] = 9
+        suffix = "jpg" if number % 3 == 0 else "png"
+        Image.fromarray(pixels[..., 0] if number % 5 == 0 else pixels).save(tmp_path / f"{number:02d}.{suffix}")
+    Image.fromarray(rng.integers(0, 65536, (40, 40), np.uint16)).save(tmp_path / "10.png")
+    Image.fromarray(rng.uniform(0, 255, (40, 40)).astype(np.float32)).save(tmp_path / "50.tif")
+    (tmp_path / "20.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    Image.fromarray(rng.integers(0, 256, (8, 99), np.uint8)).save(tmp_path / "60.png")  # too small
+    found: list[FoundFile | FoundVideo] = list(find_images([str(tmp_path)]))
+    found.insert(30, FoundFile(str(tmp_path / "missing.png")))
+    (tmp_path / "frames").mkdir()
+    for number in range(3):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "frames" / f"{number}.png")
+    folder = str(tmp_path / "frames")
+    found.insert(12, FoundVideo(folder, tuple(f"{folder}/{number}.png" for number in range(3))))
+    return found
+
+
+def assert_same(there: tuple[Extraction, ...], here: tuple[Extraction, ...]) -> None:
+    """Equal in all but the last digits of the features."""
+    assert len(there) == len(here)
+    for ours, expected in zip(there, here, strict=True):
+        assert (ours.features is None) == (expected.features is None)
+        if ours.features is not None and expected.features is not None:
+            largest = np.abs(expected.features).max()
+            tolerance = 1e-3 if expected.is_constant else 1e-4 * largest  # there all is rounding
+            np.testing.assert_allclose(ours.features, expected.features, atol=tolerance)
+            np.testing.assert_equal(ours.tiles, expected.tiles)
+        bare = [replace(e, features=None, tiles=None) for e in (ours, expected)]
+        assert bare[0] == bare[1]
+
+
+@pytest.mark.parametrize("name", ["azimuthal", "residual"])
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_a_device_gives_what_the_cpu_gives_in_the_same_order(
+    name: str, jobs: int, files: list[FoundFile | FoundVideo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MOST_IN_BATCH", 5)
+    spec, work = FeatureSpec.preset(name), Work(jobs, device="cpu")
+    edits = (None, Edit("jpeg", 90), Edit("crop", 0.9)) if jobs else (None,)
+    expected = list(extract_each(files, spec, as_extracted, work, edits=edits, examine=True))
+    found = list(extract_on_device(files, spec, as_extracted, work, strict_backend(), edits=edits, examine=True))
+    assert [len(variants) for variants in found] == [len(variants) for variants in expected]
+    for there, here in zip(found, expected, strict=True):
+        assert_same(there, here)
+    errors = [e.error for variants in found for e in variants if e.error]
+    assert len(errors) == 3 * len(edits)
+
+
+def test_closing_early_stops_everything(files: list[FoundFile | FoundVideo]) -> None:
+    results = extract_on_device(files, AZIMUTHAL, as_extracted, Work(2), strict_backend())
+    next(results)
+    before = threading.active_count()
+    results.close()
+    assert threading.active_count() <= before
+    assert threading.active_count() == 1
+
+
+def test_a_few_files_are_not_worth_a_device(fake_cupy: ModuleType) -> None:
+    backend, files = device_for(range(24), Work())
+    assert backend is None
+    assert list(files) == list(range(24))
+    backend, files = device_for(range(99), Work())
+    assert backend is not None
+    assert backend.name == "cupy"
+    assert list(files) == list(range(99))
+    assert device_for([1], Work(device="gpu"))[0] is backend
+    assert device_for(range(99), Work(device="cpu"))[0] is None
+
+
+def test_a_device_that_cannot_be_used_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    install_fake_cupy(monkeypatch, FakeRuntime(n_devices=0))
+    backend, files = device_for(range(99), Work())
+    assert backend is None
+    assert list(files) == list(range(99))
+    assert caplog.messages == [
+        "no GPU can be used: CUDA sees no device; see nvidia-smi and CUDA_VISIBLE_DEVICES; the CPU does the work"
+    ]
+    with pytest.raises(DeviceError, match="CUDA sees no device"):
+        device_for(range(99), Work(device="gpu"))
+
+
+def test_without_cupy_nothing_is_said_and_no_file_looked_at(caplog: pytest.LogCaptureFixture) -> None:
+    if __import__("importlib.util").util.find_spec("cupy"):
+        pytest.skip("CuPy is installed")
+    files = iter(range(99))
+    assert device_for(files, Work()) == (None, files)
+    assert not caplog.messages
+
+
+# ------------------------------------------------------------------------------------------------------- command line
+
+
+def test_verdicts_are_the_same_on_a_device(run: Run, fake_cupy: ModuleType, tmp_path: Path) -> None:
+    records = {}
+    for device in ("cpu", "gpu"):
+        output = tmp_path / f"{device}.csv"
+        done = run("scan", EXAMPLES, "--device", device, "--jobs", 1, "--output", output)
+        assert done.exit_code == 0
+        assert not done.stderr
+        records[device] = [line.split(",") for line in output.read_text().splitlines()]
+    assert len(records["cpu"]) == 25
+    score = records["cpu"][0].index("score")
+    numbers = [records["cpu"][0].index(name) for name in ("score", "log10_likelihood_ratio")]
+    for here, there in zip(records["cpu"], records["gpu"], strict=True):
+        assert [v for k, v in enumerate(here) if k not in numbers] == [
+            v for k, v in enumerate(there) if k not in numbers
+        ]
+    scores = [[float(row[score]) for row in records[device][1:]] for device in ("cpu", "gpu")]
+    np.testing.assert_allclose(*scores, atol=1e-4)
+
+
+def test_a_device_that_was_asked_for_and_is_not_there_is_an_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install_fake_cupy(monkeypatch, FakeRuntime("cudaErrorInsufficientDriver", driver=11040))
+    done = run("scan", EXAMPLES, "--device", "gpu", "--output", tmp_path / "x.csv")
+    assert done.exit_code == 2
+    assert "the NVIDIA driver is too old" in done.stderr
+    assert "--device cpu" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_auto_says_once_why_the_cpu_does_the_work(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_fake_cupy(monkeypatch, FakeRuntime("cudaErrorNoDevice"))
+    done = run("scan", EXAMPLES / "real", EXAMPLES, "--device", "auto", "--jobs", 1)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("no GPU can be used: CUDA sees no device")
+    assert done.stderr.endswith("the CPU does the work\n")
+
+
+def test_the_numpy_backend_takes_part_in_the_same_way() -> None:
+    """The stage itself knows nothing of CuPy."""
+    cpu = numpy_backend()
+    tickets = [(k, Stack(np.full((1, 32, 32), k, np.uint8), False)) for k in range(3)]
+    assert sorted(k for k, _ in features_as_done(tickets, AZIMUTHAL, cpu)) == [0, 1, 2]
