@@ -23,10 +23,10 @@ from spectral_detect import FAKE, REAL, FeatureSpec, Model, extract_features, tr
 from spectral_detect.classifiers import SIZE_TOLERANCE
 from spectral_detect.dataset import Dataset, read_dataset
 from spectral_detect.evaluation import evaluate_model, judge_dataset
+from spectral_detect.extraction import Extraction
 from spectral_detect.judging import Rules, judge
 from spectral_detect.metadata import Metadata
 from spectral_detect.metrics import expected_calibration_error
-from spectral_detect.pipeline import Extraction
 
 N_NOISE, N_OTHERS = 20, 100
 NUMBERS = ("ece", "floor", "brier", "cllr", "cllr_min", "balanced_accuracy")

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from spectral_detect.images import read_image
     from spectral_detect.judging import Rules
     from spectral_detect.modelfile import load_model, load_shipped_models, save_model
-    from spectral_detect.pipeline import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning import scan
     from spectral_detect.spec import FeatureSpec
     from spectral_detect.spectrum import azimuthal_average, power_spectrum
     from spectral_detect.training import train_model
+    from spectral_detect.work import Work
 
 _HOME = {
     "FAKE": "records",
@@ -33,7 +33,7 @@ _HOME = {
     "Model": "classifiers",
     "Rules": "judging",
     "SpectralLoss": "regularize.loss",
-    "Work": "pipeline",
+    "Work": "work",
     "azimuthal_average": "spectrum",
     "extract_features": "features",
     "load_model": "modelfile",

@@ -17,8 +17,8 @@ import PIL.Image
 from spectral_detect.augment import as_rgb
 from spectral_detect.dataset import Dataset
 from spectral_detect.errors import DatasetError, ImageReadError
+from spectral_detect.extraction import TOO_LITTLE_MEMORY, Extraction
 from spectral_detect.images import decode, read_file, shows_no_colour
-from spectral_detect.pipeline import TOO_LITTLE_MEMORY, Extraction
 from spectral_detect.records import FAKE, REAL
 
 GRID_PX = 16  # the largest block of a JPEG with 4:2:0 chroma: the window starts on this grid, and so keeps the old one

@@ -21,9 +21,12 @@ from spectral_detect.augment import Edit
 from spectral_detect.backend import Backend, numpy_backend
 from spectral_detect.batching import Batch, Buckets, Device, features_as_done, working_bytes
 from spectral_detect.errors import DeviceError, FeatureError
+from spectral_detect.extraction import Extraction, as_extracted
 from spectral_detect.features import Stack, cut_stack
 from spectral_detect.finding import FoundFile, FoundVideo, find_images
-from spectral_detect.pipeline import Extraction, Work, as_extracted, device_for, extract_each, extract_on_device
+from spectral_detect.ondevice import extract_on_device
+from spectral_detect.pipeline import device_for, extract_each
+from spectral_detect.work import Work
 from strict_arrays import StrictArray, StrictModule, strict_backend
 
 AZIMUTHAL = FeatureSpec.preset("azimuthal")

@@ -16,8 +16,8 @@ from spectral_detect.augment import Edit
 from spectral_detect.calibration import Calibration
 from spectral_detect.classifiers import Experience, LogisticRegression
 from spectral_detect.errors import ModelFileError
+from spectral_detect.extraction import Extraction
 from spectral_detect.judging import STABILITY, Rules, judge
-from spectral_detect.pipeline import Extraction
 from test_training import SPEC, gaussian_data
 
 PHOTOGRAPHS = EXAMPLES / "real"

@@ -11,8 +11,10 @@ from PIL import Image
 
 from conftest import EXAMPLES
 from spectral_detect import FeatureSpec, extract_features
+from spectral_detect.extraction import CONSTANT_IMAGE, Extraction, extract_file
 from spectral_detect.finding import FoundFile, find_images
-from spectral_detect.pipeline import CONSTANT_IMAGE, Extraction, Work, extract_file, extract_files
+from spectral_detect.pipeline import extract_files
+from spectral_detect.work import Work
 from spectral_detect.workers import LARGEST_CHUNK, MOST_AHEAD
 
 SPEC = FeatureSpec.preset("azimuthal")
@@ -90,7 +92,7 @@ def test_memory_that_runs_out_is_a_failure_of_the_file(monkeypatch: pytest.Monke
     def no_memory(*args: object, **kwargs: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("spectral_detect.pipeline.extract_features", no_memory)
+    monkeypatch.setattr("spectral_detect.extraction.extract_features", no_memory)
     (extraction,) = extract_file(FoundFile(str(EXAMPLES / "real" / "Aqua.png")), SPEC)
     assert extraction.error is not None
     assert "not enough memory" in extraction.error

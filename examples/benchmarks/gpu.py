@@ -27,7 +27,7 @@ from spectral_detect.backend import Backend
 from spectral_detect.batching import Batch, Device
 from spectral_detect.device import cupy_backend, device_problem
 from spectral_detect.features import Stack, cut_stack, stack_features
-from spectral_detect.pipeline import available_cores
+from spectral_detect.work import available_cores
 
 
 def seconds(function: Callable[[], object], repeats: int, synchronize: Callable[[], object] = lambda: None) -> float:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
     from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.judging import Judgement, Rules
-    from spectral_detect.pipeline import Work
+    from spectral_detect.work import Work
 
 
 @click.command()

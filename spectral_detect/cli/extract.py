@@ -33,8 +33,8 @@ from spectral_detect.cli.resume import (
 )
 
 if TYPE_CHECKING:
-    from spectral_detect.pipeline import Work
     from spectral_detect.sharding import Shard
+    from spectral_detect.work import Work
 
 
 @click.command()

@@ -20,7 +20,7 @@ from spectral_detect.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from spectral_detect.pipeline import Work
+    from spectral_detect.work import Work
 
 
 @click.command()

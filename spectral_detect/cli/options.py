@@ -20,9 +20,9 @@ from spectral_detect.urls import without_credentials
 if TYPE_CHECKING:
     from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
-    from spectral_detect.pipeline import DeviceChoice, Engine, Work
     from spectral_detect.remote import Remote
     from spectral_detect.spec import FeatureSpec
+    from spectral_detect.work import DeviceChoice, Engine, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -119,7 +119,7 @@ def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
         timeout: float,
         **kwargs: Any,
     ) -> Any:
-        from spectral_detect.pipeline import Work
+        from spectral_detect.work import Work
 
         engine = _checked_engine(engine, scheduler, jobs)
         return command(*args, work=Work(jobs, max_pixels, timeout, engine=engine, scheduler=scheduler), **kwargs)

@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
     from spectral_detect.finding import FoundFile
     from spectral_detect.judging import Rules
-    from spectral_detect.pipeline import Work
     from spectral_detect.report.streams import StreamFormat
     from spectral_detect.sharding import Shard
+    from spectral_detect.work import Work
 
 READ_BYTES = 2**16
 

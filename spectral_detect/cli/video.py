@@ -43,10 +43,10 @@ from spectral_detect.files import check_target
 if TYPE_CHECKING:
     from spectral_detect.finding import FoundVideo
     from spectral_detect.judging import Rules
-    from spectral_detect.pipeline import Work
     from spectral_detect.report.streams import StreamFormat
     from spectral_detect.sharding import Shard
     from spectral_detect.videoscan import VideoResult
+    from spectral_detect.work import Work
 
 
 @click.command()

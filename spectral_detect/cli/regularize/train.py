@@ -16,8 +16,8 @@ from spectral_detect.files import OPTIONS_FILE
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.pipeline import Work
     from spectral_detect.regularize.options import TrainingOptions
+    from spectral_detect.work import Work
 
 
 BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, "log.jsonl", "reals.json", "samples", "profiles"}  # nothing to continue
