@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--model")
     for name, default in (("counts", "100,1000,10000"), ("sides", "128,256,512,1024,2048,4096"), ("jobs", "1,2")):
         parser.add_argument(f"--{name}", default=default, type=lambda text: [int(n) for n in text.split(",")])
-    parser.add_argument("--most-pixels", type=float, default=6e9)
+    parser.add_argument("--most-pixels", type=float, default=2e10)
     parser.add_argument("--plot", metavar="PNG")
     parser.add_argument("--json", metavar="FILE")
     args = parser.parse_args()

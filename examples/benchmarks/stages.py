@@ -1,0 +1,103 @@
+"""Where the time of a scan goes: milliseconds an image of each stage in one process, as a worker does them.
+
+    python examples/benchmarks/stages.py FOLDER [--features azimuthal] [--count 200] [--model MODEL]
+
+Medians over the images; the model, unless named, is trained on the example images with these features.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import cv2
+import numpy as np
+from features import settle_memory
+from scan import trained
+from threadpoolctl import threadpool_limits
+
+from spectral_detect import extraction, features, groups
+from spectral_detect.backend import numpy_backend
+from spectral_detect.classifiers import Model
+from spectral_detect.finding import FoundFile, find_images
+from spectral_detect.judging import Rules, settings_sha256
+from spectral_detect.modelfile import load_model
+from spectral_detect.scanning import record_of
+
+WHOLE, REST = "all", "the rest"
+
+
+class Clock:
+    """Seconds that each stage took for the present image."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+
+    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return function(*args, **options)
+            finally:
+                self.spent[stage] += time.perf_counter() - started
+
+        return call
+
+
+def one_image(path: str, model: Model, settings: str, clock: Clock) -> dict[str, float]:
+    """Seconds of each stage, in the order in which they come."""
+    clock.spent = defaultdict(float)
+    judge = clock.timed("judge", record_of)
+
+    def work() -> None:
+        variants = extraction.extract_file(FoundFile(path), model.spec)
+        judge(variants, [model], Rules(), settings)
+
+    clock.timed(WHOLE, work)()
+    return dict(clock.spent)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="+")
+    parser.add_argument("--features", default="azimuthal")
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--model")
+    args = parser.parse_args()
+    settle_memory()
+    cv2.setNumThreads(1)
+    threadpool_limits(1)
+    model = load_model(args.model or trained(args.features))
+    paths = [found.path for found in find_images(args.folder)][: args.count]
+    settings = settings_sha256([model], Rules())
+    clock, cpu = Clock(), numpy_backend()
+    stages = ("laplacian", "dft", "cross_power")
+    timed_cpu = replace(cpu, **{name: clock.timed(name, getattr(cpu, name)) for name in stages})
+    groups_timed = {name: clock.timed(name, group) for name, group in groups.GROUPS.items()}
+    with (
+        patch.object(extraction, "read_file", clock.timed("read and hash", extraction.read_file)),
+        patch.object(extraction, "decode", clock.timed("decode", extraction.decode)),
+        patch.object(features, "numpy_backend", lambda: timed_cpu),
+        patch.object(groups, "apply_rings", clock.timed("rings", groups.apply_rings)),
+        patch.dict(groups.GROUPS, groups_timed if args.features == "residual" else {}),
+    ):
+        one_image(paths[0], model, settings, clock)  # fills the caches
+        spent = [one_image(path, model, settings, clock) for path in paths]
+    medians = {name: 1000 * float(np.median([s.get(name, 0.0) for s in spent])) for name in spent[0]}
+    whole = medians.pop(WHOLE)
+    for name, cost in medians.items():
+        print(f"{name:<24}{cost:8.2f} ms")
+    if args.features != "residual":
+        print(f"{REST:<24}{whole - sum(medians.values()):8.2f} ms")
+    else:
+        print("(laplacian, dft, cross_power and rings are parts of the groups that ask for them first)")
+    print(f"{WHOLE:<24}{whole:8.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
