@@ -29,6 +29,7 @@ def printed(script: str, *arguments: object) -> str:
         ("benchmarks/cluster.py", (EXAMPLES, "--jobs", 1, "--repeats", 1), " times"),
         ("benchmarks/memory.py", ("--few", 5, "--many", 20, "--jobs", 1), "largest worker"),
         ("benchmarks/resume.py", (EXAMPLES / "real" / "Aqua.png", "--few", 3, "--many", 2001), "us a record"),
+        ("benchmarks/stages.py", (EXAMPLES, "--count", 4), "the rest"),
         ("benchmarks/startup.py", ("--repeats", 1), "spectral-detect --help"),
         ("benchmarks/video.py", ("--frames", 40, "--repeats", 1), "of decoding alone"),
         ("benchmarks/spectral_loss.py", ("--size", 32, "--batch", 8, "--channels", 8, "--repeats", 1), "the loss adds"),
@@ -36,6 +37,19 @@ def printed(script: str, *arguments: object) -> str:
 )
 def test_benchmarks_print_ratios(script: str, arguments: tuple[object, ...], promised: str) -> None:
     assert promised in printed(script, *arguments)
+
+
+def test_growth_is_measured_drawn_and_reckoned(tmp_path: Path) -> None:
+    counts = ("--counts", "4,8", "--sides", 64, "--jobs", "1,2")
+    files = ("--plot", tmp_path / "growth.png", "--json", tmp_path / "growth.json")
+    measured = printed("benchmarks/growth.py", EXAMPLES, *counts, *files)
+    assert [line.split()[:3] for line in measured.splitlines()[1:5]] == [
+        ["64", count, jobs] for jobs in "12" for count in "48"
+    ]
+    assert [line.split()[0] for line in measured.splitlines()[-2:]] == ["1,000,000", "1,000,000,000"]
+    assert printed("benchmarks/growth.py", "--from", tmp_path / "growth.json") == measured
+    with Image.open(tmp_path / "growth.png") as picture:
+        assert picture.width > 1000
 
 
 def test_the_benchmark_of_a_gpu_says_why_there_is_none() -> None:

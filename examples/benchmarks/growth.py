@@ -9,6 +9,11 @@ a network costs comes on top. The processor time of the scanning process, which 
 the part that more workers do not shorten. Times are of the whole command, starting included; the last columns compare
 with `cv2.imdecode` to gray of 200 of the same files by as many worker processes, started beforehand. Cells of more than
 --most-pixels in all are left out. Memory is the peak of the scanning process and of its largest worker.
+
+Below, what a million and a billion images of each size would take if nothing but the processors were in the way: by the
+time of a further image with one and with two workers here; with a hundred workers such as the one here, unless the
+scanning process has more to do; and with a GPU that takes no time at all, fed by sixteen such workers that only decode.
+--from FILE prints the same of the cells that an earlier run wrote with --json.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +34,8 @@ from scan import baseline, decode_all, seconds, trained
 from spectral_detect.finding import find_images
 
 N_DISTINCT, N_DECODED = 20, 200
+HEADER = "  side  images workers   seconds    ms/image  us in process  process MB  worker MB   decode ms  x decode"
+RECKONED_HEADER = "\n      images  side        1 worker       2 workers     100 workers  GPU, 16 cores"
 # the scanning process's own processor time after its start, and the peaks of itself and of its largest worker
 MEASURE = (
     "import resource, sys, time; from spectral_detect.cli import main; "
@@ -96,6 +104,32 @@ def row(cell: Cell) -> str:
     )
 
 
+def further_s(cells: list[Cell], side: int, jobs: int) -> tuple[float, float]:
+    """Seconds of one image more: of the command, and of the scanning process."""
+    chosen = sorted((c for c in cells if (c.side, c.jobs) == (side, jobs)), key=lambda c: c.count)
+    few, many = chosen[0], chosen[-1]
+    n_more = many.count - few.count
+    return (many.seconds - few.seconds) / n_more, (many.process_s - few.process_s) / n_more
+
+
+def duration(total_s: float) -> str:
+    for unit, unit_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if total_s >= 2 * unit_s:
+            return f"{total_s / unit_s:.3g} {unit}"
+    return f"{total_s:.3g} s"
+
+
+def reckoned(cells: list[Cell]) -> Iterator[str]:
+    """Rows of the second table."""
+    for total in (10**6, 10**9):
+        for side in sorted({c.side for c in cells if c.count > min(d.count for d in cells)}):
+            one, process = further_s(cells, side, 1)
+            two, _ = further_s(cells, side, 2)
+            decode = next(c.decode_s for c in cells if (c.side, c.jobs) == (side, 1))
+            costs = one, two, max(one / 100, process), max(decode / 16, process)
+            yield f"{total:>12,}{side:>6}" + "".join(f"{duration(total * cost):>16}" for cost in costs)
+
+
 def plot(cells: list[Cell], output: str) -> None:
     from matplotlib.figure import Figure
 
@@ -125,7 +159,7 @@ def plot(cells: list[Cell], output: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="+")
+    parser.add_argument("folder", nargs="*")
     parser.add_argument("--features", default="azimuthal")
     parser.add_argument("--model")
     for name, default in (("counts", "100,1000,10000"), ("sides", "128,256,512,1024,2048,4096"), ("jobs", "1,2")):
@@ -133,10 +167,24 @@ def main() -> None:
     parser.add_argument("--most-pixels", type=float, default=2e10)
     parser.add_argument("--plot", metavar="PNG")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--from", dest="earlier", metavar="FILE")
     args = parser.parse_args()
+    if args.earlier:
+        cells = [Cell(**values) for values in json.loads(Path(args.earlier).read_text())]
+        print(HEADER, *map(row, cells), sep="\n")
+    else:
+        cells = measured(args)
+    print(RECKONED_HEADER, *reckoned(cells), sep="\n")
+    if args.plot:
+        plot(cells, args.plot)
+    if args.json:
+        Path(args.json).write_text(json.dumps([asdict(cell) for cell in cells]))
+
+
+def measured(args: argparse.Namespace) -> list[Cell]:
     model = args.model or trained(args.features)
     sources = [found.path for found in find_images(args.folder)]
-    print("  side  images workers   seconds    ms/image  us in process  process MB  worker MB   decode ms  x decode")
+    print(HEADER)
     cells = []
     for side in args.sides:
         counts = [count for count in args.counts if count * side**2 <= args.most_pixels]
@@ -149,10 +197,7 @@ def main() -> None:
                 for count in counts:
                     cells.append(Cell(side, count, jobs, *scanned(paths[:count], jobs, model), decode_s))
                     print(row(cells[-1]), flush=True)
-    if args.plot:
-        plot(cells, args.plot)
-    if args.json:
-        Path(args.json).write_text(json.dumps([asdict(cell) for cell in cells]))
+    return cells
 
 
 if __name__ == "__main__":
