@@ -1,11 +1,13 @@
 """`scan` end to end against decoding alone, with the same number of worker processes.
 
     python examples/benchmarks/scan.py FOLDER [--count 300] [--jobs 2] [--features azimuthal] [--repeats 3]
+                                       [--threads 1]
 
 The model is trained on the example images with these features (--model names another). The cost of starting
 (interpreter, imports, workers, model) is measured on as many files as there are workers, and subtracted. The baselines
 run in workers with the same settings, started beforehand: `cv2.imdecode` to gray of the same files, and the same
-followed by nothing but a float32 FFT. Medians of the repeats.
+followed by nothing but a float32 FFT. Medians of the repeats. --threads gives the libraries in each worker of the scan
+so many threads: what it would cost not to hold them to one.
 """
 
 from __future__ import annotations
@@ -61,12 +63,19 @@ def trained(features: str) -> str:
     return model
 
 
-def scan(paths: list[str], jobs: int, model: str) -> float:
+WITH_THREADS = (
+    "import sys; from spectral_detect import workers; from spectral_detect.threads import ONE_THREAD; "
+    "workers.WORKER_ENVIRONMENT.update(dict.fromkeys(ONE_THREAD, sys.argv.pop(1))); "
+    "from spectral_detect.cli import main; main()"
+)
+
+
+def scan(paths: list[str], jobs: int, model: str, threads: int) -> float:
     with tempfile.NamedTemporaryFile("w") as names:
         names.write("\n".join(paths))
         names.flush()
-        command = [sys.executable, "-m", "spectral_detect", "scan", "--files-from", names.name, "--model", model]
-        command += ["--jobs", str(jobs), "--format", "jsonl"]
+        command = [sys.executable, "-c", WITH_THREADS, str(threads)]
+        command += ["scan", "--files-from", names.name, "--model", model, "--jobs", str(jobs), "--format", "jsonl"]
         return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
@@ -78,6 +87,7 @@ def main() -> None:
     parser.add_argument("--features", default="azimuthal")
     parser.add_argument("--model")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     if args.model is None:
         args.model = trained(args.features)
@@ -87,8 +97,8 @@ def main() -> None:
     for _ in range(args.repeats):  # turn by turn, so that a noisy machine disturbs all alike
         rows["decode"].append(decoding())
         rows["fft"].append(transforming())
-        rows["start"].append(scan(paths[: args.jobs], args.jobs, args.model))
-        rows["scan"].append(scan(paths, args.jobs, args.model))
+        rows["start"].append(scan(paths[: args.jobs], args.jobs, args.model, args.threads))
+        rows["scan"].append(scan(paths, args.jobs, args.model, args.threads))
     decode_s, fft_s, start_s, scan_s = (float(np.median(values)) for values in rows.values())
     print(f"{len(paths)} files, {args.jobs} workers; start-up {start_s:.2f} s, subtracted")
     for name, cost in (("decode alone", decode_s), ("decode and bare FFT", fft_s), ("scan", scan_s - start_s)):
