@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 REAL, FAKE = 0, 1
@@ -56,7 +56,7 @@ class ImageRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values in the order of the columns."""
-        return {"schema": IMAGE_SCHEMA, **asdict(self), "warnings": list(self.warnings)}
+        return {"schema": IMAGE_SCHEMA, **vars(self), "warnings": list(self.warnings)}
 
 
 IMAGE_COLUMNS = ("schema", *ImageRecord.__dataclass_fields__)
@@ -93,7 +93,7 @@ class FrameRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values in the order of the columns."""
-        values = asdict(self)
+        values = dict(vars(self))
         x, y, box_width, box_height = self.box or (None,) * 4
         values |= {"x": x, "y": y, "box_width": box_width, "box_height": box_height, "warnings": list(self.warnings)}
         return {name: values[name] for name in FRAME_COLUMNS}
@@ -161,7 +161,7 @@ class VideoRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values in the order of the columns."""
-        return {"schema": VIDEO_SCHEMA, **asdict(self), "warnings": list(self.warnings)}
+        return {"schema": VIDEO_SCHEMA, **vars(self), "warnings": list(self.warnings)}
 
 
 VIDEO_COLUMNS = ("schema", *VideoRecord.__dataclass_fields__)

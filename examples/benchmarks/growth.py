@@ -29,6 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
+from memory import MEASURE
 from scan import baseline, decode_all, seconds, trained
 
 from spectral_detect.finding import find_images
@@ -36,15 +37,6 @@ from spectral_detect.finding import find_images
 N_DISTINCT, N_DECODED = 20, 200
 HEADER = "  side  images workers   seconds    ms/image  us in process  process MB  worker MB   decode ms  x decode"
 RECKONED_HEADER = "\n      images  side        1 worker       2 workers     100 workers  GPU, 16 cores"
-# the scanning process's own processor time after its start, and the peaks of itself and of its largest worker
-MEASURE = (
-    "import resource, sys, time; from spectral_detect.cli import main; "
-    "import spectral_detect.scanning, spectral_detect.modelfile, spectral_detect.report.streams; "
-    "started = time.process_time(); "
-    "main(sys.argv[1:], standalone_mode=False); "
-    "peak = [resource.getrusage(w).ru_maxrss / 1024 for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "
-    "print(time.process_time() - started, *peak, file=sys.stderr)"
-)
 
 
 @dataclass(frozen=True)

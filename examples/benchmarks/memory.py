@@ -14,13 +14,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-# of the scanning process itself, and of its largest worker
-MEASURE = (
-    "import resource, sys; from spectral_detect.cli import main; "
-    "main(sys.argv[1:], standalone_mode=False); "
-    "peak = [resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]; "
-    "print(*peak, file=sys.stderr)"
-)
+# processor seconds of the scanning process without its imports, peak MB of itself and of its largest worker; what the
+# system counts for a process begins with that of the process which started it, where /proc does not tell more
+MEASURE = """
+import resource, sys, time
+from pathlib import Path
+import spectral_detect.modelfile, spectral_detect.report.streams, spectral_detect.scanning
+from spectral_detect.cli import main
+
+started = time.process_time()
+main(sys.argv[1:], standalone_mode=False)
+status = Path("/proc/self/status")
+own = status.read_text().split("VmHWM:")[1].split()[0] if status.exists() else resource.getrusage(0).ru_maxrss
+peaks = int(own) / 1024, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(time.process_time() - started, *peaks, file=sys.stderr)
+"""
 
 
 def write_images(folder: Path, count: int, side: int) -> None:
@@ -36,7 +44,7 @@ def peaks_mb(folder: Path, count: int, jobs: int, model: str | None) -> list[flo
     if model is not None:
         command += ["--model", model]
     done = subprocess.run(command, input=listing, capture_output=True, text=True, check=True)
-    return [int(kilobytes) / 1024 for kilobytes in done.stderr.split()]
+    return [float(number) for number in done.stderr.split()[1:]]
 
 
 def main() -> None:
