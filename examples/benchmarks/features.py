@@ -18,6 +18,8 @@ from scipy.interpolate import griddata
 from threadpoolctl import threadpool_limits
 
 from spectral_detect import FeatureSpec, extract_features
+from spectral_detect.backend import numpy_backend
+from spectral_detect.spectrum import ring_operator
 from spectral_detect.workers import WORKER_ENVIRONMENT
 
 
@@ -54,6 +56,11 @@ def milliseconds(function: Callable[[], object], repeats: int) -> float:
     return 1000 * float(np.median(times))
 
 
+def new_rings(side: int, spec: FeatureSpec) -> object:
+    """What the first image of a size costs on top of its features."""
+    return ring_operator.__wrapped__((side, side), spec.ring_width, spec.centre, "float32", numpy_backend(), True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=1024)
@@ -73,6 +80,7 @@ def main() -> None:
         "preset durall": milliseconds(lambda: extract_features(image, durall), args.repeats),
         "preset azimuthal": milliseconds(lambda: extract_features(image, azimuthal), args.repeats),
         "preset residual": milliseconds(lambda: extract_features(colour, residual, is_ycc=True), args.repeats),
+        "rings of a new size": milliseconds(lambda: new_rings(args.side, azimuthal), max(3, args.repeats // 4)),
         "bare float32 FFT": milliseconds(lambda: scipy.fft.rfft2(single), args.repeats),
     }
     for name, cost in rows.items():

@@ -11,8 +11,9 @@ with `cv2.imdecode` to gray of 200 of the same files by as many worker processes
 --most-pixels in all are left out. Memory is the peak of the scanning process and of its largest worker.
 
 Below, what a million and a billion images of each size would take if nothing but the processors were in the way: by the
-time of a further image with one and with two workers here; with a hundred workers such as the one here, unless the
-scanning process has more to do; and with a GPU that takes no time at all, fed by sixteen such workers that only decode.
+time of a further image with one and with two workers here; with a hundred workers such as the one here, and with a GPU
+that takes no time at all, fed by sixteen such workers that only decode, unless the scanning process has more to do. Its
+time is the least of the rows with most images: a process that waits in between takes longer over each.
 --from FILE prints the same of the cells that an earlier run wrote with --json.
 """
 
@@ -96,12 +97,11 @@ def row(cell: Cell) -> str:
     )
 
 
-def further_s(cells: list[Cell], side: int, jobs: int) -> tuple[float, float]:
-    """Seconds of one image more: of the command, and of the scanning process."""
+def further_s(cells: list[Cell], side: int, jobs: int) -> float:
+    """Seconds of one image more."""
     chosen = sorted((c for c in cells if (c.side, c.jobs) == (side, jobs)), key=lambda c: c.count)
     few, many = chosen[0], chosen[-1]
-    n_more = many.count - few.count
-    return (many.seconds - few.seconds) / n_more, (many.process_s - few.process_s) / n_more
+    return (many.seconds - few.seconds) / (many.count - few.count)
 
 
 def duration(total_s: float) -> str:
@@ -113,10 +113,10 @@ def duration(total_s: float) -> str:
 
 def reckoned(cells: list[Cell]) -> Iterator[str]:
     """Rows of the second table."""
+    process = min(c.process_s / c.count for c in cells if c.count == max(d.count for d in cells))
     for total in (10**6, 10**9):
         for side in sorted({c.side for c in cells if c.count > min(d.count for d in cells)}):
-            one, process = further_s(cells, side, 1)
-            two, _ = further_s(cells, side, 2)
+            one, two = (further_s(cells, side, jobs) for jobs in (1, 2))
             decode = next(c.decode_s for c in cells if (c.side, c.jobs) == (side, 1))
             costs = one, two, max(one / 100, process), max(decode / 16, process)
             yield f"{total:>12,}{side:>6}" + "".join(f"{duration(total * cost):>16}" for cost in costs)
@@ -124,13 +124,14 @@ def reckoned(cells: list[Cell]) -> Iterator[str]:
 
 def plot(cells: list[Cell], output: str) -> None:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     figure = Figure((15, 5), layout="constrained")
     by_count, by_side, memory = figure.subplots(1, 3)
-    for k, side in enumerate(sorted({c.side for c in cells})):
+    for k, size in enumerate(sorted({c.side for c in cells})):
         for jobs, style in ((1, "o-"), (2, "s--")):
-            chosen = [c for c in cells if c.side == side and c.jobs == jobs]
-            label = f"{side} px" if jobs == 1 else None
+            chosen = [c for c in cells if c.side == size and c.jobs == jobs]
+            label = f"{size} px" if jobs == 1 else None
             by_count.plot([c.count for c in chosen], [c.seconds for c in chosen], style, color=f"C{k}", label=label)
     most = {(c.side, c.jobs): c for c in sorted(cells, key=lambda c: c.count)}
     for k, jobs in enumerate(sorted({c.jobs for c in cells})):
@@ -141,11 +142,18 @@ def plot(cells: list[Cell], output: str) -> None:
         by_side.plot(sides, decode, "x:", color=f"C{k}", label=f"decoding alone, workers: {jobs}")
         memory.plot(sides, [c.worker_mb for c in chosen], "o-", color=f"C{k}", label=f"largest worker of {jobs}")
     memory.plot(sides, [c.process_mb for c in chosen], "s--", color="black", label="scanning process")
-    titles = ("images", "seconds (full: one worker, dashed: two)"), ("side in pixels", "ms an image"), ("side", "MB")
+    side = "side in pixels"
+    titles = ("images", "seconds (full: one worker, dashed: two)"), (side, "ms an image"), (side, "peak memory in MB")
     for axes, (x, y) in zip((by_count, by_side, memory), titles, strict=True):
         axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
         axes.grid(alpha=0.3)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
+        if axes is not by_count:
+            axes.set_xticks(sides, [str(side) for side in sides])
         axes.legend(fontsize="small")
+    memory.set_yticks([50, 100, 200, 400, 800])
     figure.savefig(output, dpi=90)
 
 
