@@ -343,7 +343,7 @@ def test_no_name_and_no_content_leads_to_another_file(
         with pytest.raises(VideoReadError, match="not a video"):
             open_video(FoundVideo(name), ALL)
     for name in (f"http://127.0.0.1:{port}/a.mp4", "concat:other.mp4", "0", "rtsp://127.0.0.1/a.mp4"):
-        with pytest.raises(VideoReadError, match="No such file|local files only"):
+        with pytest.raises(VideoReadError, match=r"No such file|local files only"):
             open_video(FoundVideo(name), ALL)
     assert asked == []
 
