@@ -52,6 +52,10 @@ class Svm:
     def _groups(self) -> list[Group]:
         return split_groups(self.support_vectors, self.group_sizes)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is found anew, so that half as much goes to a worker."""
+        return {name: value for name, value in vars(self).items() if name != "_groups"}
+
 
 Group = tuple[np.ndarray, np.ndarray]  # (n, n_features) of one group and the squared norms of its rows
 

@@ -417,6 +417,8 @@ def _reached(scheduler: str) -> str:
         async with rpc(address, connection_args=Security().get_connection_args("client")) as there:
             return str((await wait_for(there.identity(), CONNECT_S))["type"])
 
+    if ":" not in scheduler and not os.path.isfile(scheduler):
+        raise ClusterError(f"{scheduler!r} is neither the HOST:PORT of a Dask scheduler nor a file that holds it")
     try:
         address = _address_in(scheduler) if os.path.isfile(scheduler) else scheduler
         answer = LoopRunner().run_sync(kind)

@@ -21,7 +21,7 @@ from spectral_detect.pipeline import extract_each
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.remote import Remote
 from spectral_detect.spec import FeatureSpec
-from spectral_detect.urls import local_name, without_credentials
+from spectral_detect.urls import local_name, why_not_opened, without_credentials
 from spectral_detect.work import Work
 
 MIN_PER_CLASS = 5
@@ -123,8 +123,8 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
     """
     if remote.is_url(folder):
         raise DatasetError(
-            f"{without_credentials(folder)!r}: sub-folders are found in local folders only; name each generator's "
-            "folder with --fake"
+            f"{without_credentials(folder)!r}: the folders of generators are found on this machine only; "
+            "download them first"
         )
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
@@ -193,7 +193,9 @@ def files_in_manifest(manifest: str) -> list[LabelledFile]:
         with open(manifest, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
             return list(_manifest_rows(csv.DictReader(stream), manifest))
     except OSError as error:
-        raise DatasetError(f"manifest {manifest!r} cannot be read: {error.strerror}") from None
+        raise DatasetError(
+            f"manifest {without_credentials(manifest)!r} cannot be read: {why_not_opened(manifest, error)}"
+        ) from None
     except csv.Error as error:
         raise DatasetError(f"manifest {manifest!r} is not CSV: {error}") from None
 

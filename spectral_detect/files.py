@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spectral_detect.errors import OutputError
+from spectral_detect.urls import looks_like_url, without_credentials
 
 LONGEST_LINE = 2**20
 OPTIONS_FILE = "options.json"  # of a training run
@@ -24,7 +25,8 @@ def check_target(path: str | os.PathLike[str]) -> None:
         raise OutputError("the name of the output is empty")
     folder = os.path.dirname(os.path.realpath(name))
     if not os.path.isdir(folder):
-        raise OutputError(f"{name!r} cannot be written: No such file or directory")
+        reason = "outputs are local files" if looks_like_url(name) else "No such file or directory"
+        raise OutputError(f"{without_credentials(name)!r} cannot be written: {reason}")
     if os.path.isdir(name):
         raise OutputError(f"{name!r} cannot be written: Is a directory")
     if os.path.exists(name) and not os.path.isfile(name):

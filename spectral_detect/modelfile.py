@@ -32,6 +32,7 @@ from spectral_detect.files import write_aside
 from spectral_detect.metrics import METRICS
 from spectral_detect.records import LABELS
 from spectral_detect.spec import FeatureSpec
+from spectral_detect.urls import looks_like_url, without_credentials
 
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 3
@@ -135,7 +136,10 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     ModelFileError : missing, not a model file, hostile, damaged, from a later version, or its reference vectors now
         score differently by more than 1e-6.
     """
-    name = str(find_model(os.fspath(name_or_path)))
+    given = os.fspath(name_or_path)
+    if looks_like_url(given) and not os.path.lexists(given):
+        raise ModelFileError(f"{without_credentials(given)!r}: models are read from local files; download it first")
+    name = str(find_model(given))
     content = _read(name)
     try:
         values = _unpickle_plain(content)

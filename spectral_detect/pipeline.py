@@ -86,7 +86,7 @@ def device_for(files: Iterable[Item], work: Work) -> tuple[Backend | None, Itera
     """The GPU that is to make the features, None for the CPU, and the same files: a few are not worth starting one."""
     if not work.is_local:
         if work.device == "gpu":
-            raise DeviceError("the workers of a cluster compute on their CPUs; leave --device out, or --engine dask")
+            raise DeviceError("the workers of a cluster compute on their CPUs; leave --device gpu out, or the cluster")
         return None, files
     if work.device == "gpu":
         return cupy_backend(), files

@@ -33,6 +33,11 @@ def scheme_of(url: str) -> str:
     return found[1] if found else ""
 
 
+def why_not_opened(path: str, error: OSError) -> str:
+    """Why a file that is only looked for on this machine could not be opened, in words."""
+    return "URLs are not read here; download it first" if looks_like_url(path) else str(error.strerror)
+
+
 def is_web(url: str) -> bool:
     """Whether it is read over HTTP."""
     return scheme_of(url) in WEB

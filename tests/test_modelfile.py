@@ -33,6 +33,14 @@ def saved(model: Model, tmp_path: Path) -> Path:
     return tmp_path / "m.pkl"
 
 
+def test_a_model_that_has_scored_travels_no_heavier() -> None:
+    model = load_model("small")
+    before = model.scores(model.reference)
+    unscored = pickle.dumps(replace(model.classifier))
+    assert len(pickle.dumps(model.classifier)) == len(unscored)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).scores(model.reference), before)
+
+
 @pytest.mark.parametrize("name", ["svm", "logreg", "kmeans"])
 @pytest.mark.parametrize("paper", [False, True])
 def test_what_is_loaded_is_what_was_saved(name: str, paper: bool, tmp_path: Path) -> None:

@@ -592,7 +592,7 @@ def test_merge_refuses_what_does_not_belong_together(evidence: Path, scan: Scan,
         assert not [name for name in os.listdir() if name == "all.jsonl" or name.startswith(".")]
     assert run("merge", "v.jsonl", "--output", "all.jsonl", "--expect", "clips/a").exit_code == 0
     frames = run("merge", "f.jsonl", "--output", "all.jsonl")
-    assert "1 outputs merged: 3 frames of 1 files" in frames.stdout
+    assert "1 output merged: 3 frames of 1 files" in frames.stdout
     assert Path("all.jsonl").read_bytes() == Path("f.jsonl").read_bytes()
     with Output("f.jsonl", "jsonl") as output:
         assert len(list(output.rows())) == 3

@@ -1,6 +1,6 @@
 """Time and memory of a scan as it grows: with the number of images, their size and the workers; beside decoding alone.
 
-    python examples/benchmarks/growth.py FOLDER [--features azimuthal] [--plot growth.png]
+    python examples/benchmarks/growth.py FOLDER [--features azimuthal] [--plot growth.png] [--json FILE]
                                          [--counts 100,1000,10000] [--sides 128,256,512,1024,2048,4096] [--jobs 1,2]
 
 FOLDER holds photographs, of which JPEGs of each size are made (cut, or continued by their mirror image). A scan of more
@@ -11,7 +11,7 @@ with `cv2.imdecode` to gray of 200 of the same files by as many worker processes
 --most-pixels in all are left out. Memory is the peak of the scanning process and of its largest worker.
 
 Below, what a million and a billion images of each size would take if nothing but the processors were in the way: by the
-time of a further image with one and with two workers here; with a hundred workers such as the one here, and with a GPU
+time of a further image with as many workers as here; with a hundred such as the one here, and with a GPU
 that takes no time at all, fed by sixteen such workers that only decode, unless the scanning process has more to do. Its
 time is the least of the rows with most images: a process that waits in between takes longer over each.
 --from FILE prints the same of the cells that an earlier run wrote with --json.
@@ -27,17 +27,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 from memory import MEASURE
-from scan import baseline, decode_all, seconds, trained
-
-from spectral_detect.finding import find_images
+from scan import baseline, decode_all, images_in, seconds, trained
 
 N_DISTINCT, N_DECODED = 20, 200
 HEADER = "  side  images workers   seconds    ms/image  us in process  process MB  worker MB   decode ms  x decode"
-RECKONED_HEADER = "\n      images  side        1 worker       2 workers     100 workers  GPU, 16 cores"
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,12 @@ def row(cell: Cell) -> str:
     )
 
 
-def further_s(cells: list[Cell], side: int, jobs: int) -> float:
-    """Seconds of one image more."""
+def further_s(cells: list[Cell], side: int, jobs: int) -> float | None:
+    """Seconds of one image more; None where that cannot be told."""
     chosen = sorted((c for c in cells if (c.side, c.jobs) == (side, jobs)), key=lambda c: c.count)
     few, many = chosen[0], chosen[-1]
+    if many.count == few.count or many.seconds <= few.seconds:
+        return None
     return (many.seconds - few.seconds) / (many.count - few.count)
 
 
@@ -112,14 +112,18 @@ def duration(total_s: float) -> str:
 
 
 def reckoned(cells: list[Cell]) -> Iterator[str]:
-    """Rows of the second table."""
+    """The second table; "-" where starting took longer than all images, or there was only one number of them."""
+    n_workers = sorted({c.jobs for c in cells})
+    columns = [f"{jobs} worker{'s' * (jobs > 1)}" for jobs in n_workers] + ["100 workers", "GPU, 16 cores"]
+    yield f"{'images':>13}{'side':>6}" + "".join(f"{column:>16}" for column in columns)
     process = min(c.process_s / c.count for c in cells if c.count == max(d.count for d in cells))
     for total in (10**6, 10**9):
-        for side in sorted({c.side for c in cells if c.count > min(d.count for d in cells)}):
-            one, two = (further_s(cells, side, jobs) for jobs in (1, 2))
-            decode = next(c.decode_s for c in cells if (c.side, c.jobs) == (side, 1))
-            costs = one, two, max(one / 100, process), max(decode / 16, process)
-            yield f"{total:>12,}{side:>6}" + "".join(f"{duration(total * cost):>16}" for cost in costs)
+        for side in sorted({c.side for c in cells}):
+            each = [further_s(cells, side, jobs) for jobs in n_workers]
+            one = n_workers[0] * each[0] if each[0] else None
+            decode = n_workers[0] * next(c.decode_s for c in cells if (c.side, c.jobs) == (side, n_workers[0]))
+            costs = *each, one and max(one / 100, process), max(decode / 16, process)
+            yield f"{total:>13,}{side:>6}" + "".join(f"{duration(total * c) if c else '-':>16}" for c in costs)
 
 
 def plot(cells: list[Cell], output: str) -> None:
@@ -128,23 +132,26 @@ def plot(cells: list[Cell], output: str) -> None:
 
     figure = Figure((15, 5), layout="constrained")
     by_count, by_side, memory = figure.subplots(1, 3)
+    n_workers = sorted({c.jobs for c in cells})
     for k, size in enumerate(sorted({c.side for c in cells})):
-        for jobs, style in ((1, "o-"), (2, "s--")):
+        for style, jobs in zip(("o-", "s--"), n_workers, strict=False):
             chosen = [c for c in cells if c.side == size and c.jobs == jobs]
-            label = f"{size} px" if jobs == 1 else None
+            label = f"{size} px" if jobs == n_workers[0] else None
             by_count.plot([c.count for c in chosen], [c.seconds for c in chosen], style, color=f"C{k}", label=label)
     most = {(c.side, c.jobs): c for c in sorted(cells, key=lambda c: c.count)}
-    for k, jobs in enumerate(sorted({c.jobs for c in cells})):
+    for k, jobs in enumerate(n_workers):
         chosen = [c for (_, j), c in sorted(most.items()) if j == jobs]
         sides = [c.side for c in chosen]
         by_side.plot(sides, [c.ms_per_image for c in chosen], "o-", color=f"C{k}", label=f"scan, workers: {jobs}")
         decode = [1000 * c.decode_s for c in chosen]
         by_side.plot(sides, decode, "x:", color=f"C{k}", label=f"decoding alone, workers: {jobs}")
-        memory.plot(sides, [c.worker_mb for c in chosen], "o-", color=f"C{k}", label=f"largest worker of {jobs}")
+        style = ("o-", "s--")[k % 2]
+        memory.plot(sides, [c.worker_mb for c in chosen], style, color=f"C{k}", label=f"largest worker of {jobs}")
     memory.plot(sides, [c.process_mb for c in chosen], "s--", color="black", label="scanning process")
     side = "side in pixels"
-    titles = ("images", "seconds (full: one worker, dashed: two)"), (side, "ms an image"), (side, "peak memory in MB")
-    for axes, (x, y) in zip((by_count, by_side, memory), titles, strict=True):
+    dashed = f"; dashed: {n_workers[1]}" if len(n_workers) > 1 else ""
+    y_labels = f"seconds (workers: {n_workers[0]}{dashed})", "ms an image", "peak memory in MB"
+    for axes, x, y in zip((by_count, by_side, memory), ("images", side, side), y_labels, strict=True):
         axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
         axes.grid(alpha=0.3)
         for axis in (axes.xaxis, axes.yaxis):
@@ -169,25 +176,28 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--from", dest="earlier", metavar="FILE")
     args = parser.parse_args()
+    if args.plot and find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib: pip install '.[plot]'")
     if args.earlier:
         cells = [Cell(**values) for values in json.loads(Path(args.earlier).read_text())]
         print(HEADER, *map(row, cells), sep="\n")
     else:
-        cells = measured(args)
-    print(RECKONED_HEADER, *reckoned(cells), sep="\n")
-    if args.plot:
-        plot(cells, args.plot)
+        cells = measured(args, images_in(args.folder, parser))
     if args.json:
         Path(args.json).write_text(json.dumps([asdict(cell) for cell in cells]))
+    print("", *reckoned(cells), sep="\n")
+    if args.plot:
+        plot(cells, args.plot)
 
 
-def measured(args: argparse.Namespace) -> list[Cell]:
+def measured(args: argparse.Namespace, sources: list[str]) -> list[Cell]:
     model = args.model or trained(args.features)
-    sources = [found.path for found in find_images(args.folder)]
     print(HEADER)
     cells = []
     for side in args.sides:
         counts = [count for count in args.counts if count * side**2 <= args.most_pixels]
+        if not counts:
+            continue
         with tempfile.TemporaryDirectory() as name:
             paths = write_images(sources, side, max(counts), Path(name))
             few = (paths * N_DECODED)[:N_DECODED]

@@ -25,7 +25,7 @@ import numpy as np
 import scipy.fft
 from joblib.externals.loky import ProcessPoolExecutor
 
-from spectral_detect.finding import find_images
+from spectral_detect.finding import expand_arguments, find_images
 from spectral_detect.workers import WORKER_ENVIRONMENT
 
 
@@ -79,6 +79,15 @@ def scan(paths: list[str], jobs: int, model: str, threads: int) -> float:
         return seconds(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
 
 
+def images_in(folders: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The images of folders; a usage error where there are none."""
+    try:
+        paths = [found.path for found in find_images(expand_arguments(folders)) if found.problem is None]
+    except FileNotFoundError as error:
+        parser.error(f"there is no {error}")
+    return paths or parser.error(f"no image in {folders}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="+")
@@ -89,9 +98,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
+    paths = images_in(args.folder, parser)[: args.count]
     if args.model is None:
         args.model = trained(args.features)
-    paths = [found.path for found in find_images(args.folder)][: args.count]
     decoding, transforming = (baseline(w, paths, args.jobs) for w in (decode_all, decode_and_transform_all))
     rows: dict[str, list[float]] = {"decode": [], "fft": [], "start": [], "scan": []}
     for _ in range(args.repeats):  # turn by turn, so that a noisy machine disturbs all alike

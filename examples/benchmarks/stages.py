@@ -18,13 +18,13 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 from features import settle_memory
-from scan import trained
+from scan import images_in, trained
 from threadpoolctl import threadpool_limits
 
 from spectral_detect import extraction, features, groups
 from spectral_detect.backend import numpy_backend
 from spectral_detect.classifiers import Model
-from spectral_detect.finding import FoundFile, find_images
+from spectral_detect.finding import FoundFile
 from spectral_detect.judging import Rules, settings_sha256
 from spectral_detect.modelfile import load_model
 from spectral_detect.scanning import record_of
@@ -72,8 +72,8 @@ def main() -> None:
     settle_memory()
     cv2.setNumThreads(1)
     threadpool_limits(1)
+    paths = images_in(args.folder, parser)[: args.count]
     model = load_model(args.model or trained(args.features))
-    paths = [found.path for found in find_images(args.folder)][: args.count]
     settings = settings_sha256([model], Rules())
     clock, cpu = Clock(), numpy_backend()
     stages = ("laplacian", "dft", "cross_power")

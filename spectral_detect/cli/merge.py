@@ -24,8 +24,10 @@ OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first
 @click.command()
 @click.argument("outputs", nargs=-1, required=True, metavar="OUTPUT...")
 @click.option("-o", "--output", required=True, metavar="FILE", help="Write there, in the format of the outputs.")
-@click.option("--expect", multiple=True, metavar="PATH", help="A file, folder or pattern that was scanned; repeatable.")
-@click.option("--files-from", metavar="FILE", help="Expect the paths in it, one a line; - is standard input.")
+@click.option(
+    "--expect", multiple=True, metavar="PATH", help="A file, folder, pattern or URL that was scanned; repeatable."
+)
+@click.option("--files-from", metavar="FILE", help="Expect the paths and URLs in it, one a line; - is standard input.")
 @click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
 @click.option("--group-by", type=click.Choice(("parent",)), help="Of expected videos: as in `video`.")
 @click.pass_context
@@ -38,7 +40,7 @@ def merge(
     null: bool,
     group_by: str | None,
 ) -> None:
-    """Join outputs (.csv or .jsonl) of `scan`, `video` or `extract --shard` into one.
+    """Join outputs (.csv or .jsonl) of `scan --shard`, `video --shard` or `extract --shard` into one.
 
     All must be made by one version, with the same models, features and settings. With --expect, rows get the order in
     which those files are found, as one scan of them would write; files without a row are named, and the exit status is
@@ -94,7 +96,8 @@ def _report(merged: Merged, n_sources: int) -> None:
     counts = [f"{merged.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed")]
     by_outcome = f": {', '.join(counts)}" if merged.kind.schema else f" of {merged.n_files} files"
     noun = merged.kind.noun if merged.n_rows == 1 else f"{merged.kind.noun}s"
-    click.echo(f"{n_sources} outputs merged: {merged.n_rows} {noun}{by_outcome}")
+    outputs = "output" if n_sources == 1 else "outputs"
+    click.echo(f"{n_sources} {outputs} merged: {merged.n_rows} {noun}{by_outcome}")
     _name(merged.duplicates, merged.n_duplicates, f"in more than one place ({merged.n_conflicts} with other results)")
     _name(merged.unexpected, merged.n_unexpected, "not expected")
     _name(merged.missing, merged.n_missing, "missing")

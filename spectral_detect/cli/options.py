@@ -76,12 +76,14 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 def _work_options(timeout_s: float) -> Callable[[F], F]:
     return _together(
-        click.option("--jobs", type=click.IntRange(0), help="Worker processes; 0: no other.  [default: one per core]"),
+        click.option(
+            "--jobs", type=click.IntRange(0), help="Worker processes; 0: none but this.  [default: one per core]"
+        ),
         click.option(
             "--engine",
             type=click.Choice(("local", "dask")),
-            help="dask: work on a Dask cluster, one of --jobs processes on this machine unless --scheduler names "
-            "another.  [default: local]",
+            help="dask (extra dask): work on a Dask cluster, one of --jobs processes on this machine unless "
+            "--scheduler names another.  [default: local]",
         ),
         click.option(
             "--scheduler",
@@ -150,7 +152,8 @@ def device_option(command: F) -> F:
     return click.option(
         "--device",
         type=click.Choice(("auto", "cpu", "gpu")),
-        help="What transforms still images; auto: a GPU where one can be used and there are many.  [default: auto]",
+        help="What transforms still images; auto: a GPU where one can be used and there are many; gpu (extra gpu): "
+        "status 2 where none can.  [default: auto]",
     )(cast(F, with_device))
 
 
@@ -376,6 +379,10 @@ def expand_local(paths: Iterable[str], reason: str) -> list[str]:
 
 
 def _not_there(path: str) -> Failure:
+    from spectral_detect.remote import is_url
+
+    if "://" in path and not is_url(path):
+        return Failure(f"'{visible(without_credentials(path))}': no such file, and no store is known by such a URL")
     return Failure(f"'{visible(path)}': no such file or folder, and no file matches it as a pattern")
 
 

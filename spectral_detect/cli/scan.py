@@ -38,6 +38,7 @@ from spectral_detect.cli.resume import (
     shard_option,
 )
 from spectral_detect.report.text import visible
+from spectral_detect.urls import why_not_opened, without_credentials
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
@@ -167,7 +168,7 @@ def listed_paths(files_from: str, end: bytes) -> Iterable[str]:
     try:
         stream: IO[bytes] = click.open_file(files_from, "rb")
     except OSError as error:
-        raise Failure(f"{visible(files_from)}: {error.strerror}") from None
+        raise Failure(f"{visible(without_credentials(files_from))}: {why_not_opened(files_from, error)}") from None
     return _split(stream, end)
 
 
