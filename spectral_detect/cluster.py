@@ -417,9 +417,9 @@ def _reached(scheduler: str) -> str:
         async with rpc(address, connection_args=Security().get_connection_args("client")) as there:
             return str((await wait_for(there.identity(), CONNECT_S))["type"])
 
-    if ":" not in scheduler and not os.path.isfile(scheduler):
-        raise ClusterError(f"{scheduler!r} is neither the HOST:PORT of a Dask scheduler nor a file that holds it")
     try:
+        if ":" not in scheduler and not os.path.isfile(scheduler):
+            raise ValueError("no such file, and no HOST:PORT")
         address = _address_in(scheduler) if os.path.isfile(scheduler) else scheduler
         answer = LoopRunner().run_sync(kind)
     except Exception as error:  # what does not speak Dask's language makes it raise whatever there is
