@@ -9,17 +9,14 @@ through by a process of `workers`, so that a file that crashes its decoder costs
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import pickle
-import signal
 import time
 import warnings
-from asyncio import wait_for
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from itertools import islice
 from operator import methodcaller
@@ -30,6 +27,7 @@ from uuid import uuid4
 
 from spectral_detect._version import __version__
 from spectral_detect.errors import DASK_MISSING, ClusterError, ExtraMissingError
+from spectral_detect.scheduler import connected, silent_log
 from spectral_detect.workers import LARGEST_CHUNK, Crew
 
 if TYPE_CHECKING:
@@ -44,7 +42,6 @@ LEAST_SHARD = 16  # at the beginning and at the end, so that all workers have wo
 UNDER_WAY = 2  # shards per thread of the cluster: one is worked at, one is there when it is done
 MOST_AHEAD = 6  # shards per thread that are under way, or done before their turn has come
 ANYWHERE = "anywhere"
-CONNECT_S = 10.0
 POLL_S = 1.0
 PATIENCE_S = 5.0  # without any worker, before a word is said; a nanny starts one anew in less
 SAME_EVERYWHERE = f"install spectral-detect {__version__}, with the same libraries, on all hosts"
@@ -102,10 +99,10 @@ def _results(
     crews: Crews, lost: Callable[[Item, str], Result], shards: _Shards[Item], scheduler: str | None, jobs: int
 ) -> Generator[Result | None, None, None]:
     """None once it is connected, then the results."""
-    with _silent_log(), ExitStack() as stack:
+    with silent_log(), ExitStack() as stack:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of other versions of Dask, and of models beyond 10 MB
-            client = stack.enter_context(_connected(scheduler, jobs))
+            client = stack.enter_context(connected(scheduler, jobs))
             workers = _Workers(client)
             workers.refresh()  # all of them checked
             run = _Run(client, workers, crews, lost, shards)
@@ -362,76 +359,3 @@ class _Workers:
 def _unfit(worker: str, error: Exception) -> str:
     problem = f"{type(error).__name__}: {error}"
     return f"the cluster's worker {worker} cannot do this work ({problem}); {SAME_EVERYWHERE}"
-
-
-@contextmanager
-def _silent_log() -> Iterator[None]:
-    """Nothing of Dask's log: what goes wrong is told by the errors of this room."""
-    import distributed  # noqa: F401  # it sets the levels of its loggers
-
-    names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
-    loggers = [logging.getLogger(name) for name in names]
-    before = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for each, level in zip(loggers, before, strict=True):
-            each.setLevel(level)
-
-
-@contextmanager
-def _connected(scheduler: str | None, jobs: int) -> Iterator[Client]:
-    """A client of the scheduler, or of a cluster on this machine that lives as long."""
-    from distributed import Client, LocalCluster
-
-    with ExitStack() as stack:
-        if scheduler is None:
-            cluster = LocalCluster(
-                n_workers=jobs,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=0,  # what needs memory are the workers' workers, which Dask does not count
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL + 1,
-                preload=[__name__],
-            )
-            address = stack.enter_context(cluster)
-        else:
-            address = _reached(scheduler)
-        yield stack.enter_context(Client(address, timeout=CONNECT_S, set_as_default=False, name="spectral-detect"))
-
-
-def dask_setup(worker: object) -> None:
-    """What the cluster on this machine does in its worker processes: ctrl-C is for the process that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _reached(scheduler: str) -> str:
-    """The address of a scheduler that answers; a client whose scheduler does not takes long to be rid of."""
-    from distributed import Security, rpc
-    from distributed.utils import LoopRunner
-
-    async def kind() -> str:
-        async with rpc(address, connection_args=Security().get_connection_args("client")) as there:
-            return str((await wait_for(there.identity(), CONNECT_S))["type"])
-
-    try:
-        if ":" not in scheduler and not os.path.isfile(scheduler):
-            raise ValueError("no such file, and no HOST:PORT")
-        address = _address_in(scheduler) if os.path.isfile(scheduler) else scheduler
-        answer = LoopRunner().run_sync(kind)
-    except Exception as error:  # what does not speak Dask's language makes it raise whatever there is
-        answer = str(error) or f"no answer in {CONNECT_S:g} s"
-    if answer == "Scheduler":
-        return address
-    raise ClusterError(
-        f"no Dask scheduler at {scheduler!r} ({answer}); name the HOST:PORT that `dask scheduler` prints, or the file "
-        "of its --scheduler-file"
-    )
-
-
-def _address_in(scheduler_file: str) -> str:
-    with open(scheduler_file, encoding="utf-8") as stream:
-        return str(json.load(stream)["address"])

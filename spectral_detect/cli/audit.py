@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.options import Failure, labelled_files, labelled_options, progress, read_labelled, work_options
+from spectral_detect.cli.options import (
+    Failure,
+    labelled_files,
+    labelled_options,
+    progress,
+    read_labelled,
+)
+from spectral_detect.cli.working import work_options
 from spectral_detect.report.text import visible
 
 if TYPE_CHECKING:

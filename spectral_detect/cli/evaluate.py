@@ -11,7 +11,6 @@ import click
 from spectral_detect.cli.options import (
     check_output,
     check_plot,
-    device_option,
     frame_options,
     judging_options,
     labelled_files,
@@ -19,8 +18,8 @@ from spectral_detect.cli.options import (
     progress,
     read_labelled,
     warn_of_bias,
-    work_options,
 )
+from spectral_detect.cli.working import device_option, work_options
 from spectral_detect.files import check_target, write_aside
 
 if TYPE_CHECKING:

@@ -13,13 +13,11 @@ from spectral_detect._version import __version__
 from spectral_detect.cli.options import (
     Failure,
     check_output,
-    device_option,
     expand,
     feature_options,
     feature_spec,
     progress,
     report_failure,
-    work_options,
 )
 from spectral_detect.cli.resume import (
     KnownBy,
@@ -31,6 +29,7 @@ from spectral_detect.cli.resume import (
     resume_options,
     shard_option,
 )
+from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.sharding import Shard

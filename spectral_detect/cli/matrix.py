@@ -10,14 +10,13 @@ import click
 
 from spectral_detect.cli.options import (
     check_plot,
-    device_option,
     feature_options,
     feature_spec,
     progress,
     read_labelled,
     warn_of_bias,
-    work_options,
 )
+from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.work import Work

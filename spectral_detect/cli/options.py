@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.remote import Remote
     from spectral_detect.spec import FeatureSpec
-    from spectral_detect.work import DeviceChoice, Engine, Work
+    from spectral_detect.work import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -30,7 +30,6 @@ T = TypeVar("T")
 FEATURES = ("azimuthal", "residual", "durall")
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 FACE_FRACTION = 0.333
-MAX_PIXELS, TIMEOUT_S, VIDEO_TIMEOUT_S = 120_000_000, 60.0, 600.0
 
 
 class Failure(click.ClickException):
@@ -65,7 +64,9 @@ class BinCount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
             self.fail(f"{value!r} is neither a whole number nor none", param, ctx)
 
 
-def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator for several options, in the order given."""
+
     def decorate(command: F) -> F:
         for option in reversed(options):
             command = option(command)
@@ -74,105 +75,7 @@ def _together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def _work_options(timeout_s: float) -> Callable[[F], F]:
-    return _together(
-        click.option(
-            "--jobs", type=click.IntRange(0), help="Worker processes; 0: none but this.  [default: one per core]"
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(("local", "dask")),
-            help="dask (extra dask): work on a Dask cluster, one of --jobs processes on this machine unless "
-            "--scheduler names another.  [default: local]",
-        ),
-        click.option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="HOST:PORT of a Dask scheduler, or its scheduler file. Its workers open the files: the paths must be "
-            "there as well.",
-        ),
-        click.option(
-            "--max-pixels",
-            type=click.IntRange(1),
-            default=MAX_PIXELS,
-            show_default=True,
-            help="Refuse an image whose header announces more, before decoding it.",
-        ),
-        click.option(
-            "--timeout",
-            type=FiniteRange(0, 86_400, min_open=True),
-            default=timeout_s,
-            show_default=True,
-            help="Give a file up after so many seconds.",
-        ),
-    )
-
-
-def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
-    """`--jobs`, `--engine`, `--scheduler`, `--max-pixels` and `--timeout`, handed to the command as one `work`."""
-
-    @wraps(command)
-    def with_work(
-        *args: Any,
-        jobs: int | None,
-        engine: Engine | None,
-        scheduler: str | None,
-        max_pixels: int,
-        timeout: float,
-        **kwargs: Any,
-    ) -> Any:
-        from spectral_detect.work import Work
-
-        engine = _checked_engine(engine, scheduler, jobs)
-        return command(*args, work=Work(jobs, max_pixels, timeout, engine=engine, scheduler=scheduler), **kwargs)
-
-    return _work_options(timeout_s)(cast(F, with_work))
-
-
-def _checked_engine(engine: Engine | None, scheduler: str | None, jobs: int | None) -> Engine:
-    if scheduler is None and engine != "dask":
-        return "local"
-    if engine == "local":
-        raise click.UsageError("--scheduler names a Dask cluster, and --engine local does without one")
-    if scheduler is not None and jobs is not None:
-        raise click.UsageError("--jobs counts processes on this machine; those of a cluster: dask worker --nthreads")
-    if jobs == 0:
-        raise click.UsageError("--engine dask works in other processes: give --jobs 1 or more")
-    return "dask"
-
-
-def device_option(command: F) -> F:
-    """`--device`, put into the command's `work`."""
-
-    @wraps(command)
-    def with_device(*args: Any, work: Work, device: DeviceChoice | None, **kwargs: Any) -> Any:
-        usable = _usable_device(device) if work.is_local else device or "auto"
-        return command(*args, work=replace(work, device=usable), **kwargs)
-
-    return click.option(
-        "--device",
-        type=click.Choice(("auto", "cpu", "gpu")),
-        help="What transforms still images; auto: a GPU where one can be used and there are many; gpu (extra gpu): "
-        "status 2 where none can.  [default: auto]",
-    )(cast(F, with_device))
-
-
-def _usable_device(asked: DeviceChoice | None) -> DeviceChoice:
-    """Who asks for a GPU is told why there is none; who does not is not bothered."""
-    if asked is None or asked == "cpu":
-        return asked or "auto"
-    from spectral_detect.device import device_problem
-
-    problem = device_problem()
-    if problem is None:
-        return asked
-    if asked == "gpu":
-        raise Failure(f"{problem}; or leave the work to the CPU: --device cpu")
-    click.echo(f"{problem}; the CPU does the work", err=True)
-    return "cpu"
-
-
-_judging_options = _together(
+_judging_options = together(
     click.option(
         "--min-confidence",
         type=FiniteRange(0.5, 1, max_open=True),
@@ -206,7 +109,7 @@ def judging_options(command: F) -> F:
     return _judging_options(cast(F, with_rules))
 
 
-labelled_options = _together(
+labelled_options = together(
     click.option("--real", multiple=True, metavar="DIR", help="Folder (or URL) of camera images; may be repeated."),
     click.option("--fake", multiple=True, metavar="DIR", help="Folder (or URL) of generated images; may be repeated."),
     click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
@@ -216,7 +119,7 @@ labelled_options = _together(
 )
 
 
-_frame_options = _together(
+_frame_options = together(
     click.option("--frames", type=click.IntRange(1), help="Of a video: so many, equally spaced.  [default: 20]"),
     click.option("--every", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Of a video: one so often."),
     click.option("--all", "all_frames", is_flag=True, help="Of a video: every frame."),
@@ -274,7 +177,7 @@ def frame_options(command: F) -> F:
 
 def feature_options(default: str) -> Callable[[F], F]:
     """`--features` and `--bins`."""
-    return _together(
+    return together(
         click.option(
             "--features", type=click.Choice(FEATURES), default=default, show_default=True, help="Preset of features."
         ),

@@ -18,13 +18,11 @@ from spectral_detect.cli.options import (
     Failure,
     FiniteRange,
     check_output,
-    device_option,
     expand,
     judging_options,
     progress,
     report_failure,
     shows_progress,
-    work_options,
 )
 from spectral_detect.cli.output import FORMATS, format_of
 from spectral_detect.cli.resume import (
@@ -37,6 +35,7 @@ from spectral_detect.cli.resume import (
     resume_options,
     shard_option,
 )
+from spectral_detect.cli.working import device_option, work_options
 from spectral_detect.report.text import visible
 from spectral_detect.urls import why_not_opened, without_credentials
 

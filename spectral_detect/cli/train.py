@@ -9,7 +9,6 @@ import click
 from spectral_detect.cli.options import (
     FiniteRange,
     check_output,
-    device_option,
     expand,
     feature_options,
     feature_spec,
@@ -18,8 +17,8 @@ from spectral_detect.cli.options import (
     labelled_options,
     read_labelled,
     warn_of_bias,
-    work_options,
 )
+from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.work import Work

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from spectral_detect.cli.options import (
-    VIDEO_TIMEOUT_S,
     Failure,
     FiniteRange,
     check_output,
@@ -25,7 +24,6 @@ from spectral_detect.cli.options import (
     progress,
     report_failure,
     shows_progress,
-    work_options,
 )
 from spectral_detect.cli.output import FORMATS, format_of
 from spectral_detect.cli.resume import (
@@ -38,6 +36,7 @@ from spectral_detect.cli.resume import (
     resume_options,
     shard_option,
 )
+from spectral_detect.cli.working import VIDEO_TIMEOUT_S, work_options
 from spectral_detect.files import check_target
 
 if TYPE_CHECKING:

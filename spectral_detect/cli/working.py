@@ -1,0 +1,117 @@
+"""How files are worked through: the options that every command has which reads images or videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from spectral_detect.cli.options import Failure, FiniteRange, together
+
+if TYPE_CHECKING:
+    from spectral_detect.work import DeviceChoice, Engine, Work
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_PIXELS, TIMEOUT_S, VIDEO_TIMEOUT_S = 120_000_000, 60.0, 600.0
+
+
+def _work_options(timeout_s: float) -> Callable[[F], F]:
+    return together(
+        click.option(
+            "--jobs", type=click.IntRange(0), help="Worker processes; 0: none but this.  [default: one per core]"
+        ),
+        click.option(
+            "--engine",
+            type=click.Choice(("local", "dask")),
+            help="dask (extra dask): work on a Dask cluster, one of --jobs processes on this machine unless "
+            "--scheduler names another.  [default: local]",
+        ),
+        click.option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="HOST:PORT of a Dask scheduler, or its scheduler file. Its workers open the files: the paths must be "
+            "there as well.",
+        ),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(1),
+            default=MAX_PIXELS,
+            show_default=True,
+            help="Refuse an image whose header announces more, before decoding it.",
+        ),
+        click.option(
+            "--timeout",
+            type=FiniteRange(0, 86_400, min_open=True),
+            default=timeout_s,
+            show_default=True,
+            help="Give a file up after so many seconds.",
+        ),
+    )
+
+
+def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
+    """`--jobs`, `--engine`, `--scheduler`, `--max-pixels` and `--timeout`, handed to the command as one `work`."""
+
+    @wraps(command)
+    def with_work(
+        *args: Any,
+        jobs: int | None,
+        engine: Engine | None,
+        scheduler: str | None,
+        max_pixels: int,
+        timeout: float,
+        **kwargs: Any,
+    ) -> Any:
+        from spectral_detect.work import Work
+
+        engine = _checked_engine(engine, scheduler, jobs)
+        return command(*args, work=Work(jobs, max_pixels, timeout, engine=engine, scheduler=scheduler), **kwargs)
+
+    return _work_options(timeout_s)(cast(F, with_work))
+
+
+def _checked_engine(engine: Engine | None, scheduler: str | None, jobs: int | None) -> Engine:
+    if scheduler is None and engine != "dask":
+        return "local"
+    if engine == "local":
+        raise click.UsageError("--scheduler names a Dask cluster, and --engine local does without one")
+    if scheduler is not None and jobs is not None:
+        raise click.UsageError("--jobs counts processes on this machine; those of a cluster: dask worker --nthreads")
+    if jobs == 0:
+        raise click.UsageError("--engine dask works in other processes: give --jobs 1 or more")
+    return "dask"
+
+
+def device_option(command: F) -> F:
+    """`--device`, put into the command's `work`."""
+
+    @wraps(command)
+    def with_device(*args: Any, work: Work, device: DeviceChoice | None, **kwargs: Any) -> Any:
+        usable = _usable_device(device) if work.is_local else device or "auto"
+        return command(*args, work=replace(work, device=usable), **kwargs)
+
+    return click.option(
+        "--device",
+        type=click.Choice(("auto", "cpu", "gpu")),
+        help="What transforms still images; auto: a GPU where one can be used and there are many; gpu (extra gpu): "
+        "status 2 where none can.  [default: auto]",
+    )(cast(F, with_device))
+
+
+def _usable_device(asked: DeviceChoice | None) -> DeviceChoice:
+    """Who asks for a GPU is told why there is none; who does not is not bothered."""
+    if asked is None or asked == "cpu":
+        return asked or "auto"
+    from spectral_detect.device import device_problem
+
+    problem = device_problem()
+    if problem is None:
+        return asked
+    if asked == "gpu":
+        raise Failure(f"{problem}; or leave the work to the CPU: --device cpu")
+    click.echo(f"{problem}; the CPU does the work", err=True)
+    return "cpu"
