@@ -16,7 +16,7 @@ import numpy as np
 from spectral_detect.backend import Backend, numpy_backend
 from spectral_detect.device import is_out_of_memory
 from spectral_detect.errors import DeviceError, FeatureError
-from spectral_detect.features import Stack, stack_features
+from spectral_detect.features import Stack, joined, stack_features
 from spectral_detect.spec import FeatureSpec
 
 Ticket = TypeVar("Ticket")
@@ -53,7 +53,7 @@ class Batch(Generic[Ticket]):
     def add(self, ticket: Ticket, stack: Stack) -> None:
         self.tickets.append(ticket)
         self.stacks.append(stack)
-        self.n_bytes += stack.tiles.nbytes
+        self.n_bytes += stack.nbytes
 
 
 class Buckets(Generic[Ticket]):
@@ -105,7 +105,7 @@ class Device:
         """
         ends = np.cumsum([len(stack.tiles) for stack in batch.stacks])
         try:
-            vectors = self._vectors(_joined(batch), batch.stacks[0].is_ycc)
+            vectors = self._vectors(_joined(batch))
         except (FeatureError, MemoryError) as error:
             return [(ticket, error) for ticket in batch.tickets]
         except RuntimeError as error:  # as those of CUDA's libraries are
@@ -115,31 +115,30 @@ class Device:
             parts = [part[0] for part in parts]
         return list(zip(batch.tickets, parts, strict=True))
 
-    def _vectors(self, tiles: np.ndarray, is_ycc: bool) -> np.ndarray:
-        each = working_bytes(tiles.shape[1:], self._spec)
+    def _vectors(self, stack: Stack) -> np.ndarray:
+        each = working_bytes(stack, self._spec)
         parts: list[np.ndarray] = []
-        while tiles.size:
-            some = tiles[: self._at_once(each)]
-            vectors = self._attempt(some, is_ycc)
+        while len(stack):
+            some = stack[: self._at_once(each)]
+            vectors = self._attempt(some)
             if vectors is None:  # by now the arrays are dropped that were made in the attempt
                 self._backend.release()
                 if len(some) > 1:
                     self._most_bytes = len(some) // 2 * each
                     continue
-                LOG.warning("%dx%d pixels do not fit into the GPU's memory: done on the CPU", *some.shape[2:0:-1])
-                vectors = stack_features(some, self._spec, is_ycc=is_ycc, backend=numpy_backend())
+                LOG.warning("%dx%d pixels do not fit into the GPU's memory: done on the CPU", *some.tiles.shape[2:0:-1])
+                vectors = stack_features(some, self._spec, numpy_backend())
             parts.append(vectors)
-            tiles = tiles[len(some) :]
+            stack = stack[len(some) :]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _at_once(self, each: int) -> int:
         return max(1, int(min(self._most_bytes, SHARE_OF_MEMORY * self._backend.free_bytes())) // each)
 
-    def _attempt(self, tiles: np.ndarray, is_ycc: bool) -> np.ndarray | None:
+    def _attempt(self, stack: Stack) -> np.ndarray | None:
         """The vectors of all; None where memory ran out."""
         try:
-            there = self._backend.xp.asarray(tiles)
-            vectors = stack_features(there, self._spec, is_ycc=is_ycc, backend=self._backend)
+            vectors = stack_features(stack.map(self._backend.xp.asarray), self._spec, self._backend)
             return np.asarray(self._backend.to_host(vectors))
         except Exception as error:  # each of CUDA's libraries has its own
             if is_out_of_memory(error):
@@ -147,18 +146,21 @@ class Device:
             raise
 
 
-def _joined(batch: Batch[Any]) -> np.ndarray:
+def _joined(batch: Batch[Any]) -> Stack:
     """The tiles of all stacks, which are dropped: they may lie in memory that others wait for."""
-    tiles = batch.stacks[0].tiles if len(batch.stacks) == 1 else np.concatenate([s.tiles for s in batch.stacks])
-    del batch.stacks[1:]
-    return tiles
+    stack = joined(batch.stacks)
+    batch.stacks.clear()
+    return stack
 
 
-def working_bytes(shape: tuple[int, ...], spec: FeatureSpec) -> int:
-    """Memory for the features of one tile of `shape` (H, W) or (H, W, 3), at the height of the work."""
-    n_planes = 3 if spec.needs_colour else 1
-    itemsize = np.dtype(spec.precision).itemsize
-    return prod(shape[:2]) * n_planes * itemsize * WORKING_VALUES
+def working_bytes(stack: Stack, spec: FeatureSpec) -> int:
+    """Memory for the features of one tile, at the height of the work."""
+    n_pixels = prod(stack.tiles.shape[1:3])
+    if stack.middle is not None:
+        n_pixels += 3 * prod(stack.middle.shape[1:3])
+    elif spec.needs_colour:
+        n_pixels *= 3
+    return int(n_pixels * np.dtype(spec.precision).itemsize * WORKING_VALUES)
 
 
 def features_as_done(

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from spectral_detect.backend import Array, Backend, half_cross_power
+from spectral_detect.backend import Array, Backend, half_cross_power, half_power
 from spectral_detect.errors import DeviceError
 
 TILES_AT_ONCE = 2048  # rows of their blocks are multiplied in batches, which thus stay below 65536, a grid of CUDA's
@@ -59,10 +59,12 @@ def cupy_backend() -> Backend:
         rfft2=rfft2,
         dft=rfft2,
         cross_power=half_cross_power,
+        power=half_power,
         coo_matrix=cupyx.scipy.sparse.coo_matrix,
         laplacian=partial(laplacian, xp=cupy),
         rgb_to_gray=partial(rgb_to_gray, xp=cupy),
         rgb_to_ycc=partial(rgb_to_ycc, xp=cupy),
+        planes=partial(planes, xp=cupy),
         tiles_at_once=TILES_AT_ONCE,
         to_host=cupy.asnumpy,
         free_bytes=lambda: int(cupy.cuda.runtime.memGetInfo()[0]) + int(pool.free_bytes()),
@@ -158,6 +160,11 @@ def rgb_to_ycc(rgb: Array, *, xp: ModuleType) -> Array:
     middle = (128 << 14) + (1 << 13)
     chroma = (9241 * (blue - luma) + middle >> 14, 11682 * (red - luma) + middle >> 14)
     return xp.stack([plane.clip(0, 255).astype("uint8") for plane in (luma, *chroma)], axis=-1)
+
+
+def planes(stack: Array, *, xp: ModuleType) -> Array:
+    """`Backend.planes`."""
+    return xp.stack([stack[..., k] for k in range(3)])
 
 
 def _channels(rgb: Array) -> list[Array]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import isqrt
 from typing import Any
 
 import numpy as np
 
 from spectral_detect.backend import Array, Backend, numpy_backend
 from spectral_detect.errors import FeatureError
-from spectral_detect.groups import GROUPS, Tiles
+from spectral_detect.groups import GROUPS, LARGE_TILE_PX, Tiles
 from spectral_detect.spec import BLOCK_PX, PRESETS, FeatureSpec
 
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
+COLOUR_PX = 2**16  # of large tiles, those at which groups of colour look: together as many as an image of 256x256 has
 
 
 def extract_features(
@@ -43,10 +46,10 @@ def extract_features(
     is_rgb = _check_image(image, spec, backend)
     is_batch = image.ndim - is_rgb == 3
     batch = image if is_batch else image[None]
-    stack, n_tiles = _cut(batch, spec, backend)
-    vectors = stack_features(stack, spec, is_ycc=is_ycc, backend=backend)
+    stack = _cut(batch, spec, is_rgb, is_ycc, backend)
+    vectors = stack_features(stack, spec, backend)
     if spec.tiles_per_side is not None:
-        vectors = vectors.reshape(len(batch), n_tiles, -1)
+        vectors = vectors.reshape(len(batch), len(stack) // len(batch), -1)
     return vectors if is_batch else vectors[0]
 
 
@@ -56,45 +59,62 @@ class Stack:
 
     Attributes
     ----------
-    tiles : (n_tiles, h, w) or (n_tiles, h, w, 3); the whole image where the spec cuts no tiles.
+    tiles : (n_tiles, h, w) gray, or (n_tiles, h, w, 3); the whole image where the spec cuts no tiles.
+    middle : (n_tiles, h', w'[, 3]), of large tiles in gray the part at which groups of colour look; else None.
     is_ycc : the three channels are luma, Cb and Cr.
     """
 
-    tiles: np.ndarray
-    is_ycc: bool
+    tiles: Array
+    middle: Array | None = None
+    is_ycc: bool = False
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def __getitem__(self, some: slice) -> Stack:
+        return self.map(lambda array: array[some])
 
     @property
     def kind(self) -> tuple[Any, ...]:
         """Stacks of one kind may be joined."""
-        return (*self.tiles.shape[1:], self.tiles.dtype.name, self.is_ycc)
+        middle = None if self.middle is None else self.middle.shape[1:]
+        return self.tiles.shape[1:], middle, self.tiles.dtype.name, self.is_ycc
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.tiles.nbytes + (0 if self.middle is None else self.middle.nbytes))
+
+    def map(self, function: Callable[[Array], Array]) -> Stack:
+        """With other arrays in place of these."""
+        return replace(self, tiles=function(self.tiles), middle=None if self.middle is None else function(self.middle))
+
+
+def joined(stacks: Sequence[Stack]) -> Stack:
+    """The tiles of all, which are of one kind and on the host."""
+    if len(stacks) == 1:
+        return stacks[0]
+    middles = [stack.middle for stack in stacks if stack.middle is not None]
+    tiles = np.concatenate([stack.tiles for stack in stacks])
+    return Stack(tiles, np.concatenate(middles) if middles else None, stacks[0].is_ycc)
 
 
 def cut_stack(image: np.ndarray, spec: FeatureSpec, *, is_ycc: bool = False) -> Stack:
     """The first half of `extract_features` of one image, with its errors; `stack_features` is the other."""
     cpu = numpy_backend()
-    is_rgb = _check_image(image, spec, cpu)
-    tiles, _ = _cut(image[None], spec, cpu)
-    if is_rgb and not spec.needs_colour and (is_ycc or image.dtype == np.uint8):
-        tiles = np.ascontiguousarray(tiles[..., 0]) if is_ycc else cpu.rgb_to_gray(tiles)  # a third of the bytes
-        is_ycc = False
-    return Stack(np.ascontiguousarray(tiles), is_ycc)
+    return _cut(image[None], spec, _check_image(image, spec, cpu), is_ycc, cpu)
 
 
-def stack_features(stack: Array, spec: FeatureSpec, *, is_ycc: bool, backend: Backend) -> Array:
-    """(N, h, w) or (N, h, w, 3), tiles or whole images as the spec wants them -> (N, n_features)."""
+def stack_features(stack: Stack, spec: FeatureSpec, backend: Backend) -> Array:
+    """(n_tiles, n_features), of a stack that lies where the backend's arrays do."""
     at_once = len(stack) if spec.tiles_per_side is None else backend.tiles_at_once
-    parts = [
-        _vectors(_channels(stack[k : k + at_once], spec, stack.ndim == 4, is_ycc, backend), spec, backend)
-        for k in range(0, len(stack), at_once)
-    ]
+    parts = [_vectors(_tiles(stack[k : k + at_once], spec, backend)) for k in range(0, len(stack), at_once)]
     return parts[0] if len(parts) == 1 else backend.xp.concatenate(parts)
 
 
-def _vectors(channels: Array, spec: FeatureSpec, backend: Backend) -> Array:
-    """(C, N, h, w) -> (N, n_features)."""
-    tiles = Tiles(channels, spec, backend)
-    groups = [GROUPS[name](tiles) for name in spec.groups]
-    return groups[0] if len(groups) == 1 else backend.xp.concatenate(groups, axis=-1)
+def _vectors(tiles: Tiles) -> Array:
+    """(N, n_features)."""
+    groups = [GROUPS[name](tiles) for name in tiles.spec.groups]
+    return groups[0] if len(groups) == 1 else tiles.backend.xp.concatenate(groups, axis=-1)
 
 
 def tile_corners(shape: tuple[int, int], spec: FeatureSpec) -> tuple[int, list[tuple[int, int]]]:
@@ -140,30 +160,65 @@ def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
     return is_rgb
 
 
-def _cut(batch: Array, spec: FeatureSpec, backend: Backend) -> tuple[Array, int]:
-    """(N, H, W[, 3]) -> (N * n_tiles, h, w[, 3]) and n_tiles; the images themselves where the spec cuts none."""
+def _cut(batch: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Stack:
+    """Of images (N, H, W[, 3]): luma alone, with colour in the middle of each tile, where that is enough."""
+    shape = (int(batch.shape[1]), int(batch.shape[2]))
     if spec.tiles_per_side is None:
-        return batch, 1
-    side, corners = tile_corners(tuple(batch.shape[1:3]), spec)
-    stack = backend.xp.stack([batch[:, y : y + side, x : x + side] for y, x in corners], axis=1)
-    return stack.reshape(-1, *stack.shape[2:]), len(corners)
+        (height, width), corners = shape, [(0, 0)]
+    else:
+        height, corners = tile_corners(shape, spec)
+        width = height
+    batch = _on_scale(batch, is_rgb, spec)
 
+    def cut(images: Array, height: int, width: int, dy: int = 0, dx: int = 0) -> Array:
+        """Of each tile so much, from `dy` and `dx` on."""
+        images = images if images.ndim == 4 else backend.xp.ascontiguousarray(images)
+        if shape == (height, width):
+            return images
+        parts = [images[:, y + dy : y + dy + height, x + dx : x + dx + width] for y, x in corners]
+        stack = backend.xp.stack(parts, axis=1)
+        return stack.reshape(-1, *stack.shape[2:])
 
-def _channels(stack: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Array:
-    """(N, h, w[, 3]) -> (C, N, h, w) on the scale 0 to 255, 8 bits or floating; C = 3 for a spec of colour."""
-    xp, kind = backend.xp, stack.dtype.name
-    if kind != "uint8":
-        stack = stack.astype("float32" if is_rgb else spec.precision)  # OpenCV has no gray of float64
-        if kind == "uint16":
-            stack = stack / 257
+    if spec.needs_colour and min(height, width) < LARGE_TILE_PX:
+        return Stack(cut(batch, height, width), None, is_ycc)
+    luma = batch if not is_rgb else batch[..., 0] if is_ycc else backend.rgb_to_gray(batch)
+    tiles = cut(luma, height, width)
     if not spec.needs_colour:
-        gray = stack if not is_rgb else stack[..., 0] if is_ycc else backend.rgb_to_gray(stack)
-        return xp.ascontiguousarray(gray)[None]
-    channels = xp.empty((3, *stack.shape[:3]), stack.dtype)
-    if is_rgb:
-        ycc = stack if is_ycc else backend.rgb_to_ycc(stack)
-        for k in range(3):
-            channels[k] = ycc[..., k]
-    else:  # no colour: no detail in either chroma plane
-        channels[0], channels[1:] = stack, 128
-    return channels
+        return Stack(tiles)
+    side = _middle_side((height, width), len(corners))
+    return Stack(tiles, cut(batch, side, side, (height - side) // 2, (width - side) // 2), is_ycc)
+
+
+def _middle_side(tile: tuple[int, int], n_tiles: int) -> int:
+    """Of the square in the middle of a large tile at which groups of colour look."""
+    return min(*tile, max(MIN_TILE_PX, isqrt(COLOUR_PX // n_tiles) // BLOCK_PX * BLOCK_PX))
+
+
+def _on_scale(batch: Array, is_rgb: bool, spec: FeatureSpec) -> Array:
+    """Of 8 bit, or floating on the scale 0 to 255."""
+    if batch.dtype.name == "uint8":
+        return batch
+    floating = batch.astype("float32" if is_rgb else spec.precision, copy=False)  # OpenCV has no gray of float64
+    return floating / 257 if batch.dtype.name == "uint16" else floating
+
+
+def _tiles(stack: Stack, spec: FeatureSpec, backend: Backend) -> Tiles:
+    def with_chroma(some: Array) -> Tiles:
+        colour = _planes(some, stack.is_ycc, backend) if some.ndim == 4 else _without_chroma(some, backend)
+        return Tiles(colour, spec, backend)
+
+    if spec.needs_colour and stack.middle is None:
+        return with_chroma(stack.tiles)
+    return Tiles(stack.tiles[None], spec, backend, None if stack.middle is None else with_chroma(stack.middle))
+
+
+def _planes(stack: Array, is_ycc: bool, backend: Backend) -> Array:
+    """(N, h, w, 3) -> (3, N, h, w), luma, Cb and Cr."""
+    return backend.planes(stack if is_ycc else backend.rgb_to_ycc(stack))
+
+
+def _without_chroma(gray: Array, backend: Backend) -> Array:
+    """(N, h, w) -> (3, N, h, w): no colour, and so no detail in either chroma plane."""
+    planes = backend.xp.empty((3, *gray.shape), gray.dtype)
+    planes[0], planes[1:] = gray, 128
+    return planes

@@ -150,7 +150,9 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
         model = _assemble(header, arrays)
     except ModelFileError as error:
         raise ModelFileError(f"{name!r}: {error}") from None
-    except (FeatureError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except FeatureError as error:
+        raise ModelFileError(f"{name!r}: {error}; train it again") from None
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"{name!r} is damaged ({type(error).__name__}: {error}); train it again") from None
     _check_reference(model, arrays["reference_scores"], name)
     return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())

@@ -15,12 +15,12 @@ import numpy as np
 import scipy.fft
 import scipy.sparse
 
-from spectral_detect.backend import Backend, half_cross_power
-from spectral_detect.device import laplacian, rgb_to_gray, rgb_to_ycc
+from spectral_detect.backend import Backend, half_cross_power, half_power
+from spectral_detect.device import laplacian, planes, rgb_to_gray, rgb_to_ycc
 
 FUNCTIONS = (
-    *"abs arange ascontiguousarray concatenate empty empty_like isfinite".split(),
-    *"log ones sqrt stack std zeros_like".split(),
+    *"abs arange ascontiguousarray concatenate empty empty_like full isfinite".split(),
+    *"log ones repeat sqrt square stack zeros_like".split(),
 )
 METHODS = "all astype clip conj mean reshape swapaxes".split()
 PROPERTIES = "T dtype imag nbytes ndim real shape size".split()
@@ -174,10 +174,12 @@ def strict_backend(**changes: Any) -> Backend:
         "rfft2": rfft2,
         "dft": rfft2,
         "cross_power": half_cross_power,
+        "power": half_power,
         "coo_matrix": StrictSparse.coo,
         "laplacian": partial(laplacian, xp=module),
         "rgb_to_gray": partial(rgb_to_gray, xp=module),
         "rgb_to_ycc": partial(rgb_to_ycc, xp=module),
+        "planes": partial(planes, xp=module),
         "tiles_at_once": 2048,
         "to_host": to_host,
     }

@@ -33,7 +33,7 @@ AZIMUTHAL = FeatureSpec.preset("azimuthal")
 
 
 def stack(height: int = 32, width: int = 32, *, kind: str = "uint8", is_ycc: bool = False) -> Stack:
-    return Stack(np.zeros((1, height, width), kind), is_ycc)
+    return Stack(np.zeros((1, height, width), kind), is_ycc=is_ycc)
 
 
 # ------------------------------------------------------------------------------------------------------------ buckets
@@ -111,7 +111,7 @@ class SmallDevice:
 def batch_of(images: np.ndarray) -> Batch[int]:
     batch = Batch[int](0)
     for k, image in enumerate(images):
-        batch.add(k, Stack(image[None], False))
+        batch.add(k, Stack(image[None]))
     return batch
 
 
@@ -149,7 +149,7 @@ def test_an_image_that_never_fits_is_done_on_the_cpu(
 
 
 def test_a_batch_is_cut_to_the_memory_that_is_free(rng: np.random.Generator) -> None:
-    fits_four = int(4.5 * working_bytes((32, 32), AZIMUTHAL) / batching.SHARE_OF_MEMORY)
+    fits_four = int(4.5 * working_bytes(stack(), AZIMUTHAL) / batching.SHARE_OF_MEMORY)
     small = SmallDevice(100, MemoryError())
     device = Device(AZIMUTHAL, replace(small.backend, free_bytes=lambda: fits_four))
     device.outcomes(batch_of(rng.integers(0, 256, (10, 32, 32), np.uint8)))
@@ -174,15 +174,18 @@ def test_the_estimate_of_memory_covers_what_numpy_takes(rng: np.random.Generator
 
     from spectral_detect.features import stack_features
 
-    for name in ("azimuthal", "residual", "durall"):
+    small, large = rng.integers(0, 256, (16, 64, 64, 3), np.uint8), rng.integers(0, 256, (512, 512, 3), np.uint8)
+    stacks = [("azimuthal", Stack(large[..., 0].reshape(16, 128, 128))), ("durall", Stack(small[..., 0]))]
+    stacks += [("residual", Stack(small)), ("residual", cut_stack(large, FeatureSpec.preset("residual")))]
+    for name, stack in stacks:
         spec, device = FeatureSpec.preset(name), strict_backend()
-        tiles = device.xp.asarray(rng.integers(0, 256, (16, 128, 128, 3), np.uint8))
-        stack_features(tiles[:1], spec, is_ycc=False, backend=device)
+        tiles = stack.map(device.xp.asarray)
+        stack_features(tiles[:1], spec, device)
         tracemalloc.start()
-        stack_features(tiles, spec, is_ycc=False, backend=device)
+        stack_features(tiles, spec, device)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        estimate = 16 * working_bytes((128, 128, 3), spec)
+        estimate = len(stack) * working_bytes(stack, spec)
         assert estimate / 4 < peak < 0.7 * estimate, name  # the rest is for cuFFT
 
 
@@ -226,7 +229,7 @@ def test_images_are_taken_while_the_device_works_but_not_without_end(
             taken = k + 1
             if taken == most:
                 is_at_most.set()
-            yield k, Stack(np.full((1, 32, 32), k, np.uint8), False)
+            yield k, Stack(np.full((1, 32, 32), k, np.uint8))
 
     def consume() -> None:
         done.extend(k for k, _ in features_as_done(images(), AZIMUTHAL, with_asarray(asarray)))
@@ -243,7 +246,7 @@ def test_images_are_taken_while_the_device_works_but_not_without_end(
 
 def test_an_error_on_the_device_reaches_the_caller(rng: np.random.Generator) -> None:
     small = SmallDevice(0, RuntimeError("cudaErrorIllegalAddress"))
-    tickets = [(k, Stack(rng.integers(0, 256, (1, 32, 32), np.uint8), False)) for k in range(9)]
+    tickets = [(k, Stack(rng.integers(0, 256, (1, 32, 32), np.uint8))) for k in range(9)]
     with pytest.raises(DeviceError, match="the GPU failed"):
         list(features_as_done(tickets, AZIMUTHAL, small.backend))
 
@@ -393,5 +396,5 @@ def test_auto_says_once_why_the_cpu_does_the_work(run: Run, monkeypatch: pytest.
 def test_the_numpy_backend_takes_part_in_the_same_way() -> None:
     """The stage itself knows nothing of CuPy."""
     cpu = numpy_backend()
-    tickets = [(k, Stack(np.full((1, 32, 32), k, np.uint8), False)) for k in range(3)]
+    tickets = [(k, Stack(np.full((1, 32, 32), k, np.uint8))) for k in range(3)]
     assert sorted(k for k, _ in features_as_done(tickets, AZIMUTHAL, cpu)) == [0, 1, 2]

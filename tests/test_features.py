@@ -155,13 +155,13 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
         ({"n_bins": 7}, "n_bins 7: it is None or 8 to 100000"),
         ({"filter": "sobel"}, "filter 'sobel': it is one of none, laplacian"),
         ({"groups": ()}, "groups"),
-        ({"groups": ("profile", "noise")}, "groups .* one or more of profile, coherence"),
+        ({"groups": ("profile", "noise")}, "groups .* one or more of profile, chroma_profile"),
         ({"groups": ("profile", "profile")}, "none twice"),
         ({"tiles_per_side": 0}, "tiles_per_side 0: it is None or 1 to 64"),
         ({"n_bins": None, "tiles_per_side": 2}, "goes with a profile alone"),
         ({"n_bins": None, "groups": ("profile", "coherence")}, "goes with a profile alone"),
         ({"min_size_px": 2}, "min_size_px 2"),
-        ({"version": 1}, "version 1; this program knows version 2"),
+        ({"version": 1}, "version 1; this program knows version 3"),
         ({"bins": 3}, "has no bins"),
     ],
 )
@@ -233,7 +233,7 @@ def test_features_in_two_halves_are_the_same(name: str, shape: tuple[int, ...], 
     image, spec = rng.integers(0, 256, shape, np.uint8), FeatureSpec.preset(name)
     for is_ycc in (False, True)[: len(shape) - 1]:
         stack = cut_stack(image, spec, is_ycc=is_ycc)
-        vectors = stack_features(stack.tiles, spec, is_ycc=stack.is_ycc, backend=numpy_backend())
+        vectors = stack_features(stack, spec, numpy_backend())
         expected = extract_features(image, spec, is_ycc=is_ycc)
         np.testing.assert_array_equal(vectors.reshape(expected.shape), expected)
     if len(shape) == 3 and not spec.needs_colour:

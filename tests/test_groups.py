@@ -8,7 +8,14 @@ import pytest
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.backend import numpy_backend
 from spectral_detect.features import tile_corners
-from spectral_detect.groups import GROUPS, Tiles, blocks, cosine_transform, patches
+from spectral_detect.groups import (
+    GROUPS,
+    POWER_FLOOR,
+    Tiles,
+    cosine_transform,
+    strips,
+    windowed_fourier_transform,
+)
 from spectral_detect.spec import GROUP_SIZES, PRESETS
 
 RESIDUAL = FeatureSpec.preset("residual")
@@ -32,7 +39,7 @@ def test_every_group_gives_as_many_numbers_as_the_spec_says(noisy: np.ndarray) -
     assert set(GROUPS) == set(GROUP_SIZES)
     for name, size in GROUP_SIZES.items():
         assert GROUPS[name](tiles(noisy)).shape == (4, size or 100)
-    assert sum(RESIDUAL.group_sizes or ()) == 613
+    assert sum(RESIDUAL.group_sizes or ()) == 472
     assert RESIDUAL.needs_colour
     assert not PRESETS["azimuthal"].needs_colour
 
@@ -51,15 +58,28 @@ def test_the_block_transform_is_the_orthonormal_dct() -> None:
 
 def test_blocks_follow_the_grid_and_drop_the_rest() -> None:
     image = np.arange(20 * 27).reshape(1, 20, 27)
-    found = blocks(image, 8)
-    assert found.shape == (1, 2, 3, 8, 8)
-    np.testing.assert_array_equal(found[0, 1, 2], image[0, 8:16, 16:24])
+    found = strips(image, 8)
+    assert found.shape == (1, 2, 8, 24)
+    np.testing.assert_array_equal(found[0, 1, :, 16:], image[0, 8:16, 16:24])
+
+
+def test_a_patch_has_the_power_of_its_fourier_transform_under_a_window(rng: np.random.Generator) -> None:
+    """Against the FFT: (u, v) and (u, -v) averaged."""
+    patch = rng.normal(128, 20, (16, 16))
+    window = np.outer(*2 * [np.hanning(18)[1:-1]])
+    window /= np.sqrt(np.mean(window**2))
+    power = np.abs(np.fft.fft2((patch - patch.mean()) * window)) ** 2 / 256
+    frequency = np.arange(9)
+    folded = (power[np.ix_(frequency, frequency)] + power[np.ix_(frequency, -frequency)]) / 2
+    found = tiles(patch[None, None], precision="float64").patch_levels
+    np.testing.assert_allclose(found.reshape(9, 9), np.log(folded + POWER_FLOOR), atol=1e-4)
+    waves = windowed_fourier_transform() / (window.diagonal() ** 0.5)
+    norms = np.sqrt(np.square(waves).sum(axis=1))
+    np.testing.assert_allclose(waves @ waves.T, np.diag(norms**2), atol=1e-12)  # orthogonal
 
 
 def test_small_tiles_have_overlapping_patches_and_large_ones_every_other_row() -> None:
-    counts = {
-        side: patches(np.zeros((1, side, side), np.float32), numpy_backend()).shape[1] for side in (16, 32, 64, 128)
-    }
+    counts = {side: tiles(np.zeros((1, 1, side, side))).patch_levels.shape[1] for side in (16, 32, 64, 128)}
     assert counts == {16: 1, 32: 9, 64: 16, 128: 32}
 
 
@@ -90,9 +110,42 @@ def test_a_pattern_of_period_two_stands_out_in_patches_and_blocks(noisy: np.ndar
 
 
 def test_contrast_and_brightness_drop_out(noisy: np.ndarray) -> None:
-    for name in ("block_spectrum", "chroma_block_spectrum", "patch_spectrum", "patch_spread", "coherence"):
+    for name in ("block_spectrum", "chroma_profile", "patch_spectrum", "coherence"):
         expected = GROUPS[name](tiles(noisy))
         np.testing.assert_allclose(GROUPS[name](tiles(0.5 * noisy + 40)), expected, atol=0.02, err_msg=name)
+
+
+def test_the_profile_of_chroma_is_that_of_its_noise(noisy: np.ndarray) -> None:
+    """White noise under a Laplacian has the same profile in each plane; ten times the amplitude is ln 100 more."""
+    louder = noisy.copy()
+    louder[:, 2] = 128 + 10 * (noisy[:, 2] - 128)
+    cb, cr = np.split(GROUPS["chroma_profile"](tiles(noisy)), 2, axis=1)
+    same, louder_cr = np.split(GROUPS["chroma_profile"](tiles(louder)), 2, axis=1)
+    np.testing.assert_array_equal(same, cb)
+    np.testing.assert_allclose(louder_cr, cr + np.log(100), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_tiles", "seen"), [((512, 512), 16, 64), ((640, 700), 25, 48), ((1024, 1024), 64, 32)]
+)
+def test_colour_is_seen_in_the_middle_of_large_tiles(
+    shape: tuple[int, int], n_tiles: int, seen: int, rng: np.random.Generator
+) -> None:
+    ycc = rng.integers(0, 256, (*shape, 3), np.uint8)
+    expected = extract_features(ycc, RESIDUAL, is_ycc=True)
+    assert len(expected) == n_tiles
+    margin = (128 - seen) // 2
+    is_seen = np.zeros(shape, bool)
+    for y, x in tile_corners(shape, RESIDUAL)[1]:
+        is_seen[y + margin : y + 128 - margin, x + margin : x + 128 - margin] = True
+    for where, changes in ((~is_seen, False), (is_seen, True)):
+        other = ycc.copy()
+        other[where, 1:] = 128
+        features = extract_features(other, RESIDUAL, is_ycc=True)
+        colour, rest = features[:, 100:265], np.delete(features, np.s_[100:265], axis=1)
+        np.testing.assert_array_equal(rest, np.delete(expected, np.s_[100:265], axis=1))
+        difference = np.abs(colour - expected[:, 100:265]).mean(axis=1)
+        assert (difference > 0.1).all() if changes else (difference == 0).all()
 
 
 def test_a_gray_image_has_no_chroma(rng: np.random.Generator) -> None:
@@ -100,8 +153,11 @@ def test_a_gray_image_has_no_chroma(rng: np.random.Generator) -> None:
     features = extract_features(gray, RESIDUAL)
     rgb = np.repeat(gray[..., None], 3, axis=2)
     np.testing.assert_allclose(features, extract_features(rgb, RESIDUAL), atol=1e-4)
-    assert features.shape == (4, 613)
-    np.testing.assert_allclose(features[:, 100:199], 0, atol=1e-6)
+    assert features.shape == (4, 472)
+    chroma, coherence = features[:, 100:166].reshape(4, 2, 33), features[:, 166:265]
+    np.testing.assert_allclose(chroma, chroma[:, :1, :1] + np.zeros((2, 33)), atol=1e-4)
+    assert (chroma < -10).all()
+    np.testing.assert_allclose(coherence, 0, atol=1e-6)
 
 
 def test_ycc_is_what_rgb_becomes(rng: np.random.Generator) -> None:
@@ -140,7 +196,7 @@ def test_each_tile_is_its_own_image(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (2, 130, 150, 3), np.uint8)
     together = extract_features(image, RESIDUAL)
     side, corners = tile_corners((130, 150), RESIDUAL)
-    assert together.shape == (2, len(corners), 613)
+    assert together.shape == (2, len(corners), 472)
     alone = FeatureSpec.preset("residual", tiles_per_side=None)
     for k, (y, x) in enumerate(corners):
         expected = extract_features(image[1, y : y + side, x : x + side], alone)

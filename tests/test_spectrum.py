@@ -9,7 +9,7 @@ import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spectral_detect.backend import half_cross_power, numpy_backend, packed_cross_power
+from spectral_detect.backend import half_cross_power, half_power, numpy_backend, packed_cross_power, packed_power
 from spectral_detect.errors import FeatureError
 from spectral_detect.spectrum import (
     CACHE_BYTES,
@@ -176,6 +176,11 @@ def test_cross_power_of_either_layout_is_that_of_the_full_spectrum(shape: tuple[
     np.testing.assert_allclose(half, expected, atol=tolerance)
     np.testing.assert_allclose(packed_cross_power(packed_a, packed_b, shape[-1]), expected, atol=tolerance)
     backend = numpy_backend()
+    of_itself = folded_power(a.astype(np.float64), a.astype(np.float64))
+    found = [half_power(scipy.fft.rfft2(a), shape[-1]), packed_power(packed_a, shape[-1])]
+    found.append(backend.power(backend.dft(a.copy()), shape[-1]))
+    for power in found:
+        np.testing.assert_allclose(power, of_itself, atol=1e-5 * of_itself.max())
     np.testing.assert_allclose(backend.cross_power(backend.dft(a), backend.dft(b), shape[-1]), expected, atol=tolerance)
 
 

@@ -26,7 +26,7 @@ from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.backend import Backend
 from spectral_detect.batching import Batch, Device
 from spectral_detect.device import cupy_backend, device_problem
-from spectral_detect.features import Stack, cut_stack, stack_features
+from spectral_detect.features import Stack, cut_stack, joined, stack_features
 from spectral_detect.work import available_cores
 
 
@@ -64,13 +64,11 @@ def measure_preset(name: str, backend: Backend, args: argparse.Namespace, bytes_
     channels = (3,) if spec.needs_colour else ()
     image = np.random.default_rng(0).integers(0, 256, (args.side, args.side, *channels), dtype=np.uint8)
     stack = cut_stack(image, spec, is_ycc=True)
-    there = backend.xp.asarray(np.concatenate([stack.tiles] * args.batch))
-    vectors = stack_features(there, spec, is_ycc=stack.is_ycc, backend=backend)
+    there = joined([stack] * args.batch).map(backend.xp.asarray)
+    vectors = stack_features(there, spec, backend)
     floor_s = (there.nbytes + vectors.nbytes) / bytes_per_s
     device = Device(spec, backend)
-    kernels_s = seconds(
-        lambda: stack_features(there, spec, is_ycc=stack.is_ycc, backend=backend), args.repeats, synchronizer(backend)
-    )
+    kernels_s = seconds(lambda: stack_features(there, spec, backend), args.repeats, synchronizer(backend))
     queue_s = seconds(lambda: device.outcomes(batch_of(stack, args.batch)), args.repeats)
     core_s = args.batch * seconds(lambda: extract_features(image, spec, is_ycc=True), args.repeats)
     print(f"{name}, {args.batch} images of {args.side}x{args.side}; one core {args.batch / core_s:.0f} images/s")

@@ -76,7 +76,7 @@ def main() -> None:
     model = load_model(args.model or trained(args.features))
     settings = settings_sha256([model], Rules())
     clock, cpu = Clock(), numpy_backend()
-    stages = ("laplacian", "dft", "cross_power")
+    stages = ("laplacian", "dft", "cross_power", "power")
     timed_cpu = replace(cpu, **{name: clock.timed(name, getattr(cpu, name)) for name in stages})
     groups_timed = {name: clock.timed(name, group) for name, group in groups.GROUPS.items()}
     with (
@@ -95,7 +95,7 @@ def main() -> None:
     if args.features != "residual":
         print(f"{REST:<24}{whole - sum(medians.values()):8.2f} ms")
     else:
-        print("(laplacian, dft, cross_power and rings are parts of the groups that ask for them first)")
+        print("(laplacian, dft, cross_power, power and rings are parts of the groups that ask for them first)")
     print(f"{WHOLE:<24}{whole:8.2f} ms")
 
 
