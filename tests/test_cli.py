@@ -515,4 +515,4 @@ def test_read_image_gives_what_a_scan_sees() -> None:
     path = EXAMPLES / "fake" / "Garden.png"
     (record,) = scan([str(path)], model)
     features = extract_features(read_image(path).pixels, model.spec)
-    assert model.scores(features[None])[0] == pytest.approx(record.score, abs=1e-8)  # its BLAS has several threads
+    assert model.scores(features[None])[0] == pytest.approx(record.score, abs=1e-6)  # its BLAS has several threads

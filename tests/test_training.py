@@ -89,6 +89,16 @@ def test_the_score_of_an_image_does_not_depend_on_its_company() -> None:
     np.testing.assert_array_equal(together, np.concatenate([model.scores(row[None]) for row in new]))
 
 
+@pytest.mark.parametrize("name", ["svm", "logreg", "kmeans"])
+def test_scores_of_single_precision_are_those_of_double_to_its_rounding(name: str) -> None:
+    data = gaussian_data()
+    model = train_model(data, SPEC, name)
+    single = model.scores(data.features.astype(np.float32))
+    np.testing.assert_allclose(single, model.scores(data.features), atol=1e-5)
+    whole = data.features.astype(int)
+    np.testing.assert_array_equal(model.scores(whole), model.scores(whole.astype(float)))
+
+
 def test_paper_settings_keep_the_classifiers_own_boundary() -> None:
     data = gaussian_data(shift=3.0)
     model = train_model(data, SPEC, "logreg", paper_settings=True)
