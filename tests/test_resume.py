@@ -190,7 +190,7 @@ def test_the_exit_status_is_that_of_all_rows(evidence: Path, run: Run) -> None:
     ("changed", "message"),
     [
         (("--model", "small"), "judged by another model (photographs, sha256"),
-        (("--threshold", "0.9"), "judged by another threshold (0.4"),
+        (("--threshold", "0.9"), "judged by another threshold (0."),
         (("--min-confidence", "0.8"), "judged with other settings"),
         (("--prevalence", "0.1"), "judged with other settings"),
         (("--stability",), "judged with other settings"),
