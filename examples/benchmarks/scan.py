@@ -110,6 +110,8 @@ def main() -> None:
         rows["scan"].append(scan(paths, args.jobs, args.model, args.threads))
     decode_s, fft_s, start_s, scan_s = (float(np.median(values)) for values in rows.values())
     print(f"{len(paths)} files, {args.jobs} workers; start-up {start_s:.2f} s, subtracted")
+    if scan_s < 1.5 * start_s:
+        print("too few files: what is left after subtracting the start is mostly its noise; see --count")
     for name, cost in (("decode alone", decode_s), ("decode and bare FFT", fft_s), ("scan", scan_s - start_s)):
         each = 1000 * cost / len(paths)
         print(

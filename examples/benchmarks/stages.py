@@ -30,6 +30,7 @@ from spectral_detect.modelfile import load_model
 from spectral_detect.scanning import record_of
 
 WHOLE, REST = "all", "the rest"
+OUTER = ("read and hash", "decode", "features", "judge")
 
 
 class Clock:
@@ -83,20 +84,19 @@ def main() -> None:
         patch.object(extraction, "read_file", clock.timed("read and hash", extraction.read_file)),
         patch.object(extraction, "decode", clock.timed("decode", extraction.decode)),
         patch.object(features, "numpy_backend", lambda: timed_cpu),
+        patch.object(extraction, "extract_features", clock.timed("features", extraction.extract_features)),
         patch.object(groups, "apply_rings", clock.timed("rings", groups.apply_rings)),
         patch.dict(groups.GROUPS, groups_timed if args.features == "residual" else {}),
     ):
         one_image(paths[0], model, settings, clock)  # fills the caches
         spent = [one_image(path, model, settings, clock) for path in paths]
     medians = {name: 1000 * float(np.median([s.get(name, 0.0) for s in spent])) for name in spent[0]}
-    whole = medians.pop(WHOLE)
-    for name, cost in medians.items():
+    whole, outer = medians.pop(WHOLE), {name: medians.pop(name) for name in OUTER}
+    for name, cost in {**outer, REST: whole - sum(outer.values()), WHOLE: whole}.items():
         print(f"{name:<24}{cost:8.2f} ms")
-    if args.features != "residual":
-        print(f"{REST:<24}{whole - sum(medians.values()):8.2f} ms")
-    else:
-        print("(laplacian, dft, cross_power, power and rings are parts of the groups that ask for them first)")
-    print(f"{WHOLE:<24}{whole:8.2f} ms")
+    print("of the features (transforms and rings are also in the groups that ask for them first):")
+    for name, cost in medians.items():
+        print(f"  {name:<22}{cost:8.2f} ms")
 
 
 if __name__ == "__main__":
