@@ -124,6 +124,16 @@ def _sums_of_pairs(product: np.ndarray) -> np.ndarray:
     return sums.reshape(*product.shape[:-1], product.shape[-1] // 2)
 
 
+def cross_power(A: Array, B: Array, width: int) -> Array:
+    """`Backend.cross_power` of either layout."""
+    return (half_cross_power if A.dtype.kind == "c" else packed_cross_power)(A, B, width)
+
+
+def power(A: Array, width: int) -> Array:
+    """`Backend.power` of either layout."""
+    return (half_power if A.dtype.kind == "c" else packed_power)(A, width)
+
+
 @cache
 def numpy_backend() -> Backend:
     """NumPy arrays, SciPy's FFT and sparse matrices, OpenCV's filters and, where it is Intel's, OpenCV's DFT."""
@@ -149,12 +159,6 @@ def numpy_backend() -> Backend:
             cv2.dft(image, dst=image)  # a new array would take a third longer
         return images
 
-    def cross_power(A: Array, B: Array, width: int) -> Array:
-        return (half_cross_power if A.dtype.kind == "c" else packed_cross_power)(A, B, width)
-
-    def power(A: Array, width: int) -> Array:
-        return (half_power if A.dtype.kind == "c" else packed_power)(A, width)
-
     def stacked(rgb: Array) -> Array:
         return np.ascontiguousarray(rgb).reshape(-1, rgb.shape[-2], 3)  # one image above the other: one call
 
@@ -165,9 +169,9 @@ def numpy_backend() -> Backend:
         return cv2.cvtColor(stacked(rgb), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]].reshape(rgb.shape)
 
     def planes(stack: Array) -> Array:
-        apart = np.empty((3, *stack.shape[:-1]), stack.dtype)
+        apart, together = np.empty((3, *stack.shape[:-1]), stack.dtype), stacked(stack)
         for k, plane in enumerate(apart.reshape(3, -1, stack.shape[-2])):
-            cv2.extractChannel(stacked(stack), k, dst=plane)
+            cv2.extractChannel(together, k, dst=plane)
         return apart
 
     return Backend(

@@ -109,12 +109,12 @@ class Tiles:
         """(..., H, W) -> (..., n_rows, side, n_columns, side), T @ block @ T.T of blocks side by side."""
         return self._transformed(strips(planes, len(transform)), transform)
 
-    def _transformed(self, strips: Array, transform: np.ndarray) -> Array:
-        """The same of strips, (..., n_rows, side, n_columns * side)."""
+    def _transformed(self, rows: Array, transform: np.ndarray) -> Array:
+        """The same of `strips`, (..., n_rows, side, n_columns * side)."""
         side = len(transform)
         matrix = self.backend.xp.asarray(transform.astype(self.spec.precision))
-        along_rows = (strips.reshape(-1, side) @ matrix.T).reshape(strips.shape)
-        return (matrix @ along_rows).reshape(*strips.shape[:-1], -1, side)
+        along_rows = (rows.reshape(-1, side) @ matrix.T).reshape(rows.shape)
+        return (matrix @ along_rows).reshape(*rows.shape[:-1], -1, side)
 
     def _block_level(self, coefficients: Array) -> Array:
         xp = self.backend.xp
