@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
+from spectral_detect.atomic_write import check_target
 from spectral_detect.errors import OutputError
-from spectral_detect.files import check_target
 
 fcntl: ModuleType | None
 try:

@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from spectral_detect.atomic_write import check_target, stream_aside
 from spectral_detect.errors import OutputError
-from spectral_detect.files import check_target, stream_aside
 from spectral_detect.outputs import Kind, Output, Row, RowFormat, as_read_back, copy_rows
 from spectral_detect.sharding import path_bytes
 

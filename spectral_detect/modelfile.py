@@ -25,10 +25,10 @@ from typing import Any, get_args
 
 import numpy as np
 
+from spectral_detect.atomic_write import write_aside
 from spectral_detect.calibration import Calibration, CalibrationKind
 from spectral_detect.classifiers import Classifier, Experience, KMeans, LogisticRegression, Model, Svm
 from spectral_detect.errors import FeatureError, ModelFileError
-from spectral_detect.files import write_aside
 from spectral_detect.metrics import METRICS
 from spectral_detect.records import LABELS
 from spectral_detect.spec import FeatureSpec

@@ -19,8 +19,8 @@ from typing import IO, Literal, TypeVar
 import numpy as np
 
 from spectral_detect import remote
+from spectral_detect.atomic_write import stream_aside
 from spectral_detect.errors import OutputError, SpectralDetectError, VideoReadError
-from spectral_detect.files import stream_aside
 from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.images import read_file
 from spectral_detect.locking import FileLock

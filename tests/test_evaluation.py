@@ -22,7 +22,7 @@ from spectral_detect.images import DecodedImage, decode
 from spectral_detect.judging import Rules
 from spectral_detect.metrics import METRICS, predictive_values, reliability
 from spectral_detect.modelfile import find_model
-from spectral_detect.report.text import cut_in_the_middle
+from spectral_detect.text import cut_in_the_middle
 from test_training import SPEC, gaussian_data
 
 MANIFEST = EXAMPLES / "manifest.csv"

@@ -16,7 +16,7 @@ from spectral_detect.cli.options import (
     read_labelled,
 )
 from spectral_detect.cli.working import work_options
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.dataset import Dataset
@@ -74,8 +74,8 @@ def audit(
     Example:
       spectral-detect audit --real examples/images/real --fake examples/images/fake --fix matched
     """
+    from spectral_detect.atomic_write import check_new_folder
     from spectral_detect.audit import audit_dataset, is_unfair
-    from spectral_detect.files import check_new_folder
     from spectral_detect.report.audit import audit_text, fix_text
 
     if output is not None:

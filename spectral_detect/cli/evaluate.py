@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.options import (
     check_output,
     check_plot,
@@ -20,7 +21,6 @@ from spectral_detect.cli.options import (
     warn_of_bias,
 )
 from spectral_detect.cli.working import device_option, work_options
-from spectral_detect.files import check_target, write_aside
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model

@@ -11,7 +11,7 @@ import click
 from spectral_detect.cli.options import Failure, check_output, expand, expand_local
 from spectral_detect.cli.output import format_of
 from spectral_detect.cli.scan import listed_paths
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.merging import Merged

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from spectral_detect.atomic_write import PICTURE_SOFTWARE
 from spectral_detect.errors import TORCH_MISSING
-from spectral_detect.files import PICTURE_SOFTWARE
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 from spectral_detect.urls import without_credentials
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ def _is_own_picture(path: str) -> bool:
 
 def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
     """`Failure`, before anything is computed, where a picture cannot be drawn or written to `output`."""
-    from spectral_detect.files import check_target
+    from spectral_detect.atomic_write import check_target
 
     check_output(output, inputs)
     if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:

@@ -13,8 +13,8 @@ import click
 
 from spectral_detect.cli.options import Failure, progress
 from spectral_detect.cli.output import result_stream, style_for
-from spectral_detect.report.text import visible
 from spectral_detect.sharding import MOST_SHARDS, Shard
+from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.finding import FoundFile, FoundVideo

@@ -36,7 +36,7 @@ from spectral_detect.cli.resume import (
     shard_option,
 )
 from spectral_detect.cli.working import device_option, work_options
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 from spectral_detect.urls import why_not_opened, without_credentials
 
 if TYPE_CHECKING:

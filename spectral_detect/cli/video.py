@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.options import (
     Failure,
     FiniteRange,
@@ -37,7 +38,6 @@ from spectral_detect.cli.resume import (
     shard_option,
 )
 from spectral_detect.cli.working import VIDEO_TIMEOUT_S, work_options
-from spectral_detect.files import check_target
 
 if TYPE_CHECKING:
     from spectral_detect.finding import FoundVideo

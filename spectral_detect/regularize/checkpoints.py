@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from spectral_detect.atomic_write import write_aside
 from spectral_detect.errors import CheckpointError
-from spectral_detect.files import write_aside
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 KEY = "spectral_detect"  # of our JSON in the file's metadata

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from spectral_detect.atomic_write import OPTIONS_FILE
 from spectral_detect.errors import CheckpointError, FeatureError
-from spectral_detect.files import OPTIONS_FILE
 
 RUN_SCHEMA = "spectral-detect/gan/1"
 MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile"))  # when taken up again

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.atomic_write import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
-from spectral_detect.files import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, write_aside
 from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
 from spectral_detect.regularize.device import DeviceName, choose_device, put_on
 from spectral_detect.regularize.gan import Run

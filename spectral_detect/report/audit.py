@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 
 MOST_NAMED = 3
 WIDEST_CELL = 34

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spectral_detect.report.text import cut_in_the_middle, visible
+from spectral_detect.text import cut_in_the_middle, visible
 
 WIDEST_NAME = 28
 BY_GENERATOR = (

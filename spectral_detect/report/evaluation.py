@@ -11,7 +11,7 @@ from spectral_detect.dataset import Dataset
 from spectral_detect.judging import Judgement
 from spectral_detect.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.records import LABELS
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 
 FEW = 20  # the percentile bootstrap of so few is too sure of itself; of no error at all it is certain
 

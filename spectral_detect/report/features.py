@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from spectral_detect._version import __version__
+from spectral_detect.atomic_write import LONGEST_LINE, cut_torn_line, write_aside
 from spectral_detect.csvrows import csv_line
 from spectral_detect.errors import OutputError
 from spectral_detect.extraction import Extraction
-from spectral_detect.files import LONGEST_LINE, cut_torn_line, write_aside
 from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
 from spectral_detect.spec import FeatureSpec
 

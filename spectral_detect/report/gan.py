@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 
-from spectral_detect.files import PICTURE_SOFTWARE, write_aside
+from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
 from spectral_detect.report.plots import BLUE, ORANGE, new_figure, plain, write_figure
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 from spectral_detect.classifiers import Model
 from spectral_detect.report.evaluation import metric_lines
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 
 CALIBRATIONS = {
     "none": "not calibrated: they rank, and are no probabilities",

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TextIO, TypeVar
 
 from spectral_detect.csvrows import csv_line
 from spectral_detect.records import FRAME_COLUMNS, IMAGE_COLUMNS, VIDEO_COLUMNS, FrameRecord, ImageRecord, VideoRecord
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 
 StreamFormat = Literal["table", "csv", "jsonl"]
 Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)

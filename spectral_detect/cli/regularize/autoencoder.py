@@ -140,7 +140,7 @@ def _completed(options: dict[str, Any]) -> dict[str, Any]:
 
 def _read(folder: str, output: str, options: dict[str, Any]) -> tuple[Faces, int]:
     """The images, and how many files gave none; RUN is looked at first."""
-    from spectral_detect.files import check_run_folder
+    from spectral_detect.atomic_write import check_run_folder
     from spectral_detect.regularize.autoencoder import split_images
     from spectral_detect.regularize.reals import read_reals
 
@@ -184,8 +184,8 @@ def _run(images: Faces, options: dict[str, Any], output: str, *, as_json: bool) 
 
 
 def _write_options(options: dict[str, Any], folder: str, *, shown: bool) -> None:
+    from spectral_detect.atomic_write import OPTIONS_FILE, write_aside
     from spectral_detect.errors import OutputError
-    from spectral_detect.files import OPTIONS_FILE, write_aside
 
     text = json.dumps(options, indent=2)
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from spectral_detect.cli.options import progress, report_failure, require_torch
-from spectral_detect.report.text import visible
+from spectral_detect.text import visible
 
 
 @click.command()
@@ -31,7 +31,7 @@ def sample(run: str, n: int, output: str, reals: str | None, seed: int, device: 
       spectral-detect regularize sample run --n 1000 --output fakes --reals reals
     """
     require_torch()
-    from spectral_detect.files import check_new_folder, folder_aside
+    from spectral_detect.atomic_write import check_new_folder, folder_aside
     from spectral_detect.regularize.gan import sample_images
     from spectral_detect.regularize.running import Hooks, load_generator, load_reals, write_images
     from spectral_detect.work import Work
