@@ -27,9 +27,9 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
 from spectral_detect.dataset import Dataset, LabelledFile, files_in_folders, files_in_manifest, read_dataset
+from spectral_detect.features.spec import PRESETS
 from spectral_detect.matching import MANIFEST, write_matched
 from spectral_detect.recipe import choose_recipe
-from spectral_detect.spec import PRESETS
 
 
 def group_of(found: LabelledFile, groups: str) -> str | None:

@@ -13,32 +13,32 @@ from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDet
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
-    from spectral_detect.features import extract_features
+    from spectral_detect.features.extract import extract_features
+    from spectral_detect.features.spec import FeatureSpec
+    from spectral_detect.features.spectrum import azimuthal_average, power_spectrum
     from spectral_detect.images import read_image
     from spectral_detect.judging import Rules
     from spectral_detect.modelfile import load_model, load_shipped_models, save_model
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning import scan
-    from spectral_detect.spec import FeatureSpec
-    from spectral_detect.spectrum import azimuthal_average, power_spectrum
     from spectral_detect.training import train_model
     from spectral_detect.work import Work
 
 _HOME = {
     "FAKE": "records",
     "REAL": "records",
-    "FeatureSpec": "spec",
+    "FeatureSpec": "features.spec",
     "ImageRecord": "records",
     "Model": "classifiers",
     "Rules": "judging",
     "SpectralLoss": "regularize.loss",
     "Work": "work",
-    "azimuthal_average": "spectrum",
-    "extract_features": "features",
+    "azimuthal_average": "features.spectrum",
+    "extract_features": "features.extract",
     "load_model": "modelfile",
     "load_shipped_models": "modelfile",
-    "power_spectrum": "spectrum",
+    "power_spectrum": "features.spectrum",
     "read_image": "images",
     "save_model": "modelfile",
     "scan": "scanning",

@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from spectral_detect.calibration import Calibration
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.metadata import VIDEO_FORMAT, Metadata
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.spec import FeatureSpec
 
 ClassifierName = Literal["svm", "logreg", "kmeans"]
 AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next

@@ -12,9 +12,9 @@ from spectral_detect.audit import groups_with_lookalikes
 from spectral_detect.classifiers import ClassifierName, Model
 from spectral_detect.dataset import MIN_PER_CLASS, Dataset, folds
 from spectral_detect.errors import DatasetError
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.metrics import METRICS, Curves, evaluate_scores
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.spec import FeatureSpec
 from spectral_detect.training import train_model
 
 CURVE_SHOTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)

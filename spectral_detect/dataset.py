@@ -16,11 +16,11 @@ from spectral_detect import remote
 from spectral_detect.augment import Edit
 from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.extraction import Extraction, as_extracted
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.finding import FoundFile, FoundVideo, find_images, has_video_suffix
 from spectral_detect.pipeline import extract_each
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.remote import Remote
-from spectral_detect.spec import FeatureSpec
 from spectral_detect.urls import local_name, why_not_opened, without_credentials
 from spectral_detect.work import Work
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from spectral_detect.augment import Edit
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
-from spectral_detect.features import extract_features, tile_corners
+from spectral_detect.features.extract import extract_features, tile_corners
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, read_file, shows_no_colour
 from spectral_detect.metadata import Metadata
 from spectral_detect.remote import Remote
-from spectral_detect.spec import FeatureSpec
 from spectral_detect.video import Frame, FrameOptions, open_video, video_sha256
 
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"

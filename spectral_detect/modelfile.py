@@ -29,9 +29,9 @@ from spectral_detect.atomic_write import write_aside
 from spectral_detect.calibration import Calibration, CalibrationKind
 from spectral_detect.classifiers import Classifier, Experience, KMeans, LogisticRegression, Model, Svm
 from spectral_detect.errors import FeatureError, ModelFileError
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.metrics import METRICS
 from spectral_detect.records import LABELS
-from spectral_detect.spec import FeatureSpec
 from spectral_detect.urls import looks_like_url, without_credentials
 
 FORMAT = "spectral-detect model"

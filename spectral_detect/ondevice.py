@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from spectral_detect.backend import Backend
-from spectral_detect.batching import Outcome, features_as_done
 from spectral_detect.errors import FeatureError
 from spectral_detect.extraction import (
     Edits,
@@ -22,10 +20,12 @@ from spectral_detect.extraction import (
     prepare_file,
     with_error,
 )
-from spectral_detect.features import Stack, cut_stack
+from spectral_detect.features.backend import Backend
+from spectral_detect.features.extract import Stack, cut_stack
+from spectral_detect.features.gpu_batches import Outcome, features_as_done
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.images import DecodedImage
-from spectral_detect.spec import FeatureSpec
 from spectral_detect.work import Work, available_cores
 from spectral_detect.workers import in_order, map_as_done
 

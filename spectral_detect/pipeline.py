@@ -9,8 +9,6 @@ from functools import partial
 from itertools import chain, islice
 from typing import TypeVar
 
-from spectral_detect.backend import Backend
-from spectral_detect.device import cupy_backend, device_problem, is_cupy_installed
 from spectral_detect.errors import DeviceError
 from spectral_detect.extraction import (
     Edits,
@@ -21,9 +19,11 @@ from spectral_detect.extraction import (
     extract_video,
     failed,
 )
+from spectral_detect.features.backend import Backend
+from spectral_detect.features.cupy_backend import cupy_backend, device_problem, is_cupy_installed
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.ondevice import extract_on_device
-from spectral_detect.spec import FeatureSpec
 from spectral_detect.work import FEW_FILES, Work, work_through
 
 Item = TypeVar("Item")

@@ -25,9 +25,9 @@ from spectral_detect.classifiers import (
 )
 from spectral_detect.dataset import Dataset, folds, require_both_classes
 from spectral_detect.errors import DatasetError
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.metrics import evaluate_scores
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.spec import FeatureSpec
 
 SVM_C = 10.0  # the matched protocol is flat from 3 up
 LOGREG_C = 1.0

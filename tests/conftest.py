@@ -77,7 +77,7 @@ def labelled_folder(tmp_path: Path, rng: np.random.Generator) -> Path:
 def fake_cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """A CuPy that works without a GPU, for what does not need one."""
     from fake_cupy import install_fake_cupy
-    from spectral_detect.device import cupy_backend
+    from spectral_detect.features.cupy_backend import cupy_backend
 
     yield install_fake_cupy(monkeypatch)
     cupy_backend.cache_clear()

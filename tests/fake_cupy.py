@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from spectral_detect.device import cupy_backend
+from spectral_detect.features.cupy_backend import cupy_backend
 from strict_arrays import FUNCTIONS, StrictModule, StrictSparse, strict_backend, to_host
 
 

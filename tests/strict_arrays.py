@@ -15,8 +15,8 @@ import numpy as np
 import scipy.fft
 import scipy.sparse
 
-from spectral_detect.backend import Backend, half_cross_power, half_power
-from spectral_detect.device import laplacian, planes, rgb_to_gray, rgb_to_ycc
+from spectral_detect.features.backend import Backend, half_cross_power, half_power
+from spectral_detect.features.cupy_backend import laplacian, planes, rgb_to_gray, rgb_to_ycc
 
 FUNCTIONS = (
     *"abs arange ascontiguousarray concatenate empty empty_like full isfinite".split(),

@@ -11,8 +11,8 @@ from conftest import EXAMPLES
 from spectral_detect.audit import audit_dataset
 from spectral_detect.augment import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
 from spectral_detect.dataset import files_in_folders, read_dataset
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.images import DecodedImage, read_image
-from spectral_detect.spec import FeatureSpec
 
 HASH = "5" * 64
 

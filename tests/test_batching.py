@@ -16,13 +16,14 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run
 from fake_cupy import FakeRuntime, install_fake_cupy
-from spectral_detect import FeatureSpec, batching, extract_features
+from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.augment import Edit
-from spectral_detect.backend import Backend, numpy_backend
-from spectral_detect.batching import Batch, Buckets, Device, features_as_done, working_bytes
 from spectral_detect.errors import DeviceError, FeatureError
 from spectral_detect.extraction import Extraction, as_extracted
-from spectral_detect.features import Stack, cut_stack
+from spectral_detect.features import gpu_batches as batching
+from spectral_detect.features.backend import Backend, numpy_backend
+from spectral_detect.features.extract import Stack, cut_stack
+from spectral_detect.features.gpu_batches import Batch, Buckets, Device, features_as_done, working_bytes
 from spectral_detect.finding import FoundFile, FoundVideo, find_images
 from spectral_detect.ondevice import extract_on_device
 from spectral_detect.pipeline import device_for, extract_each
@@ -172,7 +173,7 @@ def test_images_without_enough_rings_fail_and_not_the_run() -> None:
 def test_the_estimate_of_memory_covers_what_numpy_takes(rng: np.random.Generator) -> None:
     import tracemalloc
 
-    from spectral_detect.features import stack_features
+    from spectral_detect.features.extract import stack_features
 
     small, large = rng.integers(0, 256, (16, 64, 64, 3), np.uint8), rng.integers(0, 256, (512, 512, 3), np.uint8)
     stacks = [("azimuthal", Stack(large[..., 0].reshape(16, 128, 128))), ("durall", Stack(small[..., 0]))]

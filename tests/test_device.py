@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from fake_cupy import FakeRuntime
-from spectral_detect import device as devices
-from spectral_detect.backend import numpy_backend
-from spectral_detect.device import (
+from spectral_detect.errors import DeviceError
+from spectral_detect.features import cupy_backend as devices
+from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.cupy_backend import (
     PLAN_BYTES,
     check_device,
     cupy_backend,
@@ -24,7 +25,6 @@ from spectral_detect.device import (
     rgb_to_ycc,
     try_device,
 )
-from spectral_detect.errors import DeviceError
 from strict_arrays import strict_backend
 
 

@@ -53,7 +53,7 @@ def test_growth_is_measured_drawn_and_reckoned(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_of_a_gpu_says_why_there_is_none() -> None:
-    from spectral_detect.device import device_problem
+    from spectral_detect.features.cupy_backend import device_problem
 
     problem = device_problem()
     if problem is None:

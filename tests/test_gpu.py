@@ -12,11 +12,11 @@ import pytest
 
 from conftest import EXAMPLES, SHARED, Run, needs_shared
 from spectral_detect import FeatureSpec, extract_features, read_image
-from spectral_detect.backend import Backend
-from spectral_detect.batching import Device, features_as_done
-from spectral_detect.device import cupy_backend, device_problem, is_cupy_installed
-from spectral_detect.features import cut_stack
-from spectral_detect.spec import PRESETS
+from spectral_detect.features.backend import Backend
+from spectral_detect.features.cupy_backend import cupy_backend, device_problem, is_cupy_installed
+from spectral_detect.features.extract import cut_stack
+from spectral_detect.features.gpu_batches import Device, features_as_done
+from spectral_detect.features.spec import PRESETS
 from strict_arrays import BINARY, FUNCTIONS, IN_PLACE, METHODS, PROPERTIES
 
 AGREEMENT = 1e-4  # of the largest value of a vector

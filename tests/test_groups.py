@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.backend import numpy_backend
-from spectral_detect.features import tile_corners
-from spectral_detect.groups import (
+from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.extract import tile_corners
+from spectral_detect.features.feature_groups import (
     GROUPS,
     POWER_FLOOR,
     Tiles,
@@ -16,7 +16,7 @@ from spectral_detect.groups import (
     strips,
     windowed_fourier_transform,
 )
-from spectral_detect.spec import GROUP_SIZES, PRESETS
+from spectral_detect.features.spec import GROUP_SIZES, PRESETS
 
 RESIDUAL = FeatureSpec.preset("residual")
 

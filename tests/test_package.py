@@ -53,8 +53,8 @@ def test_the_limit_in_the_help_is_the_librarys() -> None:
     """The command line repeats it, so that its help need not load Pillow."""
     from spectral_detect.cli.options import FEATURES
     from spectral_detect.cli.working import MAX_PIXELS
+    from spectral_detect.features.spec import PRESETS
     from spectral_detect.images import MAX_PIXELS as LIBRARY_MAX_PIXELS
-    from spectral_detect.spec import PRESETS
 
     assert MAX_PIXELS == LIBRARY_MAX_PIXELS
     assert tuple(PRESETS) == FEATURES

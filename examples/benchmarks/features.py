@@ -18,8 +18,8 @@ from scipy.interpolate import griddata
 from threadpoolctl import threadpool_limits
 
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.backend import numpy_backend
-from spectral_detect.spectrum import ring_operator
+from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.spectrum import ring_operator
 from spectral_detect.workers import WORKER_ENVIRONMENT
 
 

@@ -23,10 +23,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.backend import Backend
-from spectral_detect.batching import Batch, Device
-from spectral_detect.device import cupy_backend, device_problem
-from spectral_detect.features import Stack, cut_stack, joined, stack_features
+from spectral_detect.features.backend import Backend
+from spectral_detect.features.cupy_backend import cupy_backend, device_problem
+from spectral_detect.features.extract import Stack, cut_stack, joined, stack_features
+from spectral_detect.features.gpu_batches import Batch, Device
 from spectral_detect.work import available_cores
 
 

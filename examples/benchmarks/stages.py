@@ -21,9 +21,11 @@ from features import settle_memory
 from scan import images_in, trained
 from threadpoolctl import threadpool_limits
 
-from spectral_detect import extraction, features, groups
-from spectral_detect.backend import numpy_backend
+from spectral_detect import extraction
 from spectral_detect.classifiers import Model
+from spectral_detect.features import extract as features
+from spectral_detect.features import feature_groups as groups
+from spectral_detect.features.backend import numpy_backend
 from spectral_detect.finding import FoundFile
 from spectral_detect.judging import Rules, settings_sha256
 from spectral_detect.modelfile import load_model

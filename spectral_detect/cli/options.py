@@ -20,8 +20,8 @@ from spectral_detect.urls import without_credentials
 if TYPE_CHECKING:
     from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
+    from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.remote import Remote
-    from spectral_detect.spec import FeatureSpec
     from spectral_detect.work import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -192,7 +192,7 @@ def feature_options(default: str) -> Callable[[F], F]:
 
 def feature_spec(features: str, bins: int | str | None) -> FeatureSpec:
     """The spec that `--features` and `--bins` name."""
-    from spectral_detect.spec import FeatureSpec
+    from spectral_detect.features.spec import FeatureSpec
 
     changes = {} if bins is None else {"n_bins": None if bins == "none" else bins}
     return FeatureSpec.preset(features, **changes)

@@ -106,7 +106,7 @@ def _usable_device(asked: DeviceChoice | None) -> DeviceChoice:
     """Who asks for a GPU is told why there is none; who does not is not bothered."""
     if asked is None or asked == "cpu":
         return asked or "auto"
-    from spectral_detect.device import device_problem
+    from spectral_detect.features.cupy_backend import device_problem
 
     problem = device_problem()
     if problem is None:

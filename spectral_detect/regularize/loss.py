@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spectral_detect.backend import numpy_backend
 from spectral_detect.errors import FeatureError
+from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.spectrum import ring_operator
 from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
 from spectral_detect.regularize.reals import N_PROFILES, real_profile
-from spectral_detect.spectrum import ring_operator
 
 Normalisation = Literal["log", "paper"]
 Distance = Literal["bce", "mse", "l1"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spectral_detect.backend import numpy_backend
 from spectral_detect.errors import DatasetError, FeatureError
-from spectral_detect.spectrum import MAX_FREQUENCY, azimuthal_average, power_spectrum
+from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.spectrum import MAX_FREQUENCY, azimuthal_average, power_spectrum
 
 MIN_REALS = 50  # of fewer the deviation of a ring is a guess
 ROUNDING_POWER = 1 / (12 * 255**2)  # of the noise that rounding pixels from 0 to 1 to 8 bits adds at every frequency

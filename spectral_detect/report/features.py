@@ -15,8 +15,8 @@ from spectral_detect.atomic_write import LONGEST_LINE, cut_torn_line, write_asid
 from spectral_detect.csvrows import csv_line
 from spectral_detect.errors import OutputError
 from spectral_detect.extraction import Extraction
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
-from spectral_detect.spec import FeatureSpec
 
 Writer = Callable[[str, Iterable[Extraction], FeatureSpec], list[Extraction]]
 

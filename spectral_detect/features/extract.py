@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.backend import Array, Backend, numpy_backend
 from spectral_detect.errors import FeatureError
-from spectral_detect.groups import GROUPS, LARGE_TILE_PX, Tiles
-from spectral_detect.spec import BLOCK_PX, PRESETS, FeatureSpec
+from spectral_detect.features.backend import Array, Backend, numpy_backend
+from spectral_detect.features.feature_groups import GROUPS, LARGE_TILE_PX, Tiles
+from spectral_detect.features.spec import BLOCK_PX, PRESETS, FeatureSpec
 
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
 COLOUR_PX = 2**16  # of large tiles, those at which groups of colour look: together as many as an image of 256x256 has

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.spectrum import MAX_FREQUENCY, Centre
+from spectral_detect.features.spectrum import MAX_FREQUENCY, Centre
 
 SPEC_VERSION = 3
 MIN_BINS, MAX_BINS = 8, 100_000  # a cubic spline needs a few rings

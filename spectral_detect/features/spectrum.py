@@ -16,8 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from cachetools import LRUCache, cached
 
-from spectral_detect.backend import Array, Backend, numpy_backend
 from spectral_detect.errors import FeatureError
+from spectral_detect.features.backend import Array, Backend, numpy_backend
 
 Centre = Literal["zero_frequency", "array_centre"]
 

@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from spectral_detect.backend import Array, Backend, half_cross_power, half_power
 from spectral_detect.errors import DeviceError
+from spectral_detect.features.backend import Array, Backend, half_cross_power, half_power
 
 TILES_AT_ONCE = 2048  # rows of their blocks are multiplied in batches, which thus stay below 65536, a grid of CUDA's
 PLAN_BYTES = 2**30  # of FFT plans; CuPy keeps the last sixteen, whatever their size

@@ -13,9 +13,9 @@ from types import ModuleType
 
 import numpy as np
 
-from spectral_detect.backend import Array, Backend
-from spectral_detect.spec import BLOCK_PX, COLOUR_BINS, PATCH_PX, FeatureSpec
-from spectral_detect.spectrum import (
+from spectral_detect.features.backend import Array, Backend
+from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, PATCH_PX, FeatureSpec
+from spectral_detect.features.spectrum import (
     MAX_FREQUENCY,
     apply_rings,
     azimuthal_average,
