@@ -26,8 +26,8 @@ from spectral_detect.features.gpu_batches import Outcome, features_as_done
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.images import DecodedImage
+from spectral_detect.parallel.pool import in_order, map_as_done
 from spectral_detect.work import Work, available_cores
-from spectral_detect.workers import in_order, map_as_done
 
 Result = TypeVar("Result")
 

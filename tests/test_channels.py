@@ -11,8 +11,8 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from spectral_detect.channels import BLOCK, LEAST_SHARED, Channel, mapped, shared_memory
-from spectral_detect.workers import DIED, in_order, map_as_done
+from spectral_detect.parallel.pool import DIED, in_order, map_as_done
+from spectral_detect.parallel.shared_memory import BLOCK, LEAST_SHARED, Channel, mapped, shared_memory
 
 SIDE = 256  # an image of one block
 

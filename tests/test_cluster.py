@@ -21,10 +21,10 @@ from test_workers import Answer, answer, lost
 
 from conftest import EXAMPLES, ROOT, Run
 from spectral_detect import Work, load_shipped_models, scan
-from spectral_detect import cluster as room
-from spectral_detect.cluster import LEAST_SHARD, MOST_AHEAD, SHARD_FILES, Crews, _Shards, map_in_cluster
 from spectral_detect.errors import ClusterError
-from spectral_detect.workers import DIED, LARGEST_CHUNK, Crew
+from spectral_detect.parallel import dask_map as room
+from spectral_detect.parallel.dask_map import LEAST_SHARD, MOST_AHEAD, SHARD_FILES, Crews, _Shards, map_in_cluster
+from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, Crew
 
 distributed = pytest.importorskip("distributed")
 
@@ -324,7 +324,7 @@ def test_a_cluster_on_this_machine_needs_no_more_than_the_engine(evidence: Path)
 def test_a_scheduler_that_does_not_answer_is_named_before_an_output_is_begun(
     evidence: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spectral_detect.scheduler.CONNECT_S", 0.3)
+    monkeypatch.setattr("spectral_detect.parallel.dask_client.CONNECT_S", 0.3)
     Path("out.csv").write_text("precious\n")
     Path("scheduler.json").write_text('{"address": "tcp://127.0.0.1:1"}')
     for scheduler in ("127.0.0.1:1", "tcp://127.0.0.1:1", "scheduler.json", "nonsense"):

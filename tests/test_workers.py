@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spectral_detect.errors import SpectralDetectError
-from spectral_detect.workers import DIED, LARGEST_CHUNK, MOST_AHEAD, _growing_chunks, map_in_workers
+from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, MOST_AHEAD, _growing_chunks, map_in_workers
 
 Answer = tuple[str, int]
 
@@ -123,7 +123,7 @@ def test_a_parent_that_is_killed_leaves_no_worker() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from test_workers import answer, lost\n"
-        "from spectral_detect.workers import map_in_workers\n"
+        "from spectral_detect.parallel.pool import map_in_workers\n"
         "for _, pid in map_in_workers(answer, ['slow'] * 1000, jobs=2, timeout_s=60.0, lost=lost):\n"
         "    print(pid, flush=True)"
     )

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.features.backend import numpy_backend
 from spectral_detect.features.spectrum import ring_operator
-from spectral_detect.workers import WORKER_ENVIRONMENT
+from spectral_detect.parallel.pool import WORKER_ENVIRONMENT
 
 
 def published(image: np.ndarray, n_bins: int = 300) -> np.ndarray:

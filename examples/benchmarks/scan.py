@@ -26,7 +26,7 @@ import scipy.fft
 from joblib.externals.loky import ProcessPoolExecutor
 
 from spectral_detect.finding import expand_arguments, find_images
-from spectral_detect.workers import WORKER_ENVIRONMENT
+from spectral_detect.parallel.pool import WORKER_ENVIRONMENT
 
 
 def decode(path: str) -> np.ndarray:
@@ -64,7 +64,7 @@ def trained(features: str) -> str:
 
 
 WITH_THREADS = (
-    "import sys; from spectral_detect import workers; from spectral_detect.threads import ONE_THREAD; "
+    "import sys; from spectral_detect import workers; from spectral_detect.parallel.threads import ONE_THREAD; "
     "workers.WORKER_ENVIRONMENT.update(dict.fromkeys(ONE_THREAD, sys.argv.pop(1))); "
     "from spectral_detect.cli import main; main()"
 )

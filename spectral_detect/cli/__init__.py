@@ -24,8 +24,8 @@ from spectral_detect.cli.scan import scan
 from spectral_detect.cli.train import train
 from spectral_detect.cli.video import video
 from spectral_detect.errors import SpectralDetectError
+from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.text import printable
-from spectral_detect.threads import ONE_THREAD
 
 ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 

@@ -22,9 +22,9 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
-from spectral_detect.channels import Channel, mapped, shared_memory
 from spectral_detect.errors import SpectralDetectError
-from spectral_detect.threads import ONE_THREAD
+from spectral_detect.parallel.shared_memory import Channel, mapped, shared_memory
+from spectral_detect.parallel.threads import ONE_THREAD
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

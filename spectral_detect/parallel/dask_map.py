@@ -27,8 +27,8 @@ from uuid import uuid4
 
 from spectral_detect._version import __version__
 from spectral_detect.errors import DASK_MISSING, ClusterError, ExtraMissingError
-from spectral_detect.scheduler import connected, silent_log
-from spectral_detect.workers import LARGEST_CHUNK, Crew
+from spectral_detect.parallel.dask_client import connected, silent_log
+from spectral_detect.parallel.pool import LARGEST_CHUNK, Crew
 
 if TYPE_CHECKING:
     from distributed import Client, Future
