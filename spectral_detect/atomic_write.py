@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from spectral_detect.errors import OutputError
-from spectral_detect.urls import looks_like_url, without_credentials
+from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 LONGEST_LINE = 2**20
 OPTIONS_FILE = "options.json"  # of a training run

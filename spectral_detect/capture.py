@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-from spectral_detect.errors import VideoReadError
 
 DEMUXERS = (
     "mov,matroska,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,mxf,ivf,dv,nut,obu,h264,hevc,m4v,mjpeg,rm,yuv4mpegpipe".split(
@@ -20,28 +17,6 @@ DEMUXERS = (
 CAPTURE_OPTIONS = f"protocol_whitelist;file|format_whitelist;{','.join(DEMUXERS)}"
 SILENT = "-8"  # AV_LOG_QUIET
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
-
-
-def check_regular(path: str) -> os.stat_result:
-    """What the system says of a file, a link followed.
-
-    Raises
-    ------
-    VideoReadError : missing, or not a regular file.
-    """
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise VideoReadError(f"cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise VideoReadError("cannot be read: no file can have this name") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise VideoReadError("not a regular file; name a video file or a folder of frames")
-    if not status.st_size:
-        raise VideoReadError("the file is empty; copy it again from its source")
-    if not os.access(path, os.R_OK):
-        raise VideoReadError("cannot be read: Permission denied")
-    return status
 
 
 def open_capture(path: str, *, packets_only: bool = False) -> Any:

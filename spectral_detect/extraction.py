@@ -12,11 +12,12 @@ from spectral_detect.augment import Edit
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
 from spectral_detect.features.extract import extract_features, tile_corners
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.finding import FoundFile, FoundVideo
-from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, read_file, shows_no_colour
+from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, shows_no_colour
 from spectral_detect.metadata import Metadata
-from spectral_detect.remote import Remote
-from spectral_detect.video import Frame, FrameOptions, open_video, video_sha256
+from spectral_detect.sources.discovery import FoundFile, FoundVideo
+from spectral_detect.sources.reading import read_file, video_sha256
+from spectral_detect.sources.stores import Remote
+from spectral_detect.video import Frame, FrameOptions, open_video
 
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
 NO_FRAME = "no frame could be judged; see --crop, or get an intact copy"

@@ -3,66 +3,29 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import PIL.Image
 import PIL.ImageFile
-from PIL import (  # noqa: F401  (registers the formats, so that Pillow need not load all of its plugins)
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
 
-from spectral_detect import remote
-from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteError
+from spectral_detect.errors import ImageReadError
 from spectral_detect.metadata import GRAY_MODES, Metadata, read_metadata
-from spectral_detect.urls import local_name
-
-with suppress(ImportError):  # the extra "heif"
-    import pillow_heif
-
-    pillow_heif.register_heif_opener(thumbnails=False)
-
-FORMATS = tuple(
-    name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF", "HEIF") if name in PIL.Image.OPEN
-)
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".gif", ".heic", ".heif")
-)
+from spectral_detect.sources import stores as remote
+from spectral_detect.sources.formats import FORMATS
+from spectral_detect.sources.reading import read_file
+from spectral_detect.sources.urls import local_name
 
 MAX_PIXELS = 120_000_000  # phones reach 108 million; one such image takes 4 GB and 20 s
-MAX_BYTES = 2**30
-SIGNATURE_BYTES = 32
 EXIF_ORIENTATION = 0x0112
 HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
 GRAY_TOLERANCE = 8  # of 255
 JPEG_FILL, MCU_ROWS = 128, 16  # libjpeg's gray for blocks that are missing; the most rows that are coded together
-
-
-@dataclass(frozen=True)
-class FileContent:
-    """A file as it was read, in one go: what is hashed is what is decoded.
-
-    Attributes
-    ----------
-    mtime_ns : None of a URL whose store does not tell.
-    """
-
-    content: bytes
-    sha256: str
-    mtime_ns: int | None
 
 
 @dataclass(frozen=True)
@@ -92,53 +55,6 @@ class DecodedImage:
         """All pixels alike."""
         first = self.pixels[0, 0]
         return bool((self.pixels[0] == first).all() and (self.pixels == first).all())
-
-
-def has_image_signature(start: bytes) -> bool:
-    """Whether a file that starts so is in one of `FORMATS`."""
-    if start[:2] == b"BM" and start[6:10] != bytes(4):
-        return False  # two letters begin many a text; a bitmap has four zero bytes there
-    accepts = (PIL.Image.OPEN[name][1] for name in FORMATS)
-    return any(accept is not None and accept(start) is True for accept in accepts)
-
-
-def read_file(path: str | remote.Remote) -> FileContent:
-    """The whole file with its hash.
-
-    Parameters
-    ----------
-    path : of a local file, whatever it looks like: what is at a URL comes as a `Remote`.
-
-    Raises
-    ------
-    ImageReadError : missing, no permission, not a regular file, or larger than `MAX_BYTES`; of a URL also whatever
-        its store or the network fails with, or a package that is missing.
-    """
-    if isinstance(path, remote.Remote):
-        return _read_remote(path)
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise ImageReadError("not a regular file; name a file or a folder of files")
-            if status.st_size > MAX_BYTES:
-                raise ImageReadError(f"{status.st_size} bytes: files over {MAX_BYTES} are refused")
-            content = stream.read(status.st_size)  # a limit of its own would be allocated in full
-    except OSError as error:
-        raise ImageReadError(f"cannot be read: {error.strerror}") from None
-    except ValueError:  # a NUL in the name, or half of a surrogate pair
-        raise ImageReadError("cannot be read: no file can have this name") from None
-    return FileContent(content, sha256(content).hexdigest(), status.st_mtime_ns)
-
-
-def _read_remote(file: remote.Remote) -> FileContent:
-    try:
-        content, mtime_ns = remote.read(file, MAX_BYTES)
-    except FileNotFoundError:
-        raise ImageReadError("cannot be read: no such file") from None
-    except (RemoteError, ExtraMissingError) as error:
-        raise ImageReadError(f"cannot be read: {error}") from None
-    return FileContent(content, sha256(content).hexdigest(), mtime_ns)
 
 
 def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:

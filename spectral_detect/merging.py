@@ -14,7 +14,7 @@ from typing import BinaryIO
 from spectral_detect.atomic_write import check_target, stream_aside
 from spectral_detect.errors import OutputError
 from spectral_detect.outputs import Kind, Output, Row, RowFormat, as_read_back, copy_rows
-from spectral_detect.sharding import path_bytes
+from spectral_detect.sources.sharding import path_bytes
 
 MOST_NAMED = 1000  # paths that are handed out by name; the rest is counted
 

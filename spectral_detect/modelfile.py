@@ -32,7 +32,7 @@ from spectral_detect.errors import FeatureError, ModelFileError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.metrics import METRICS
 from spectral_detect.records import LABELS
-from spectral_detect.urls import looks_like_url, without_credentials
+from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 3

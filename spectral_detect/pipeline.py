@@ -22,8 +22,8 @@ from spectral_detect.extraction import (
 from spectral_detect.features.backend import Backend
 from spectral_detect.features.cupy_backend import cupy_backend, device_problem, is_cupy_installed
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.finding import FoundFile, FoundVideo
 from spectral_detect.ondevice import extract_on_device
+from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.work import FEW_FILES, Work, work_through
 
 Item = TypeVar("Item")

@@ -18,8 +18,9 @@ from spectral_detect.augment import as_rgb
 from spectral_detect.dataset import Dataset
 from spectral_detect.errors import DatasetError, ImageReadError
 from spectral_detect.extraction import TOO_LITTLE_MEMORY, Extraction
-from spectral_detect.images import decode, read_file, shows_no_colour
+from spectral_detect.images import decode, shows_no_colour
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.sources.reading import read_file
 
 GRID_PX = 16  # the largest block of a JPEG with 4:2:0 chroma: the window starts on this grid, and so keeps the old one
 FILLING_SHARE = 0.9  # of each class can fill the window

@@ -18,17 +18,16 @@ from typing import IO, Literal, TypeVar
 
 import numpy as np
 
-from spectral_detect import remote
 from spectral_detect.atomic_write import stream_aside
 from spectral_detect.errors import OutputError, SpectralDetectError, VideoReadError
-from spectral_detect.finding import FoundFile, FoundVideo
-from spectral_detect.images import read_file
 from spectral_detect.locking import FileLock
 from spectral_detect.origin import Origin
 from spectral_detect.outputs import Kind, Output, Row, RowFormat, as_read_back, copy_rows
 from spectral_detect.rowindex import KEPT, NO_STAMP, STALE, UNSEEN, VERDICTS, RowIndex, places_among, stamp_digest
-from spectral_detect.sharding import path_hash
-from spectral_detect.video import video_sha256
+from spectral_detect.sources import stores as remote
+from spectral_detect.sources.discovery import FoundFile, FoundVideo
+from spectral_detect.sources.reading import read_file, video_sha256
+from spectral_detect.sources.sharding import path_hash
 
 KnownBy = Literal["size-mtime", "sha256"]
 Found = TypeVar("Found", FoundFile, FoundVideo)

@@ -10,7 +10,7 @@ from hashlib import blake2b
 import numpy as np
 
 from spectral_detect.outputs import Row
-from spectral_detect.sharding import path_hash
+from spectral_detect.sources.sharding import path_hash
 
 STAMP_BYTES = 16
 NO_STAMP = bytes(STAMP_BYTES)

@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Literal
 
 import numpy as np
 
-from spectral_detect import faces, remote
-from spectral_detect.capture import check_regular
+from spectral_detect import faces
 from spectral_detect.clips import Clip, VideoFacts
 from spectral_detect.errors import ImageReadError, VideoReadError
 from spectral_detect.faces import PATIENCE, FaceBox, Tracker
-from spectral_detect.finding import FoundVideo
-from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, read_file
+from spectral_detect.images import MAX_PIXELS, DecodedImage, decode
 from spectral_detect.metadata import VIDEO_FORMAT
+from spectral_detect.sources import stores as remote
+from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.reading import read_file
 
-__all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video", "video_sha256"]
+__all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video"]
 
-BLOCK_BYTES = 2**20
 VIDEOS_ARE_LOCAL = "videos are read from local files only (OpenCV reads no URLs); download it first"
 MOST_BRIDGED_S = 3.0  # without a detection; a face may have gone after that
 
@@ -152,39 +151,6 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
     if os.path.isdir(found.path):
         raise VideoReadError("the folder holds no image of its own; for a tree of them see --group-by parent")
     return Video(_ClipSource(found.path, max_pixels), options)
-
-
-def video_sha256(found: FoundVideo) -> tuple[str, int, int]:
-    """Hash, size in bytes and time of the last change (ns) of a file, read in blocks, or of a folder of frames.
-
-    A folder's hash is that of the lines `name, NUL, hash` of its frames, its size their sum, its time the latest.
-
-    Raises
-    ------
-    VideoReadError : a file that is missing or cannot be read.
-    """
-    if not found.frames:
-        return _file_sha256(found.path)
-    whole, size_bytes, mtime_ns = sha256(), 0, 0
-    for path in found.frames:
-        try:
-            digest, size, mtime = _file_sha256(path)
-        except VideoReadError:  # skipped as a frame, too
-            digest, size, mtime = "unreadable", 0, 0
-        whole.update(os.fsencode(os.path.basename(path)) + b"\0" + digest.encode() + b"\n")
-        size_bytes, mtime_ns = size_bytes + size, max(mtime_ns, mtime)
-    return whole.hexdigest(), size_bytes, mtime_ns
-
-
-def _file_sha256(path: str) -> tuple[str, int, int]:
-    status, digest = check_regular(path), sha256()
-    try:
-        with open(path, "rb") as stream:
-            while block := stream.read(BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise VideoReadError(f"cannot be read: {error.strerror}") from None
-    return digest.hexdigest(), status.st_size, status.st_mtime_ns
 
 
 # ----------------------------------------------------------------------------------------------------------- sources

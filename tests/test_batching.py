@@ -24,9 +24,9 @@ from spectral_detect.features import gpu_batches as batching
 from spectral_detect.features.backend import Backend, numpy_backend
 from spectral_detect.features.extract import Stack, cut_stack
 from spectral_detect.features.gpu_batches import Batch, Buckets, Device, features_as_done, working_bytes
-from spectral_detect.finding import FoundFile, FoundVideo, find_images
 from spectral_detect.ondevice import extract_on_device
 from spectral_detect.pipeline import device_for, extract_each
+from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
 from spectral_detect.work import Work
 from strict_arrays import StrictArray, StrictModule, strict_backend
 

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from conftest import texture
-from spectral_detect.finding import FoundVideo, expand_arguments, find_images, find_videos, has_video_suffix
+from spectral_detect.sources.discovery import FoundVideo, expand_arguments, find_images, find_videos
+from spectral_detect.sources.formats import has_video_suffix
 
 
 @pytest.fixture

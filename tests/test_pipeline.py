@@ -12,9 +12,9 @@ from PIL import Image
 from conftest import EXAMPLES
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.extraction import CONSTANT_IMAGE, Extraction, extract_file
-from spectral_detect.finding import FoundFile, find_images
 from spectral_detect.parallel.pool import LARGEST_CHUNK, MOST_AHEAD
 from spectral_detect.pipeline import extract_files
+from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.work import Work
 
 SPEC = FeatureSpec.preset("azimuthal")

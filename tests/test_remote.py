@@ -22,12 +22,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import EXAMPLES, Run
-from spectral_detect import images, remote, urls
+from spectral_detect import images
 from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteError
-from spectral_detect.finding import FoundFile, expand_arguments, find_images
-from spectral_detect.remote import Remote
 from spectral_detect.resuming import stamp_of
-from spectral_detect.sharding import Shard
+from spectral_detect.sources import reading, urls
+from spectral_detect.sources import stores as remote
+from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images
+from spectral_detect.sources.sharding import Shard
+from spectral_detect.sources.stores import Remote
 
 fsspec = pytest.importorskip("fsspec", reason="the extra remote is not installed")
 pytest.importorskip("aiohttp", reason="fsspec needs it to read over HTTP")
@@ -359,7 +361,7 @@ def test_names_in_a_local_folder_are_never_fetched(
 
 def test_a_found_path_is_local_unless_its_place_was_found_with_it(site: SimpleNamespace) -> None:
     with pytest.raises(ImageReadError, match="No such file"):
-        images.read_file(f"{site.url}/photos/{NAMES[0]}")
+        reading.read_file(f"{site.url}/photos/{NAMES[0]}")
     assert site.server.requests == []
     assert images.read_image(f"{site.url}/photos/{NAMES[0]}").width == 256
 
@@ -416,15 +418,15 @@ def test_a_server_without_end_comes_to_one() -> None:
 
 def test_more_than_was_announced_is_not_taken_in(site: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Remote(f"{site.url}/announced_small.png")
-    assert len(images.read_file(place).content) == 5000  # HEAD was wrong, and the answer itself complete
-    monkeypatch.setattr(images, "MAX_BYTES", 4000)
+    assert len(reading.read_file(place).content) == 5000  # HEAD was wrong, and the answer itself complete
+    monkeypatch.setattr(reading, "MAX_BYTES", 4000)
     with pytest.raises(ImageReadError, match=r"announced as 10 bytes and larger: files over 4000 are refused"):
-        images.read_file(place)
+        reading.read_file(place)
 
 
 def test_a_huge_file_is_not_asked_for(site: SimpleNamespace) -> None:
     with pytest.raises(ImageReadError, match=r"1099511627776 bytes: files over \d+ are refused"):
-        images.read_file(Remote(f"{site.url}/announced_huge.png"))
+        reading.read_file(Remote(f"{site.url}/announced_huge.png"))
     assert site.server.requests == ["HEAD /announced_huge.png"]
 
 
@@ -432,7 +434,7 @@ def test_a_store_that_gives_less_than_it_announced(memory: object, monkeypatch: 
     memory.pipe("/a.png", b"12345")  # type: ignore[attr-defined]
     monkeypatch.setattr(type(memory), "info", lambda *_: {"name": "/a.png", "size": 9, "type": "file"})
     with pytest.raises(ImageReadError, match=r"only 5 of 9 bytes came; try again"):
-        images.read_file(Remote("memory://a.png"))
+        reading.read_file(Remote("memory://a.png"))
 
 
 def test_the_start_of_a_file_is_all_that_is_asked_for(site: SimpleNamespace) -> None:

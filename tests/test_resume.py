@@ -23,11 +23,11 @@ from PIL import Image
 
 from conftest import Run, texture
 from spectral_detect.errors import OutputError
-from spectral_detect.finding import FoundFile
 from spectral_detect.outputs import FEATURES, FRAMES, IMAGES, Output
 from spectral_detect.records import FEATURE_COLUMNS, IMAGE_COLUMNS
 from spectral_detect.resuming import resumed
-from spectral_detect.sharding import Shard, path_hash
+from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.sharding import Shard, path_hash
 
 ODD_NAMES = (b"new\nline.png", b'com,ma"quote.png', b"\xff\xfe.png", b"=1+1.png", "Gr\u00f6\u00dfe.png".encode())
 STREAMS = pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

@@ -25,8 +25,8 @@ import numpy as np
 import scipy.fft
 from joblib.externals.loky import ProcessPoolExecutor
 
-from spectral_detect.finding import expand_arguments, find_images
 from spectral_detect.parallel.pool import WORKER_ENVIRONMENT
+from spectral_detect.sources.discovery import expand_arguments, find_images
 
 
 def decode(path: str) -> np.ndarray:

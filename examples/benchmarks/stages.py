@@ -26,10 +26,10 @@ from spectral_detect.classifiers import Model
 from spectral_detect.features import extract as features
 from spectral_detect.features import feature_groups as groups
 from spectral_detect.features.backend import numpy_backend
-from spectral_detect.finding import FoundFile
 from spectral_detect.judging import Rules, settings_sha256
 from spectral_detect.modelfile import load_model
 from spectral_detect.scanning import record_of
+from spectral_detect.sources.discovery import FoundFile
 
 WHOLE, REST = "all", "the rest"
 OUTER = ("read and hash", "decode", "features", "judge")

@@ -27,9 +27,9 @@ from spectral_detect import FeatureSpec, Model, Work, train_model
 from spectral_detect.clips import Clip
 from spectral_detect.dataset import files_in_manifest, read_dataset
 from spectral_detect.faces import detect_faces
-from spectral_detect.finding import FoundVideo
 from spectral_detect.images import MAX_PIXELS
 from spectral_detect.parallel.threads import ONE_THREAD
+from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.video import FrameOptions
 from spectral_detect.videoscan import scan_videos
 

@@ -32,7 +32,7 @@ from spectral_detect.cli.resume import (
 from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.sharding import Shard
+    from spectral_detect.sources.sharding import Shard
     from spectral_detect.work import Work
 
 
@@ -68,11 +68,11 @@ def extract(
     Example:
       spectral-detect extract examples/images --output features.npz
     """
-    from spectral_detect.finding import find_images
     from spectral_detect.origin import Origin
     from spectral_detect.outputs import FEATURES
     from spectral_detect.pipeline import extract_files
     from spectral_detect.report.features import feature_writer, spec_as_text, write_csv
+    from spectral_detect.sources.discovery import find_images
 
     if output is None:
         raise click.UsageError("name the output: --output FILE, or --resume FILE.csv")

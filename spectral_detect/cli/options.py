@@ -14,14 +14,14 @@ import click
 
 from spectral_detect.atomic_write import PICTURE_SOFTWARE
 from spectral_detect.errors import TORCH_MISSING
+from spectral_detect.sources.urls import without_credentials
 from spectral_detect.text import visible
-from spectral_detect.urls import without_credentials
 
 if TYPE_CHECKING:
     from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.features.spec import FeatureSpec
-    from spectral_detect.remote import Remote
+    from spectral_detect.sources.stores import Remote
     from spectral_detect.work import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -257,7 +257,7 @@ def report_failure(path: str, error: str | None) -> None:
 
 def expand(paths: Iterable[str]) -> list[str | Remote]:
     """Files and folders that exist, also at URLs, patterns expanded; `Failure` for what is not there."""
-    from spectral_detect.finding import expand_arguments
+    from spectral_detect.sources.discovery import expand_arguments
 
     try:
         return expand_arguments(paths)
@@ -267,8 +267,8 @@ def expand(paths: Iterable[str]) -> list[str | Remote]:
 
 def expand_local(paths: Iterable[str], reason: str) -> list[str]:
     """`expand` where URLs cannot be read, for that reason."""
-    from spectral_detect import finding
-    from spectral_detect.remote import is_url
+    from spectral_detect.sources import discovery as finding
+    from spectral_detect.sources.stores import is_url
 
     found: list[str] = []
     for path in paths:
@@ -282,7 +282,7 @@ def expand_local(paths: Iterable[str], reason: str) -> list[str]:
 
 
 def _not_there(path: str) -> Failure:
-    from spectral_detect.remote import is_url
+    from spectral_detect.sources.stores import is_url
 
     if "://" in path and not is_url(path):
         return Failure(f"'{visible(without_credentials(path))}': no such file, and no store is known by such a URL")
@@ -291,7 +291,7 @@ def _not_there(path: str) -> Failure:
 
 def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
     """`Failure` where `output` cannot be written, or doing so would destroy an input or any other image."""
-    from spectral_detect.images import SIGNATURE_BYTES, has_image_signature
+    from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature
 
     if not output:
         raise Failure("the name of the output is empty")

@@ -13,16 +13,16 @@ import click
 
 from spectral_detect.cli.options import Failure, progress
 from spectral_detect.cli.output import result_stream, style_for
-from spectral_detect.sharding import MOST_SHARDS, Shard
+from spectral_detect.sources.sharding import MOST_SHARDS, Shard
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.finding import FoundFile, FoundVideo
     from spectral_detect.origin import Origin
     from spectral_detect.outputs import Kind, RowFormat
     from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
     from spectral_detect.report.streams import Layout, RecordStream, StreamFormat
     from spectral_detect.resuming import Resumed
+    from spectral_detect.sources.discovery import FoundFile, FoundVideo
 
 F = TypeVar("F", bound=Callable[..., Any])
 Found = TypeVar("Found", "FoundFile", "FoundVideo")

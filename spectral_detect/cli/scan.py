@@ -36,15 +36,15 @@ from spectral_detect.cli.resume import (
     shard_option,
 )
 from spectral_detect.cli.working import device_option, work_options
+from spectral_detect.sources.urls import why_not_opened, without_credentials
 from spectral_detect.text import visible
-from spectral_detect.urls import why_not_opened, without_credentials
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
-    from spectral_detect.finding import FoundFile
     from spectral_detect.judging import Rules
     from spectral_detect.report.streams import StreamFormat
-    from spectral_detect.sharding import Shard
+    from spectral_detect.sources.discovery import FoundFile
+    from spectral_detect.sources.sharding import Shard
     from spectral_detect.work import Work
 
 READ_BYTES = 2**16
@@ -152,7 +152,7 @@ def _worth(judges: list[Model], rules: Rules) -> str:
 
 def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: Counter[str]) -> Iterator[FoundFile]:
     """Check the arguments now; find the images later."""
-    from spectral_detect.finding import find_images
+    from spectral_detect.sources.discovery import find_images
 
     if null and files_from is None:
         raise click.UsageError("-0 says how --files-from is read: give both")
@@ -199,8 +199,8 @@ def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterato
 
 def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool, shard: Shard | None) -> int | None:
     """Images to come, counted only for a progress bar; unknown for a list, and at URLs, which would be listed twice."""
-    from spectral_detect.finding import find_images
-    from spectral_detect.remote import is_url
+    from spectral_detect.sources.discovery import find_images
+    from spectral_detect.sources.stores import is_url
 
     if hidden or files_from is not None or not shows_progress() or any(map(is_url, paths)):
         return None

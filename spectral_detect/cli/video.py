@@ -40,10 +40,10 @@ from spectral_detect.cli.resume import (
 from spectral_detect.cli.working import VIDEO_TIMEOUT_S, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.finding import FoundVideo
     from spectral_detect.judging import Rules
     from spectral_detect.report.streams import StreamFormat
-    from spectral_detect.sharding import Shard
+    from spectral_detect.sources.discovery import FoundVideo
+    from spectral_detect.sources.sharding import Shard
     from spectral_detect.videoscan import VideoResult
     from spectral_detect.work import Work
 
@@ -174,7 +174,7 @@ def _check_outputs(output: str | None, per_frame: str | None, inputs: list[str |
 
 
 def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) -> list[FoundVideo]:
-    from spectral_detect.finding import find_videos
+    from spectral_detect.sources.discovery import find_videos
     from spectral_detect.video import VIDEOS_ARE_LOCAL
 
     def skip(path: str) -> None:

@@ -13,19 +13,18 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from functools import cache
-from html.parser import HTMLParser
 from os.path import lexists
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote
 
 from spectral_detect.errors import ExtraMissingError, RemoteError, SpectralDetectError
-from spectral_detect.urls import (
+from spectral_detect.sources.http_folder import MOST_OF_A_PAGE, is_page, links_of
+from spectral_detect.sources.urls import (
     CHAINED,
     LOCAL,
     as_folder,
     is_web,
     joined,
-    linked_from,
     looks_like_url,
     pattern_parts,
     scheme_of,
@@ -36,7 +35,6 @@ from spectral_detect.urls import (
 BLOCK_BYTES = 2**20
 MOST_NESTED = 100  # folders in one another; a server that makes pages up would have no end
 LONGEST_REASON = 300
-MOST_OF_A_PAGE = 2**26  # bytes; 200,000 links or so
 
 FSSPEC_MISSING = "reading URLs needs fsspec: pip install 'spectral-detect[remote]'"
 EXTRAS = {"https": "http", "s3a": "s3", "az": "abfs", "gcs": "gs"}  # of fsspec, where they are not named as the scheme
@@ -161,7 +159,7 @@ def read(remote: Remote, max_bytes: int) -> tuple[bytes, int | None]:
         if (found.size_bytes or 0) > max_bytes:
             raise RemoteError(f"{found.size_bytes} bytes: files over {max_bytes} are refused")
         with _opened(store, url, found.size_bytes) as stream:
-            content = _read_bounded(stream, found.size_bytes, max_bytes + 1)
+            content = read_bounded(stream, found.size_bytes, max_bytes + 1)
     if len(content) > max_bytes:
         raise RemoteError(f"announced as {found.size_bytes} bytes and larger: files over {max_bytes} are refused")
     if len(content) < (found.size_bytes or 0):
@@ -182,7 +180,7 @@ def read_start(remote: Remote, n_bytes: int) -> bytes:
             return bytes(store.cat_file(remote.url, 0, n_bytes))
         # a server may send the whole file all the same, which `cat_file` would take in
         with _opened(store, remote.url, n_bytes, headers={"Range": f"bytes=0-{n_bytes - 1}"}) as stream:
-            return _read_bounded(stream, n_bytes, n_bytes)
+            return read_bounded(stream, n_bytes, n_bytes)
 
 
 def with_status(remote: Remote) -> Remote:
@@ -233,21 +231,10 @@ def _missing_package(scheme: str, error: ImportError) -> str:
 
 
 def _described(url: str, info: dict[str, Any]) -> Remote:
-    if info.get("type") == "directory" or (is_web(url) and _is_page(url, info)):
+    if info.get("type") == "directory" or (is_web(url) and is_page(url, info)):
         return Remote(as_folder(url) if is_web(url) else url, is_folder=True)
     size = info.get("size")
     return Remote(url, size_bytes=None if size is None else int(size), mtime_ns=_mtime_ns(info))
-
-
-def _is_page(url: str, info: dict[str, Any]) -> bool:
-    """Whether a web server shows a folder there: HTML at a path that ends in a slash, or that it leads on to such."""
-    asked, given = urlsplit(url), urlsplit(str(info.get("url", url)))
-    leads_on = unquote(given.path) == unquote(asked.path) + "/"
-    return (
-        not asked.query
-        and (asked.path in ("", "/") or asked.path.endswith("/") or leads_on)
-        and (info.get("mimetype") in (None, "text/html"))
-    )
 
 
 def _mtime_ns(info: dict[str, Any]) -> int | None:
@@ -295,24 +282,11 @@ def _name_in(base: str, name: str) -> str:
     return relative if is_below and ".." not in relative.split("/") else ""
 
 
-class _Links(HTMLParser):
-    """The addresses that a page links to, as they stand there."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value for name, value in attrs if tag == "a" and name == "href" and value]
-
-
 def _linked(page: str) -> dict[str, dict[str, Any]]:
     """`_listed` of a page of links. fsspec's own follows `../`, misses names that start in http, and has no limit."""
     with _opened(_store(page), page) as stream:
-        content = _read_bounded(stream, None, MOST_OF_A_PAGE)
-    links = _Links()
-    links.feed(content.decode("utf-8", "replace"))
-    return {linked_from(page, urljoin(page, link)): {} for link in links.found}
+        content = read_bounded(stream, None, MOST_OF_A_PAGE)
+    return {name: {} for name in links_of(page, content)}
 
 
 def _matching(folder: Remote, parts: list[str]) -> Iterator[Remote]:
@@ -352,7 +326,7 @@ def _opened(store: Any, url: str, size_bytes: int | None = None, **options: Any)
     return store.open(url, "rb", **options)
 
 
-def _read_bounded(stream: Any, size_bytes: int | None, most: int) -> bytes:
+def read_bounded(stream: Any, size_bytes: int | None, most: int) -> bytes:
     content = bytearray()
     block = (size_bytes or BLOCK_BYTES) + 1  # in one go where the size is right
     while len(content) < most and (part := stream.read(min(block, most - len(content)))):

@@ -8,15 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from spectral_detect import remote
 from spectral_detect.errors import RemoteError, SpectralDetectError
-from spectral_detect.images import SIGNATURE_BYTES, SUFFIXES, has_image_signature
-from spectral_detect.remote import Remote
-from spectral_detect.urls import is_web, local_name, without_credentials
-
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .asf .flv .f4v .ts .mts .m2ts .vob .ogv .3gp .3g2 .mxf".split()
-)
+from spectral_detect.sources import stores as remote
+from spectral_detect.sources.formats import SIGNATURE_BYTES, SUFFIXES, has_image_signature, has_video_suffix
+from spectral_detect.sources.stores import Remote
+from spectral_detect.sources.urls import is_web, local_name, without_credentials
 
 
 @dataclass(frozen=True)
@@ -146,11 +142,6 @@ def looks_like_image_at_url(entry: Remote) -> bool:
         return has_image_signature(remote.read_start(entry, SIGNATURE_BYTES))
     except (FileNotFoundError, SpectralDetectError):
         return False
-
-
-def has_video_suffix(path: str) -> bool:
-    """Whether a file is named like a video."""
-    return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
 
 
 def find_videos(

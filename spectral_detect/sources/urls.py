@@ -127,18 +127,6 @@ def joined(folder: str, relative: str) -> str:
     return f"{folder}{relative}" if folder.endswith("/") else f"{folder}/{relative}"
 
 
-def linked_from(page: str, link: str) -> str:
-    """The path, relative to a page of links that ends in a slash, of what it links to; "" of what lies elsewhere.
-
-    Elsewhere is another host, another scheme, a folder above, and the page itself in another order.
-    """
-    here, there = urlsplit(page), urlsplit(link)
-    inside = there.path[len(here.path) :]
-    is_below = (there.scheme, there.netloc) == (here.scheme, here.netloc) and there.path.startswith(here.path)
-    is_plain = not (there.query or there.fragment) and ".." not in unquote(inside).replace("\\", "/").split("/")
-    return inside if is_below and is_plain else ""
-
-
 def pattern_parts(url: str) -> tuple[str, list[str]]:
     """The folder before the first wildcard (`*`, `[`, and `?`, with which a query starts over HTTP), and what follows.
 
