@@ -25,7 +25,7 @@ from spectral_detect.dataset import Dataset, read_dataset
 from spectral_detect.evaluation import evaluate_model, judge_dataset
 from spectral_detect.extraction import Extraction
 from spectral_detect.judging import Rules, judge
-from spectral_detect.metadata import Metadata
+from spectral_detect.media.header import Metadata
 from spectral_detect.metrics import expected_calibration_error
 
 N_NOISE, N_OTHERS = 20, 100

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from spectral_detect.features.extract import extract_features
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.features.spectrum import azimuthal_average, power_spectrum
-    from spectral_detect.images import read_image
     from spectral_detect.judging import Rules
+    from spectral_detect.media.images import read_image
     from spectral_detect.modelfile import load_model, load_shipped_models, save_model
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
@@ -39,7 +39,7 @@ _HOME = {
     "load_model": "modelfile",
     "load_shipped_models": "modelfile",
     "power_spectrum": "features.spectrum",
-    "read_image": "images",
+    "read_image": "media.images",
     "save_model": "modelfile",
     "scan": "scanning",
     "train_model": "training",

@@ -15,7 +15,7 @@ import numpy as np
 
 from spectral_detect.calibration import Calibration
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.metadata import VIDEO_FORMAT, Metadata
+from spectral_detect.media.header import VIDEO_FORMAT, Metadata
 from spectral_detect.records import FAKE, REAL
 
 ClassifierName = Literal["svm", "logreg", "kmeans"]

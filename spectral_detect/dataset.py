@@ -12,10 +12,10 @@ from hashlib import sha256
 
 import numpy as np
 
-from spectral_detect.augment import Edit
 from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.extraction import Extraction, as_extracted
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.edits import Edit
 from spectral_detect.pipeline import extract_each
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources import stores as remote

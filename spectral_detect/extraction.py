@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.augment import Edit
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
 from spectral_detect.features.extract import extract_features, tile_corners
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.images import MAX_PIXELS, DecodedImage, decode, fingerprint, shows_no_colour
-from spectral_detect.metadata import Metadata
+from spectral_detect.media.edits import Edit
+from spectral_detect.media.header import Metadata
+from spectral_detect.media.images import MAX_PIXELS, DecodedImage, decode, fingerprint, shows_no_colour
+from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.reading import read_file, video_sha256
 from spectral_detect.sources.stores import Remote
-from spectral_detect.video import Frame, FrameOptions, open_video
 
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
 NO_FRAME = "no frame could be judged; see --crop, or get an intact copy"

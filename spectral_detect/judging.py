@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spectral_detect.augment import Edit
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction import Edits, Extraction
+from spectral_detect.media.edits import Edit
 from spectral_detect.records import Verdict
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"

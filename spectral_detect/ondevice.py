@@ -24,7 +24,7 @@ from spectral_detect.features.backend import Backend
 from spectral_detect.features.extract import Stack, cut_stack
 from spectral_detect.features.gpu_batches import Outcome, features_as_done
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.images import DecodedImage
+from spectral_detect.media.images import DecodedImage
 from spectral_detect.parallel.pool import in_order, map_as_done
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.work import Work, available_cores

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.augment import WANG_QUALITIES
 from spectral_detect.calibration import fit_calibration, fixed_calibration
 from spectral_detect.classifiers import (
     Classifier,
@@ -26,6 +25,7 @@ from spectral_detect.classifiers import (
 from spectral_detect.dataset import Dataset, folds, require_both_classes
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.edits import WANG_QUALITIES
 from spectral_detect.metrics import evaluate_scores
 from spectral_detect.records import FAKE, REAL
 

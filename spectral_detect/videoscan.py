@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from spectral_detect._version import __version__
-from spectral_detect.augment import as_rgb
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.extraction import TOO_LITTLE_MEMORY, Extraction, extract_frame
 from spectral_detect.judging import GUESS, Judgement, Rules, judge, posterior_of, settings_sha256
+from spectral_detect.media.edits import as_rgb
+from spectral_detect.media.video import Frame, FrameOptions, Video, open_video
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning import checked_models
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.reading import video_sha256
-from spectral_detect.video import Frame, FrameOptions, Video, open_video
 from spectral_detect.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
 from spectral_detect.work import Work, work_through
 

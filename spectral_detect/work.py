@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Literal, TypeVar
 
-from spectral_detect.images import MAX_PIXELS
+from spectral_detect.media.images import MAX_PIXELS
+from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.dask_map import SHARD_FILES, map_in_cluster
 from spectral_detect.parallel.pool import LARGEST_CHUNK, map_in_workers
-from spectral_detect.video import FrameOptions
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -9,10 +9,10 @@ import pytest
 
 from conftest import EXAMPLES
 from spectral_detect.audit import audit_dataset
-from spectral_detect.augment import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
 from spectral_detect.dataset import files_in_folders, read_dataset
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.images import DecodedImage, read_image
+from spectral_detect.media.edits import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
+from spectral_detect.media.images import DecodedImage, read_image
 
 HASH = "5" * 64
 
@@ -112,8 +112,8 @@ def test_wang_edits_as_often_as_its_probability_says(monkeypatch: pytest.MonkeyP
         calls["jpeg"].append((quality, encode.__name__))
         return pixels, is_ycc
 
-    monkeypatch.setattr("spectral_detect.augment.blur", blur)
-    monkeypatch.setattr("spectral_detect.augment._through_jpeg", jpeg)
+    monkeypatch.setattr("spectral_detect.media.edits.blur", blur)
+    monkeypatch.setattr("spectral_detect.media.edits._through_jpeg", jpeg)
     image, n = noise(40, 40), 2000
     for seed in range(n):
         edited = Edit("wang", 0.1, seed).apply(image, HASH)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spectral_detect.faces import FaceBox, Tracker, detect_faces, inner_box, overlap
+from spectral_detect.media.face_detection import FaceBox, detect_faces, inner_box, overlap
+from spectral_detect.media.face_tracks import Tracker
 
 A, B = (100, 100, 60, 60), (400, 50, 90, 90)
 

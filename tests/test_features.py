@@ -16,7 +16,7 @@ from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import TILES_AT_ONCE, numpy_backend
 from spectral_detect.features.extract import cut_stack, stack_features
 from spectral_detect.features.spec import PRESETS
-from spectral_detect.images import decode
+from spectral_detect.media.images import decode
 from strict_arrays import StrictArray, strict_backend, to_host
 
 PRECISION = 1e-4  # of float32 features, in nepers of log power

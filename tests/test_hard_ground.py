@@ -21,7 +21,7 @@ from conftest import EXAMPLES, Run, texture
 from spectral_detect.audit import near_pairs
 from spectral_detect.dataset import files_in_folders, read_dataset
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.images import decode
+from spectral_detect.media.images import decode
 
 SOUND = EXAMPLES / "real" / "Aqua.png"
 

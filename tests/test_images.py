@@ -13,7 +13,7 @@ from PIL import Image
 
 from conftest import EXAMPLES, texture
 from spectral_detect.errors import ImageReadError
-from spectral_detect.images import decode
+from spectral_detect.media.images import decode
 from spectral_detect.sources.formats import FORMATS, SIGNATURE_BYTES, has_image_signature
 from spectral_detect.sources.reading import read_file
 

@@ -54,7 +54,7 @@ def test_the_limit_in_the_help_is_the_librarys() -> None:
     from spectral_detect.cli.options import FEATURES
     from spectral_detect.cli.working import MAX_PIXELS
     from spectral_detect.features.spec import PRESETS
-    from spectral_detect.images import MAX_PIXELS as LIBRARY_MAX_PIXELS
+    from spectral_detect.media.images import MAX_PIXELS as LIBRARY_MAX_PIXELS
 
     assert MAX_PIXELS == LIBRARY_MAX_PIXELS
     assert tuple(PRESETS) == FEATURES

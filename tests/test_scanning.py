@@ -15,7 +15,7 @@ from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models,
 from spectral_detect.classifiers import Experience
 from spectral_detect.dataset import files_in_manifest, read_dataset
 from spectral_detect.errors import ModelFileError
-from spectral_detect.metadata import Metadata
+from spectral_detect.media.header import Metadata
 
 PHOTOGRAPH = EXAMPLES / "real" / "Aqua.png"
 

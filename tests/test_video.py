@@ -19,11 +19,12 @@ from PIL import Image
 from test_faces import frame_with_faces
 
 from conftest import EXAMPLES
-from spectral_detect import clips, faces
 from spectral_detect.errors import VideoReadError
+from spectral_detect.media import face_detection as faces
+from spectral_detect.media import video_file as clips
+from spectral_detect.media.video import Frame, FrameOptions, Video, open_video
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.reading import video_sha256
-from spectral_detect.video import Frame, FrameOptions, Video, open_video
 
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 

@@ -24,13 +24,13 @@ import cv2
 import numpy as np
 
 from spectral_detect import FeatureSpec, Model, Work, train_model
-from spectral_detect.clips import Clip
 from spectral_detect.dataset import files_in_manifest, read_dataset
-from spectral_detect.faces import detect_faces
-from spectral_detect.images import MAX_PIXELS
+from spectral_detect.media.face_detection import detect_faces
+from spectral_detect.media.images import MAX_PIXELS
+from spectral_detect.media.video import FrameOptions
+from spectral_detect.media.video_file import Clip
 from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.sources.discovery import FoundVideo
-from spectral_detect.video import FrameOptions
 from spectral_detect.videoscan import scan_videos
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "images" / "real"

@@ -155,9 +155,9 @@ def _by_generator(
     detector: Model, folder: str, real: tuple[str, ...], protocol: str | None, rules: Rules, work: Work
 ) -> tuple[dict[str, Any], str, int]:
     """A row for each sub-folder: the result, the text, and how many files failed."""
-    from spectral_detect.augment import CENTRE_224
     from spectral_detect.dataset import files_by_generator, files_of_all, members_of
     from spectral_detect.evaluation import evaluate_by_generator, wang_protocol
+    from spectral_detect.media.edits import CENTRE_224
     from spectral_detect.report.comparison import generators_text
 
     generators = files_by_generator(folder, real)

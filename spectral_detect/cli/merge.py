@@ -80,9 +80,9 @@ def _common_format(names: Sequence[str]) -> RowFormat:
 
 def _found(named: Iterable[str], listed: Iterable[str], kind: Kind, group_by_parent: bool) -> Iterator[str]:
     """The files that a command for this kind of rows finds."""
+    from spectral_detect.media.video import VIDEOS_ARE_LOCAL
     from spectral_detect.outputs import FRAMES, VIDEOS
     from spectral_detect.sources.discovery import find_images, find_videos
-    from spectral_detect.video import VIDEOS_ARE_LOCAL
 
     if kind in (VIDEOS, FRAMES):
         paths = chain(expand_local(named, VIDEOS_ARE_LOCAL), listed)

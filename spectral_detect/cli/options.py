@@ -18,9 +18,9 @@ from spectral_detect.sources.urls import without_credentials
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.augment import Edit
     from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.features.spec import FeatureSpec
+    from spectral_detect.media.edits import Edit
     from spectral_detect.sources.stores import Remote
     from spectral_detect.work import Work
 
@@ -162,7 +162,7 @@ def frame_options(command: F) -> F:
         face_fraction: float,
         **kwargs: Any,
     ) -> Any:
-        from spectral_detect.video import FrameOptions
+        from spectral_detect.media.video import FrameOptions
 
         if sum((frames is not None, every is not None, all_frames)) > 1:
             raise click.UsageError("--frames, --every and --all choose frames each in its own way: give one of them")
@@ -306,7 +306,7 @@ def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
 def _is_own_picture(path: str) -> bool:
     """Drawn by an earlier run of this program, which may draw it again."""
     from spectral_detect.errors import ImageReadError
-    from spectral_detect.images import read_image
+    from spectral_detect.media.images import read_image
 
     try:
         metadata = read_image(path).metadata

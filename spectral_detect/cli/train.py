@@ -84,8 +84,8 @@ def train(
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
     """
     from spectral_detect.atomic_write import check_target
-    from spectral_detect.augment import augmentation
     from spectral_detect.dataset import unlabelled_files
+    from spectral_detect.media.edits import augmentation
     from spectral_detect.modelfile import save_model
     from spectral_detect.report.evaluation import training_text
     from spectral_detect.training import train_model

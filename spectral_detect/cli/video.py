@@ -174,8 +174,8 @@ def _check_outputs(output: str | None, per_frame: str | None, inputs: list[str |
 
 
 def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) -> list[FoundVideo]:
+    from spectral_detect.media.video import VIDEOS_ARE_LOCAL
     from spectral_detect.sources.discovery import find_videos
-    from spectral_detect.video import VIDEOS_ARE_LOCAL
 
     def skip(path: str) -> None:
         skipped.update(other=1)

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from spectral_detect.atomic_write import write_aside
-from spectral_detect.augment import as_rgb
 from spectral_detect.errors import DatasetError, FeatureError, ImageReadError, OutputError
-from spectral_detect.images import MAX_PIXELS, read_image
+from spectral_detect.media.edits import as_rgb
+from spectral_detect.media.images import MAX_PIXELS, read_image
 from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
 from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.sources.urls import without_credentials

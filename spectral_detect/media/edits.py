@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.images import DecodedImage, decode
+from spectral_detect.media.images import DecodedImage, decode
 
 WANG_MAX_SIGMA_PX = 3.0
 WANG_QUALITIES = (30, 100)  # both included

@@ -9,12 +9,13 @@ from typing import Literal
 
 import numpy as np
 
-from spectral_detect import faces
-from spectral_detect.clips import Clip, VideoFacts
 from spectral_detect.errors import ImageReadError, VideoReadError
-from spectral_detect.faces import PATIENCE, FaceBox, Tracker
-from spectral_detect.images import MAX_PIXELS, DecodedImage, decode
-from spectral_detect.metadata import VIDEO_FORMAT
+from spectral_detect.media import face_detection as faces
+from spectral_detect.media.face_detection import FaceBox
+from spectral_detect.media.face_tracks import PATIENCE, Tracker
+from spectral_detect.media.header import VIDEO_FORMAT
+from spectral_detect.media.images import MAX_PIXELS, DecodedImage, decode
+from spectral_detect.media.video_file import Clip, VideoFacts
 from spectral_detect.sources import stores as remote
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.reading import read_file

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.capture import counts_its_frames, open_capture, why_not_opened
 from spectral_detect.errors import VideoReadError
+from spectral_detect.media.ffmpeg import counts_its_frames, open_capture, why_not_opened
 from spectral_detect.sources.reading import check_regular
 
 MAX_FAILURES = 1000  # in a row, 0.5 ms: then what is left is lost, or there is nothing left

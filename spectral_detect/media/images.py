@@ -15,7 +15,7 @@ import PIL.Image
 import PIL.ImageFile
 
 from spectral_detect.errors import ImageReadError
-from spectral_detect.metadata import GRAY_MODES, Metadata, read_metadata
+from spectral_detect.media.header import GRAY_MODES, Metadata, read_metadata
 from spectral_detect.sources import stores as remote
 from spectral_detect.sources.formats import FORMATS
 from spectral_detect.sources.reading import read_file

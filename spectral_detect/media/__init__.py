@@ -1,0 +1,1 @@
+"""Bytes become pixels, and facts of the file: stills, videos, edits, faces."""
