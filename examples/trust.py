@@ -23,7 +23,7 @@ from spectral_detect import FAKE, REAL, FeatureSpec, Model, extract_features, tr
 from spectral_detect.classifiers import SIZE_TOLERANCE
 from spectral_detect.dataset import Dataset, read_dataset
 from spectral_detect.evaluation import evaluate_model, judge_dataset
-from spectral_detect.extraction import Extraction
+from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.judging import Rules, judge
 from spectral_detect.media.header import Metadata
 from spectral_detect.metrics import expected_calibration_error

@@ -13,6 +13,7 @@ from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDet
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
+    from spectral_detect.extraction.work import Work
     from spectral_detect.features.extract import extract_features
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.features.spectrum import azimuthal_average, power_spectrum
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning import scan
     from spectral_detect.training import train_model
-    from spectral_detect.work import Work
 
 _HOME = {
     "FAKE": "records",
@@ -33,7 +33,7 @@ _HOME = {
     "Model": "classifiers",
     "Rules": "judging",
     "SpectralLoss": "regularize.loss",
-    "Work": "work",
+    "Work": "extraction.work",
     "azimuthal_average": "features.spectrum",
     "extract_features": "features.extract",
     "load_model": "modelfile",

@@ -11,7 +11,7 @@ import numpy as np
 
 from spectral_detect.dataset import MIN_PER_CLASS, Dataset
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction import Extraction
+from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.header import Metadata
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.separability import separability

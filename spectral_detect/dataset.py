@@ -13,17 +13,17 @@ from hashlib import sha256
 import numpy as np
 
 from spectral_detect.errors import DatasetError, RemoteError
-from spectral_detect.extraction import Extraction, as_extracted
+from spectral_detect.extraction.many_files import extract_each
+from spectral_detect.extraction.one_file import Extraction, as_extracted
+from spectral_detect.extraction.work import Work
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import Edit
-from spectral_detect.pipeline import extract_each
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources import stores as remote
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
 from spectral_detect.sources.formats import has_video_suffix
 from spectral_detect.sources.stores import Remote
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
-from spectral_detect.work import Work
 
 MIN_PER_CLASS = 5
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}

@@ -12,7 +12,7 @@ import numpy as np
 
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import ModelFileError
-from spectral_detect.extraction import Edits, Extraction
+from spectral_detect.extraction.one_file import Edits, Extraction
 from spectral_detect.media.edits import Edit
 from spectral_detect.records import Verdict
 

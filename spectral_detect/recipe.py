@@ -16,7 +16,7 @@ import PIL.Image
 
 from spectral_detect.dataset import Dataset
 from spectral_detect.errors import DatasetError, ImageReadError
-from spectral_detect.extraction import TOO_LITTLE_MEMORY, Extraction
+from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.images import decode, shows_no_colour
 from spectral_detect.records import FAKE, REAL

@@ -9,12 +9,12 @@ from typing import Any
 from spectral_detect._version import __version__
 from spectral_detect.classifiers import Model
 from spectral_detect.errors import ModelFileError
-from spectral_detect.extraction import Extraction
+from spectral_detect.extraction.many_files import extract_each
+from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.extraction.work import Work
 from spectral_detect.judging import Judgement, Rules, judge, settings_sha256
-from spectral_detect.pipeline import extract_each
 from spectral_detect.records import LABELS, ImageRecord
 from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images
-from spectral_detect.work import Work
 
 
 def scan(

@@ -18,7 +18,7 @@ from spectral_detect import FAKE, REAL
 from spectral_detect.audit import FACTS, audit_dataset, culprits, near_pairs
 from spectral_detect.dataset import Dataset, files_in_folders, read_dataset
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction import Extraction
+from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.header import Metadata
 from spectral_detect.separability import separability
 

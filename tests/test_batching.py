@@ -18,16 +18,16 @@ from conftest import EXAMPLES, Run
 from fake_cupy import FakeRuntime, install_fake_cupy
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.errors import DeviceError, FeatureError
-from spectral_detect.extraction import Extraction, as_extracted
+from spectral_detect.extraction.many_files import device_for, extract_each
+from spectral_detect.extraction.on_gpu import extract_on_device
+from spectral_detect.extraction.one_file import Extraction, as_extracted
+from spectral_detect.extraction.work import Work
 from spectral_detect.features import gpu_batches as batching
 from spectral_detect.features.backend import Backend, numpy_backend
 from spectral_detect.features.extract import Stack, cut_stack
 from spectral_detect.features.gpu_batches import Batch, Buckets, Device, features_as_done, working_bytes
 from spectral_detect.media.edits import Edit
-from spectral_detect.ondevice import extract_on_device
-from spectral_detect.pipeline import device_for, extract_each
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
-from spectral_detect.work import Work
 from strict_arrays import StrictArray, StrictModule, strict_backend
 
 AZIMUTHAL = FeatureSpec.preset("azimuthal")

@@ -229,7 +229,7 @@ def test_pipes_devices_and_linked_folders_are_skipped(run: Run, tmp_path: Path) 
 
 def test_a_file_that_vanishes_or_is_replaced_during_the_scan(tmp_path: Path) -> None:
     from spectral_detect import load_model, scan
-    from spectral_detect.work import Work
+    from spectral_detect.extraction.work import Work
 
     for name in ("a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(SOUND.read_bytes())

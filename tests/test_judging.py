@@ -15,7 +15,7 @@ from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
 from spectral_detect.calibration import Calibration
 from spectral_detect.classifiers import Experience, LogisticRegression
 from spectral_detect.errors import ModelFileError
-from spectral_detect.extraction import Extraction
+from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.judging import STABILITY, Rules, judge
 from spectral_detect.media.edits import Edit
 from test_training import SPEC, gaussian_data

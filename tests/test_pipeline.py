@@ -11,11 +11,11 @@ from PIL import Image
 
 from conftest import EXAMPLES
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.extraction import CONSTANT_IMAGE, Extraction, extract_file
+from spectral_detect.extraction.many_files import extract_files
+from spectral_detect.extraction.one_file import CONSTANT_IMAGE, Extraction, extract_file
+from spectral_detect.extraction.work import Work
 from spectral_detect.parallel.pool import LARGEST_CHUNK, MOST_AHEAD
-from spectral_detect.pipeline import extract_files
 from spectral_detect.sources.discovery import FoundFile, find_images
-from spectral_detect.work import Work
 
 SPEC = FeatureSpec.preset("azimuthal")
 
@@ -92,7 +92,7 @@ def test_memory_that_runs_out_is_a_failure_of_the_file(monkeypatch: pytest.Monke
     def no_memory(*args: object, **kwargs: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("spectral_detect.extraction.extract_features", no_memory)
+    monkeypatch.setattr("spectral_detect.extraction.one_file.extract_features", no_memory)
     (extraction,) = extract_file(FoundFile(str(EXAMPLES / "real" / "Aqua.png")), SPEC)
     assert extraction.error is not None
     assert "not enough memory" in extraction.error

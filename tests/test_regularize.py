@@ -25,6 +25,7 @@ from torch import nn
 
 from conftest import Run as RunCommand
 from spectral_detect.errors import CheckpointError, ExtraMissingError, FeatureError, ModelFileError
+from spectral_detect.extraction.work import Work
 from spectral_detect.regularize import fid, objectives, running
 from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from spectral_detect.regularize.device import choose_device
@@ -35,7 +36,6 @@ from spectral_detect.regularize.options import TrainingOptions, read_options
 from spectral_detect.regularize.profiles import mean_profile
 from spectral_detect.regularize.running import LOG_FILE, Hooks, load_generator, read_log, train_gan
 from spectral_detect.regularize.watching import Watch, detector_auroc, frechet_distance
-from spectral_detect.work import Work
 
 SMALL = ("--size", 32, "--channels", 8, "--batch-size", 16, "--n-watched", 50, "--threads", 1, "--device", "cpu")
 

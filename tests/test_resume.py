@@ -94,7 +94,7 @@ def test_whatever_part_is_there_the_end_is_the_same(evidence: Path, scan: Scan, 
 
 
 def test_only_what_is_not_known_is_decoded(evidence: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spectral_detect import pipeline
+    from spectral_detect.extraction import many_files as pipeline
 
     seen: list[str] = []
     original = pipeline.extract_file

@@ -21,8 +21,8 @@ from features import settle_memory
 from scan import images_in, trained
 from threadpoolctl import threadpool_limits
 
-from spectral_detect import extraction
 from spectral_detect.classifiers import Model
+from spectral_detect.extraction import one_file as extraction
 from spectral_detect.features import extract as features
 from spectral_detect.features import feature_groups as groups
 from spectral_detect.features.backend import numpy_backend

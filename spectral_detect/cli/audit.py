@@ -20,7 +20,7 @@ from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.dataset import Dataset
-    from spectral_detect.work import Work
+    from spectral_detect.extraction.work import Work
 
 
 class Quality(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on

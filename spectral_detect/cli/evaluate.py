@@ -25,8 +25,8 @@ from spectral_detect.cli.working import device_option, work_options
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
     from spectral_detect.dataset import Dataset, LabelledFile
+    from spectral_detect.extraction.work import Work
     from spectral_detect.judging import Judgement, Rules
-    from spectral_detect.work import Work
 
 
 @click.command()

@@ -32,8 +32,8 @@ from spectral_detect.cli.resume import (
 from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
+    from spectral_detect.extraction.work import Work
     from spectral_detect.sources.sharding import Shard
-    from spectral_detect.work import Work
 
 
 @click.command()
@@ -68,9 +68,9 @@ def extract(
     Example:
       spectral-detect extract examples/images --output features.npz
     """
+    from spectral_detect.extraction.many_files import extract_files
     from spectral_detect.origin import Origin
     from spectral_detect.outputs import FEATURES
-    from spectral_detect.pipeline import extract_files
     from spectral_detect.report.features import feature_writer, spec_as_text, write_csv
     from spectral_detect.sources.discovery import find_images
 

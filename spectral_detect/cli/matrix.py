@@ -19,7 +19,7 @@ from spectral_detect.cli.options import (
 from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.work import Work
+    from spectral_detect.extraction.work import Work
 
 
 @click.command()

@@ -19,10 +19,10 @@ from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.dataset import Dataset, LabelledFile
+    from spectral_detect.extraction.work import Work
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.media.edits import Edit
     from spectral_detect.sources.stores import Remote
-    from spectral_detect.work import Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

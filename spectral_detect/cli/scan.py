@@ -41,11 +41,11 @@ from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.classifiers import Model
+    from spectral_detect.extraction.work import Work
     from spectral_detect.judging import Rules
     from spectral_detect.report.streams import StreamFormat
     from spectral_detect.sources.discovery import FoundFile
     from spectral_detect.sources.sharding import Shard
-    from spectral_detect.work import Work
 
 READ_BYTES = 2**16
 

@@ -40,12 +40,12 @@ from spectral_detect.cli.resume import (
 from spectral_detect.cli.working import VIDEO_TIMEOUT_S, work_options
 
 if TYPE_CHECKING:
+    from spectral_detect.extraction.work import Work
     from spectral_detect.judging import Rules
     from spectral_detect.report.streams import StreamFormat
     from spectral_detect.sources.discovery import FoundVideo
     from spectral_detect.sources.sharding import Shard
     from spectral_detect.videoscan import VideoResult
-    from spectral_detect.work import Work
 
 
 @click.command()

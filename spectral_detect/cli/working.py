@@ -12,7 +12,7 @@ import click
 from spectral_detect.cli.options import Failure, FiniteRange, together
 
 if TYPE_CHECKING:
-    from spectral_detect.work import DeviceChoice, Engine, Work
+    from spectral_detect.extraction.work import DeviceChoice, Engine, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,7 +66,7 @@ def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
         timeout: float,
         **kwargs: Any,
     ) -> Any:
-        from spectral_detect.work import Work
+        from spectral_detect.extraction.work import Work
 
         engine = _checked_engine(engine, scheduler, jobs)
         return command(*args, work=Work(jobs, max_pixels, timeout, engine=engine, scheduler=scheduler), **kwargs)

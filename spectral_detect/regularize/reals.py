@@ -19,12 +19,12 @@ import numpy as np
 
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.errors import DatasetError, FeatureError, ImageReadError, OutputError
+from spectral_detect.extraction.work import FEW_FILES, Work, work_through
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.images import MAX_PIXELS, read_image
 from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
 from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.sources.urls import without_credentials
-from spectral_detect.work import FEW_FILES, Work, work_through
 
 N_PROFILES = 1000  # images whose mean profile is the target of the spectral loss
 CACHE = ".spectral-detect"  # a folder beside the images

@@ -12,6 +12,7 @@ import numpy as np
 
 from spectral_detect.atomic_write import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
+from spectral_detect.extraction.work import Work
 from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
 from spectral_detect.regularize.device import DeviceName, choose_device, put_on
 from spectral_detect.regularize.gan import Run
@@ -20,7 +21,6 @@ from spectral_detect.regularize.options import TrainingOptions
 from spectral_detect.regularize.profiles import mean_profile
 from spectral_detect.regularize.reals import Square, read_reals
 from spectral_detect.regularize.watching import Watch
-from spectral_detect.work import Work
 
 LOG_FILE = "log.jsonl"
 REALS_FILE = "reals.json"

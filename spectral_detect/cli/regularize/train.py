@@ -17,8 +17,8 @@ from spectral_detect.cli.working import work_options
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
+    from spectral_detect.extraction.work import Work
     from spectral_detect.regularize.options import TrainingOptions
-    from spectral_detect.work import Work
 
 
 BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, "log.jsonl", "reals.json", "samples", "profiles"}  # nothing to continue

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TypeVar
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.extraction import (
+from spectral_detect.extraction.one_file import (
     Edits,
     Extraction,
     Variants,
@@ -20,6 +20,7 @@ from spectral_detect.extraction import (
     prepare_file,
     with_error,
 )
+from spectral_detect.extraction.work import Work, available_cores
 from spectral_detect.features.backend import Backend
 from spectral_detect.features.extract import Stack, cut_stack
 from spectral_detect.features.gpu_batches import Outcome, features_as_done
@@ -27,7 +28,6 @@ from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.parallel.pool import in_order, map_as_done
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
-from spectral_detect.work import Work, available_cores
 
 Result = TypeVar("Result")
 

@@ -10,7 +10,8 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from spectral_detect.errors import DeviceError
-from spectral_detect.extraction import (
+from spectral_detect.extraction.on_gpu import extract_on_device
+from spectral_detect.extraction.one_file import (
     Edits,
     Extraction,
     Variants,
@@ -19,12 +20,11 @@ from spectral_detect.extraction import (
     extract_video,
     failed,
 )
+from spectral_detect.extraction.work import FEW_FILES, Work, work_through
 from spectral_detect.features.backend import Backend
 from spectral_detect.features.cupy_backend import cupy_backend, device_problem, is_cupy_installed
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.ondevice import extract_on_device
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
-from spectral_detect.work import FEW_FILES, Work, work_through
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
