@@ -12,14 +12,14 @@ from spectral_detect._version import __version__
 from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDetectError
 
 if TYPE_CHECKING:
-    from spectral_detect.classifiers import Model
+    from spectral_detect.detector.model import Model
+    from spectral_detect.detector.model_file import load_model, load_shipped_models, save_model
     from spectral_detect.extraction.work import Work
     from spectral_detect.features.extract import extract_features
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.features.spectrum import azimuthal_average, power_spectrum
     from spectral_detect.judging import Rules
     from spectral_detect.media.images import read_image
-    from spectral_detect.modelfile import load_model, load_shipped_models, save_model
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning import scan
@@ -30,17 +30,17 @@ _HOME = {
     "REAL": "records",
     "FeatureSpec": "features.spec",
     "ImageRecord": "records",
-    "Model": "classifiers",
+    "Model": "detector.model",
     "Rules": "judging",
     "SpectralLoss": "regularize.loss",
     "Work": "extraction.work",
     "azimuthal_average": "features.spectrum",
     "extract_features": "features.extract",
-    "load_model": "modelfile",
-    "load_shipped_models": "modelfile",
+    "load_model": "detector.model_file",
+    "load_shipped_models": "detector.model_file",
     "power_spectrum": "features.spectrum",
     "read_image": "media.images",
-    "save_model": "modelfile",
+    "save_model": "detector.model_file",
     "scan": "scanning",
     "train_model": "training",
 }

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.audit import groups_with_lookalikes
-from spectral_detect.classifiers import ClassifierName, Model
 from spectral_detect.dataset import MIN_PER_CLASS, Dataset, folds
+from spectral_detect.detector.classifiers import ClassifierName
+from spectral_detect.detector.metrics import METRICS, Curves, evaluate_scores
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.metrics import METRICS, Curves, evaluate_scores
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.training import train_model
 

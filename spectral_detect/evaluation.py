@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.classifiers import Model
 from spectral_detect.dataset import Dataset, LabelledFile, Watch, read_dataset, refuse_contradictions
+from spectral_detect.detector.metrics import METRICS, evaluate_scores, predictive_values
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.extraction.work import Work
 from spectral_detect.judging import Judgement, Rules, judge
 from spectral_detect.media.edits import ROBUSTNESS, Edit
-from spectral_detect.metrics import METRICS, evaluate_scores, predictive_values
 from spectral_detect.records import FAKE, LABELS, REAL
 
 CALLED = (("real", False), ("fake", True))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spectral_detect.classifiers import Model
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction
 from spectral_detect.media.edits import Edit

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spectral_detect._version import __version__
-from spectral_detect.classifiers import Model
+from spectral_detect.detector.model import Model
 from spectral_detect.judging import Rules
 from spectral_detect.outputs import Row
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from spectral_detect._version import __version__
-from spectral_detect.classifiers import Model
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.many_files import extract_each
 from spectral_detect.extraction.one_file import Extraction

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectral_detect.dataset import folds
-from spectral_detect.metrics import RESAMPLES_AT_ONCE, Curves, auroc, bootstrap_interval
+from spectral_detect.detector.metrics import RESAMPLES_AT_ONCE, Curves, auroc, bootstrap_interval
 from spectral_detect.records import FAKE, REAL
 
 N_FOLDS = 5

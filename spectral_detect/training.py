@@ -9,24 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.calibration import fit_calibration, fixed_calibration
-from spectral_detect.classifiers import (
+from spectral_detect.dataset import Dataset, folds, require_both_classes
+from spectral_detect.detector.calibration import fit_calibration, fixed_calibration
+from spectral_detect.detector.classifiers import (
     Classifier,
     ClassifierName,
-    Experience,
     Fitted,
     KMeans,
     LogisticRegression,
-    Model,
     Svm,
     group_kernel,
     split_groups,
 )
-from spectral_detect.dataset import Dataset, folds, require_both_classes
+from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.metrics import evaluate_scores
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import WANG_QUALITIES
-from spectral_detect.metrics import evaluate_scores
 from spectral_detect.records import FAKE, REAL
 
 SVM_C = 10.0  # the matched protocol is flat from 3 up

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect._version import __version__
-from spectral_detect.classifiers import Model
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction, extract_frame
 from spectral_detect.extraction.work import Work, work_through

@@ -152,7 +152,7 @@ class _Hostile:
 
 def crafted(sound: bytes, rng: np.random.Generator) -> bytes:
     """A model with damaged content and the right hash of it, as only somebody with a purpose would make."""
-    from spectral_detect.modelfile import _digest
+    from spectral_detect.detector.model_file import _digest
 
     values = pickle.loads(sound)
     if rng.integers(2):
@@ -169,8 +169,9 @@ FORBIDDEN_EVENTS = ("pickle.find_class", "os.system", "subprocess.Popen", "exec"
 
 def fuzz_models(count: int, seed: int, folder: Path) -> None:
     """Load `count` damaged or hostile model files."""
+    from spectral_detect.detector.model_file import load_model
+    from spectral_detect.detector.shipped import find_model
     from spectral_detect.errors import ModelFileError
-    from spectral_detect.modelfile import find_model, load_model
 
     rng = np.random.default_rng(seed)
     sound = find_model("small").read_bytes()

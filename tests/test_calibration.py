@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
 from spectral_detect import FAKE, REAL
-from spectral_detect.calibration import Calibration, fit_calibration, sigmoid
-from spectral_detect.metrics import evaluate_scores
+from spectral_detect.detector.calibration import Calibration, fit_calibration, sigmoid
+from spectral_detect.detector.metrics import evaluate_scores
 
 
 def drawn(n_real: int, n_fake: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

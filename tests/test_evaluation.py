@@ -15,13 +15,13 @@ from conftest import EXAMPLES, Run
 from spectral_detect import FAKE, REAL, Model, load_model, train_model
 from spectral_detect.comparison import ALL, OTHERS, cross_generators, learning_curve
 from spectral_detect.dataset import Dataset, files_by_generator, files_in_manifest, read_dataset
+from spectral_detect.detector.metrics import METRICS, predictive_values, reliability
+from spectral_detect.detector.shipped import find_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation import evaluate_model
 from spectral_detect.judging import Rules
 from spectral_detect.media.edits import CENTRE_224
 from spectral_detect.media.images import DecodedImage, decode
-from spectral_detect.metrics import METRICS, predictive_values, reliability
-from spectral_detect.modelfile import find_model
 from spectral_detect.text import cut_in_the_middle
 from test_training import SPEC, gaussian_data
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run
 from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
-from spectral_detect.calibration import Calibration
-from spectral_detect.classifiers import Experience, LogisticRegression
+from spectral_detect.detector.calibration import Calibration
+from spectral_detect.detector.classifiers import LogisticRegression
+from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.judging import STABILITY, Rules, judge

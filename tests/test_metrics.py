@@ -16,7 +16,14 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from spectral_detect.metrics import METRICS, REALS_NEEDED, Curves, bootstrap_interval, evaluate_scores, log_odds
+from spectral_detect.detector.metrics import (
+    METRICS,
+    REALS_NEEDED,
+    Curves,
+    bootstrap_interval,
+    evaluate_scores,
+    log_odds,
+)
 
 
 def test_four_scores_by_hand() -> None:

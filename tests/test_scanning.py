@@ -12,8 +12,8 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run
 from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models, scan, train_model
-from spectral_detect.classifiers import Experience
 from spectral_detect.dataset import files_in_manifest, read_dataset
+from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.media.header import Metadata
 

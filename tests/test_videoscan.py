@@ -16,7 +16,7 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run
 from spectral_detect import Model, Work, load_model, scan
-from spectral_detect.calibration import Calibration
+from spectral_detect.detector.calibration import Calibration
 from spectral_detect.errors import ModelFileError
 from spectral_detect.judging import Judgement
 from spectral_detect.media import face_detection as faces

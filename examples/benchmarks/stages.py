@@ -21,13 +21,13 @@ from features import settle_memory
 from scan import images_in, trained
 from threadpoolctl import threadpool_limits
 
-from spectral_detect.classifiers import Model
+from spectral_detect.detector.model import Model
+from spectral_detect.detector.model_file import load_model
 from spectral_detect.extraction import one_file as extraction
 from spectral_detect.features import extract as features
 from spectral_detect.features import feature_groups as groups
 from spectral_detect.features.backend import numpy_backend
 from spectral_detect.judging import Rules, settings_sha256
-from spectral_detect.modelfile import load_model
 from spectral_detect.scanning import record_of
 from spectral_detect.sources.discovery import FoundFile
 

@@ -23,8 +23,8 @@ from spectral_detect.cli.options import (
 from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.classifiers import Model
     from spectral_detect.dataset import Dataset, LabelledFile
+    from spectral_detect.detector.model import Model
     from spectral_detect.extraction.work import Work
     from spectral_detect.judging import Judgement, Rules
 
@@ -77,8 +77,8 @@ def evaluate(
       spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
       spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
     """
+    from spectral_detect.detector.model_file import load_model
     from spectral_detect.evaluation import judge_dataset
-    from spectral_detect.modelfile import load_model
 
     if by is not None and (fake or manifest or with_robustness or with_curve or scores or plot):
         raise click.UsageError(

@@ -18,7 +18,8 @@ def models(file: str | None, as_json: bool) -> None:
       spectral-detect models
       spectral-detect models photographs
     """
-    from spectral_detect.modelfile import load_model, shipped_models
+    from spectral_detect.detector.model_file import load_model
+    from spectral_detect.detector.shipped import shipped_models
     from spectral_detect.report.models import card_text, model_facts, models_text
 
     if file is not None:

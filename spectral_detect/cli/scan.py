@@ -40,7 +40,7 @@ from spectral_detect.sources.urls import why_not_opened, without_credentials
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.classifiers import Model
+    from spectral_detect.detector.model import Model
     from spectral_detect.extraction.work import Work
     from spectral_detect.judging import Rules
     from spectral_detect.report.streams import StreamFormat
@@ -100,8 +100,8 @@ def scan(
       spectral-detect scan s3://bucket/evidence --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
+    from spectral_detect.detector.model_file import load_model, load_shipped_models
     from spectral_detect.judging import settings_sha256
-    from spectral_detect.modelfile import load_model, load_shipped_models
     from spectral_detect.origin import origin_of
     from spectral_detect.outputs import IMAGES
     from spectral_detect.report.streams import image_layout

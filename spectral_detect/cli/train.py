@@ -85,8 +85,8 @@ def train(
     """
     from spectral_detect.atomic_write import check_target
     from spectral_detect.dataset import unlabelled_files
+    from spectral_detect.detector.model_file import save_model
     from spectral_detect.media.edits import augmentation
-    from spectral_detect.modelfile import save_model
     from spectral_detect.report.evaluation import training_text
     from spectral_detect.training import train_model
 

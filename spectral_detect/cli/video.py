@@ -108,7 +108,7 @@ def video(
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
     from spectral_detect import outputs
-    from spectral_detect.modelfile import load_model, load_shipped_models
+    from spectral_detect.detector.model_file import load_model, load_shipped_models
     from spectral_detect.origin import origin_of
     from spectral_detect.report.streams import FRAMES, video_layout
     from spectral_detect.scanning import checked_models

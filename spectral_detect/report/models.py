@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from spectral_detect.classifiers import Model
+from spectral_detect.detector.model import Model
 from spectral_detect.report.evaluation import metric_lines
 from spectral_detect.text import visible
 

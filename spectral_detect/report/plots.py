@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
+from spectral_detect.detector.metrics import Curves, reliability
 from spectral_detect.judging import Judgement
-from spectral_detect.metrics import Curves, reliability
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.text import cut_in_the_middle, visible
 from spectral_detect.videoscan import VideoResult

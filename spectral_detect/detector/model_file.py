@@ -1,22 +1,18 @@
-"""Save and load a model; the models shipped in `models/`.
+"""Save and load a model.
 
 A model file is a pickle of one dictionary of plain values: `header`, JSON text with all but the arrays, and `arrays`,
-the bytes of each as little-endian floating point. Model files come from strangers, so before anything is unpickled
-every instruction in the file is looked at, and one that could name or call anything, claim memory that it does not
-fill, or nest values so that they unfold without end, is a refusal. A hash tells damage; it is no signature.
+the bytes of each as little-endian floating point. Model files come from strangers, so no more than that is unpickled.
+A hash tells damage; it is no signature.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import os
 import pickle
-import pickletools
 import platform
-import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime, timezone
@@ -26,26 +22,24 @@ from typing import Any, get_args
 import numpy as np
 
 from spectral_detect.atomic_write import write_aside
-from spectral_detect.calibration import Calibration, CalibrationKind
-from spectral_detect.classifiers import Classifier, Experience, KMeans, LogisticRegression, Model, Svm
+from spectral_detect.detector.calibration import Calibration, CalibrationKind
+from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Svm
+from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.metrics import METRICS
+from spectral_detect.detector.model import Model
+from spectral_detect.detector.plain_pickle import unpickle_plain
+from spectral_detect.detector.shipped import find_model, shipped_models
 from spectral_detect.errors import FeatureError, ModelFileError
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.metrics import METRICS
 from spectral_detect.records import LABELS
 from spectral_detect.sources.urls import looks_like_url, without_credentials
 
-FORMAT = "spectral-detect model"
-FORMAT_VERSION = 3
-SUFFIX = ".pkl"
 MAX_FILE_BYTES = 256 * 2**20
-MAX_INSTRUCTIONS = 1000
 SCORE_TOLERANCE = 1e-6
 TYPES = ("<f2", "<f4", "<f8")
-PLAIN_INSTRUCTIONS = frozenset(
-    "PROTO FRAME STOP MEMOIZE MARK EMPTY_DICT SETITEM SETITEMS BININT1 "  # no list, tuple, reference, name or call
-    "SHORT_BINUNICODE BINUNICODE SHORT_BINBYTES BINBYTES".split()
-)
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
+FORMAT = "spectral-detect model"
+FORMAT_VERSION = 3
 KINDS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, KMeans)}
 
 
@@ -142,7 +136,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     name = str(find_model(given))
     content = _read(name)
     try:
-        values = _unpickle_plain(content)
+        values = _of_this_version(unpickle_plain(content))
         if _digest(values["header"], values["arrays"]) != values["sha256"]:
             raise ModelFileError("damaged: its content does not have the hash stored with it; get it again")
         header = json.loads(values["header"])
@@ -158,6 +152,19 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
 
 
+def load_shipped_models() -> list[Model]:
+    """All models that come with the program, for `scan`, which picks one for each image.
+
+    Raises
+    ------
+    ModelFileError : there are none, or one of them is damaged.
+    """
+    models = [load_model(path) for path in shipped_models().values()]
+    if not models:
+        raise ModelFileError("the shipped models are missing; reinstall, or name a file with --model")
+    return models
+
+
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
@@ -171,16 +178,7 @@ def _read(path: str) -> bytes:
     return content
 
 
-def _unpickle_plain(content: bytes) -> dict[str, Any]:
-    if content[:1] != b"\x80":
-        raise ModelFileError("not a model file; `spectral-detect train` makes one")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd escapes in texts that are refused anyway
-        _refuse_all_but_plain(content)
-    try:
-        values = _PlainUnpickler(io.BytesIO(content)).load()
-    except Exception as error:  # a pickle of plain instructions in the wrong order may raise anything
-        raise ModelFileError(f"damaged: {type(error).__name__}: {error}; get it again or train it anew") from None
+def _of_this_version(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ModelFileError("not a model of this program; `spectral-detect train` makes one")
     if values.get("format_version") != FORMAT_VERSION:
@@ -189,36 +187,6 @@ def _unpickle_plain(content: bytes) -> dict[str, Any]:
             "update spectral-detect or train the model again"
         )
     return values
-
-
-def _refuse_all_but_plain(content: bytes) -> None:
-    strings: list[Any] = ["?", "?"]
-    try:
-        for count, (instruction, argument, at) in enumerate(pickletools.genops(content)):
-            if "UNICODE" in instruction.name:
-                strings = [strings[1], argument]
-            if instruction.name not in PLAIN_INSTRUCTIONS:
-                named = argument if instruction.name == "GLOBAL" else ".".join(map(str, strings))
-                what = f" ({str(named)[:80]!r})" if "GLOBAL" in instruction.name else ""
-                raise ModelFileError(
-                    f"refused, nothing was run: the file holds more than plain numbers and text, the pickle "
-                    f"instruction {instruction.name}{what}; do not open it with other programs"
-                )
-            if count > MAX_INSTRUCTIONS:
-                raise ModelFileError("refused: more pickle instructions than any model has")
-            if instruction.name == "STOP" and at != len(content) - 1:
-                raise ModelFileError("damaged: something follows the end of the model; get it again")
-    except ModelFileError:
-        raise
-    except Exception as error:  # the reader of instructions was not written for hostile files
-        raise ModelFileError(f"damaged: {error}; get it again or train it anew") from None
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """The second lock on the same door: no name is on the list of what may be looked up."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise ModelFileError(f"refused, nothing was run: the file names {module}.{name}")
 
 
 def _array(content: bytes, kind: str, shape: list[int]) -> np.ndarray:
@@ -335,34 +303,3 @@ def _check_reference(model: Model, expected: np.ndarray, name: str) -> None:
             f"{name!r} no longer gives the scores stored in it: the file is damaged, or this installation of NumPy "
             "computes differently; reinstall spectral-detect, or train the model again"
         )
-
-
-# ---------------------------------------------------------------------------------------------------------- shipped
-
-
-def shipped_models() -> dict[str, Path]:
-    """Name -> file of the models that come with the program."""
-    package = Path(__file__).parent
-    folders = (package / "models", package.parent / "models")  # installed; a checkout
-    return {p.stem: p for folder in folders[::-1] if folder.is_dir() for p in sorted(folder.glob(f"*{SUFFIX}"))}
-
-
-def load_shipped_models() -> list[Model]:
-    """All models that come with the program, for `scan`, which picks one for each image.
-
-    Raises
-    ------
-    ModelFileError : there are none, or one of them is damaged.
-    """
-    models = [load_model(path) for path in shipped_models().values()]
-    if not models:
-        raise ModelFileError("the shipped models are missing; reinstall, or name a file with --model")
-    return models
-
-
-def find_model(name_or_path: str) -> Path:
-    """A model file: any by its path, a shipped one by its name; an existing file wins over a name."""
-    if not name_or_path:
-        raise ModelFileError("the name of the model is empty")
-    shipped = shipped_models()
-    return Path(name_or_path) if Path(name_or_path).exists() else shipped.get(name_or_path, Path(name_or_path))
