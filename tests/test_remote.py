@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from conftest import EXAMPLES, Run
 from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteError
 from spectral_detect.media import images
-from spectral_detect.resuming import stamp_of
+from spectral_detect.outputs.resume import stamp_of
 from spectral_detect.sources import reading, urls
 from spectral_detect.sources import stores as remote
 from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectral_detect import ImageRecord
-from spectral_detect.csvrows import csv_line, spreadsheet_cell
+from spectral_detect.outputs.csv_text import csv_line, spreadsheet_cell
+from spectral_detect.outputs.writer import RecordStream, image_layout
 from spectral_detect.records import IMAGE_COLUMNS
-from spectral_detect.report.streams import RecordStream, image_layout
 from spectral_detect.text import printable, visible
 
 HOSTILE = ["a\nb", "\x1b[31mred", "\x07", "a\u202egnp.exe", os.fsdecode(b"\xff\xfe.png"), "back\\slash", "\x9b1m"]

@@ -23,9 +23,10 @@ from PIL import Image
 
 from conftest import Run, texture
 from spectral_detect.errors import OutputError
-from spectral_detect.outputs import FEATURES, FRAMES, IMAGES, Output
+from spectral_detect.outputs.reader import Output
+from spectral_detect.outputs.resume import resumed
+from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES
 from spectral_detect.records import FEATURE_COLUMNS, IMAGE_COLUMNS
-from spectral_detect.resuming import resumed
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.sharding import Shard, path_hash
 
@@ -217,7 +218,7 @@ def test_rows_of_other_models_features_and_versions_are_told_apart(
     everything = run("scan", "ev", "--resume", "out.jsonl", "--jobs", 0)
     assert everything.exit_code == 2
     assert "judged with other settings (--model" in everything.stderr
-    monkeypatch.setattr("spectral_detect.origin.__version__", "9.9")
+    monkeypatch.setattr("spectral_detect.judging.__version__", "9.9")
     scan("out.jsonl", status=2, says="made by version 0.1.0, and this is 9.9")
     changed = [json.loads(line) | {"spec_sha256": "0" * 64} for line in Path("out.jsonl").read_text().splitlines()]
     Path("out.jsonl").write_text("".join(json.dumps(record) + "\n" for record in changed))
@@ -331,7 +332,7 @@ def test_a_lock_goes_along_with_the_file_that_replaces_the_first(evidence: Path,
 
 @given(st.lists(st.text('ab"\n\r,=\u00e4', max_size=6), min_size=1, max_size=6), st.data())
 def test_any_cut_of_any_csv_leaves_the_rows_before_it(paths: list[str], data: st.DataObject) -> None:
-    from spectral_detect.csvrows import cell_text, csv_line, spreadsheet_cell
+    from spectral_detect.outputs.csv_text import cell_text, csv_line, spreadsheet_cell
 
     columns = len(IMAGE_COLUMNS)
     lines = [csv_line(["s", path, *"x" * (columns - 2)]).encode() for path in paths]
@@ -357,7 +358,7 @@ def test_any_cut_of_any_csv_leaves_the_rows_before_it(paths: list[str], data: st
 SLOWLY = """
 import time
 from spectral_detect.cli import main
-from spectral_detect.report.streams import RecordStream
+from spectral_detect.outputs.writer import RecordStream
 emit = RecordStream._emit
 RecordStream._emit = lambda self, line: (emit(self, line), time.sleep(0.025))
 main()
@@ -600,7 +601,7 @@ def test_merge_refuses_what_does_not_belong_together(evidence: Path, scan: Scan,
 
 
 def test_an_output_that_shrinks_while_it_is_read_is_noticed(tmp_path: Path) -> None:
-    from spectral_detect.outputs import copy_rows
+    from spectral_detect.outputs.reader import copy_rows
 
     (tmp_path / "a").write_bytes(b"12345")
     with (

@@ -69,9 +69,9 @@ def extract(
       spectral-detect extract examples/images --output features.npz
     """
     from spectral_detect.extraction.many_files import extract_files
-    from spectral_detect.origin import Origin
-    from spectral_detect.outputs import FEATURES
-    from spectral_detect.report.features import feature_writer, spec_as_text, write_csv
+    from spectral_detect.outputs.feature_writer import feature_writer, spec_as_text, write_csv
+    from spectral_detect.outputs.made_with import Origin
+    from spectral_detect.outputs.rows import FEATURES
     from spectral_detect.sources.discovery import find_images
 
     if output is None:

@@ -14,8 +14,8 @@ from spectral_detect.cli.scan import listed_paths
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.merging import Merged
-    from spectral_detect.outputs import Kind, RowFormat
+    from spectral_detect.outputs.merge import Merged
+    from spectral_detect.outputs.rows import Kind, RowFormat
 
 MOST_SHOWN = 20
 OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first"
@@ -53,7 +53,7 @@ def merge(
       spectral-detect merge part1.jsonl part2.jsonl --output all.jsonl
       spectral-detect merge 'parts/*.csv' --output all.csv --expect evidence/
     """
-    from spectral_detect.merging import merging
+    from spectral_detect.outputs.merge import merging
 
     if null and files_from is None:
         raise click.UsageError("-0 says how --files-from is read: give both")
@@ -81,7 +81,7 @@ def _common_format(names: Sequence[str]) -> RowFormat:
 def _found(named: Iterable[str], listed: Iterable[str], kind: Kind, group_by_parent: bool) -> Iterator[str]:
     """The files that a command for this kind of rows finds."""
     from spectral_detect.media.video import VIDEOS_ARE_LOCAL
-    from spectral_detect.outputs import FRAMES, VIDEOS
+    from spectral_detect.outputs.rows import FRAMES, VIDEOS
     from spectral_detect.sources.discovery import find_images, find_videos
 
     if kind in (VIDEOS, FRAMES):

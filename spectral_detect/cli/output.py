@@ -16,7 +16,7 @@ from spectral_detect.cli.options import Failure
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.report.streams import Style
+    from spectral_detect.outputs.writer import Style
 
 FORMATS = ("table", "csv", "jsonl")
 

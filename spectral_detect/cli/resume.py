@@ -17,11 +17,11 @@ from spectral_detect.sources.sharding import MOST_SHARDS, Shard
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.origin import Origin
-    from spectral_detect.outputs import Kind, RowFormat
+    from spectral_detect.outputs.made_with import Origin
+    from spectral_detect.outputs.resume import Resumed
+    from spectral_detect.outputs.rows import Kind, RowFormat
+    from spectral_detect.outputs.writer import Layout, RecordStream, StreamFormat
     from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
-    from spectral_detect.report.streams import Layout, RecordStream, StreamFormat
-    from spectral_detect.resuming import Resumed
     from spectral_detect.sources.discovery import FoundFile, FoundVideo
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -100,7 +100,7 @@ def earlier_rows(
     if not wanted:
         yield None
         return
-    from spectral_detect.resuming import resumed
+    from spectral_detect.outputs.resume import resumed
 
     if stream_format not in ("csv", "jsonl"):
         raise click.UsageError("--resume goes on with rows: name a .csv or a .jsonl")
@@ -140,7 +140,7 @@ def open_records(
     earlier: Resumed | None,
 ) -> tuple[RecordStream[Record], TextIO]:
     """Where records are written to, begun or gone on with, and the stream below."""
-    from spectral_detect.report.streams import RecordStream
+    from spectral_detect.outputs.writer import RecordStream
 
     rows = begun(earlier)
     stream = stack.enter_context(result_stream(output, append=rows is not None))

@@ -42,7 +42,7 @@ from spectral_detect.cli.working import VIDEO_TIMEOUT_S, work_options
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import Work
     from spectral_detect.judging import Rules
-    from spectral_detect.report.streams import StreamFormat
+    from spectral_detect.outputs.writer import StreamFormat
     from spectral_detect.sources.discovery import FoundVideo
     from spectral_detect.sources.sharding import Shard
     from spectral_detect.videoscan import VideoResult
@@ -107,10 +107,10 @@ def video(
       spectral-detect video clips/ --resume verdicts.csv --per-frame frames.csv
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
-    from spectral_detect import outputs
     from spectral_detect.detector.model_file import load_model, load_shipped_models
-    from spectral_detect.origin import origin_of
-    from spectral_detect.report.streams import FRAMES, video_layout
+    from spectral_detect.judging import origin_of
+    from spectral_detect.outputs import rows as outputs
+    from spectral_detect.outputs.writer import FRAMES, video_layout
     from spectral_detect.scanning import checked_models
     from spectral_detect.videoscan import scan_videos, video_settings_sha256
 

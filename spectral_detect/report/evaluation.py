@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spectral_detect.csvrows import csv_line
 from spectral_detect.dataset import Dataset
 from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.judging import Judgement
+from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.records import LABELS
 from spectral_detect.text import visible
 

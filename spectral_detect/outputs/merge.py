@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from spectral_detect.atomic_write import check_target, stream_aside
 from spectral_detect.errors import OutputError
-from spectral_detect.outputs import Kind, Output, Row, RowFormat, as_read_back, copy_rows
+from spectral_detect.outputs.reader import Output, copy_rows
+from spectral_detect.outputs.rows import Kind, Row, RowFormat, as_read_back
 from spectral_detect.sources.sharding import path_bytes
 
 MOST_NAMED = 1000  # paths that are handed out by name; the rest is counted

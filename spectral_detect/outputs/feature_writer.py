@@ -12,10 +12,10 @@ import numpy as np
 
 from spectral_detect._version import __version__
 from spectral_detect.atomic_write import LONGEST_LINE, cut_torn_line, write_aside
-from spectral_detect.csvrows import csv_line
 from spectral_detect.errors import OutputError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
 
 Writer = Callable[[str, Iterable[Extraction], FeatureSpec], list[Extraction]]

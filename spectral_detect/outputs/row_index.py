@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from spectral_detect.outputs import Row
+from spectral_detect.outputs.rows import Row
 from spectral_detect.sources.sharding import path_hash
 
 STAMP_BYTES = 16

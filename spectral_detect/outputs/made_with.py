@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spectral_detect._version import __version__
-from spectral_detect.detector.model import Model
-from spectral_detect.judging import Rules
-from spectral_detect.outputs import Row
+from spectral_detect.outputs.rows import Row
 
 
 @dataclass(frozen=True)
@@ -49,16 +45,3 @@ class Origin:
             "judged with other settings (--model, --threshold, --min-confidence, --prevalence, --stability; of videos "
             "also the choice and the crop of frames)"
         )
-
-
-def origin_of(models: Sequence[Model], rules: Rules, settings: str, vote: str | None = None) -> Origin:
-    """Of the records that these models will make; `settings` is the hash of all these."""
-    spec = models[0].spec.sha256
-    thresholds = {m.threshold if rules.threshold is None else rules.threshold for m in models}
-    return Origin(
-        {"tool_version": __version__, "spec_sha256": spec, "settings_sha256": settings},
-        frozenset(m.sha256 for m in models),
-        frozenset(str(float(t)) for t in thresholds),
-        rules.prevalence is not None,
-        vote,
-    )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TextIO, TypeVar
 
-from spectral_detect.csvrows import csv_line
+from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.records import FRAME_COLUMNS, IMAGE_COLUMNS, VIDEO_COLUMNS, FrameRecord, ImageRecord, VideoRecord
 from spectral_detect.text import visible
 

@@ -20,10 +20,20 @@ import numpy as np
 
 from spectral_detect.atomic_write import stream_aside
 from spectral_detect.errors import OutputError, SpectralDetectError, VideoReadError
-from spectral_detect.locking import FileLock
-from spectral_detect.origin import Origin
-from spectral_detect.outputs import Kind, Output, Row, RowFormat, as_read_back, copy_rows
-from spectral_detect.rowindex import KEPT, NO_STAMP, STALE, UNSEEN, VERDICTS, RowIndex, places_among, stamp_digest
+from spectral_detect.outputs.lock import FileLock
+from spectral_detect.outputs.made_with import Origin
+from spectral_detect.outputs.reader import Output, copy_rows
+from spectral_detect.outputs.row_index import (
+    KEPT,
+    NO_STAMP,
+    STALE,
+    UNSEEN,
+    VERDICTS,
+    RowIndex,
+    places_among,
+    stamp_digest,
+)
+from spectral_detect.outputs.rows import Kind, Row, RowFormat, as_read_back
 from spectral_detect.sources import stores as remote
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.reading import read_file, video_sha256

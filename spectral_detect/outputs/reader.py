@@ -6,78 +6,18 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
-from spectral_detect.csvrows import cell_text, csv_line, spreadsheet_cell
 from spectral_detect.errors import OutputError
-from spectral_detect.records import (
-    FEATURE_COLUMNS,
-    FRAME_COLUMNS,
-    IMAGE_COLUMNS,
-    IMAGE_SCHEMA,
-    TILE_COLUMNS,
-    VIDEO_COLUMNS,
-    VIDEO_SCHEMA,
-)
-
-RowFormat = Literal["csv", "jsonl"]
+from spectral_detect.outputs.csv_text import cell_text, csv_line
+from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES, NEEDED, VIDEOS, Kind, Row, RowFormat
+from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
 
 LONGEST_ROW = 2**26  # bytes; a row of features without bins takes some million
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the rows of an output are about.
-
-    Attributes
-    ----------
-    columns : all of them; of features those before the values.
-    origin : the columns that say what a row was made with: the same in all rows of one output.
-    has_one_row : a file has one row, never more.
-    """
-
-    noun: str
-    columns: tuple[str, ...]
-    origin: tuple[str, ...]
-    schema: str | None = None
-    has_one_row: bool = True
-
-
-_ORIGIN = ("tool_version", "spec_sha256", "settings_sha256")
-IMAGES = Kind("image", IMAGE_COLUMNS, _ORIGIN, IMAGE_SCHEMA)
-VIDEOS = Kind("video", VIDEO_COLUMNS, _ORIGIN, VIDEO_SCHEMA)
-FRAMES = Kind("frame", FRAME_COLUMNS, (), has_one_row=False)
-FEATURES = Kind("feature vector", FEATURE_COLUMNS, ("tool_version", "spec"), has_one_row=False)
 STARTS: dict[RowFormat, tuple[bytes, ...]] = {
     "csv": tuple(csv_line(k.columns).rstrip().encode() for k in (IMAGES, VIDEOS, FRAMES, FEATURES)),
     "jsonl": (b'{"schema": "spectral-detect/', b'{"path": "'),
 }
-NEEDED = (
-    "sha256", "size_bytes", "mtime_ns", "verdict", "error", "threshold", "posterior", "model", "model_sha256", "vote",
-    "tool_version", "spec_sha256", "settings_sha256", "spec",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Row:
-    """One whole row.
-
-    Attributes
-    ----------
-    start, end : its bytes in the file, with the end of its last line.
-    values : of the columns in NEEDED that it has, as text; "" for null.
-    """
-
-    start: int
-    end: int
-    path: str
-    values: dict[str, str]
-
-
-def as_read_back(path: str, row_format: RowFormat) -> str:
-    """A path as a row tells it: of two that differ by a leading apostrophe alone CSV gives one text."""
-    return cell_text(spreadsheet_cell(path)) if row_format == "csv" else path
 
 
 class Output:

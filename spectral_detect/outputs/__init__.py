@@ -1,0 +1,1 @@
+"""Rows on disk: written as they come, read back, gone on with, joined."""
