@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from spectral_detect.features.extract import extract_features
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.features.spectrum import azimuthal_average, power_spectrum
-    from spectral_detect.judging import Rules
     from spectral_detect.media.images import read_image
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
-    from spectral_detect.scanning import scan
+    from spectral_detect.scanning.images import scan
+    from spectral_detect.scanning.judging import Rules
     from spectral_detect.training import train_model
 
 _HOME = {
@@ -31,7 +31,7 @@ _HOME = {
     "FeatureSpec": "features.spec",
     "ImageRecord": "records",
     "Model": "detector.model",
-    "Rules": "judging",
+    "Rules": "scanning.judging",
     "SpectralLoss": "regularize.loss",
     "Work": "extraction.work",
     "azimuthal_average": "features.spectrum",
@@ -41,7 +41,7 @@ _HOME = {
     "power_spectrum": "features.spectrum",
     "read_image": "media.images",
     "save_model": "detector.model_file",
-    "scan": "scanning",
+    "scan": "scanning.images",
     "train_model": "training",
 }
 

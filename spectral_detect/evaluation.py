@@ -15,9 +15,9 @@ from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.extraction.work import Work
-from spectral_detect.judging import Judgement, Rules, judge
 from spectral_detect.media.edits import ROBUSTNESS, Edit
 from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.scanning.judging import Judgement, Rules, judge
 
 CALLED = (("real", False), ("fake", True))
 

@@ -19,9 +19,9 @@ from spectral_detect.detector.metrics import METRICS, predictive_values, reliabi
 from spectral_detect.detector.shipped import find_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation import evaluate_model
-from spectral_detect.judging import Rules
 from spectral_detect.media.edits import CENTRE_224
 from spectral_detect.media.images import DecodedImage, decode
+from spectral_detect.scanning.judging import Rules
 from spectral_detect.text import cut_in_the_middle
 from test_training import SPEC, gaussian_data
 

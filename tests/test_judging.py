@@ -17,8 +17,8 @@ from spectral_detect.detector.classifiers import LogisticRegression
 from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
-from spectral_detect.judging import STABILITY, Rules, judge
 from spectral_detect.media.edits import Edit
+from spectral_detect.scanning.judging import STABILITY, Rules, judge
 from test_training import SPEC, gaussian_data
 
 PHOTOGRAPHS = EXAMPLES / "real"

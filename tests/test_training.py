@@ -169,7 +169,7 @@ def test_a_target_makes_the_threshold() -> None:
 
 def test_a_model_is_applied_without_scikit_learn() -> None:
     code = (
-        "import sys, spectral_detect.scanning, spectral_detect.detector.model_file as m; "
+        "import sys, spectral_detect.scanning.images, spectral_detect.detector.model_file as m; "
         "model = m.load_model('photographs'); model.scores(model.reference); "
         "assert not [n for n in sys.modules if n.split('.')[0] in ('sklearn', 'click', 'torch', 'matplotlib')]"
     )

@@ -18,14 +18,14 @@ from conftest import EXAMPLES, Run
 from spectral_detect import Model, Work, load_model, scan
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.errors import ModelFileError
-from spectral_detect.judging import Judgement
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.images import decode
 from spectral_detect.media.video import FrameOptions, open_video
 from spectral_detect.records import FRAME_COLUMNS, VIDEO_COLUMNS
+from spectral_detect.scanning.judging import Judgement
+from spectral_detect.scanning.videos import scan_videos
+from spectral_detect.scanning.voting import Ballot, count_votes, decide, wilson_interval
 from spectral_detect.sources.discovery import FoundVideo
-from spectral_detect.videoscan import scan_videos
-from spectral_detect.voting import Ballot, count_votes, decide, wilson_interval
 
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 

@@ -19,7 +19,7 @@ from PIL import Image
 MEASURE = """
 import resource, sys, time
 from pathlib import Path
-import spectral_detect.detector.model_file, spectral_detect.outputs.writer, spectral_detect.scanning
+import spectral_detect.detector.model_file, spectral_detect.outputs.writer, spectral_detect.scanning.images
 from spectral_detect.cli import main
 
 started = time.process_time()

@@ -27,8 +27,8 @@ from spectral_detect.extraction import one_file as extraction
 from spectral_detect.features import extract as features
 from spectral_detect.features import feature_groups as groups
 from spectral_detect.features.backend import numpy_backend
-from spectral_detect.judging import Rules, settings_sha256
-from spectral_detect.scanning import record_of
+from spectral_detect.scanning.images import record_of
+from spectral_detect.scanning.judging import Rules, settings_sha256
 from spectral_detect.sources.discovery import FoundFile
 
 WHOLE, REST = "all", "the rest"

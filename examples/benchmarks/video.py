@@ -30,8 +30,8 @@ from spectral_detect.media.images import MAX_PIXELS
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.media.video_file import Clip
 from spectral_detect.parallel.threads import ONE_THREAD
+from spectral_detect.scanning.videos import scan_videos
 from spectral_detect.sources.discovery import FoundVideo
-from spectral_detect.videoscan import scan_videos
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "images" / "real"
 SIZE = (1280, 720)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.detector.model import Model
     from spectral_detect.extraction.work import Work
-    from spectral_detect.judging import Judgement, Rules
+    from spectral_detect.scanning.judging import Judgement, Rules
 
 
 @click.command()

@@ -101,7 +101,7 @@ def judging_options(command: F) -> F:
     def with_rules(
         *args: Any, min_confidence: float | None, prevalence: float | None, stability: bool, **kwargs: Any
     ) -> Any:
-        from spectral_detect.judging import Rules
+        from spectral_detect.scanning.judging import Rules
 
         rules = Rules(min_confidence=min_confidence, prevalence=prevalence, stability=stability)
         return command(*args, rules=rules, **kwargs)

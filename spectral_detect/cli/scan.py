@@ -42,8 +42,8 @@ from spectral_detect.text import visible
 if TYPE_CHECKING:
     from spectral_detect.detector.model import Model
     from spectral_detect.extraction.work import Work
-    from spectral_detect.judging import Rules
     from spectral_detect.outputs.writer import StreamFormat
+    from spectral_detect.scanning.judging import Rules
     from spectral_detect.sources.discovery import FoundFile
     from spectral_detect.sources.sharding import Shard
 
@@ -101,10 +101,10 @@ def scan(
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
     from spectral_detect.detector.model_file import load_model, load_shipped_models
-    from spectral_detect.judging import origin_of, settings_sha256
     from spectral_detect.outputs.rows import IMAGES
     from spectral_detect.outputs.writer import image_layout
-    from spectral_detect.scanning import checked_models, scan_files
+    from spectral_detect.scanning.images import checked_models, scan_files
+    from spectral_detect.scanning.judging import origin_of, settings_sha256
 
     detector = load_shipped_models() if model is None else load_model(model)
     if output is not None:

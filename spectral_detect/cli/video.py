@@ -41,11 +41,11 @@ from spectral_detect.cli.working import VIDEO_TIMEOUT_S, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import Work
-    from spectral_detect.judging import Rules
     from spectral_detect.outputs.writer import StreamFormat
+    from spectral_detect.scanning.judging import Rules
+    from spectral_detect.scanning.videos import VideoResult
     from spectral_detect.sources.discovery import FoundVideo
     from spectral_detect.sources.sharding import Shard
-    from spectral_detect.videoscan import VideoResult
 
 
 @click.command()
@@ -108,11 +108,11 @@ def video(
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
     from spectral_detect.detector.model_file import load_model, load_shipped_models
-    from spectral_detect.judging import origin_of
     from spectral_detect.outputs import rows as outputs
     from spectral_detect.outputs.writer import FRAMES, video_layout
-    from spectral_detect.scanning import checked_models
-    from spectral_detect.videoscan import scan_videos, video_settings_sha256
+    from spectral_detect.scanning.images import checked_models
+    from spectral_detect.scanning.judging import origin_of
+    from spectral_detect.scanning.videos import scan_videos, video_settings_sha256
 
     detector = load_shipped_models() if model is None else load_model(model)
     _check_outputs(output, per_frame, [*paths, model])

@@ -8,9 +8,9 @@ from typing import Any
 from spectral_detect.dataset import Dataset
 from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.detector.model import Model
-from spectral_detect.judging import Judgement
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.records import LABELS
+from spectral_detect.scanning.judging import Judgement
 from spectral_detect.text import visible
 
 FEW = 20  # the percentile bootstrap of so few is too sure of itself; of no error at all it is certain

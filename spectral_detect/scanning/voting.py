@@ -10,8 +10,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from spectral_detect.errors import ModelFileError
-from spectral_detect.judging import Judgement
 from spectral_detect.records import Verdict
+from spectral_detect.scanning.judging import Judgement
 
 VoteKind = Literal["majority", "mean", "pooled"]
 VOTES: tuple[VoteKind, ...] = get_args(VoteKind)

@@ -12,8 +12,8 @@ from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.many_files import extract_each
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.extraction.work import Work
-from spectral_detect.judging import Judgement, Rules, judge, settings_sha256
 from spectral_detect.records import LABELS, ImageRecord
+from spectral_detect.scanning.judging import Judgement, Rules, judge, settings_sha256
 from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images
 
 

@@ -15,14 +15,14 @@ from spectral_detect.detector.model import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction, extract_frame
 from spectral_detect.extraction.work import Work, work_through
-from spectral_detect.judging import GUESS, Judgement, Rules, judge, posterior_of, settings_sha256
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.video import Frame, FrameOptions, Video, open_video
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
-from spectral_detect.scanning import checked_models
+from spectral_detect.scanning.images import checked_models
+from spectral_detect.scanning.judging import GUESS, Judgement, Rules, judge, posterior_of, settings_sha256
+from spectral_detect.scanning.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.reading import video_sha256
-from spectral_detect.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
 
 THUMBNAIL_PX = 120
 N_THUMBNAILS = 3  # of the highest and of the lowest scores
