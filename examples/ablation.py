@@ -23,8 +23,8 @@ from matched_protocol import draw
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, extract_features, train_model
-from spectral_detect.dataset import Dataset, read_dataset
 from spectral_detect.features.spec import GROUP_SIZES
+from spectral_detect.training.dataset import Dataset, read_dataset
 
 SHOTS, SEEDS, MOST_TESTED = (20, 100), 5, 200
 MAX_TILE_VECTORS = 1500  # fewer than by default, so that the whole table takes half an hour

@@ -14,7 +14,7 @@ import numpy as np
 
 from spectral_detect import FAKE, REAL
 from spectral_detect.audit import audit_dataset
-from spectral_detect.dataset import Dataset, read_dataset, unlabelled_files
+from spectral_detect.training.dataset import Dataset, read_dataset, unlabelled_files
 
 
 def split_at_random(dataset: Dataset, n_images: int, rng: np.random.Generator) -> Dataset:

@@ -15,7 +15,7 @@ import numpy as np
 from make_models import first_copies, labelled
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
-from spectral_detect.dataset import folds, read_dataset
+from spectral_detect.training.dataset import folds, read_dataset
 
 SPEC = FeatureSpec.preset("residual")
 N_FOLDS, SEED, MAX_TILE_VECTORS = 5, 0, 2500

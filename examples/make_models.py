@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, save_model, train_model
-from spectral_detect.dataset import Dataset, LabelledFile, read_dataset
 from spectral_detect.evaluation import evaluate_model, judge_dataset
 from spectral_detect.media.edits import PROCESSED, ROBUSTNESS, Edit, augmentation
 from spectral_detect.scanning.judging import Rules
 from spectral_detect.sources.discovery import find_images
 from spectral_detect.sources.reading import read_file
+from spectral_detect.training.dataset import Dataset, LabelledFile, read_dataset
 
 HELD_OUT = 0.3
 PER_CLASS = 150  # of each source, so that no source outweighs the others

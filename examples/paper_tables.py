@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 
 from spectral_detect import FAKE, REAL
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
-from spectral_detect.training import fit_classifier
+from spectral_detect.training.train import fit_classifier
 
 # accuracy in % where the paper gives it; tables 3 (classifiers), 4 (clustering) and 5 (frames of videos)
 CELEBA: dict[ClassifierName, dict[int, int | None]] = {

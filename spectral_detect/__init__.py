@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning.images import scan
     from spectral_detect.scanning.judging import Rules
-    from spectral_detect.training import train_model
+    from spectral_detect.training.train import train_model
 
 _HOME = {
     "FAKE": "records",
@@ -42,7 +42,7 @@ _HOME = {
     "read_image": "media.images",
     "save_model": "detector.model_file",
     "scan": "scanning.images",
-    "train_model": "training",
+    "train_model": "training.train",
 }
 
 __all__ = [

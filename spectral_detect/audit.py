@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.dataset import MIN_PER_CLASS, Dataset
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.header import Metadata
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.separability import separability
+from spectral_detect.training.dataset import MIN_PER_CLASS, Dataset
+from spectral_detect.training.lookalikes import near_pairs
 
-NEAR_BITS = 5  # of 64; the nearest of 240,000 pairs of unrelated images differed in 8
-ROWS_AT_ONCE = 2048
 SIGNIFICANT = 0.01  # after Holm's correction
 MOST_VALUES = 5  # listed of a fact and class
 MOST_PAIRS = 5  # listed of copies and lookalikes
@@ -241,32 +240,3 @@ def _equal_pairs(dataset: Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for members in by_hash.values():
         for k in range(1, len(members)):  # a pair with each earlier copy
             yield np.array(members[:k]), np.full(k, members[k])
-
-
-def near_pairs(dataset: Dataset) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Blocks of pairs (index, higher index) of samples of different groups that look the same.
-
-    Two images look the same when their fingerprints differ in at most `NEAR_BITS` of 64 bits. Images so flat that
-    their fingerprint says little are passed over.
-    """
-    fingerprints = np.array([s.fingerprint or 0 for s in dataset.samples], dtype=">u8")
-    bits = np.unpackbits(fingerprints.view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32)
-    telling = np.flatnonzero(np.abs(bits.mean(axis=1) - 0.5) < 0.4)
-    signs, groups = 2 * bits[telling] - 1, dataset.groups[telling]
-    for start in range(0, len(telling), ROWS_AT_ONCE):
-        block = signs[start : start + ROWS_AT_ONCE]
-        i, j = np.nonzero(block @ signs[start:].T >= 64 - 2 * NEAR_BITS)
-        new = (i < j) & (groups[start + i] != groups[start + j])
-        yield telling[start + i[new]], telling[start + j[new]]
-
-
-def groups_with_lookalikes(dataset: Dataset) -> np.ndarray:
-    """(n_samples,) groups, those of lookalikes joined."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    n = int(dataset.groups.max()) + 1
-    pairs = np.concatenate([np.stack(block) for block in near_pairs(dataset)] or [np.empty((2, 0), int)], axis=1)
-    first, second = dataset.groups[pairs]
-    graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n, n))
-    return np.asarray(connected_components(graph, directed=False)[1][dataset.groups])

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.audit import groups_with_lookalikes
-from spectral_detect.dataset import MIN_PER_CLASS, Dataset, folds
 from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.detector.metrics import METRICS, Curves, evaluate_scores
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.training import train_model
+from spectral_detect.training.dataset import MIN_PER_CLASS, Dataset, folds
+from spectral_detect.training.lookalikes import groups_with_lookalikes
+from spectral_detect.training.train import train_model
 
 CURVE_SHOTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 N_DRAWS = 5

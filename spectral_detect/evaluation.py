@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.dataset import Dataset, LabelledFile, Watch, read_dataset, refuse_contradictions
 from spectral_detect.detector.metrics import METRICS, evaluate_scores, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
@@ -18,6 +17,7 @@ from spectral_detect.extraction.work import Work
 from spectral_detect.media.edits import ROBUSTNESS, Edit
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.scanning.judging import Judgement, Rules, judge
+from spectral_detect.training.dataset import Dataset, LabelledFile, Watch, read_dataset, refuse_contradictions
 
 CALLED = (("real", False), ("fake", True))
 

@@ -14,13 +14,13 @@ from typing import Literal
 import numpy as np
 import PIL.Image
 
-from spectral_detect.dataset import Dataset
 from spectral_detect.errors import DatasetError, ImageReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.images import decode, shows_no_colour
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.sources.reading import read_file
+from spectral_detect.training.dataset import Dataset
 
 GRID_PX = 16  # the largest block of a JPEG with 4:2:0 chroma: the window starts on this grid, and so keeps the old one
 FILLING_SHARE = 0.9  # of each class can fill the window

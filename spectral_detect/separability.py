@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spectral_detect.dataset import folds
 from spectral_detect.detector.metrics import RESAMPLES_AT_ONCE, Curves, auroc, bootstrap_interval
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.training.dataset import folds
 
 N_FOLDS = 5
 N_SHUFFLES = 2000

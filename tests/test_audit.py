@@ -15,12 +15,13 @@ from PIL import Image
 
 from conftest import EXAMPLES, SHARED, Run, needs_shared
 from spectral_detect import FAKE, REAL
-from spectral_detect.audit import FACTS, audit_dataset, culprits, near_pairs
-from spectral_detect.dataset import Dataset, files_in_folders, read_dataset
+from spectral_detect.audit import FACTS, audit_dataset, culprits
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.header import Metadata
 from spectral_detect.separability import separability
+from spectral_detect.training.dataset import Dataset, files_in_folders, read_dataset
+from spectral_detect.training.lookalikes import near_pairs
 
 N = 24
 Save = Callable[[Image.Image, Path], None]
@@ -196,7 +197,7 @@ def test_lookalikes_are_found_across_blocks(rng: np.random.Generator, monkeypatc
     samples = [replace(image_record(k, rng), fingerprint=int(code)) for k, code in enumerate(codes)]
     dataset = dataset_of(samples, np.arange(50) % 2)
     for rows in (7, 2048):
-        monkeypatch.setattr("spectral_detect.audit.ROWS_AT_ONCE", rows)
+        monkeypatch.setattr("spectral_detect.training.lookalikes.ROWS_AT_ONCE", rows)
         assert [(i, j) for block in near_pairs(dataset) for i, j in zip(*block, strict=True)] == [(3, 40)]
 
 

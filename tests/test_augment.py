@@ -9,10 +9,10 @@ import pytest
 
 from conftest import EXAMPLES
 from spectral_detect.audit import audit_dataset
-from spectral_detect.dataset import files_in_folders, read_dataset
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
 from spectral_detect.media.images import DecodedImage, read_image
+from spectral_detect.training.dataset import files_in_folders, read_dataset
 
 HASH = "5" * 64
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spectral_detect import FAKE, REAL, FeatureSpec
-from spectral_detect.dataset import (
+from spectral_detect.errors import DatasetError
+from spectral_detect.training.dataset import (
     files_in_folders,
     files_in_manifest,
     folds,
@@ -18,7 +19,6 @@ from spectral_detect.dataset import (
     require_both_classes,
     unlabelled_files,
 )
-from spectral_detect.errors import DatasetError
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=20)
 

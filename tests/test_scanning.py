@@ -12,10 +12,10 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run
 from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models, scan, train_model
-from spectral_detect.dataset import files_in_manifest, read_dataset
 from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.media.header import Metadata
+from spectral_detect.training.dataset import files_in_manifest, read_dataset
 
 PHOTOGRAPH = EXAMPLES / "real" / "Aqua.png"
 

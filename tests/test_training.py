@@ -14,10 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
-from spectral_detect.dataset import Dataset
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
-from spectral_detect.training import equal_error_threshold, false_alarm_threshold, fit_classifier
+from spectral_detect.training.dataset import Dataset
+from spectral_detect.training.train import equal_error_threshold, false_alarm_threshold, fit_classifier
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
 

@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 
 from spectral_detect import FeatureSpec, Model, Work, train_model
-from spectral_detect.dataset import files_in_manifest, read_dataset
 from spectral_detect.media.face_detection import detect_faces
 from spectral_detect.media.images import MAX_PIXELS
 from spectral_detect.media.video import FrameOptions
@@ -32,6 +31,7 @@ from spectral_detect.media.video_file import Clip
 from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.scanning.videos import scan_videos
 from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.training.dataset import files_in_manifest, read_dataset
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "images" / "real"
 SIZE = (1280, 720)

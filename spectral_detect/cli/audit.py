@@ -19,8 +19,8 @@ from spectral_detect.cli.working import work_options
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.dataset import Dataset
     from spectral_detect.extraction.work import Work
+    from spectral_detect.training.dataset import Dataset
 
 
 class Quality(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on

@@ -23,10 +23,10 @@ from spectral_detect.cli.options import (
 from spectral_detect.cli.working import device_option, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.detector.model import Model
     from spectral_detect.extraction.work import Work
     from spectral_detect.scanning.judging import Judgement, Rules
+    from spectral_detect.training.dataset import Dataset, LabelledFile
 
 
 @click.command()
@@ -155,10 +155,10 @@ def _by_generator(
     detector: Model, folder: str, real: tuple[str, ...], protocol: str | None, rules: Rules, work: Work
 ) -> tuple[dict[str, Any], str, int]:
     """A row for each sub-folder: the result, the text, and how many files failed."""
-    from spectral_detect.dataset import files_by_generator, files_of_all, members_of
     from spectral_detect.evaluation import evaluate_by_generator, wang_protocol
     from spectral_detect.media.edits import CENTRE_224
     from spectral_detect.report.comparison import generators_text
+    from spectral_detect.training.dataset import files_by_generator, files_of_all, members_of
 
     generators = files_by_generator(folder, real)
     files = files_of_all(generators)

@@ -56,8 +56,8 @@ def matrix(
       spectral-detect matrix generators/ --real camera/ --plot matrix.png
     """
     from spectral_detect.comparison import cross_generators
-    from spectral_detect.dataset import files_by_generator, files_of_all, members_of
     from spectral_detect.report.comparison import matrix_text
+    from spectral_detect.training.dataset import files_by_generator, files_of_all, members_of
 
     if plot is not None:
         check_plot(plot)

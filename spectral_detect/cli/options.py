@@ -18,11 +18,11 @@ from spectral_detect.sources.urls import without_credentials
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.dataset import Dataset, LabelledFile
     from spectral_detect.extraction.work import Work
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.media.edits import Edit
     from spectral_detect.sources.stores import Remote
+    from spectral_detect.training.dataset import Dataset, LabelledFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -202,7 +202,7 @@ def labelled_files(
     real: tuple[str, ...], fake: tuple[str, ...], manifest: str | None, group_by: str | None = None
 ) -> list[LabelledFile]:
     """What `--real`, `--fake` and `--manifest` name."""
-    from spectral_detect.dataset import files_in_folders, files_in_manifest
+    from spectral_detect.training.dataset import files_in_folders, files_in_manifest
 
     if manifest is not None:
         if real or fake or group_by:
@@ -217,7 +217,7 @@ def read_labelled(
     files: list[LabelledFile], spec: FeatureSpec | None, work: Work, edits: Sequence[Edit | None] = (None,)
 ) -> Dataset:
     """Extract features (without a spec: none) under a progress bar, and name the files that failed on stderr."""
-    from spectral_detect.dataset import read_dataset
+    from spectral_detect.training.dataset import read_dataset
 
     watch = partial(progress, total=len(files))
     dataset = read_dataset(files, spec, work, edits=edits, watch=watch)

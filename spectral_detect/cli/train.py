@@ -84,11 +84,11 @@ def train(
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
     """
     from spectral_detect.atomic_write import check_target
-    from spectral_detect.dataset import unlabelled_files
     from spectral_detect.detector.model_file import save_model
     from spectral_detect.media.edits import augmentation
     from spectral_detect.report.evaluation import training_text
-    from spectral_detect.training import train_model
+    from spectral_detect.training.dataset import unlabelled_files
+    from spectral_detect.training.train import train_model
 
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.dataset import folds
 from spectral_detect.detector.metrics import Curves, auroc
 from spectral_detect.features.extract import extract_features
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.regularize.profiles import UPPER_QUARTER, log_profiles, radial_profiles
-from spectral_detect.training import fit_classifier
+from spectral_detect.training.dataset import folds
+from spectral_detect.training.train import fit_classifier
 
 N_FOLDS = 5
 COLLAPSED = 0.25  # samples that vary so much less than the reals are nearly one image

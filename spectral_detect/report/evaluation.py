@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from spectral_detect.dataset import Dataset
 from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.records import LABELS
 from spectral_detect.scanning.judging import Judgement
 from spectral_detect.text import visible
+from spectral_detect.training.dataset import Dataset
 
 FEW = 20  # the percentile bootstrap of so few is too sure of itself; of no error at all it is certain
 

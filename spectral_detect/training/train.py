@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.dataset import Dataset, folds, require_both_classes
 from spectral_detect.detector.calibration import fit_calibration, fixed_calibration
 from spectral_detect.detector.classifiers import (
     Classifier,
@@ -28,6 +27,7 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import WANG_QUALITIES
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.training.dataset import Dataset, folds, require_both_classes
 
 SVM_C = 10.0  # the matched protocol is flat from 3 up
 LOGREG_C = 1.0

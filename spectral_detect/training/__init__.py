@@ -1,0 +1,1 @@
+"""Labelled files become a model."""
