@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from spectral_detect import FAKE, REAL
-from spectral_detect.audit import audit_dataset
+from spectral_detect.audit.facts import audit_dataset
 from spectral_detect.training.dataset import Dataset, read_dataset, unlabelled_files
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, save_model, train_model
-from spectral_detect.evaluation import evaluate_model, judge_dataset
+from spectral_detect.evaluation.evaluate import evaluate_model, judge_dataset
 from spectral_detect.media.edits import PROCESSED, ROBUSTNESS, Edit, augmentation
 from spectral_detect.scanning.judging import Rules
 from spectral_detect.sources.discovery import find_images

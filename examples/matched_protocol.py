@@ -26,9 +26,9 @@ import numpy as np
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
+from spectral_detect.audit.matched_copy import MANIFEST, write_matched
+from spectral_detect.audit.matched_recipe import choose_recipe
 from spectral_detect.features.spec import PRESETS
-from spectral_detect.matching import MANIFEST, write_matched
-from spectral_detect.recipe import choose_recipe
 from spectral_detect.training.dataset import Dataset, LabelledFile, files_in_folders, files_in_manifest, read_dataset
 
 

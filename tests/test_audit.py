@@ -15,11 +15,11 @@ from PIL import Image
 
 from conftest import EXAMPLES, SHARED, Run, needs_shared
 from spectral_detect import FAKE, REAL
-from spectral_detect.audit import FACTS, audit_dataset, culprits
+from spectral_detect.audit.facts import FACTS, audit_dataset, culprits
+from spectral_detect.audit.metadata_classifier import separability
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.header import Metadata
-from spectral_detect.separability import separability
 from spectral_detect.training.dataset import Dataset, files_in_folders, read_dataset
 from spectral_detect.training.lookalikes import near_pairs
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLES
-from spectral_detect.audit import audit_dataset
+from spectral_detect.audit.facts import audit_dataset
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
 from spectral_detect.media.images import DecodedImage, read_image

@@ -13,11 +13,11 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run
 from spectral_detect import FAKE, REAL, Model, load_model, train_model
-from spectral_detect.comparison import ALL, OTHERS, cross_generators, learning_curve
 from spectral_detect.detector.metrics import METRICS, predictive_values, reliability
 from spectral_detect.detector.shipped import find_model
 from spectral_detect.errors import DatasetError
-from spectral_detect.evaluation import evaluate_model
+from spectral_detect.evaluation.evaluate import evaluate_model
+from spectral_detect.evaluation.retraining import ALL, OTHERS, cross_generators, learning_curve
 from spectral_detect.media.edits import CENTRE_224
 from spectral_detect.media.images import DecodedImage, decode
 from spectral_detect.scanning.judging import Rules

@@ -17,9 +17,9 @@ from PIL import Image
 
 from conftest import EXAMPLES, Run
 from spectral_detect import FAKE, REAL, read_image
+from spectral_detect.audit.matched_copy import write_matched
+from spectral_detect.audit.matched_recipe import Recipe, central_window, choose_recipe
 from spectral_detect.errors import DatasetError, OutputError
-from spectral_detect.matching import write_matched
-from spectral_detect.recipe import Recipe, central_window, choose_recipe
 from spectral_detect.training.dataset import Dataset, files_in_folders, files_in_manifest, read_dataset
 
 N = 12

@@ -75,7 +75,7 @@ def audit(
       spectral-detect audit --real examples/images/real --fake examples/images/fake --fix matched
     """
     from spectral_detect.atomic_write import check_new_folder
-    from spectral_detect.audit import audit_dataset, is_unfair
+    from spectral_detect.audit.facts import audit_dataset, is_unfair
     from spectral_detect.report.audit import audit_text, fix_text
 
     if output is not None:
@@ -110,9 +110,9 @@ def _matched_copy(
     dataset: Dataset, output: str, size: int | None, quality: Any, work: Work, seed: int
 ) -> dict[str, Any]:
     """Write it, read it again, audit it."""
-    from spectral_detect.audit import audit_dataset
-    from spectral_detect.matching import MANIFEST, write_matched
-    from spectral_detect.recipe import choose_recipe
+    from spectral_detect.audit.facts import audit_dataset
+    from spectral_detect.audit.matched_copy import MANIFEST, write_matched
+    from spectral_detect.audit.matched_recipe import choose_recipe
 
     if any(sample.frame for sample in dataset.samples):
         raise Failure("--fix copies images, not videos; bring both classes through one encoder yourself")

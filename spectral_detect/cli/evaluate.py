@@ -78,7 +78,7 @@ def evaluate(
       spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
     """
     from spectral_detect.detector.model_file import load_model
-    from spectral_detect.evaluation import judge_dataset
+    from spectral_detect.evaluation.evaluate import judge_dataset
 
     if by is not None and (fake or manifest or with_robustness or with_curve or scores or plot):
         raise click.UsageError(
@@ -120,8 +120,8 @@ def _together(
     with_curve: bool,
 ) -> tuple[dict[str, Any], str]:
     """All images as one set: the result and the text."""
-    from spectral_detect.comparison import learning_curve
-    from spectral_detect.evaluation import robustness, summarise
+    from spectral_detect.evaluation.evaluate import robustness, summarise
+    from spectral_detect.evaluation.retraining import learning_curve
     from spectral_detect.report.comparison import curve_text
     from spectral_detect.report.evaluation import evaluation_text, robustness_text
 
@@ -155,7 +155,7 @@ def _by_generator(
     detector: Model, folder: str, real: tuple[str, ...], protocol: str | None, rules: Rules, work: Work
 ) -> tuple[dict[str, Any], str, int]:
     """A row for each sub-folder: the result, the text, and how many files failed."""
-    from spectral_detect.evaluation import evaluate_by_generator, wang_protocol
+    from spectral_detect.evaluation.evaluate import evaluate_by_generator, wang_protocol
     from spectral_detect.media.edits import CENTRE_224
     from spectral_detect.report.comparison import generators_text
     from spectral_detect.training.dataset import files_by_generator, files_of_all, members_of

@@ -55,7 +55,7 @@ def matrix(
     Example:
       spectral-detect matrix generators/ --real camera/ --plot matrix.png
     """
-    from spectral_detect.comparison import cross_generators
+    from spectral_detect.evaluation.retraining import cross_generators
     from spectral_detect.report.comparison import matrix_text
     from spectral_detect.training.dataset import files_by_generator, files_of_all, members_of
 

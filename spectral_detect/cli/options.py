@@ -231,7 +231,7 @@ def warn_of_bias(dataset: Dataset, name: str = "", *, of_lookalikes: bool = True
 
     `name` tells which of several data sets it is.
     """
-    from spectral_detect.audit import audit_dataset
+    from spectral_detect.audit.facts import audit_dataset
     from spectral_detect.report.audit import bias_warning
 
     if not (dataset.n_real and dataset.n_fake):

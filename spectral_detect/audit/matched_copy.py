@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.atomic_write import folder_aside
+from spectral_detect.audit.matched_recipe import Cut, Recipe, cut_file, smaller_than
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.extraction.work import Work, work_through
 from spectral_detect.outputs.csv_text import csv_line
-from spectral_detect.recipe import Cut, Recipe, cut_file, smaller_than
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.lookalikes import groups_with_lookalikes

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.audit.metadata_classifier import separability
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.header import Metadata
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.separability import separability
 from spectral_detect.training.dataset import MIN_PER_CLASS, Dataset
 from spectral_detect.training.lookalikes import near_pairs
 

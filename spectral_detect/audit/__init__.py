@@ -1,0 +1,1 @@
+"""What else than the generator tells two classes apart, and a copy in which it does not."""
