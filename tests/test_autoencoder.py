@@ -15,23 +15,23 @@ from PIL import Image
 
 from conftest import Run
 from spectral_detect.errors import DatasetError, FeatureError
-from spectral_detect.regularize.autoencoder import (
+from spectral_detect.regularize.autoencoder.experiment import (
     Faces,
     Settings,
     run_grid,
     split_images,
     train_autoencoder,
 )
-from spectral_detect.regularize.autoencoder_network import (
+from spectral_detect.regularize.autoencoder.fidelity import (
+    Experiment,
+    compare_profiles,
+    measure_fidelity,
+)
+from spectral_detect.regularize.autoencoder.network import (
     Architecture,
     AutoEncoder,
     Upsampling,
     seeded_network,
-)
-from spectral_detect.regularize.fidelity import (
-    Experiment,
-    compare_profiles,
-    measure_fidelity,
 )
 from spectral_detect.regularize.loss import SpectralLoss
 from spectral_detect.regularize.profiles import UPPER_QUARTER

@@ -26,16 +26,18 @@ from torch import nn
 from conftest import Run as RunCommand
 from spectral_detect.errors import CheckpointError, ExtraMissingError, FeatureError, ModelFileError
 from spectral_detect.extraction.work import Work
-from spectral_detect.regularize import fid, objectives, running
-from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from spectral_detect.regularize.device import choose_device
-from spectral_detect.regularize.gan import Diverged, Gan, sample_images, to_tensor, to_uint8
-from spectral_detect.regularize.networks import LATENT, Discriminator, Generator, extra_convolutions
-from spectral_detect.regularize.objectives import OBJECTIVES
-from spectral_detect.regularize.options import TrainingOptions, read_options
+from spectral_detect.regularize.gan import inception as fid
+from spectral_detect.regularize.gan import objectives
+from spectral_detect.regularize.gan import run as running
+from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from spectral_detect.regularize.gan.monitor import Watch, detector_auroc, frechet_distance
+from spectral_detect.regularize.gan.networks import LATENT, Discriminator, Generator, extra_convolutions
+from spectral_detect.regularize.gan.objectives import OBJECTIVES
+from spectral_detect.regularize.gan.options import TrainingOptions, read_options
+from spectral_detect.regularize.gan.run import LOG_FILE, Hooks, load_generator, read_log, train_gan
+from spectral_detect.regularize.gan.steps import Diverged, Gan, sample_images, to_tensor, to_uint8
 from spectral_detect.regularize.profiles import mean_profile
-from spectral_detect.regularize.running import LOG_FILE, Hooks, load_generator, read_log, train_gan
-from spectral_detect.regularize.watching import Watch, detector_auroc, frechet_distance
+from spectral_detect.regularize.torch_device import choose_device
 
 SMALL = ("--size", 32, "--channels", 8, "--batch-size", 16, "--n-watched", 50, "--threads", 1, "--device", "cpu")
 

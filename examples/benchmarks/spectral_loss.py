@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from features import milliseconds
 
-from spectral_detect.regularize.gan import Gan, to_tensor
+from spectral_detect.regularize.gan.options import TrainingOptions
+from spectral_detect.regularize.gan.steps import Gan, to_tensor
 from spectral_detect.regularize.loss import AT_BOUND, BOUND_SD, SpectralLoss
-from spectral_detect.regularize.options import TrainingOptions
 from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectral_detect.atomic_write import write_aside
-from spectral_detect.regularize.fidelity import Cell, Experiment, Fidelity, Reconstruction
+from spectral_detect.regularize.autoencoder.fidelity import Cell, Experiment, Fidelity, Reconstruction
 from spectral_detect.regularize.profiles import UPPER_QUARTER
 from spectral_detect.report.plots import BLUE, ORANGE, new_figure, write_figure
 

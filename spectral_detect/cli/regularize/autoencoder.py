@@ -15,9 +15,9 @@ from spectral_detect.cli.options import FiniteRange, progress, report_failure, r
 from spectral_detect.cli.regularize.reporting import check_apart
 
 if TYPE_CHECKING:
-    from spectral_detect.regularize.autoencoder import Faces
-    from spectral_detect.regularize.autoencoder_network import Architecture
-    from spectral_detect.regularize.fidelity import Cell
+    from spectral_detect.regularize.autoencoder.experiment import Faces
+    from spectral_detect.regularize.autoencoder.fidelity import Cell
+    from spectral_detect.regularize.autoencoder.network import Architecture
 
 UPSAMPLINGS = ("transconv", "upconv-nearest", "upconv-bilinear")
 SHORT = {"upconv": "upconv-nearest"}
@@ -120,7 +120,7 @@ def autoencoder(ctx: click.Context, /, folder: str, output: str, dry_run: bool, 
 
 def _completed(options: dict[str, Any]) -> dict[str, Any]:
     """Options with what depends on others, and on the machine, filled in."""
-    from spectral_detect.regularize.device import available_cores, choose_device
+    from spectral_detect.regularize.torch_device import available_cores, choose_device
 
     if options["size"] % 2:
         raise click.UsageError(f"--size {options['size']} is odd: what goes down by two and up by two is even")
@@ -141,7 +141,7 @@ def _completed(options: dict[str, Any]) -> dict[str, Any]:
 def _read(folder: str, output: str, options: dict[str, Any]) -> tuple[Faces, int]:
     """The images, and how many files gave none; RUN is looked at first."""
     from spectral_detect.atomic_write import check_run_folder
-    from spectral_detect.regularize.autoencoder import split_images
+    from spectral_detect.regularize.autoencoder.experiment import split_images
     from spectral_detect.regularize.reals import read_reals
 
     check_apart(output, folder)
@@ -158,8 +158,8 @@ def _read(folder: str, output: str, options: dict[str, Any]) -> tuple[Faces, int
 
 def _run(images: Faces, options: dict[str, Any], output: str, *, as_json: bool) -> tuple[Cell, ...]:
     """Train the grid; show and write each cell as it is done."""
-    from spectral_detect.regularize.autoencoder import N_EXAMPLES, Settings, run_grid
-    from spectral_detect.regularize.fidelity import Experiment, measure_fidelity
+    from spectral_detect.regularize.autoencoder.experiment import N_EXAMPLES, Settings, run_grid
+    from spectral_detect.regularize.autoencoder.fidelity import Experiment, measure_fidelity
     from spectral_detect.report import autoencoder as report
 
     architectures = list(_architectures(options))
@@ -198,7 +198,7 @@ def _write_options(options: dict[str, Any], folder: str, *, shown: bool) -> None
 
 
 def _architectures(options: dict[str, Any]) -> Iterator[Architecture]:
-    from spectral_detect.regularize.autoencoder_network import Architecture
+    from spectral_detect.regularize.autoencoder.network import Architecture
 
     for layers in options["layers"]:
         for upsampling in options["upsampling"]:

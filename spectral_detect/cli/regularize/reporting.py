@@ -21,7 +21,7 @@ from spectral_detect.text import visible
 if TYPE_CHECKING:
     import numpy as np
 
-    from spectral_detect.regularize.options import TrainingOptions
+    from spectral_detect.regularize.gan.options import TrainingOptions
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -148,12 +148,12 @@ class EpochReport:
             self._draw(row, samples)
 
     def _reals(self) -> dict[str, Any]:
-        from spectral_detect.regularize.running import REALS_FILE
+        from spectral_detect.regularize.gan.run import REALS_FILE
 
         return dict(json.loads((self.folder / REALS_FILE).read_bytes()))
 
     def _draw(self, row: dict[str, Any], samples: np.ndarray) -> None:
-        from spectral_detect.regularize.running import read_log
+        from spectral_detect.regularize.gan.run import read_log
         from spectral_detect.report.gan import plot_profiles, plot_run
 
         reals = self._reals()

@@ -18,7 +18,7 @@ from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import Work
-    from spectral_detect.regularize.options import TrainingOptions
+    from spectral_detect.regularize.gan.options import TrainingOptions
 
 
 BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, "log.jsonl", "reals.json", "samples", "profiles"}  # nothing to continue
@@ -101,7 +101,7 @@ def train(
       spectral-detect regularize train faces/ --output run --spectral-weight 2 --epochs 50
     """
     require_torch()
-    from spectral_detect.regularize.running import Hooks, train_gan
+    from spectral_detect.regularize.gan.run import Hooks, train_gan
 
     folder = Path(output)
     options = _options(ctx, folder, data, chosen, resume)
@@ -127,8 +127,8 @@ def train(
 
 def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any], resume: bool) -> TrainingOptions:
     """Those of the command line; of a run that is taken up, its own, with those that were given in their place."""
-    from spectral_detect.regularize.objectives import OBJECTIVES
-    from spectral_detect.regularize.options import TrainingOptions, read_options
+    from spectral_detect.regularize.gan.objectives import OBJECTIVES
+    from spectral_detect.regularize.gan.options import TrainingOptions, read_options
 
     chosen["size"] = int(chosen["size"])
     if resume:

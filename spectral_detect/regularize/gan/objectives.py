@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from spectral_detect.regularize.networks import Normalisation
-from spectral_detect.regularize.options import ObjectiveName
+from spectral_detect.regularize.gan.networks import Normalisation
+from spectral_detect.regularize.gan.options import ObjectiveName
 
 Penalty = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 PENALTY_WEIGHT = 10.0  # lambda, in DRAGAN and in WGAN-GP

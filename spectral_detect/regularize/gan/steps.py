@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from spectral_detect.errors import CheckpointError, SpectralDetectError
-from spectral_detect.regularize.checkpoints import (
+from spectral_detect.regularize.gan.checkpoints import (
     CHECKPOINT_FILE,
     load_checkpoint,
     load_module,
@@ -24,12 +24,12 @@ from spectral_detect.regularize.checkpoints import (
     optimizer_tensors,
     save_checkpoint,
 )
-from spectral_detect.regularize.device import choose_device, memory_format, mixed_precision, put_on
+from spectral_detect.regularize.gan.networks import LATENT, Discriminator, Generator
+from spectral_detect.regularize.gan.objectives import OBJECTIVES, PENALTY_WEIGHT
+from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.loss import SpectralLoss
-from spectral_detect.regularize.networks import LATENT, Discriminator, Generator
-from spectral_detect.regularize.objectives import OBJECTIVES, PENALTY_WEIGHT
-from spectral_detect.regularize.options import TrainingOptions
 from spectral_detect.regularize.profiles import RealProfile
+from spectral_detect.regularize.torch_device import choose_device, memory_format, mixed_precision, put_on
 
 AT_ONCE = 64  # samples
 N_SETTLING = 20  # batches

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from spectral_detect.errors import DatasetError
-from spectral_detect.regularize.autoencoder_network import Architecture, AutoEncoder, seeded_network
-from spectral_detect.regularize.fidelity import Cell, Fidelity, Measured, Reconstruction, measure_fidelity
+from spectral_detect.regularize.autoencoder.fidelity import Cell, Fidelity, Measured, Reconstruction, measure_fidelity
+from spectral_detect.regularize.autoencoder.network import Architecture, AutoEncoder, seeded_network
 from spectral_detect.regularize.loss import Distance, Normalisation, SpectralLoss
 from spectral_detect.regularize.profiles import MIN_REALS
 

@@ -13,14 +13,14 @@ import numpy as np
 from spectral_detect.atomic_write import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.extraction.work import Work
-from spectral_detect.regularize.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
-from spectral_detect.regularize.device import DeviceName, choose_device, put_on
-from spectral_detect.regularize.gan import Run
-from spectral_detect.regularize.networks import Generator
-from spectral_detect.regularize.options import TrainingOptions
+from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
+from spectral_detect.regularize.gan.monitor import Watch
+from spectral_detect.regularize.gan.networks import Generator
+from spectral_detect.regularize.gan.options import TrainingOptions
+from spectral_detect.regularize.gan.steps import Run
 from spectral_detect.regularize.profiles import mean_profile
 from spectral_detect.regularize.reals import Square, read_reals
-from spectral_detect.regularize.watching import Watch
+from spectral_detect.regularize.torch_device import DeviceName, choose_device, put_on
 
 LOG_FILE = "log.jsonl"
 REALS_FILE = "reals.json"
@@ -148,7 +148,7 @@ def _watch(run: Run, images: np.ndarray, folder: Path, hooks: Hooks) -> Watch:
     """What compares samples with reals; reals against other reals are measured at once."""
     inception = None
     if run.options.fid is not None:
-        from spectral_detect.regularize.fid import load_inception
+        from spectral_detect.regularize.gan.inception import load_inception
 
         try:
             inception = load_inception(run.options.fid, run.gan.device)

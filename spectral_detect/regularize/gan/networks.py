@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.regularize.options import Topology, Upsampling
+from spectral_detect.regularize.gan.options import Topology, Upsampling
 
 Normalisation = Literal["batch", "layer"]
 

@@ -1,0 +1,1 @@
+"""Generative adversarial networks, trained with the spectral loss or without."""
