@@ -18,9 +18,9 @@ from spectral_detect.cli.extract import extract
 from spectral_detect.cli.matrix import matrix
 from spectral_detect.cli.merge import merge
 from spectral_detect.cli.models import models
-from spectral_detect.cli.options import Failure
 from spectral_detect.cli.regularize import regularize
 from spectral_detect.cli.scan import scan
+from spectral_detect.cli.shared.options import Failure
 from spectral_detect.cli.train import train
 from spectral_detect.cli.video import video
 from spectral_detect.errors import SpectralDetectError

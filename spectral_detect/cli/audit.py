@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.options import (
+from spectral_detect.cli.shared.options import (
     Failure,
     labelled_files,
     labelled_options,
     progress,
     read_labelled,
 )
-from spectral_detect.cli.working import work_options
+from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:

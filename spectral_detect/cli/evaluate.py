@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spectral_detect.atomic_write import check_target, write_aside
-from spectral_detect.cli.options import (
+from spectral_detect.cli.shared.options import (
     check_output,
     check_plot,
     frame_options,
@@ -20,7 +20,7 @@ from spectral_detect.cli.options import (
     read_labelled,
     warn_of_bias,
 )
-from spectral_detect.cli.working import device_option, work_options
+from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.detector.model import Model

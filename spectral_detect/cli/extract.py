@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spectral_detect._version import __version__
-from spectral_detect.cli.options import (
+from spectral_detect.cli.shared.options import (
     Failure,
     check_output,
     expand,
@@ -19,7 +19,7 @@ from spectral_detect.cli.options import (
     progress,
     report_failure,
 )
-from spectral_detect.cli.resume import (
+from spectral_detect.cli.shared.resume_options import (
     KnownBy,
     begun,
     check_named_once,
@@ -29,7 +29,7 @@ from spectral_detect.cli.resume import (
     resume_options,
     shard_option,
 )
-from spectral_detect.cli.working import device_option, work_options
+from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import Work

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from spectral_detect.cli.options import Failure, check_output, expand, expand_local
-from spectral_detect.cli.output import format_of
 from spectral_detect.cli.scan import listed_paths
+from spectral_detect.cli.shared.options import Failure, check_output, expand, expand_local
+from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 import click
 
-from spectral_detect.cli.options import (
+from spectral_detect.cli.shared.options import (
     Failure,
     FiniteRange,
     check_output,
@@ -24,8 +24,8 @@ from spectral_detect.cli.options import (
     report_failure,
     shows_progress,
 )
-from spectral_detect.cli.output import FORMATS, format_of
-from spectral_detect.cli.resume import (
+from spectral_detect.cli.shared.result_stream import FORMATS, format_of
+from spectral_detect.cli.shared.resume_options import (
     KnownBy,
     begun,
     earlier_rows,
@@ -35,7 +35,7 @@ from spectral_detect.cli.resume import (
     resume_options,
     shard_option,
 )
-from spectral_detect.cli.working import device_option, work_options
+from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.sources.urls import why_not_opened, without_credentials
 from spectral_detect.text import visible
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.options import (
+from spectral_detect.cli.shared.options import (
     FiniteRange,
     check_output,
     expand,
@@ -18,7 +18,7 @@ from spectral_detect.cli.options import (
     read_labelled,
     warn_of_bias,
 )
-from spectral_detect.cli.working import device_option, work_options
+from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import Work

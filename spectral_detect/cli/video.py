@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from spectral_detect.atomic_write import check_target
-from spectral_detect.cli.options import (
+from spectral_detect.cli.shared.options import (
     Failure,
     FiniteRange,
     check_output,
@@ -26,8 +26,8 @@ from spectral_detect.cli.options import (
     report_failure,
     shows_progress,
 )
-from spectral_detect.cli.output import FORMATS, format_of
-from spectral_detect.cli.resume import (
+from spectral_detect.cli.shared.result_stream import FORMATS, format_of
+from spectral_detect.cli.shared.resume_options import (
     KnownBy,
     check_named_once,
     earlier_rows,
@@ -37,7 +37,7 @@ from spectral_detect.cli.resume import (
     resume_options,
     shard_option,
 )
-from spectral_detect.cli.working import VIDEO_TIMEOUT_S, work_options
+from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import Work

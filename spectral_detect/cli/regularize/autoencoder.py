@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.options import FiniteRange, progress, report_failure, require_matplotlib, require_torch
 from spectral_detect.cli.regularize.reporting import check_apart
+from spectral_detect.cli.shared.options import FiniteRange, progress, report_failure, require_matplotlib, require_torch
 
 if TYPE_CHECKING:
     from spectral_detect.regularize.autoencoder.experiment import Faces

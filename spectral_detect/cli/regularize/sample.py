@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from spectral_detect.cli.options import progress, report_failure, require_torch
+from spectral_detect.cli.shared.options import progress, report_failure, require_torch
 from spectral_detect.text import visible
 
 

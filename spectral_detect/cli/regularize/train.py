@@ -11,9 +11,9 @@ import click
 from click.core import ParameterSource
 
 from spectral_detect.atomic_write import OPTIONS_FILE
-from spectral_detect.cli.options import Failure, FiniteRange, require_torch
 from spectral_detect.cli.regularize.reporting import EpochReport, check_apart, stop_on_signal
-from spectral_detect.cli.working import work_options
+from spectral_detect.cli.shared.options import Failure, FiniteRange, require_torch
+from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:

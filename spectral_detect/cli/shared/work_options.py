@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from spectral_detect.cli.options import Failure, FiniteRange, together
+from spectral_detect.cli.shared.options import Failure, FiniteRange, together
 
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import DeviceChoice, Engine, Work

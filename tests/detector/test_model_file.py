@@ -14,11 +14,11 @@ import joblib
 import numpy as np
 import pytest
 
+from gaussian import gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
 from spectral_detect.detector.model_file import FORMAT, MAX_FILE_BYTES, _digest
 from spectral_detect.detector.shipped import find_model, shipped_models
 from spectral_detect.errors import ModelFileError, OutputError
-from test_training import gaussian_data
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
 

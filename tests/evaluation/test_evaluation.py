@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, Run
+from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, REAL, Model, load_model, train_model
 from spectral_detect.detector.metrics import METRICS, predictive_values, reliability
 from spectral_detect.detector.shipped import find_model
@@ -23,7 +24,6 @@ from spectral_detect.media.images import DecodedImage, decode
 from spectral_detect.scanning.judging import Rules
 from spectral_detect.text import cut_in_the_middle
 from spectral_detect.training.dataset import Dataset, files_by_generator, files_in_manifest, read_dataset
-from test_training import SPEC, gaussian_data
 
 MANIFEST = EXAMPLES / "manifest.csv"
 

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from test_faces import frame_with_faces
 
 from conftest import EXAMPLES
+from drawn_faces import frame_with_faces
 from spectral_detect.errors import VideoReadError
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media import video_file as clips

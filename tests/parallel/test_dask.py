@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_workers import Answer, answer, lost
 
+from answers import Answer, answer, lost
 from conftest import EXAMPLES, ROOT, Run
 from spectral_detect import Work, load_shipped_models, scan
 from spectral_detect.errors import ClusterError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,30 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from answers import Answer, answer, lost
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, MOST_AHEAD, _growing_chunks, map_in_workers
-
-Answer = tuple[str, int]
-
-
-def answer(item: str) -> Answer:
-    """What a worker does: its name says what befalls it."""
-    if item.startswith("kill"):
-        os.kill(os.getpid(), signal.SIGKILL)
-    if item.startswith("leave"):
-        os._exit(0)
-    if item.startswith("hang"):
-        while True:
-            time.sleep(1)
-    if item.startswith("slow"):
-        time.sleep(0.3)
-    if item.startswith("long"):
-        return item * 100_000, os.getpid()
-    return item, os.getpid()
-
-
-def lost(item: str, reason: str) -> Answer:
-    return f"{item}: {reason}", 0
 
 
 def answers(items: list[str], jobs: int = 2, timeout_s: float = 60.0) -> list[Answer]:
@@ -122,12 +100,12 @@ def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch)
 def test_a_parent_that_is_killed_leaves_no_worker() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from test_workers import answer, lost\n"
+        "from answers import answer, lost\n"
         "from spectral_detect.parallel.pool import map_in_workers\n"
         "for _, pid in map_in_workers(answer, ['slow'] * 1000, jobs=2, timeout_s=60.0, lost=lost):\n"
         "    print(pid, flush=True)"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[1])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pids = {int(parent.stdout.readline()) for _ in range(6)}

@@ -13,22 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from spectral_detect import FAKE, REAL, FeatureSpec, train_model
+from gaussian import SPEC, gaussian_data
+from spectral_detect import FAKE, REAL, train_model
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.train import equal_error_threshold, false_alarm_threshold, fit_classifier
-
-SPEC = FeatureSpec.preset("azimuthal", n_bins=12)
-
-
-def gaussian_data(n: int = 60, shift: float = 1.0, *, labelled: bool = True, seed: int = 0) -> Dataset:
-    rng = np.random.default_rng(seed)
-    y = np.repeat([REAL, FAKE], n // 2)
-    X = rng.normal(size=(n, 12)) * np.arange(1, 13) + 5
-    X[:, 8:] += shift * y[:, None] * np.arange(9, 13)
-    samples = tuple(Extraction(str(k), sha256=f"{k:064d}") for k in range(n))
-    return Dataset(X, y if labelled else np.full(n, -1), np.arange(n), samples, ())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, Run
+from gaussian import SPEC, gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import LogisticRegression
@@ -19,7 +20,6 @@ from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
 from spectral_detect.scanning.judging import STABILITY, Rules, judge
-from test_training import SPEC, gaussian_data
 
 PHOTOGRAPHS = EXAMPLES / "real"
 
