@@ -23,6 +23,7 @@ from matched_protocol import draw
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, extract_features, train_model
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import GROUP_SIZES
 from spectral_detect.training.dataset import Dataset, read_dataset
 
@@ -69,7 +70,7 @@ def source_row(folder: Path, source: str, groups: str, spec: FeatureSpec) -> np.
     files = [
         f for label, part in ((REAL, "real"), (FAKE, "fake")) for f in labelled(folder / part, source, groups, label)
     ]
-    dataset = read_dataset(files, spec)
+    dataset = read_dataset(files, Extractor(spec))
     jobs = [(shots, seed) for shots in SHOTS for seed in range(SEEDS)]
     runs = Parallel(n_jobs=-1)(delayed(one_run)(dataset, spec, shots, seed) for shots, seed in jobs)
     return 100 * np.array(runs).reshape(len(SHOTS), SEEDS, 2).mean(axis=1)

@@ -14,6 +14,7 @@ import numpy as np
 
 from spectral_detect import FAKE, REAL
 from spectral_detect.audit.facts import audit_dataset
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.training.dataset import Dataset, read_dataset, unlabelled_files
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     for folder in args.folder:
-        dataset = read_dataset(unlabelled_files([folder]), None)
+        dataset = read_dataset(unlabelled_files([folder]), Extractor(None))
         n_images = min(args.images or len(dataset.y), len(dataset.y))
         aurocs, n_accused = [], 0
         for number in range(args.splits):

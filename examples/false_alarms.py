@@ -15,6 +15,7 @@ import numpy as np
 from make_models import first_copies, labelled
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.training.dataset import folds, read_dataset
 
 SPEC = FeatureSpec.preset("residual")
@@ -30,7 +31,7 @@ def main() -> None:
     named = [(folder, label) for label, folders in ((REAL, args.real), (FAKE, args.fake)) for folder in folders]
     files = [file for folder, label in named for file in labelled(folder, "", "stem", label)]
     controls = labelled(args.control, "", "stem", REAL)
-    dataset = read_dataset([*files, *controls], SPEC)
+    dataset = read_dataset([*files, *controls], Extractor(SPEC))
     control_paths = {file.file.path for file in controls}
     is_control = np.array([sample.path in control_paths for sample in dataset.samples])
     usable = first_copies(dataset)

@@ -27,10 +27,13 @@ import numpy as np
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, save_model, train_model
 from spectral_detect.evaluation.evaluate import evaluate_model, judge_dataset
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import PROCESSED, ROBUSTNESS, Edit, augmentation
-from spectral_detect.scanning.judging import Rules
+from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import find_images
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
+from spectral_detect.sources.stores import locate
 from spectral_detect.training.dataset import Dataset, LabelledFile, read_dataset
 
 HELD_OUT = 0.3
@@ -65,7 +68,7 @@ ABOUT = {
 def labelled(folder: Path, source: str, groups: str, label: int) -> list[LabelledFile]:
     """The files of one class of a source with the names of their groups."""
     files = []
-    for found in find_images([str(folder)]):
+    for found in find_images([Location(str(folder))]):
         stem = Path(found.path).stem
         group = {"none": None, "prefix": f"{source}/{label}:{stem.split('_')[0]}", "stem": f"stem/{stem}"}[groups]
         files.append(LabelledFile(found, label, group))
@@ -91,7 +94,7 @@ class Material:
     def __init__(self, sources: dict[str, list[LabelledFile]], left_out: set[str]) -> None:
         self.files = [file for files in sources.values() for file in files]
         self.source = np.array([name for name, files in sources.items() for _ in files])
-        dataset = read_dataset(self.files, SPEC)
+        dataset = read_dataset(self.files, Extractor(SPEC))
         if dataset.failures:
             raise SystemExit(f"{dataset.failures[0].path}: {dataset.failures[0].error}")
         self.dataset, rng = dataset, np.random.default_rng(SEED)
@@ -108,7 +111,7 @@ class Material:
         return [file for file, taken in zip(self.files, at, strict=True) if taken]
 
     def fit(self, at: np.ndarray, name: str) -> Model:
-        dataset = read_dataset(self.chosen(at), SPEC, edits=TRAINING_EDITS)
+        dataset = read_dataset(self.chosen(at), Extractor(SPEC, TRAINING_EDITS))
         size = TILE_VECTORS.get(name, DEFAULT_TILE_VECTORS)
         return replace(train_model(dataset, SPEC, "svm", max_tile_vectors=size, seed=SEED), name=name)
 
@@ -186,7 +189,7 @@ def card(model: Model, material: Material, controls: str) -> str:
 
 
 def read_edited(files: Sequence[LabelledFile], edit: Edit | None) -> Dataset:
-    return read_dataset(files, SPEC, edits=(edit,))
+    return read_dataset(files, Extractor(SPEC, (edit,)))
 
 
 def named(pairs: Sequence[str]) -> dict[str, str]:
@@ -202,7 +205,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("models"))
     args = parser.parse_args()
     args.output.mkdir(exist_ok=True)
-    left_out = {read_file(f.path).sha256 for f in find_images(args.leave_out)}
+    left_out = {read_file(f.location).sha256 for f in find_images(map(locate, args.leave_out))}
     controls = named(args.control)
     for name, listed in named(args.model).items():
         sources = {}

@@ -28,6 +28,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
 from spectral_detect.audit.matched_copy import MANIFEST, write_matched
 from spectral_detect.audit.matched_recipe import choose_recipe
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import PRESETS
 from spectral_detect.training.dataset import Dataset, LabelledFile, files_in_folders, files_in_manifest, read_dataset
 
@@ -39,7 +40,7 @@ def group_of(found: LabelledFile, groups: str) -> str | None:
 
 def matched_files(args: argparse.Namespace, target: Path) -> list[LabelledFile]:
     found = files_in_folders(args.real, args.fake)
-    dataset = read_dataset([replace(f, group=group_of(f, args.groups)) for f in found], None)
+    dataset = read_dataset([replace(f, group=group_of(f, args.groups)) for f in found], Extractor(None))
     recipe = choose_recipe(dataset, side_px=args.size, quality=args.quality)
     facts = write_matched(dataset, target, recipe).to_dict()
     print(f"{facts['n_real']} real and {facts['n_fake']} fake images; dropped: {facts['dropped'] or 'none'}")
@@ -85,7 +86,7 @@ def main() -> None:
         print(f"{'features':<12}{'classifier':<12}{'images':>7}{'balanced accuracy':>20}{'AUROC':>16}   (mean, spread)")
         for name in args.features or ["residual", "azimuthal", "durall"]:
             spec = FeatureSpec.preset(name)
-            dataset = read_dataset(files, spec)
+            dataset = read_dataset(files, Extractor(spec))
             for classifier in args.classifier or ["svm", "logreg"]:
                 for shots in map(int, args.shots.split(",")):
                     runs = [one_run(dataset, spec, classifier, shots, seed) for seed in range(args.seeds)]

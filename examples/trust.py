@@ -23,9 +23,11 @@ from spectral_detect import FAKE, REAL, FeatureSpec, Model, extract_features, tr
 from spectral_detect.detector.experience import SIZE_TOLERANCE
 from spectral_detect.detector.metrics import expected_calibration_error
 from spectral_detect.evaluation.evaluate import evaluate_model, judge_dataset
-from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.media.header import Metadata
-from spectral_detect.scanning.judging import Rules, judge
+from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset, read_dataset
 
 N_NOISE, N_OTHERS = 20, 100
@@ -34,7 +36,9 @@ NUMBERS = ("ece", "floor", "brier", "cllr", "cllr_min", "balanced_accuracy")
 
 def read_source(folder: Path, groups: str, spec: FeatureSpec) -> Dataset:
     parts = ((REAL, "real"), (FAKE, "fake"))
-    return read_dataset([f for label, part in parts for f in labelled(folder / part, "", groups, label)], spec)
+    return read_dataset(
+        [f for label, part in parts for f in labelled(folder / part, "", groups, label)], Extractor(spec)
+    )
 
 
 def refused(model: Model, dataset: Dataset) -> float:
@@ -49,8 +53,8 @@ def refused_noise(model: Model, metadata: Metadata, rng: np.random.Generator) ->
         shape = (side, side, 3) if k % 2 else (side, side)
         noise = rng.integers(0, 256, shape) if k % 4 < 2 else np.clip(rng.normal(128, 40, shape), 0, 255)
         features = extract_features(noise.astype(np.uint8), model.spec)
-        noise_file = Extraction("noise", width=side, height=side, features=features, metadata=metadata)
-        refusals.append(judge([noise_file], [model], Rules()).reason == "outside experience")
+        noise_file = Extraction(Location("noise"), width=side, height=side, features=features, metadata=metadata)
+        refusals.append(Judge([model]).judge([noise_file]).reason == "outside experience")
     return float(np.mean(refusals))
 
 

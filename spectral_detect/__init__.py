@@ -14,26 +14,30 @@ from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDet
 if TYPE_CHECKING:
     from spectral_detect.detector.model import Model
     from spectral_detect.detector.model_file import load_model, load_shipped_models, save_model
-    from spectral_detect.extraction.work import Work
     from spectral_detect.features.extract import extract_features
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.features.spectrum import azimuthal_average, power_spectrum
     from spectral_detect.media.images import read_image
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.media.video import FrameOptions
+    from spectral_detect.parallel.work import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning.images import scan
-    from spectral_detect.scanning.judging import Rules
+    from spectral_detect.scanning.rules import Rules
     from spectral_detect.training.train import train_model
 
 _HOME = {
     "FAKE": "records",
     "REAL": "records",
     "FeatureSpec": "features.spec",
+    "FrameOptions": "media.video",
     "ImageRecord": "records",
+    "Limits": "media.limits",
     "Model": "detector.model",
-    "Rules": "scanning.judging",
+    "Rules": "scanning.rules",
     "SpectralLoss": "regularize.loss",
-    "Work": "extraction.work",
+    "Work": "parallel.work",
     "azimuthal_average": "features.spectrum",
     "extract_features": "features.extract",
     "load_model": "detector.model_file",
@@ -49,7 +53,9 @@ __all__ = [
     "FAKE",
     "REAL",
     "FeatureSpec",
+    "FrameOptions",
     "ImageRecord",
+    "Limits",
     "Model",
     "Rules",
     "SpectralDetectError",

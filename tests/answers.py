@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from spectral_detect.parallel.task import Cost
 
 Answer = tuple[str, int]
 
@@ -25,5 +29,15 @@ def answer(item: str) -> Answer:
     return item, os.getpid()
 
 
-def lost(item: str, reason: str) -> Answer:
-    return f"{item}: {reason}", 0
+@dataclass(frozen=True)
+class Answering:
+    """A task for workers."""
+
+    function: Callable[[str], Answer] = answer
+    cost: Cost = "short"
+
+    def __call__(self, item: str) -> Answer:
+        return self.function(item)
+
+    def failed(self, item: str, reason: str) -> Answer:
+        return f"{item}: {reason}", 0

@@ -23,11 +23,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.extraction.work import available_cores
 from spectral_detect.features.backend import Backend
 from spectral_detect.features.cupy_backend import cupy_backend, device_problem
 from spectral_detect.features.extract import Stack, cut_stack, joined, stack_features
 from spectral_detect.features.gpu_batches import Batch, Device
+from spectral_detect.parallel.work import available_cores
 
 
 def seconds(function: Callable[[], object], repeats: int, synchronize: Callable[[], object] = lambda: None) -> float:

@@ -64,8 +64,8 @@ def trained(features: str) -> str:
 
 
 WITH_THREADS = (
-    "import sys; from spectral_detect import workers; from spectral_detect.parallel.threads import ONE_THREAD; "
-    "workers.WORKER_ENVIRONMENT.update(dict.fromkeys(ONE_THREAD, sys.argv.pop(1))); "
+    "import sys; from spectral_detect.parallel import pool; from spectral_detect.parallel.threads import ONE_THREAD; "
+    "pool.WORKER_ENVIRONMENT.update(dict.fromkeys(ONE_THREAD, sys.argv.pop(1))); "
     "from spectral_detect.cli import main; main()"
 )
 

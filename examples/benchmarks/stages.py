@@ -21,15 +21,14 @@ from features import settle_memory
 from scan import images_in, trained
 from threadpoolctl import threadpool_limits
 
-from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model
 from spectral_detect.extraction import one_file as extraction
 from spectral_detect.features import extract as features
 from spectral_detect.features import feature_groups as groups
 from spectral_detect.features.backend import numpy_backend
-from spectral_detect.scanning.images import record_of
-from spectral_detect.scanning.judging import Rules, settings_sha256
+from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.location import Location
 
 WHOLE, REST = "all", "the rest"
 OUTER = ("read and hash", "decode", "features", "judge")
@@ -52,14 +51,13 @@ class Clock:
         return call
 
 
-def one_image(path: str, model: Model, settings: str, clock: Clock) -> dict[str, float]:
+def one_image(path: str, judge: Judge, clock: Clock) -> dict[str, float]:
     """Seconds of each stage, in the order in which they come."""
     clock.spent = defaultdict(float)
-    judge = clock.timed("judge", record_of)
+    make_record = clock.timed("judge", judge)
 
     def work() -> None:
-        variants = extraction.extract_file(FoundFile(path), model.spec)
-        judge(variants, [model], Rules(), settings)
+        make_record(judge.extractor().of_file(FoundFile(Location(path))))
 
     clock.timed(WHOLE, work)()
     return dict(clock.spent)
@@ -76,8 +74,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     threadpool_limits(1)
     paths = images_in(args.folder, parser)[: args.count]
-    model = load_model(args.model or trained(args.features))
-    settings = settings_sha256([model], Rules())
+    judge = Judge([load_model(args.model or trained(args.features))])
     clock, cpu = Clock(), numpy_backend()
     stages = ("laplacian", "dft", "cross_power", "power")
     timed_cpu = replace(cpu, **{name: clock.timed(name, getattr(cpu, name)) for name in stages})
@@ -90,8 +87,8 @@ def main() -> None:
         patch.object(groups, "apply_rings", clock.timed("rings", groups.apply_rings)),
         patch.dict(groups.GROUPS, groups_timed if args.features == "residual" else {}),
     ):
-        one_image(paths[0], model, settings, clock)  # fills the caches
-        spent = [one_image(path, model, settings, clock) for path in paths]
+        one_image(paths[0], judge, clock)  # fills the caches
+        spent = [one_image(path, judge, clock) for path in paths]
     medians = {name: 1000 * float(np.median([s.get(name, 0.0) for s in spent])) for name in spent[0]}
     whole, outer = medians.pop(WHOLE), {name: medians.pop(name) for name in OUTER}
     for name, cost in {**outer, REST: whole - sum(outer.values()), WHOLE: whole}.items():

@@ -24,13 +24,16 @@ import cv2
 import numpy as np
 
 from spectral_detect import FeatureSpec, Model, Work, train_model
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.face_detection import detect_faces
 from spectral_detect.media.images import MAX_PIXELS
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.media.video_file import Clip
 from spectral_detect.parallel.threads import ONE_THREAD
-from spectral_detect.scanning.videos import scan_videos
+from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.videos import VideoJudge, scan_videos
 from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import files_in_manifest, read_dataset
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "images" / "real"
@@ -87,12 +90,14 @@ def read_all(path: Path) -> int:
 def detector(features: str) -> Model:
     """Of the example images: fast to have, and of the size of any other."""
     spec = FeatureSpec.preset(features)
-    return train_model(read_dataset(files_in_manifest(str(PHOTOGRAPHS.parent / "manifest.csv")), spec), spec)
+    return train_model(read_dataset(files_in_manifest(str(PHOTOGRAPHS.parent / "manifest.csv")), Extractor(spec)), spec)
 
 
 def judge_all(path: Path, model: Model) -> int:
     options = FrameOptions(n_frames=None)
-    (result,) = scan_videos([FoundVideo(str(path))], model, work=Work(jobs=0, frames=options))
+    (result,) = scan_videos(
+        [FoundVideo(Location(str(path)))], VideoJudge(Judge([model]), frames=options), work=Work(jobs=0)
+    )
     return result.record.n_frames
 
 

@@ -7,8 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,10 @@ from spectral_detect.atomic_write import folder_aside
 from spectral_detect.audit.matched_recipe import Cut, Recipe, cut_file, smaller_than
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
-from spectral_detect.extraction.work import Work, work_through
+from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.csv_text import csv_line
+from spectral_detect.parallel.task import Cost
+from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.lookalikes import groups_with_lookalikes
@@ -74,6 +75,7 @@ def write_matched(
     recipe: Recipe,
     work: Work | None = None,
     *,
+    limits: Limits | None = None,
     watch: Callable[[Iterable[Cut]], Iterable[Cut]] = iter,
 ) -> Match:
     """Write `real/` and `fake/`, as many images of each, `manifest.csv` and `dropped.csv` into a new folder.
@@ -92,14 +94,14 @@ def write_matched(
     DatasetError : nothing is left of a class.
     OutputError : the folder is not empty, or cannot be written.
     """
-    work = work or Work()
     reasons = _reasons_to_drop(dataset, recipe.side_px)
     fit = [k for k, reason in enumerate(reasons) if reason is None]
-    task = partial(cut_file, recipe=recipe, max_pixels=work.max_pixels)
     names = {k: _safe_name(k, int(dataset.y[k]), dataset.samples[k].path) for k in fit}
     with (
         folder_aside(output) as folder,
-        closing(work_through([dataset.samples[k] for k in fit], task, work, _lost)) as cuts,
+        closing(
+            work_through(_CutFile(recipe, limits or Limits()), (dataset.samples[k] for k in fit), work or Work())
+        ) as cuts,
     ):
         for name in NAMES.values():
             (folder / name).mkdir()
@@ -116,8 +118,19 @@ def write_matched(
     return match
 
 
-def _lost(sample: Extraction, reason: str) -> Cut:
-    return Cut(None, f"failed: {reason}")
+@dataclass(frozen=True)
+class _CutFile:
+    """Cut the window of a file: a task for workers."""
+
+    recipe: Recipe
+    limits: Limits
+    cost: Cost = field(default="short", init=False)
+
+    def __call__(self, sample: Extraction) -> Cut:
+        return cut_file(sample, self.recipe, self.limits.max_pixels)
+
+    def failed(self, sample: Extraction, reason: str) -> Cut:
+        return Cut(None, f"failed: {reason}")
 
 
 def _reasons_to_drop(dataset: Dataset, side_px: int) -> list[str | None]:

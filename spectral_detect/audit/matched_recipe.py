@@ -102,7 +102,7 @@ class Cut:
 def cut_file(sample: Extraction, recipe: Recipe, max_pixels: int) -> Cut:
     """The window of one file, saved as JPEG."""
     try:
-        read = read_file(sample.remote or sample.path)
+        read = read_file(sample.location)
         if read.sha256 != sample.sha256:
             raise ImageReadError("changed while it was read")
         image = decode(read.content, max_pixels=max_pixels, colour=True)

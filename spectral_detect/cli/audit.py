@@ -19,7 +19,8 @@ from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.parallel.work import Work
     from spectral_detect.training.dataset import Dataset
 
 
@@ -62,6 +63,7 @@ def audit(
     fail_on_bias: bool,
     seed: int,
     work: Work,
+    limits: Limits,
 ) -> None:
     """Find what else than the generator tells two classes apart: size, compression, colour, software, copies.
 
@@ -76,6 +78,7 @@ def audit(
     """
     from spectral_detect.atomic_write import check_new_folder
     from spectral_detect.audit.facts import audit_dataset, is_unfair
+    from spectral_detect.extraction.one_file import Extractor
     from spectral_detect.report.audit import audit_text, fix_text
 
     if output is not None:
@@ -83,12 +86,12 @@ def audit(
         _refuse_inside(output, (*real, *fake))
     elif size or quality:
         raise click.UsageError("--size and --quality are of the matched copy: give --fix OUT as well")
-    dataset = read_labelled(labelled_files(real, fake, manifest, group_by), None, work)
+    dataset = read_labelled(labelled_files(real, fake, manifest, group_by), Extractor(None, limits=limits), work)
     result = audit_dataset(dataset, seed=seed)
     if not as_json:
         click.echo(audit_text(result))
     if output is not None:
-        result["fix"] = _matched_copy(dataset, output, size, quality, work, seed)
+        result["fix"] = _matched_copy(dataset, output, size, quality, work, limits, seed)
         if not as_json:
             click.echo(f"\n{fix_text(result['fix'])}")
     if as_json:
@@ -107,12 +110,13 @@ def _refuse_inside(output: str, folders: tuple[str, ...]) -> None:
 
 
 def _matched_copy(
-    dataset: Dataset, output: str, size: int | None, quality: Any, work: Work, seed: int
+    dataset: Dataset, output: str, size: int | None, quality: Any, work: Work, limits: Limits, seed: int
 ) -> dict[str, Any]:
     """Write it, read it again, audit it."""
     from spectral_detect.audit.facts import audit_dataset
     from spectral_detect.audit.matched_copy import MANIFEST, write_matched
     from spectral_detect.audit.matched_recipe import choose_recipe
+    from spectral_detect.extraction.one_file import Extractor
 
     if any(sample.frame for sample in dataset.samples):
         raise Failure("--fix copies images, not videos; bring both classes through one encoder yourself")
@@ -124,6 +128,6 @@ def _matched_copy(
             "which no metadata tell",
             err=True,
         )
-    match = write_matched(dataset, output, recipe, work, watch=progress)
-    copy = read_labelled(labelled_files((), (), os.path.join(output, MANIFEST)), None, work)
+    match = write_matched(dataset, output, recipe, work, limits=limits, watch=progress)
+    copy = read_labelled(labelled_files((), (), os.path.join(output, MANIFEST)), Extractor(None, limits=limits), work)
     return {"output": output, **match.to_dict(), "audit": audit_dataset(copy, seed=seed)}

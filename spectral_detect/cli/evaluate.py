@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,8 +25,12 @@ from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:
     from spectral_detect.detector.model import Model
-    from spectral_detect.extraction.work import Work
-    from spectral_detect.scanning.judging import Judgement, Rules
+    from spectral_detect.extraction.one_file import Extractor
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.media.video import FrameOptions
+    from spectral_detect.parallel.work import Work
+    from spectral_detect.scanning.judge import Judgement
+    from spectral_detect.scanning.rules import Rules
     from spectral_detect.training.dataset import Dataset, LabelledFile
 
 
@@ -64,6 +69,8 @@ def evaluate(
     scores: str | None,
     plot: str | None,
     work: Work,
+    limits: Limits,
+    frames: FrameOptions,
 ) -> None:
     """Measure MODEL, a file or a shipped name, on labelled images.
 
@@ -79,6 +86,7 @@ def evaluate(
     """
     from spectral_detect.detector.model_file import load_model
     from spectral_detect.evaluation.evaluate import judge_dataset
+    from spectral_detect.extraction.one_file import Extractor
 
     if by is not None and (fake or manifest or with_robustness or with_curve or scores or plot):
         raise click.UsageError(
@@ -95,16 +103,17 @@ def evaluate(
         check_plot(plot, [model, manifest])
     detector = load_model(model)
     rules.check([detector])
+    extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames)
     if by is not None:
-        result, text, n_failed = _by_generator(detector, by, real, protocol, rules, work)
+        result, text, n_failed = _by_generator(detector, by, real, protocol, rules, extractor, work)
         click.echo(json.dumps(result, indent=2) if as_json else text)
     else:
         files = labelled_files(real, fake, manifest, group_by)
-        dataset = read_labelled(files, detector.spec, work, rules.edits)
+        dataset = read_labelled(files, extractor, work)
         n_failed = len(dataset.failures)
         warn_of_bias(dataset)
         judged = judge_dataset(detector, dataset, rules)
-        result, text = _together(detector, files, judged, rules, work, with_robustness, with_curve)
+        result, text = _together(detector, files, judged, rules, extractor, work, with_robustness, with_curve)
         click.echo(json.dumps(result | {"n_failed": n_failed}, indent=2) if as_json else text)
         _write_details(result, judged, scores, plot)
     ctx.exit(1 if n_failed else 0)
@@ -115,6 +124,7 @@ def _together(
     files: list[LabelledFile],
     judged: tuple[Dataset, list[Judgement]],
     rules: Rules,
+    extractor: Extractor,
     work: Work,
     with_robustness: bool,
     with_curve: bool,
@@ -128,7 +138,7 @@ def _together(
     result = summarise(detector, *judged, rules)
     texts = [evaluation_text(result)]
     if with_robustness:
-        result["robustness"] = robustness(detector, files, judged[0], rules, work, watch=progress)
+        result["robustness"] = robustness(detector, files, judged[0], rules, work, extractor=extractor, watch=progress)
         texts.append(robustness_text(result["robustness"]))
     if with_curve:
         result["curve"] = learning_curve(detector, judged[0], watch=partial(progress, unit="detectors"))
@@ -152,7 +162,13 @@ def _write_details(
 
 
 def _by_generator(
-    detector: Model, folder: str, real: tuple[str, ...], protocol: str | None, rules: Rules, work: Work
+    detector: Model,
+    folder: str,
+    real: tuple[str, ...],
+    protocol: str | None,
+    rules: Rules,
+    extractor: Extractor,
+    work: Work,
 ) -> tuple[dict[str, Any], str, int]:
     """A row for each sub-folder: the result, the text, and how many files failed."""
     from spectral_detect.evaluation.evaluate import evaluate_by_generator, wang_protocol
@@ -162,13 +178,13 @@ def _by_generator(
 
     generators = files_by_generator(folder, real)
     files = files_of_all(generators)
-    dataset = read_labelled(files, detector.spec, work, rules.edits)
+    dataset = read_labelled(files, extractor, work)
     members = members_of(dataset, generators)
     for name, at in members.items():
         warn_of_bias(dataset.select(at), name)
     result = evaluate_by_generator(detector, dataset, members, rules)
     if protocol == "wang":
-        cropped = read_labelled(files, detector.spec, work, (CENTRE_224,))
+        cropped = read_labelled(files, replace(extractor, edits=(CENTRE_224,)), work)
         of_crops = members_of(cropped, generators)
         result["wang"] = wang_protocol(detector, result["generators"], cropped, of_crops)
     return result, generators_text(result), len(dataset.failures)

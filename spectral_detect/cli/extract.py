@@ -32,7 +32,8 @@ from spectral_detect.cli.shared.resume_options import (
 from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.parallel.work import Work
     from spectral_detect.sources.sharding import Shard
 
 
@@ -55,6 +56,7 @@ def extract(
     features: str,
     bins: int | str | None,
     work: Work,
+    limits: Limits,
 ) -> None:
     """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
 
@@ -69,6 +71,7 @@ def extract(
       spectral-detect extract examples/images --output features.npz
     """
     from spectral_detect.extraction.many_files import extract_files
+    from spectral_detect.extraction.one_file import Extractor
     from spectral_detect.outputs.feature_writer import feature_writer, spec_as_text, write_csv
     from spectral_detect.outputs.made_with import Origin
     from spectral_detect.outputs.rows import FEATURES
@@ -92,7 +95,7 @@ def extract(
     with ExitStack() as stack:
         earlier = stack.enter_context(earlier_rows(resume, output, suffix[1:], FEATURES, origin, known_by))
         left = [file for _, file in remaining(earlier, files, known_by)]
-        extractions = stack.enter_context(closing(extract_files(left, spec, work)))
+        extractions = stack.enter_context(closing(extract_files(left, Extractor(spec, limits=limits), work)))
         if rows := begun(earlier):
             write_features = partial(write_csv, columns=rows.columns)
         failures = write_features(output, progress(extractions, total=len(left)), spec)

@@ -19,7 +19,8 @@ from spectral_detect.cli.shared.options import (
 from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.parallel.work import Work
 
 
 @click.command()
@@ -44,6 +45,7 @@ def matrix(
     as_json: bool,
     plot: str | None,
     work: Work,
+    limits: Limits,
 ) -> None:
     """Train on each generator and measure on each other: what is recognised that was not trained on.
 
@@ -56,6 +58,7 @@ def matrix(
       spectral-detect matrix generators/ --real camera/ --plot matrix.png
     """
     from spectral_detect.evaluation.retraining import cross_generators
+    from spectral_detect.extraction.one_file import Extractor
     from spectral_detect.report.comparison import matrix_text
     from spectral_detect.training.dataset import files_by_generator, files_of_all, members_of
 
@@ -63,7 +66,7 @@ def matrix(
         check_plot(plot)
     spec = feature_spec(features, bins)
     generators = files_by_generator(folder, real)
-    dataset = read_labelled(files_of_all(generators), spec, work)
+    dataset = read_labelled(files_of_all(generators), Extractor(spec, limits=limits), work)
     members = members_of(dataset, generators)
     for name, at in members.items():
         warn_of_bias(dataset.select(at), name, of_lookalikes=False)  # they are held out together

@@ -11,6 +11,8 @@ import click
 from spectral_detect.cli.scan import listed_paths
 from spectral_detect.cli.shared.options import Failure, check_output, expand, expand_local
 from spectral_detect.cli.shared.result_stream import format_of
+from spectral_detect.sources.location import Location
+from spectral_detect.sources.stores import locate
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def merge(
 
     if null and files_from is None:
         raise click.UsageError("-0 says how --files-from is read: give both")
-    sources = expand_local(outputs, OUTPUTS_ARE_LOCAL)
+    sources = [place.path for place in expand_local(outputs, OUTPUTS_ARE_LOCAL)]
     row_format = _common_format([*sources, output])
     check_output(output, [*sources, *expect, files_from])
     with merging(output, row_format, sources) as merger:
@@ -65,7 +67,7 @@ def merge(
             raise Failure(f"none of the {len(sources)} outputs has a row")
         if expect or files_from is not None:
             listed = listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
-            merger.expect(_found(expect, listed, merger.kind, group_by == "parent"))
+            merger.expect(_found(expect, map(locate, listed), merger.kind, group_by == "parent"))
         merged = merger.write()
     _report(merged, len(sources))
     ctx.exit(1 if merged.n_missing or merged.outcomes["failed"] else 0)
@@ -78,7 +80,7 @@ def _common_format(names: Sequence[str]) -> RowFormat:
     return cast("RowFormat", formats.pop())
 
 
-def _found(named: Iterable[str], listed: Iterable[str], kind: Kind, group_by_parent: bool) -> Iterator[str]:
+def _found(named: Iterable[str], listed: Iterable[Location], kind: Kind, group_by_parent: bool) -> Iterator[str]:
     """The files that a command for this kind of rows finds."""
     from spectral_detect.media.video import VIDEOS_ARE_LOCAL
     from spectral_detect.outputs.rows import FRAMES, VIDEOS

@@ -41,9 +41,10 @@ from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.detector.model import Model
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.media.limits import Limits
     from spectral_detect.outputs.writer import StreamFormat
-    from spectral_detect.scanning.judging import Rules
+    from spectral_detect.parallel.work import Work
+    from spectral_detect.scanning.rules import Rules
     from spectral_detect.sources.discovery import FoundFile
     from spectral_detect.sources.sharding import Shard
 
@@ -86,6 +87,7 @@ def scan(
     fail_on_fake: bool,
     rules: Rules,
     work: Work,
+    limits: Limits,
 ) -> None:
     """Give a verdict on each image: files, folders, patterns, lists; local, or at URLs (s3://, https:// and others).
 
@@ -103,8 +105,8 @@ def scan(
     from spectral_detect.detector.model_file import load_model, load_shipped_models
     from spectral_detect.outputs.rows import IMAGES
     from spectral_detect.outputs.writer import image_layout
-    from spectral_detect.scanning.images import checked_models, scan_files
-    from spectral_detect.scanning.judging import origin_of, settings_sha256
+    from spectral_detect.scanning.images import scan_files
+    from spectral_detect.scanning.judge import Judge, as_models
 
     detector = load_shipped_models() if model is None else load_model(model)
     if output is not None:
@@ -113,13 +115,11 @@ def scan(
     judges: set[str | None] = set()
     files = in_shard(_first_checked(_find(paths, files_from, null, skipped), skipped), shard)
     chosen = cast("StreamFormat", stream_format or format_of(output))
-    rules = replace(rules, threshold=threshold)
-    models = checked_models(detector, rules)
-    origin = origin_of(models, rules, settings_sha256(models, rules))
+    judge = Judge(as_models(detector), replace(rules, threshold=threshold))
     with ExitStack() as stack:
-        earlier = stack.enter_context(earlier_rows(resume, output, chosen, IMAGES, origin, known_by))
+        earlier = stack.enter_context(earlier_rows(resume, output, chosen, IMAGES, judge.origin, known_by))
         left = (found for _, found in remaining(earlier, files, known_by))
-        records = stack.enter_context(closing(scan_files(left, models, rules=rules, work=work)))
+        records = stack.enter_context(closing(scan_files(left, judge, work=work, limits=limits)))
         layout = image_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
         results, stream = open_records(stack, ctx, output, chosen, layout, earlier)
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
@@ -132,7 +132,7 @@ def scan(
                 report_failure(record.path, record.error)
         if chosen == "table":
             stream.write(f"\n{results.summary(skipped['other'])}\n")
-            stream.write(_worth([m for m in models if m.name in judges], rules))
+            stream.write(_worth([m for m in judge.models if m.name in judges], judge.rules))
     if chosen != "table" and shows_progress():
         click.echo(results.summary(skipped["other"]), err=True)
     ctx.exit(1 if results.outcomes["failed"] else 3 if fail_on_fake and results.outcomes["fake"] else 0)
@@ -152,13 +152,14 @@ def _worth(judges: list[Model], rules: Rules) -> str:
 def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: Counter[str]) -> Iterator[FoundFile]:
     """Check the arguments now; find the images later."""
     from spectral_detect.sources.discovery import find_images
+    from spectral_detect.sources.stores import locate
 
     if null and files_from is None:
         raise click.UsageError("-0 says how --files-from is read: give both")
     if not paths and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
     listed = listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
-    return find_images(chain(expand(paths), listed), on_skip=lambda path: skipped.update(other=1))
+    return find_images(chain(expand(paths), map(locate, listed)), on_skip=lambda path: skipped.update(other=1))
 
 
 def listed_paths(files_from: str, end: bytes) -> Iterable[str]:

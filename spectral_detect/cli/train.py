@@ -21,7 +21,9 @@ from spectral_detect.cli.shared.options import (
 from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.media.video import FrameOptions
+    from spectral_detect.parallel.work import Work
 
 
 @click.command()
@@ -72,6 +74,8 @@ def train(
     copies: int | None,
     seed: int,
     work: Work,
+    limits: Limits,
+    frames: FrameOptions,
 ) -> None:
     """Train a detector from labelled images; 10 of each class are enough to begin with, 5 the least.
 
@@ -85,6 +89,7 @@ def train(
     """
     from spectral_detect.atomic_write import check_target
     from spectral_detect.detector.model_file import save_model
+    from spectral_detect.extraction.one_file import Extractor
     from spectral_detect.media.edits import augmentation
     from spectral_detect.report.evaluation import training_text
     from spectral_detect.training.dataset import unlabelled_files
@@ -100,7 +105,8 @@ def train(
         raise click.UsageError("--paper-settings are for the paper's features: give --features durall as well")
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest, group_by)
-    dataset = read_labelled(files, spec, work, augmentation(augment, copies, seed))
+    extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames)
+    dataset = read_labelled(files, extractor, work)
     warn_of_bias(dataset)
     model = train_model(dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, seed=seed)
     save_model(model, output)

@@ -40,9 +40,11 @@ from spectral_detect.cli.shared.resume_options import (
 from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, work_options
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.media.video import FrameOptions
     from spectral_detect.outputs.writer import StreamFormat
-    from spectral_detect.scanning.judging import Rules
+    from spectral_detect.parallel.work import Work
+    from spectral_detect.scanning.rules import Rules
     from spectral_detect.scanning.videos import VideoResult
     from spectral_detect.sources.discovery import FoundVideo
     from spectral_detect.sources.sharding import Shard
@@ -94,6 +96,8 @@ def video(
     plot: str | None,
     fail_on_fake: bool,
     work: Work,
+    limits: Limits,
+    frames: FrameOptions,
 ) -> None:
     """Give a verdict on each video, by a vote of its frames: files, folders of them, or a folder of frames.
 
@@ -110,9 +114,8 @@ def video(
     from spectral_detect.detector.model_file import load_model, load_shipped_models
     from spectral_detect.outputs import rows as outputs
     from spectral_detect.outputs.writer import FRAMES, video_layout
-    from spectral_detect.scanning.images import checked_models
-    from spectral_detect.scanning.judging import origin_of
-    from spectral_detect.scanning.videos import scan_videos, video_settings_sha256
+    from spectral_detect.scanning.judge import Judge, as_models
+    from spectral_detect.scanning.videos import VideoJudge, scan_videos
 
     detector = load_shipped_models() if model is None else load_model(model)
     _check_outputs(output, per_frame, [*paths, model])
@@ -124,30 +127,27 @@ def video(
         check_named_once(video.path for video in found)
     chosen = cast("StreamFormat", stream_format or format_of(output))
     frame_format = cast("StreamFormat", format_of(per_frame))
-    rules = replace(rules, threshold=threshold)
-    models = checked_models(detector, rules)
-    origin = origin_of(models, rules, video_settings_sha256(models, rules, vote, work.frames), vote)
+    frame_judge = Judge(as_models(detector), replace(rules, threshold=threshold))
+    judge = VideoJudge(frame_judge, vote, frames, limits, with_thumbnails=plot is not None)
     with ExitStack() as stack:
-        earlier = stack.enter_context(earlier_rows(resume, output, chosen, outputs.VIDEOS, origin, known_by))
+        earlier = stack.enter_context(earlier_rows(resume, output, chosen, outputs.VIDEOS, judge.origin, known_by))
         earlier_frames = stack.enter_context(
             earlier_rows(resume and per_frame is not None, per_frame, frame_format, outputs.FRAMES, None, known_by)
         )
         left = list(remaining(earlier, found, known_by, earlier_frames))
-        results = scan_videos(
-            [video for _, video in left], models, rules=rules, vote=vote, work=work, with_thumbnails=plot is not None
-        )
+        results = scan_videos([video for _, video in left], judge, work=work)
         stack.enter_context(closing(results))
         layout = video_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
         records, stream = open_records(stack, ctx, output, chosen, layout, earlier)
-        frames = None
+        frame_rows = None
         if per_frame is not None:
-            frames, _ = open_records(stack, ctx, per_frame, frame_format, FRAMES, earlier_frames)
+            frame_rows, _ = open_records(stack, ctx, per_frame, frame_format, FRAMES, earlier_frames)
         shown = progress(results, total=len(left), unit="videos", note=_frames_so_far())
         for (number, _), result in zip(left, shown, strict=True):
             # the record last: what has one has all the rest as well
-            if frames is not None:
+            if frame_rows is not None:
                 for frame in result.frames:
-                    frames.write(frame)
+                    frame_rows.write(frame)
             if plot is not None:
                 _draw(result, plot, number)
             records.write(result.record)

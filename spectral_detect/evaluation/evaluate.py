@@ -12,11 +12,12 @@ import numpy as np
 from spectral_detect.detector.metrics import METRICS, evaluate_scores, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction.one_file import Extraction
-from spectral_detect.extraction.work import Work
+from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.media.edits import ROBUSTNESS, Edit
+from spectral_detect.parallel.work import Work
 from spectral_detect.records import FAKE, LABELS, REAL
-from spectral_detect.scanning.judging import Judgement, Rules, judge
+from spectral_detect.scanning.judge import Judge, Judgement
+from spectral_detect.scanning.rules import Rules
 from spectral_detect.training.dataset import Dataset, LabelledFile, Watch, read_dataset, refuse_contradictions
 
 CALLED = (("real", False), ("fake", True))
@@ -29,6 +30,7 @@ def robustness(
     rules: Rules | None = None,
     work: Work | None = None,
     *,
+    extractor: Extractor | None = None,
     edits: Sequence[Edit] = ROBUSTNESS,
     watch: Watch = iter,
 ) -> list[dict[str, Any]]:
@@ -45,10 +47,13 @@ def robustness(
     and `false_alarm_rate` and `miss_rate` at the stored threshold; None where an edit left nothing of a class.
     """
     rules = replace(rules or Rules(), stability=False)
+    extractor = extractor or Extractor(model.spec)
     rows = [_robustness_row(None, evaluate_model(model, as_they_are, rules))]
     for edit in edits:
         try:
-            result = evaluate_model(model, read_dataset(files, model.spec, work, edits=(edit,), watch=watch), rules)
+            result = evaluate_model(
+                model, read_dataset(files, replace(extractor, edits=(edit,)), work, watch=watch), rules
+            )
         except DatasetError:
             result = None
         rows.append(_robustness_row(edit, result))
@@ -120,7 +125,7 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
     DatasetError : the features are not the model's.
     ModelFileError : `Rules.check`.
     """
-    rules.check([model])
+    judge = Judge((model,), rules)
     n_features = dataset.features[0].shape[-1]
     if n_features != len(model.mean):
         raise DatasetError(f"features of {n_features} values; the model takes {len(model.mean)}")
@@ -133,7 +138,7 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
         base = dataset.samples[at[-1]] if at else None  # of an image lost as it is, no copies count
         if base is not None and (sample.path, sample.frame) == (base.path, base.frame):
             images[-1].append(replace(sample, features=features))
-    return dataset.select(np.array(at, dtype=int)), [judge(variants, [model], rules) for variants in images]
+    return dataset.select(np.array(at, dtype=int)), [judge.judge(variants) for variants in images]
 
 
 def _of_videos(images: Dataset, judgements: Sequence[Judgement], seed: int) -> dict[str, Any]:

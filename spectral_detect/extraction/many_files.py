@@ -1,30 +1,20 @@
-"""Files -> feature vectors: in parallel, in order, bad files as results; for training and scanning alike."""
+"""Many files become feature vectors: in parallel, in order; for training and scanning alike."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import closing
-from functools import partial
-from itertools import chain, islice
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from spectral_detect.errors import DeviceError
-from spectral_detect.extraction.on_gpu import extract_on_device
-from spectral_detect.extraction.one_file import (
-    Edits,
-    Extraction,
-    Variants,
-    as_extracted,
-    extract_file,
-    extract_video,
-    failed,
-)
-from spectral_detect.extraction.work import FEW_FILES, Work, work_through
+from spectral_detect.extraction.on_gpu import extract_on_gpu
+from spectral_detect.extraction.one_file import Extraction, Extractor, Found, Keep, Variants
 from spectral_detect.features.backend import Backend
 from spectral_detect.features.cupy_backend import cupy_backend, device_problem, is_cupy_installed
-from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.sources.discovery import FoundFile, FoundVideo
+from spectral_detect.parallel.task import Cost, Task
+from spectral_detect.parallel.work import Work, look_ahead, work_through
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,18 +23,10 @@ LOG = logging.getLogger(__name__)
 
 
 def extract_files(
-    files: Iterable[FoundFile | FoundVideo],
-    spec: FeatureSpec | None,
-    work: Work | None = None,
-    *,
-    edits: Edits = (None,),
-    examine: bool = False,
+    files: Iterable[Found], extractor: Extractor, work: Work | None = None
 ) -> Generator[Extraction, None, None]:
-    """`extract_file` or `extract_video` of each file, in the order given, whatever the number of workers.
-
-    `files` is consumed lazily; no more than a few chunks per worker are under way at once.
-    """
-    return _one_by_one(extract_each(files, spec, as_extracted, work, edits=edits, examine=examine))
+    """Yield the results of each file, in the order given, whatever the number of workers; see `extract_then`."""
+    return _one_by_one(extract_then(files, extractor, Keep(), work))
 
 
 def _one_by_one(results: Generator[Variants, None, None]) -> Generator[Extraction, None, None]:
@@ -53,37 +35,52 @@ def _one_by_one(results: Generator[Variants, None, None]) -> Generator[Extractio
             yield from variants
 
 
-def extract_each(
-    files: Iterable[FoundFile | FoundVideo],
-    spec: FeatureSpec | None,
-    then: Callable[[Variants], Result],
-    work: Work | None = None,
-    *,
-    edits: Edits = (None,),
-    examine: bool = False,
+def extract_then(
+    files: Iterable[Found], extractor: Extractor, then: Task[Variants, Result], work: Work | None = None
 ) -> Generator[Result, None, None]:
-    """`then(variants)` of all that each file gave, in the order given.
+    """Yield `then(variants)` of all that each file gave, in the order given.
 
     Parameters
     ----------
-    then : picklable; it is called in the workers, so that what it makes of the features travels in their place. (Of
-        features that come from a GPU in this process, where they are one vector an image.)
+    files : iterable
+        Consumed lazily; no more than a few chunks per worker are under way at once.
+    then : Task
+        Called in the workers, so that its result travels in place of the features. With features that come from a GPU
+        in this process it is called here if its cost is "trivial".
 
     Raises
     ------
-    DeviceError : `work.device` is "gpu" and there is none, or it fails.
+    DeviceError
+        `work.device` is "gpu" and there is none, or it fails.
     """
     work = work or Work()
-    if spec is not None:
+    if extractor.spec is not None:
         backend, files = device_for(files, work)
         if backend is not None:
-            return extract_on_device(files, spec, then, work, backend, edits=edits, examine=examine)
-    task = partial(_extract, spec=spec, then=then, work=work, edits=tuple(edits), examine=examine)
-    return work_through(files, task, work, partial(_lost, then=then, edits=tuple(edits)))
+            return extract_on_gpu(files, extractor, then, work, backend)
+    return work_through(_Chain(extractor, then), files, work)
+
+
+@dataclass(frozen=True)
+class _Chain(Generic[Result]):
+    """Extraction, and a task on its results."""
+
+    extractor: Extractor
+    then: Task[Variants, Result]
+
+    @property
+    def cost(self) -> Cost:
+        return self.extractor.cost
+
+    def __call__(self, found: Found) -> Result:
+        return self.then(self.extractor(found))
+
+    def failed(self, found: Found, reason: str) -> Result:
+        return self.then(self.extractor.failed(found, reason))
 
 
 def device_for(files: Iterable[Item], work: Work) -> tuple[Backend | None, Iterable[Item]]:
-    """The GPU that is to make the features, None for the CPU, and the same files: a few are not worth starting one."""
+    """Return the GPU that computes the features, None for the CPU, and the same files: a few are not worth a GPU."""
     if not work.is_local:
         if work.device == "gpu":
             raise DeviceError("the workers of a cluster compute on their CPUs; leave --device gpu out, or the cluster")
@@ -92,28 +89,10 @@ def device_for(files: Iterable[Item], work: Work) -> tuple[Backend | None, Itera
         return cupy_backend(), files
     if work.device == "cpu" or not is_cupy_installed():
         return None, files
-    first = list(islice(remaining := iter(files), FEW_FILES + 1))
-    files = chain(first, remaining)
-    if len(first) <= FEW_FILES:
+    are_few, files = look_ahead(files)
+    if are_few:
         return None, files
     problem = device_problem()
     if problem is not None:
         LOG.warning("%s; the CPU does the work", problem)
     return None if problem else cupy_backend(), files
-
-
-def _extract(
-    found: FoundFile | FoundVideo,
-    spec: FeatureSpec | None,
-    then: Callable[[Variants], Result],
-    work: Work,
-    edits: Edits,
-    examine: bool,
-) -> Result:
-    if isinstance(found, FoundVideo):
-        return then(extract_video(found, spec, work.frames, work.max_pixels, edits=edits, examine=examine))
-    return then(extract_file(found, spec, work.max_pixels, edits=edits, examine=examine))
-
-
-def _lost(file: FoundFile | FoundVideo, reason: str, then: Callable[[Variants], Result], edits: Edits) -> Result:
-    return then(failed({"path": file.path}, reason, edits))

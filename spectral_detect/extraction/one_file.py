@@ -1,9 +1,9 @@
-"""One file -> feature vectors; whatever is wrong with it becomes part of the result."""
+"""One file becomes feature vectors; whatever is wrong with it becomes part of the result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from spectral_detect.features.extract import extract_features, tile_corners
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import Edit
 from spectral_detect.media.header import Metadata
-from spectral_detect.media.images import MAX_PIXELS, DecodedImage, decode, fingerprint, shows_no_colour
+from spectral_detect.media.images import DecodedImage, decode, fingerprint, shows_no_colour
+from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import Frame, FrameOptions, open_video
+from spectral_detect.parallel.task import Cost
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
-from spectral_detect.sources.stores import Remote
 
 TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
 NO_FRAME = "no frame could be judged; see --crop, or get an intact copy"
@@ -26,7 +28,7 @@ CONSTANT_IMAGE = "constant image: there is no spectrum to judge"
 
 @dataclass(frozen=True)
 class FramePlace:
-    """A frame of a video, or a face in it: see `video.Frame`."""
+    """Which frame of a video, or which face in it: see `video.Frame`."""
 
     index: int
     time_s: float | None
@@ -36,19 +38,30 @@ class FramePlace:
 
 @dataclass(frozen=True)
 class Extraction:
-    """What one file gave: features, or the reason why there are none.
+    """The features of one image, or the reason why there are none.
 
     Attributes
     ----------
-    features : (n_features,) or (n_tiles, n_features), see `extract_features`.
-    edit : what was done to the image before.
-    metadata : what else its header says.
-    frame : where in a video the image is; None of a still.
-    remote : where it was read, if at a URL.
-    tiles : (n_tiles, 3) left edge, upper edge and side in pixels, as stored; None where the spec cuts no tiles.
+    location : Location
+        Where the file is.
+    is_constant : bool
+        Whether all pixels are alike.
+    features : array or None
+        (n_features,) or (n_tiles, n_features), see `extract_features`.
+    tiles : array or None
+        (n_tiles, 3) left edge, upper edge and side in pixels, before the EXIF orientation; None if the spec cuts no
+        tiles.
+    fingerprint : int or None
+        See `images.fingerprint`.
+    edit : Edit or None
+        The edit that was applied to the image before.
+    metadata : Metadata or None
+        What else the file's header says.
+    frame : FramePlace or None
+        Where in a video the image is; None for a still.
     """
 
-    path: str
+    location: Location
     sha256: str | None = None
     size_bytes: int | None = None
     mtime_ns: int | None = None
@@ -64,108 +77,141 @@ class Extraction:
     edit: Edit | None = None
     metadata: Metadata | None = None
     frame: FramePlace | None = None
-    remote: Remote | None = None
+
+    @property
+    def path(self) -> str:
+        """The path as records show it."""
+        return self.location.path
 
 
-Edits = Sequence[Edit | None]
+Edits = tuple[Edit | None, ...]
 Variants = tuple[Extraction, ...]  # of one file: a result for each edit, of a video for each frame and edit
+Prepared = tuple[Extraction, DecodedImage | None]  # what is known so far; no image if something is wrong
+Found = FoundFile | FoundVideo
 
 
-def extract_file(
-    file: FoundFile,
-    spec: FeatureSpec | None,
-    max_pixels: int = MAX_PIXELS,
-    *,
-    edits: Edits = (None,),
-    examine: bool = False,
-) -> Variants:
-    """Read, hash and decode one file, and transform it once for each edit.
+@dataclass(frozen=True)
+class Extractor:
+    """Turns files into feature vectors: a task for workers.
 
-    Parameters
+    Attributes
     ----------
-    spec : None extracts no features (an empty vector), for a look at the file alone.
-    edits : what is done to the image before; None leaves it as it is.
-    examine : also find its fingerprint, and whether it shows any colour.
-
-    Returns
-    -------
-    A result for each edit; whatever is wrong with the file or the edited image becomes `Extraction.error`.
+    spec : FeatureSpec or None
+        The features; None extracts none (an empty vector), for a look at the file alone.
+    edits : tuple of Edit or None
+        What is done to each image before; None leaves it as it is. A file gives a result for each.
+    examine : bool
+        Whether to find its fingerprint, and whether it shows any colour, as well.
+    limits : Limits
+        What is refused.
+    frames : FrameOptions
+        Which frames of a video are looked at, and which part of them.
     """
-    prepared = prepare_file(file, spec, max_pixels, edits, examine)
-    return tuple(_transform(extraction, image, spec) for extraction, image in prepared)
 
+    spec: FeatureSpec | None
+    edits: Edits = (None,)
+    examine: bool = False
+    limits: Limits = field(default_factory=Limits)
+    frames: FrameOptions = field(default_factory=FrameOptions)
 
-Prepared = tuple[Extraction, DecodedImage | None]  # what is known so far; no image where something is wrong
+    cost: Cost = field(default="short", init=False)
 
+    def __call__(self, found: Found) -> Variants:
+        """Extract the features of a file; whatever is wrong with it becomes `Extraction.error`."""
+        return self.of_video(found) if isinstance(found, FoundVideo) else self.of_file(found)
 
-def prepare_file(
-    file: FoundFile, spec: FeatureSpec | None, max_pixels: int, edits: Edits, examine: bool
-) -> Iterator[Prepared]:
-    """The part of `extract_file` before the features: one edited image after another."""
-    known: dict[str, Any] = {"path": file.path, "remote": file.remote}
-    try:
-        if file.problem:
-            raise ImageReadError(file.problem)
-        read = read_file(file.remote or file.path)
+    def failed(self, found: Found, reason: str) -> Variants:
+        """Return a failure for each edit."""
+        return self._failed({"location": found.location}, reason)
+
+    def of_file(self, found: FoundFile) -> Variants:
+        """Read, hash and decode a still image, and extract its features once for each edit."""
+        return tuple(self._extract(*prepared) for prepared in self.prepare(found))
+
+    def of_video(self, found: FoundVideo) -> Variants:
+        """Extract the features of a video's frames (or faces), once for each edit; all have its location and hash.
+
+        A video that cannot be read gives one failure for each edit.
+        """
+        try:
+            with open_video(found, self.frames, max_pixels=self.limits.max_pixels) as video:
+                sha256, size_bytes, mtime_ns = video_sha256(found)
+                known = {
+                    "location": found.location,
+                    "sha256": sha256,
+                    "size_bytes": size_bytes,
+                    "mtime_ns": mtime_ns,
+                }
+                extracted = [variant for frame in video.frames() for variant in self.of_frame(frame, known)]
+                if not extracted:
+                    raise VideoReadError(NO_FRAME)
+                notes = tuple(video.warnings)
+                return tuple(replace(variant, warnings=notes + variant.warnings) for variant in extracted)
+        except VideoReadError as error:
+            return self.failed(found, str(error))
+
+    def of_frame(self, frame: Frame, video: dict[str, Any]) -> Variants:
+        """Extract the features of one frame, once for each edit.
+
+        Parameters
+        ----------
+        video : dict
+            Fields of `Extraction` that all frames of the video share.
+        """
+        image = frame.image
+        place = FramePlace(frame.index, frame.time_s, frame.track, frame.box)
+        known = {**video, "width": image.width, "height": image.height, "format": image.format, "frame": place}
+        known["metadata"] = image.metadata or Metadata(image.format, image.width, image.height)
+        if self.examine:
+            known["fingerprint"] = fingerprint(image)
+        if image.is_constant:
+            known |= {"is_constant": True, "warnings": (CONSTANT_IMAGE,)}
+        return tuple(self._extract(*_edited(image, edit, known)) for edit in self.edits)
+
+    def prepare(self, found: FoundFile) -> Iterator[Prepared]:
+        """Read and decode a still image, and yield it after each edit: `of_file` up to the features."""
+        known: dict[str, Any] = {"location": found.location}
+        try:
+            image = self._decode(found, known)
+        except ImageReadError as error:
+            return ((failure, None) for failure in self._failed(known, str(error)))
+        except MemoryError:
+            return ((failure, None) for failure in self._failed(known, TOO_LITTLE_MEMORY))
+        if image.is_constant:
+            known |= {"is_constant": True, "warnings": (*image.warnings, CONSTANT_IMAGE)}
+        return (_edited(image, edit, known) for edit in self.edits)
+
+    def _decode(self, found: FoundFile, known: dict[str, Any]) -> DecodedImage:
+        """Decode the image, and add to what is known of it, step by step."""
+        if found.problem:
+            raise ImageReadError(found.problem)
+        read = read_file(found.location, self.limits.max_bytes)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
-        colour = examine or edits != (None,) or spec is None or spec.needs_colour
-        image = decode(read.content, max_pixels=max_pixels, colour=colour)
+        colour = self.examine or self.edits != (None,) or self.spec is None or self.spec.needs_colour
+        image = decode(read.content, max_pixels=self.limits.max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known["metadata"] = image.metadata
-        if examine:
+        if self.examine:
             known["fingerprint"] = fingerprint(image)
             known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None
-    except ImageReadError as error:
-        return ((failed, None) for failed in failed(known, str(error), edits))
-    except MemoryError:
-        return ((failed, None) for failed in failed(known, TOO_LITTLE_MEMORY, edits))
-    if image.is_constant:
-        known |= {"is_constant": True, "warnings": (*image.warnings, CONSTANT_IMAGE)}
-    return (_prepare(image, edit, known) for edit in edits)
+        return image
+
+    def _extract(self, extraction: Extraction, image: DecodedImage | None) -> Extraction:
+        if image is None:
+            return extraction
+        if self.spec is None:
+            return replace(extraction, features=np.empty(0, np.float32))
+        try:
+            features = extract_features(image.pixels, self.spec, is_ycc=image.is_ycc)
+            return replace(extraction, features=features, tiles=places_of_tiles(image.pixels, self.spec))
+        except (FeatureError, MemoryError) as error:
+            return with_error(extraction, error)
+
+    def _failed(self, known: dict[str, Any], reason: str) -> Variants:
+        return tuple(Extraction(**known, edit=edit, error=reason) for edit in self.edits)
 
 
-def extract_video(
-    found: FoundVideo,
-    spec: FeatureSpec | None,
-    options: FrameOptions,
-    max_pixels: int = MAX_PIXELS,
-    *,
-    edits: Edits = (None,),
-    examine: bool = False,
-) -> Variants:
-    """`extract_file` of a video: a result for each frame (or face) and edit, all with the path and hash of the video.
-
-    A video that cannot be read gives one result for each edit, with `Extraction.error`.
-    """
-    try:
-        with open_video(found, options, max_pixels=max_pixels) as video:
-            sha256, size_bytes, mtime_ns = video_sha256(found)
-            known = {"path": found.path, "sha256": sha256, "size_bytes": size_bytes, "mtime_ns": mtime_ns}
-            frames = [result for f in video.frames() for result in extract_frame(f, spec, known, edits, examine)]
-            if not frames:
-                raise VideoReadError(NO_FRAME)
-            notes = tuple(video.warnings)
-            return tuple(replace(frame, warnings=notes + frame.warnings) for frame in frames)
-    except VideoReadError as error:
-        return failed({"path": found.path}, str(error), edits)
-
-
-def extract_frame(
-    frame: Frame, spec: FeatureSpec | None, video: dict[str, Any], edits: Edits = (None,), examine: bool = False
-) -> Iterator[Extraction]:
-    """One frame, once for each edit; `video` holds what is known of all frames."""
-    image = frame.image
-    place = FramePlace(frame.index, frame.time_s, frame.track, frame.box)
-    known = {**video, "width": image.width, "height": image.height, "format": image.format, "frame": place}
-    known["metadata"] = image.metadata or Metadata(image.format, image.width, image.height)
-    if examine:
-        known["fingerprint"] = fingerprint(image)
-    if image.is_constant:
-        known |= {"is_constant": True, "warnings": (CONSTANT_IMAGE,)}
-    return (_transform(*_prepare(image, edit, known), spec) for edit in edits)
-
-
-def _prepare(image: DecodedImage, edit: Edit | None, known: dict[str, Any]) -> Prepared:
+def _edited(image: DecodedImage, edit: Edit | None, known: dict[str, Any]) -> Prepared:
     try:
         if edit:
             image = edit.apply(image, known["sha256"])
@@ -175,34 +221,35 @@ def _prepare(image: DecodedImage, edit: Edit | None, known: dict[str, Any]) -> P
         return with_error(Extraction(**known, edit=edit), error), None
 
 
-def _transform(extraction: Extraction, image: DecodedImage | None, spec: FeatureSpec | None) -> Extraction:
-    if image is None:
-        return extraction
-    if spec is None:
-        return replace(extraction, features=np.empty(0, np.float32))
-    try:
-        features = extract_features(image.pixels, spec, is_ycc=image.is_ycc)
-        return replace(extraction, features=features, tiles=places_of_tiles(image.pixels, spec))
-    except (FeatureError, MemoryError) as error:
-        return with_error(extraction, error)
-
-
 def with_error(extraction: Extraction, error: Exception) -> Extraction:
+    """Return the same without features, and why."""
     reason = TOO_LITTLE_MEMORY if isinstance(error, MemoryError) else str(error)
     return replace(extraction, error=reason, features=None, tiles=None)
 
 
-def failed(known: dict[str, Any], error: str, edits: Edits) -> Variants:
-    return tuple(Extraction(**known, edit=edit, error=error) for edit in edits)
-
-
 def places_of_tiles(pixels: np.ndarray, spec: FeatureSpec) -> np.ndarray | None:
+    """Return (n_tiles, 3) left edge, upper edge and side of each tile in pixels; None if the spec cuts none."""
     if spec.tiles_per_side is None:
         return None
     side, corners = tile_corners((pixels.shape[0], pixels.shape[1]), spec)
     return np.array([(x, y, side) for y, x in corners], dtype=np.int32)
 
 
-def as_extracted(variants: Variants) -> Variants:
-    """For `extract_each`: all that one file gave together."""
-    return variants
+def lost(variants: Variants, reason: str) -> Variants:
+    """Return the same as failures, for that reason."""
+    return tuple(replace(v, features=None, tiles=None, error=reason) for v in variants)
+
+
+@dataclass(frozen=True)
+class Keep:
+    """The task after extraction that hands everything on."""
+
+    cost: Cost = field(default="trivial", init=False)
+
+    def __call__(self, variants: Variants) -> Variants:
+        """Return all that one file gave."""
+        return variants
+
+    def failed(self, variants: Variants, reason: str) -> Variants:
+        """Return the same as failures."""
+        return lost(variants, reason)

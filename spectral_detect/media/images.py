@@ -16,10 +16,9 @@ import PIL.ImageFile
 
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.header import GRAY_MODES, Metadata, read_metadata
-from spectral_detect.sources import stores as remote
 from spectral_detect.sources.formats import FORMATS
 from spectral_detect.sources.reading import read_file
-from spectral_detect.sources.urls import local_name
+from spectral_detect.sources.stores import locate
 
 MAX_PIXELS = 120_000_000  # phones reach 108 million; one such image takes 4 GB and 20 s
 EXIF_ORIENTATION = 0x0112
@@ -102,9 +101,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, co
     ------
     ImageReadError : see `read_file` and `decode`.
     """
-    name = os.fspath(path)
-    place = remote.Remote(name) if remote.is_url(name) else local_name(name)
-    return decode(read_file(place).content, max_pixels=max_pixels, colour=colour)
+    return decode(read_file(locate(os.fspath(path))).content, max_pixels=max_pixels, colour=colour)
 
 
 @contextmanager

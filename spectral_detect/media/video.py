@@ -16,8 +16,8 @@ from spectral_detect.media.face_tracks import PATIENCE, Tracker
 from spectral_detect.media.header import VIDEO_FORMAT
 from spectral_detect.media.images import MAX_PIXELS, DecodedImage, decode
 from spectral_detect.media.video_file import Clip, VideoFacts
-from spectral_detect.sources import stores as remote
 from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
 
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video"]
@@ -147,7 +147,7 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
         raise VideoReadError(found.problem)
     if found.frames:
         return Video(_Stills(found.frames, max_pixels), options)
-    if remote.is_url(found.path):
+    if found.location.is_remote:
         raise VideoReadError(VIDEOS_ARE_LOCAL)
     if os.path.isdir(found.path):
         raise VideoReadError("the folder holds no image of its own; for a tree of them see --group-by parent")
@@ -204,7 +204,7 @@ class _Stills:
                 self.warnings.append(f"frame {os.path.basename(self._paths[index])} skipped: {error}")
 
     def _read(self, index: int) -> DecodedImage:
-        return decode(read_file(self._paths[index]).content, max_pixels=self._max_pixels, colour=True)
+        return decode(read_file(Location(self._paths[index])).content, max_pixels=self._max_pixels, colour=True)
 
     def _facts(self) -> VideoFacts:
         """The size is that of the first frame that can be read."""

@@ -34,8 +34,9 @@ from spectral_detect.outputs.row_index import (
     stamp_digest,
 )
 from spectral_detect.outputs.rows import Kind, Row, RowFormat, as_read_back
-from spectral_detect.sources import stores as remote
+from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
 from spectral_detect.sources.sharding import path_hash
 
@@ -49,9 +50,9 @@ def stamp_of(found: FoundFile | FoundVideo, known_by: KnownBy) -> str | None:
     Of a folder of frames: the sum of their sizes and the latest time, or the hash of their names and hashes. Of a URL
     by size and time: None where its store tells no time, so that it is never taken for unchanged.
     """
-    if isinstance(found, FoundFile) and found.remote is not None:
-        return _stamp_at_url(found.remote, known_by)
-    video = FoundVideo(found.path) if isinstance(found, FoundFile) else found
+    if found.location.is_remote:
+        return _stamp_at_url(found.location, known_by)
+    video = FoundVideo(found.location) if isinstance(found, FoundFile) else found
     try:
         if known_by == "sha256":
             return video_sha256(video)[0]
@@ -61,11 +62,11 @@ def stamp_of(found: FoundFile | FoundVideo, known_by: KnownBy) -> str | None:
     return f"{sum(s.st_size for s in states)}:{max(s.st_mtime_ns for s in states)}"
 
 
-def _stamp_at_url(file: remote.Remote, known_by: KnownBy) -> str | None:
+def _stamp_at_url(file: Location, known_by: KnownBy) -> str | None:
     try:
         if known_by == "sha256":
             return read_file(file).sha256
-        status = remote.with_status(file)
+        status = stores.with_status(file)
     except (SpectralDetectError, FileNotFoundError):
         return None
     return None if status.mtime_ns is None else f"{status.size_bytes}:{status.mtime_ns}"
@@ -73,7 +74,7 @@ def _stamp_at_url(file: remote.Remote, known_by: KnownBy) -> str | None:
 
 def _is_still_there(path: str) -> bool:
     """Of a recorded path; also of a URL where that cannot be told."""
-    return remote.exists(path) if remote.is_url(path) else os.path.lexists(path)
+    return stores.exists(path) if stores.is_url(path) else os.path.lexists(path)
 
 
 class Resumed:

@@ -15,7 +15,7 @@ import pickle
 import time
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from itertools import islice
@@ -28,7 +28,8 @@ from uuid import uuid4
 from spectral_detect._version import __version__
 from spectral_detect.errors import DASK_MISSING, ClusterError, ExtraMissingError
 from spectral_detect.parallel.dask_client import connected, silent_log
-from spectral_detect.parallel.pool import LARGEST_CHUNK, Crew
+from spectral_detect.parallel.pool import Pool, chunk_for
+from spectral_detect.parallel.task import Task
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -50,21 +51,19 @@ logger = logging.getLogger(__name__)
 
 
 def map_in_cluster(
-    function: Callable[[Item], Result],
+    task: Task[Item, Result],
     items: Iterable[Item],
     *,
     scheduler: str | None,
     jobs: int,
     timeout_s: float,
-    lost: Callable[[Item, str], Result],
-    largest_shard: int = SHARD_FILES,
-    largest_chunk: int = LARGEST_CHUNK,
+    largest_shard: int | None = None,
 ) -> Generator[Result, None, None]:
-    """`workers.map_in_workers` on a cluster: `function(item)` of each item, in the order given.
+    """`pool.map_in_workers` on a cluster: `task(item)` of each item, in the order given.
 
     Parameters
     ----------
-    function, lost : picklable, by names that can be imported on the cluster.
+    task : picklable, by names that can be imported on the cluster.
     items : consumed lazily, no more than a bounded number ahead of the results; relative paths in them begin in the
         present folder, wherever a worker of the cluster was started.
     scheduler : its address (host:port), or the file into which it wrote that; None starts a cluster of `jobs` worker
@@ -82,9 +81,9 @@ def map_in_cluster(
     """
     if find_spec("distributed") is None:
         raise ExtraMissingError(f"--engine dask {DASK_MISSING}")
-    task = pickle.dumps(function), pickle.dumps(lost)
-    crews = Crews(*task, timeout_s=timeout_s, largest_chunk=largest_chunk, folder=_present_folder())
-    results = _results(crews, lost, _Shards(items, largest_shard), scheduler, jobs)
+    crews = Crews(pickle.dumps(task), timeout_s=timeout_s, largest_chunk=chunk_for(task), folder=_present_folder())
+    shards = _Shards(items, largest_shard or (1 if task.cost == "long" else SHARD_FILES))
+    results = _results(crews, task, shards, scheduler, jobs)
     next(results)  # connected: a scheduler that is not there is an error now, before any output is begun
     return cast("Generator[Result, None, None]", results)
 
@@ -96,7 +95,7 @@ def _present_folder() -> str | None:
 
 
 def _results(
-    crews: Crews, lost: Callable[[Item, str], Result], shards: _Shards[Item], scheduler: str | None, jobs: int
+    crews: Crews, task: Task[Item, Result], shards: _Shards[Item], scheduler: str | None, jobs: int
 ) -> Generator[Result | None, None, None]:
     """None once it is connected, then the results."""
     with silent_log(), ExitStack() as stack:
@@ -105,7 +104,7 @@ def _results(
             client = stack.enter_context(connected(scheduler, jobs))
             workers = _Workers(client)
             workers.refresh()  # all of them checked
-            run = _Run(client, workers, crews, lost, shards)
+            run = _Run(client, workers, crews, task, shards)
         yield None
         yield from run.results()
 
@@ -119,11 +118,9 @@ class Crews:
     `--nthreads` is the number of cores in use.
     """
 
-    def __init__(
-        self, function: bytes, lost: bytes, *, timeout_s: float, largest_chunk: int, folder: str | None
-    ) -> None:
+    def __init__(self, task: bytes, *, timeout_s: float, largest_chunk: int, folder: str | None) -> None:
         self._version = __version__
-        self._task = function, lost
+        self._task = task
         self._settings: dict[str, Any] = {"timeout_s": timeout_s, "largest_chunk": largest_chunk, "folder": folder}
         self.__setstate__({})
 
@@ -132,12 +129,12 @@ class Crews:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._idle: list[Crew[Any, Any]] = []
+        self._idle: list[Pool[Any, Any]] = []
         self._lock = Lock()
 
     def __del__(self) -> None:
         for crew in self._idle:
-            crew.dismiss()
+            crew.stop()
 
     def work_through(self, shard: bytes) -> bytes:
         """Pickled items -> pickled results; in a thread of a Dask worker."""
@@ -147,18 +144,17 @@ class Crews:
         for result in crew.map(pickle.loads(shard)):
             results.append(result)
             if _is_withdrawn():
-                crew.dismiss()
+                crew.stop()
                 raise ClusterError("withdrawn")
         with self._lock:
             self._idle.append(crew)
         return pickle.dumps(results)
 
-    def _take(self) -> Crew[Any, Any]:
+    def _take(self) -> Pool[Any, Any]:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        function, lost = self._task
-        return Crew(function, lambda item, reason: pickle.loads(lost)(item, reason), jobs=1, **self._settings)
+        return Pool(self._task, jobs=1, **self._settings)
 
 
 def _check_same(theirs: str, worker: str, ours: str) -> None:
@@ -224,12 +220,12 @@ class _Run(Generic[Item, Result]):
         client: Client,
         workers: _Workers,
         crews: Crews,
-        lost: Callable[[Item, str], Result],
+        task: Task[Item, Result],
         shards: _Shards[Item],
     ) -> None:
         self._client = client
         self._workers = workers
-        self._lost = lost
+        self._task = task
         self._shards = shards
         self._name = f"spectral-detect-{uuid4().hex}"
         self._crews = client.submit(pickle.loads, pickle.dumps(crews), key=(f"{self._name}-crews", 0), pure=False)
@@ -289,7 +285,7 @@ class _Run(Generic[Item, Result]):
         except KilledWorker as error:
             if error.task == self._crews.key:
                 raise ClusterError(_unfit("(one after the other)", error)) from None
-            return [self._lost(item, KILLED) for item in shard]
+            return [self._task.failed(item, KILLED) for item in shard]
         except ClusterError:
             raise
         except Exception as error:

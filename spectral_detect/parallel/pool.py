@@ -1,9 +1,9 @@
-"""A function over many items in worker processes: in order, each item alone responsible for its fate.
+"""Apply a task to many items in worker processes: an item that kills its worker costs no other item.
 
 Process pools of the standard library and of loky share one queue for all results: a worker that is killed while it
 writes leaves that queue blocked for ever, and a worker that dies takes the whole pool with it. Decoders that read
 hostile files do die and do hang. Here each worker has a pipe of its own, so that its death is an end of file on that
-pipe, the item it was at is known, and nothing else is lost.
+pipe, the item that it was working on is known, and nothing else is lost.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing, suppress
+from functools import cached_property
 from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -24,12 +25,13 @@ from typing import Any, Generic, TypeVar
 
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.parallel.shared_memory import Channel, mapped, shared_memory
+from spectral_detect.parallel.task import Task
 from spectral_detect.parallel.threads import ONE_THREAD
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LARGEST_CHUNK = 16  # items handed over at once
+LARGEST_CHUNK = 16  # items of a short task that are handed over at once
 LONGEST_WAIT_S = 3600.0  # the system call takes no more than some weeks
 MOST_AHEAD = 8  # chunks per worker that may be done before their turn has come
 WORKER_ENVIRONMENT = {
@@ -43,23 +45,15 @@ DIED = "the worker process died over this file (out of memory, or a decoder cras
 
 
 def map_in_workers(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    jobs: int,
-    timeout_s: float,
-    lost: Callable[[Item, str], Result],
-    largest_chunk: int = LARGEST_CHUNK,
+    task: Task[Item, Result], items: Iterable[Item], *, jobs: int, timeout_s: float
 ) -> Generator[Result, None, None]:
-    """`function(item)` of each item, in the order given, computed in `jobs` processes; see `map_as_done`."""
-    with closing(
-        map_as_done(function, items, jobs=jobs, timeout_s=timeout_s, lost=lost, largest_chunk=largest_chunk)
-    ) as done:
+    """Yield `task(item)` of each item, in the order given, computed in `jobs` processes; see `map_as_done`."""
+    with closing(map_as_done(task, items, jobs=jobs, timeout_s=timeout_s)) as done:
         yield from in_order(done)
 
 
 def in_order(numbered: Iterable[tuple[int, Result]]) -> Iterator[Result]:
-    """What is numbered from 0 on, in the order of its numbers; each is given as soon as those before it are there."""
+    """Yield results, numbered from 0, in the order of their numbers, each as soon as those before it are there."""
     early: dict[int, Result] = {}
     turn = 0
     for number, result in numbered:
@@ -70,45 +64,52 @@ def in_order(numbered: Iterable[tuple[int, Result]]) -> Iterator[Result]:
 
 
 def map_as_done(
-    function: Callable[[Item], Result],
+    task: Task[Item, Result],
     items: Iterable[Item],
     *,
     jobs: int,
     timeout_s: float,
-    lost: Callable[[Item, str], Result],
-    largest_chunk: int = LARGEST_CHUNK,
+    largest_chunk: int | None = None,
     shared_bytes: int = 0,
 ) -> Generator[tuple[int, Result], None, None]:
-    """The number of each item and `function(item)`, as soon as it is there, computed in `jobs` processes.
+    """Yield the number of each item and `task(item)`, as soon as it is there, computed in `jobs` processes.
 
     Parameters
     ----------
-    function : picklable; it must not raise.
-    items : consumed lazily, no more than a bounded number ahead of the results.
-    timeout_s : an item that takes longer costs its worker, which is replaced.
-    lost : gives the result of an item over which its worker died or was stopped, and of the reason.
-    largest_chunk : items handed over at once; 1 where an item takes seconds.
-    shared_bytes : memory of all workers together by which large arrays come, see `channels`.
+    items : iterable
+        Consumed lazily, no more than a bounded number ahead of the results.
+    timeout_s : float
+        An item that takes longer costs its worker, which is replaced.
+    largest_chunk : int, optional
+        Items handed over at once; by default as the cost of the task suggests.
+    shared_bytes : int
+        Memory of all workers together through which large arrays come back, see `shared_memory`.
 
     Returns
     -------
-    A generator; closing it stops the workers.
+    generator
+        Closing it stops the workers.
     """
-    crew = Crew(
-        pickle.dumps(function), lost, jobs=jobs, timeout_s=timeout_s, largest_chunk=largest_chunk,
-        shared_bytes=shared_bytes // jobs,
-    )  # fmt: skip
+    chunk = largest_chunk or chunk_for(task)
+    pool: Pool[Item, Result] = Pool(
+        pickle.dumps(task), jobs=jobs, timeout_s=timeout_s, largest_chunk=chunk, shared_bytes=shared_bytes // jobs
+    )
     try:
-        yield from crew.map_as_done(items)
+        yield from pool.map_as_done(items)
     finally:
-        crew.dismiss()
+        pool.stop()
+
+
+def chunk_for(task: Task[Any, Any]) -> int:
+    """Return how many items of a task are handed over at once."""
+    return 1 if task.cost == "long" else LARGEST_CHUNK
 
 
 Numbered = tuple[int, Item]
 
 
 def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUNK) -> Iterator[list[Numbered[Item]]]:
-    """Small at first, so that all workers start at once; then large, so that handing out costs little."""
+    """Yield small chunks, so that all workers start at once, then large ones, which cost less to hand out."""
     size = 1
     while chunk := list(islice(items, size)):
         yield chunk
@@ -116,9 +117,9 @@ def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUN
 
 
 class _Worker(Generic[Item]):
-    """A process, what it was given and has not answered yet, and when the present item must be done."""
+    """A process, the items that it was given and has not answered yet, and when the present item must be done."""
 
-    def __init__(self, function: bytes, shared_bytes: int, folder: str | None) -> None:
+    def __init__(self, task: bytes, shared_bytes: int, folder: str | None) -> None:
         self.connection, theirs = Pipe()
         memory = shared_memory(shared_bytes)
         descriptors = [theirs.fileno(), *([] if memory is None else [memory])]
@@ -135,7 +136,7 @@ class _Worker(Generic[Item]):
         )
         theirs.close()
         self.answers = Channel(self.connection, mapped(memory))
-        self._send(function)
+        self._send(task)
         self.has_started = False
         self.items: deque[Numbered[Item]] = deque()
         self.deadline = float("inf")
@@ -156,20 +157,22 @@ class _Worker(Generic[Item]):
         self.connection.close()
 
 
-class Crew(Generic[Item, Result]):
-    """Workers for one function, and the chunks that a lost worker has left undone; see `map_as_done`.
+class Pool(Generic[Item, Result]):
+    """Worker processes for one task, and the chunks that a lost worker has left undone; see `map_as_done`.
 
     Parameters
     ----------
-    function : pickled.
-    shared_bytes : memory of each worker by which large arrays come.
-    folder : where relative names of files begin; None: in the present one.
+    task : bytes
+        The pickled task: all that the workers are given, and unpickled here only where an item fails.
+    shared_bytes : int
+        Memory of each worker through which large arrays come back.
+    folder : str or None
+        Where relative names of files begin; None means the present folder.
     """
 
     def __init__(
         self,
-        function: bytes,
-        lost: Callable[[Item, str], Result],
+        task: bytes,
         *,
         jobs: int,
         timeout_s: float,
@@ -177,8 +180,7 @@ class Crew(Generic[Item, Result]):
         shared_bytes: int = 0,
         folder: str | None = None,
     ) -> None:
-        self._function = function
-        self._lost = lost
+        self._pickled = task
         self._jobs = jobs
         self._timeout_s = timeout_s
         self._largest_chunk = largest_chunk
@@ -188,13 +190,18 @@ class Crew(Generic[Item, Result]):
         self._left: deque[list[Numbered[Item]]] = deque()
         self._n_handed = 0
 
+    @cached_property
+    def _task(self) -> Task[Item, Result]:
+        task: Task[Item, Result] = pickle.loads(self._pickled)
+        return task
+
     def map(self, items: Iterable[Item]) -> Generator[Result, None, None]:
-        """`map_as_done`, in the order given."""
+        """Yield the results of `map_as_done` in the order given."""
         with closing(self.map_as_done(items)) as done:
             yield from in_order(done)
 
     def map_as_done(self, items: Iterable[Item]) -> Generator[tuple[int, Result], None, None]:
-        """The number of each item and `function(item)`. The workers stay, unless this is given up before its end."""
+        """Yield the number of each item and its result. The workers stay, unless this is given up before its end."""
         chunks = _growing_chunks(enumerate(items), self._largest_chunk)
         done: set[int] = set()
         n_in_order = self._n_handed = 0
@@ -212,7 +219,7 @@ class Crew(Generic[Item, Result]):
                 yield from collected
         finally:
             if not self._is_idle:
-                self.dismiss()
+                self.stop()
 
     @property
     def _is_idle(self) -> bool:
@@ -231,10 +238,10 @@ class Crew(Generic[Item, Result]):
             self._workers[slot].hand(chunk, self._timeout_s)
 
     def _new_worker(self) -> _Worker[Item]:
-        return _Worker(self._function, self._shared_bytes, self._folder)
+        return _Worker(self._pickled, self._shared_bytes, self._folder)
 
     def _replace_dead(self) -> None:
-        """What died while it had nothing to do costs no item."""
+        """Replace workers that died while they had nothing to do, which costs no item."""
         for slot, worker in enumerate(self._workers):
             if worker.process.poll() is not None:
                 worker.stop()
@@ -277,17 +284,17 @@ class Crew(Generic[Item, Result]):
         worker.deadline = time.monotonic() + self._timeout_s if worker.items else float("inf")
 
     def _replace(self, slot: int, worker: _Worker[Item], reason: str) -> Iterator[tuple[int, Result]]:
-        """Only the item it was at is lost; what it had not begun goes to its successor."""
+        """Give up only the item that the worker was working on; its successor gets the items that it had not begun."""
         worker.stop()
         self._workers[slot] = self._new_worker()
         if worker.items:
             number, item = worker.items.popleft()
-            yield number, self._lost(item, reason)
+            yield number, self._task.failed(item, reason)
         if worker.items:
             self._left.append(list(worker.items))
 
-    def dismiss(self) -> None:
-        """Stop the workers; another `map` would start new ones."""
+    def stop(self) -> None:
+        """Stop the workers; another `map` starts new ones."""
         for worker in self._workers:
             worker.stop()
         self._workers.clear()
@@ -295,24 +302,24 @@ class Crew(Generic[Item, Result]):
 
 
 def serve(descriptor: int, memory: int | None = None, *, folder: str | None = None) -> None:
-    """The life of a worker: a function, then lists of items until the parent is gone; an answer to each item."""
+    """Serve as a worker: receive a task, then lists of items until the parent is gone; answer each item."""
     connection: Connection[Any, Any] = Connection(descriptor)
     answers = Channel(connection, mapped(memory))
     if folder is not None:
         _enter(folder)
     try:
-        function = connection.recv()
+        task = connection.recv()
         answers.send("started")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders print what a file makes them print
         while True:
             for item in connection.recv():
-                answers.send(function(item))
+                answers.send(task(item))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
 def _enter(folder: str) -> None:
-    """Where it does not exist, relative names must not mean other files: they begin in a folder that is gone."""
+    """Change to a folder; where it does not exist, to one that is gone: relative names must not mean other files."""
     try:
         os.chdir(folder)
     except OSError:

@@ -11,19 +11,21 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.errors import DatasetError, FeatureError, ImageReadError, OutputError
-from spectral_detect.extraction.work import FEW_FILES, Work, work_through
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.images import MAX_PIXELS, read_image
+from spectral_detect.media.limits import Limits
+from spectral_detect.parallel.task import Cost
+from spectral_detect.parallel.work import FEW, Work, work_through
 from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
 from spectral_detect.sources.discovery import FoundFile, find_images
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import without_credentials
 
 N_PROFILES = 1000  # images whose mean profile is the target of the spectral loss
@@ -44,6 +46,7 @@ def read_reals(
     folder: str,
     size: int,
     work: Work | None = None,
+    limits: Limits | None = None,
     *,
     on_failure: OnFailure = _ignore,
     watch: Callable[[Iterable[Square]], Iterable[Square]] = iter,
@@ -79,7 +82,7 @@ def read_reals(
             if images.shape == (len(files), size, size, 3) and images.dtype == np.uint8:
                 return np.asarray(images)
     squares, n_failed = [], 0
-    for file, square in zip(files, watch(_squares(files, size, work or Work())), strict=True):
+    for file, square in zip(files, watch(_squares(files, size, work or Work(), limits or Limits())), strict=True):
         if isinstance(square, str):
             on_failure(file.path, square)
             n_failed += 1
@@ -92,7 +95,9 @@ def read_reals(
     return images
 
 
-def real_profile(folder: str, size: int, n_images: int = N_PROFILES, work: Work | None = None) -> RealProfile:
+def real_profile(
+    folder: str, size: int, n_images: int = N_PROFILES, work: Work | None = None, limits: Limits | None = None
+) -> RealProfile:
     """Mean profile of `n_images` of a folder, chosen at random but always alike; kept as `read_reals` keeps images.
 
     Raises
@@ -107,7 +112,9 @@ def real_profile(folder: str, size: int, n_images: int = N_PROFILES, work: Work 
         with suppress(*DAMAGED):
             return _load_profile(cache)
     some = [files[k] for k in sorted(np.random.default_rng(0).permutation(len(files))[:n_images])]
-    squares = [square for square in _squares(some, size, work or Work()) if not isinstance(square, str)]
+    squares = [
+        square for square in _squares(some, size, work or Work(), limits or Limits()) if not isinstance(square, str)
+    ]
     _require_enough(len(squares), folder, size, len(some) - len(squares))
     profile = mean_profile(np.stack(squares))
     _keep(caches, profile)
@@ -143,19 +150,30 @@ def _files_of(folder: str) -> list[FoundFile]:
     if not os.path.isdir(folder):
         name = without_credentials(folder)
         raise DatasetError(f"{name!r} is not a folder; name one on this machine that holds images")
-    return list(find_images([folder]))
+    return list(find_images([Location(folder)]))
 
 
-def _squares(files: list[FoundFile], size: int, work: Work) -> Iterator[Square]:
+def _squares(files: list[FoundFile], size: int, work: Work, limits: Limits) -> Iterator[Square]:
     if not LEAST_SIZE <= size <= LARGEST_SIZE:
         raise FeatureError(f"size {size}: it is {LEAST_SIZE} to {LARGEST_SIZE} pixels")
-    if work.jobs is None and len(files) < FEW_FILES and work.is_local:
+    if work.jobs is None and len(files) < FEW and work.is_local:
         work = replace(work, jobs=0)
-    return work_through(files, partial(read_square, size=size, max_pixels=work.max_pixels), work, _lost)
+    return work_through(_ReadSquare(size, limits), files, work)
 
 
-def _lost(file: FoundFile, reason: str) -> Square:
-    return reason
+@dataclass(frozen=True)
+class _ReadSquare:
+    """Read a file as a square: a task for workers."""
+
+    size: int
+    limits: Limits
+    cost: Cost = field(default="short", init=False)
+
+    def __call__(self, file: FoundFile) -> Square:
+        return read_square(file, self.size, self.limits.max_pixels)
+
+    def failed(self, file: FoundFile, reason: str) -> Square:
+        return reason
 
 
 def _require_enough(n: int, folder: str, size: int, n_failed: int) -> None:

@@ -9,7 +9,7 @@ from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.records import LABELS
-from spectral_detect.scanning.judging import Judgement
+from spectral_detect.scanning.judge import Judgement
 from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
 

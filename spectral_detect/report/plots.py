@@ -13,7 +13,7 @@ import numpy as np
 from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
 from spectral_detect.detector.metrics import Curves, reliability
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.scanning.judging import Judgement
+from spectral_detect.scanning.judge import Judgement
 from spectral_detect.scanning.videos import VideoResult
 from spectral_detect.text import cut_in_the_middle, visible
 

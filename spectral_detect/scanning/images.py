@@ -1,19 +1,16 @@
-"""Many files -> a stream of records."""
+"""Many images become a stream of records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
-from functools import partial
-from typing import Any
 
-from spectral_detect._version import __version__
 from spectral_detect.detector.model import Model
-from spectral_detect.errors import ModelFileError
-from spectral_detect.extraction.many_files import extract_each
-from spectral_detect.extraction.one_file import Extraction
-from spectral_detect.extraction.work import Work
-from spectral_detect.records import LABELS, ImageRecord
-from spectral_detect.scanning.judging import Judgement, Rules, judge, settings_sha256
+from spectral_detect.extraction.many_files import extract_then
+from spectral_detect.media.limits import Limits
+from spectral_detect.parallel.work import Work
+from spectral_detect.records import ImageRecord
+from spectral_detect.scanning.judge import Judge, as_models
+from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images
 
 
@@ -23,100 +20,45 @@ def scan(
     *,
     rules: Rules | None = None,
     work: Work | None = None,
+    limits: Limits | None = None,
     on_skip: Callable[[str], None] = lambda path: None,
 ) -> Generator[ImageRecord, None, None]:
     """Score images, lazily and in order.
 
     Parameters
     ----------
-    paths : files, folders (searched recursively) and patterns.
-    model : of several models of one spec, each image is judged by that in whose experience it lies (the nearest, if it
-        is several). An image outside the experience of all of them is inconclusive.
-    rules : from a score to a verdict: a threshold, the least confidence, the prevalence of fakes, a check of stability.
-    work : worker processes, limits of size and time.
-    on_skip : called with each file of a folder that is no image.
+    paths : iterable of str
+        Files, folders (searched recursively) and patterns.
+    model : Model or sequence of Model
+        Several models of one spec judge together: each image is judged by the model in whose experience it lies (the
+        nearest, if it is several). An image outside the experience of all of them is inconclusive.
+    rules : Rules, optional
+        How a score becomes a verdict: a threshold, the least confidence, the prevalence of fakes, a check of stability.
+    work : Work, optional
+        Worker processes, their time limit, a GPU or a cluster.
+    limits : Limits, optional
+        What is refused before it is read or decoded.
+    on_skip : callable, optional
+        Called with the path of each file in a folder that is no image.
 
     Returns
     -------
-    One record per image, from a generator that stops its workers when it is closed; a file that cannot be read gives a
-    record with `error`.
+    generator of ImageRecord
+        One record per image; a file that cannot be read gives a record with `error`. Closing it stops the workers.
 
     Raises
     ------
-    FileNotFoundError : nothing has that name or matches that pattern; at the call, before any image is read.
-    ModelFileError : several models of different features; `Rules.check`.
+    FileNotFoundError
+        Nothing has that name or matches that pattern; at the call, before any image is read.
+    ModelFileError
+        The models take different features, or do not give what the rules need.
     """
     files = find_images(expand_arguments(paths), on_skip=on_skip)
-    return scan_files(files, model, rules=rules, work=work)
+    return scan_files(files, Judge(as_models(model), rules or Rules()), work=work, limits=limits)
 
 
 def scan_files(
-    files: Iterable[FoundFile],
-    model: Model | Sequence[Model],
-    *,
-    rules: Rules | None = None,
-    work: Work | None = None,
+    files: Iterable[FoundFile], judge: Judge, *, work: Work | None = None, limits: Limits | None = None
 ) -> Generator[ImageRecord, None, None]:
-    """`scan` of files already found; `files` is consumed lazily."""
-    rules = rules or Rules()
-    models = checked_models(model, rules)
-    then = partial(record_of, models=models, rules=rules, settings=settings_sha256(models, rules))
-    return extract_each(files, models[0].spec, then, work, edits=rules.edits)
-
-
-def checked_models(model: Model | Sequence[Model], rules: Rules) -> list[Model]:
-    """The models that judge; `ModelFileError` where they cannot do so together, or by these rules."""
-    models = [model] if isinstance(model, Model) else list(model)
-    if len({m.spec.sha256 for m in models}) != 1:
-        raise ModelFileError("several models scan together only if they take the same features; name one with --model")
-    rules.check(models)
-    return models
-
-
-def record_of(variants: Sequence[Extraction], models: list[Model], rules: Rules, settings: str) -> ImageRecord:
-    """The record of one image, as it is and after the edits of the rules.
-
-    Parameters
-    ----------
-    settings : the hash of models and rules.
-    """
-    extraction, judgement, error = variants[0], None, variants[0].error
-    if extraction.features is not None and extraction.features.shape[-1:] != models[0].mean.shape:
-        error = "the model was trained on images of one other size, without bins; train one with --bins"
-    elif extraction.features is not None:
-        judgement = judge(variants, models, rules)
-    return ImageRecord(
-        path=extraction.path,
-        sha256=extraction.sha256,
-        size_bytes=extraction.size_bytes,
-        mtime_ns=extraction.mtime_ns,
-        width=extraction.width,
-        height=extraction.height,
-        format=extraction.format,
-        **_judged(judgement, models, rules),
-        spec_sha256=models[0].spec.sha256,
-        settings_sha256=settings,
-        tool_version=__version__,
-        warnings=extraction.warnings + (judgement.warnings if judgement else ()),
-        error=error,
-    )
-
-
-def _judged(judgement: Judgement | None, models: list[Model], rules: Rules) -> dict[str, Any]:
-    """The columns of a record that the judge fills; without one, its name where there was no choice."""
-    if judgement is None:
-        judge_is_known = len(models) == 1
-        named = {"model": models[0].name, "model_sha256": models[0].sha256} if judge_is_known else {}
-        threshold = models[0].threshold if judge_is_known and rules.threshold is None else rules.threshold
-        unknown = ("verdict", "label", "score", "model", "model_sha256", "log10_likelihood_ratio", "posterior")
-        return dict.fromkeys(unknown) | named | {"threshold": threshold}
-    return {
-        "verdict": judgement.verdict,
-        "label": LABELS.get(judgement.verdict),
-        "score": judgement.score,
-        "threshold": judgement.threshold,
-        "model": judgement.model.name,
-        "model_sha256": judgement.model.sha256,
-        "log10_likelihood_ratio": judgement.log10_likelihood_ratio,
-        "posterior": None if rules.prevalence is None else judgement.posterior,
-    }
+    """Do what `scan` does with files that were already found; `files` is consumed lazily."""
+    return extract_then(files, judge.extractor(limits), judge, work)

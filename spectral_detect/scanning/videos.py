@@ -1,11 +1,11 @@
-"""Many videos -> a stream of records: frames are judged where they are decoded, and vote on their video."""
+"""Many videos become a stream of records: frames are judged where they are decoded, and vote on their video."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,19 @@ import numpy as np
 from spectral_detect._version import __version__
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import VideoReadError
-from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction, extract_frame
-from spectral_detect.extraction.work import Work, work_through
+from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction, Extractor
 from spectral_detect.media.edits import as_rgb
+from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import Frame, FrameOptions, Video, open_video
+from spectral_detect.outputs.made_with import Origin
+from spectral_detect.parallel.task import Cost
+from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
-from spectral_detect.scanning.images import checked_models
-from spectral_detect.scanning.judging import GUESS, Judgement, Rules, judge, posterior_of, settings_sha256
+from spectral_detect.scanning.judge import GUESS, Judge, Judgement
+from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
 from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import video_sha256
 
 THUMBNAIL_PX = 120
@@ -49,96 +53,115 @@ class VideoResult:
 
 
 def scan_videos(
-    videos: Iterable[FoundVideo],
-    model: Model | Sequence[Model],
-    *,
-    rules: Rules | None = None,
-    vote: VoteKind = "majority",
-    work: Work | None = None,
-    with_thumbnails: bool = False,
+    videos: Iterable[FoundVideo], judge: VideoJudge, *, work: Work | None = None
 ) -> Generator[VideoResult, None, None]:
-    """Judge videos, lazily and in order, in parallel over videos.
+    """Judge videos, lazily and in order, in parallel over videos."""
+    return work_through(judge, videos, work or Work())
 
-    Parameters
+
+@dataclass(frozen=True, eq=False)
+class VideoJudge:
+    """The models, rules and vote of a scan of videos: a task that turns a video into its result.
+
+    Attributes
     ----------
-    model : of several models of one spec, each frame is judged by that in whose experience it lies.
-    vote : how the frames decide, see `count_votes`.
-    work : `Work.frames` says which frames are looked at, and what of them.
-    with_thumbnails : also reduced copies of the frames with the highest and lowest scores.
+    judge : Judge
+        Judges each frame.
+    vote : {"majority", "mean", "pooled"}
+        How the frames decide, see `count_votes`.
+    frames : FrameOptions
+        Which frames are looked at, and which part of them.
+    limits : Limits
+        What is refused.
+    with_thumbnails : bool
+        Whether to return reduced copies of the frames with the highest and lowest scores.
 
     Raises
     ------
-    ModelFileError : several models of different features; `Rules.check`; "pooled" with a model without calibration.
+    ModelFileError
+        The vote is "pooled" and a model is not calibrated.
     """
-    rules, work = rules or Rules(), work or Work()
-    models = checked_models(model, rules)
-    if vote == "pooled":
-        Rules(prevalence=0.5).check(models)
-    settings = video_settings_sha256(models, rules, vote, work.frames)
-    unknown = _unknown(models, vote, settings)
-    task = partial(
-        judge_video, models=models, rules=rules, vote=vote, options=work.frames, max_pixels=work.max_pixels,
-        settings=settings, with_thumbnails=with_thumbnails,
-    )  # fmt: skip
-    return work_through(videos, task, work, partial(_lost, unknown=unknown), few=0)
 
+    judge: Judge
+    vote: VoteKind = "majority"
+    frames: FrameOptions = field(default_factory=FrameOptions)
+    limits: Limits = field(default_factory=Limits)
+    with_thumbnails: bool = False
 
-def video_settings_sha256(models: Sequence[Model], rules: Rules, vote: VoteKind, options: FrameOptions) -> str:
-    """`settings_sha256` of a scan of videos."""
-    return settings_sha256(models, rules, vote=vote, frames=asdict(options))
+    cost: Cost = field(default="long", init=False)
 
+    def __post_init__(self) -> None:
+        if self.vote == "pooled":
+            Rules(prevalence=0.5).check(self.judge.models)
 
-def _lost(found: FoundVideo, reason: str, unknown: dict[str, Any]) -> VideoResult:
-    return VideoResult(VideoRecord(path=found.path, **unknown, error=reason))
+    @cached_property
+    def settings_sha256(self) -> str:
+        """The hash of all that turns a video into a verdict; the vote and the choice of frames belong to it."""
+        return self.judge.settings_with(vote=self.vote, frames=asdict(self.frames))
 
+    @property
+    def origin(self) -> Origin:
+        """What the records are made with."""
+        return self.judge.origin_with(self.settings_sha256, self.vote)
 
-def _unknown(models: Sequence[Model], vote: VoteKind, settings: str) -> dict[str, Any]:
-    """The columns of a record of which nothing could be read."""
-    nothing = (
-        "sha256", "size_bytes", "mtime_ns", "width", "height", "fps", "duration_s", "codec", "verdict", "label",
-        "fake_fraction", "fake_fraction_low", "fake_fraction_high", "mean_score", "log10_likelihood_ratio", "posterior",
-        "n_faces", "n_without_face", "threshold", "model", "model_sha256",
-    )  # fmt: skip
-    counts = dict.fromkeys(("n_frames", "n_judged", "n_tracks"), 0)
-    spec = models[0].spec.sha256
-    known = {"vote": vote, "spec_sha256": spec, "settings_sha256": settings, "tool_version": __version__}
-    return {**dict.fromkeys(nothing), **counts, **known}
+    def failed(self, found: FoundVideo, reason: str) -> VideoResult:
+        """Return the record of a video that could not be judged, and why."""
+        return VideoResult(VideoRecord(path=found.path, **self._unknown(), error=reason))
 
+    def __call__(self, found: FoundVideo) -> VideoResult:
+        """Decode a video, judge its frames and count their votes; whatever is wrong with it is in the record."""
+        known = {"path": found.path, **self._unknown()}
+        extremes = _Extremes(self.with_thumbnails)
+        try:
+            with open_video(found, self.frames, max_pixels=self.limits.max_pixels) as video:
+                known |= _facts(found, video)
+                judged = self._judge_frames(video, known, extremes)
+                known |= _counts(video, judged, self.frames)
+        except VideoReadError as error:
+            return VideoResult(VideoRecord(**known, error=str(error)))
+        except MemoryError:
+            return VideoResult(VideoRecord(**known, error=TOO_LITTLE_MEMORY))
+        frames = tuple(_frame_record(found, extraction, judgement) for extraction, judgement in judged)
+        judgements = [judgement for _, judgement in judged if judgement is not None]
+        if not judgements:
+            return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames)
+        ballot = _elect(judged, self.vote)
+        known |= _verdict(ballot, judgements, self.judge.rules)
+        known["warnings"] += _doubts(ballot, judgements, known)
+        return VideoResult(VideoRecord(**known), frames, *extremes.chosen())
 
-def judge_video(
-    found: FoundVideo,
-    models: Sequence[Model],
-    rules: Rules,
-    vote: VoteKind,
-    options: FrameOptions,
-    max_pixels: int,
-    settings: str,
-    with_thumbnails: bool = False,
-) -> VideoResult:
-    """Decode one video, judge its frames and count their votes; whatever is wrong with it is in the record.
+    def _judge_frames(self, video: Video, known: dict[str, Any], extremes: _Extremes) -> list[Judged]:
+        """Judge frame after frame; the features of each are dropped at once."""
+        judge = Judge(_judges_of(video, self.judge.models), self.judge.rules)
+        extractor = Extractor(judge.spec, judge.edits)
+        of_all = {"location": Location(known["path"]), "sha256": known["sha256"]}
+        judged: list[Judged] = []
+        for frame in video.frames():
+            variants = extractor.of_frame(frame, of_all)
+            judgement = None
+            if variants[0].features is not None:
+                if misfit := judge.misfit(variants[0]):
+                    raise VideoReadError(misfit)
+                judgement = judge.judge(variants)
+                extremes.offer(frame, judgement.score)
+            judged.append((replace(variants[0], features=None, tiles=None), judgement))
+        return judged
 
-    `settings` is the hash of all these, for the record.
-    """
-    known = {"path": found.path, **_unknown(models, vote, settings)}
-    extremes = _Extremes(with_thumbnails)
-    try:
-        with open_video(found, options, max_pixels=max_pixels) as video:
-            known |= _facts(found, video)
-            judges = _judges_of(video, models)
-            judged = _judge_frames(video, found, str(known["sha256"]), judges, rules, extremes)
-            known |= _counts(video, judged, options)
-    except VideoReadError as error:
-        return VideoResult(VideoRecord(**known, error=str(error)))
-    except MemoryError:
-        return VideoResult(VideoRecord(**known, error=TOO_LITTLE_MEMORY))
-    frames = tuple(_frame_record(found, extraction, judgement) for extraction, judgement in judged)
-    judgements = [judgement for _, judgement in judged if judgement is not None]
-    if not judgements:
-        return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames)
-    ballot = _elect(judged, vote)
-    known |= _verdict(ballot, judgements, rules)
-    known["warnings"] += _doubts(ballot, judgements, known)
-    return VideoResult(VideoRecord(**known), frames, *extremes.chosen())
+    def _unknown(self) -> dict[str, Any]:
+        """Return the columns of the record of a video that could not be read."""
+        nothing = (
+            "sha256", "size_bytes", "mtime_ns", "width", "height", "fps", "duration_s", "codec", "verdict", "label",
+            "fake_fraction", "fake_fraction_low", "fake_fraction_high", "mean_score", "log10_likelihood_ratio",
+            "posterior", "n_faces", "n_without_face", "threshold", "model", "model_sha256",
+        )  # fmt: skip
+        return {
+            **dict.fromkeys(nothing),
+            **dict.fromkeys(("n_frames", "n_judged", "n_tracks"), 0),
+            "vote": self.vote,
+            "spec_sha256": self.judge.spec.sha256,
+            "settings_sha256": self.settings_sha256,
+            "tool_version": __version__,
+        }
 
 
 Judged = tuple[Extraction, "Judgement | None"]
@@ -159,24 +182,6 @@ def _judges_of(video: Video, models: Sequence[Model]) -> Sequence[Model]:
         return models
     others = [m for m in models if m.experience is None or m.experience.has_seen_others]
     return others or models
-
-
-def _judge_frames(
-    video: Video, found: FoundVideo, sha256: str, models: Sequence[Model], rules: Rules, extremes: _Extremes
-) -> list[Judged]:
-    judged: list[Judged] = []
-    for frame in video.frames():
-        variants = list(extract_frame(frame, models[0].spec, {"path": found.path, "sha256": sha256}, rules.edits))
-        judgement = None
-        if variants[0].features is not None:
-            if variants[0].features.shape[-1:] != models[0].mean.shape:
-                raise VideoReadError(
-                    "the model was trained on images of one other size, without bins; train one with --bins"
-                )
-            judgement = judge(variants, models, rules)
-            extremes.offer(frame, judgement.score)
-        judged.append((replace(variants[0], features=None, tiles=None), judgement))
-    return judged
 
 
 def _counts(video: Video, judged: Sequence[Judged], options: FrameOptions) -> dict[str, Any]:
@@ -222,7 +227,7 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
         "fake_fraction_high": high,
         "mean_score": ballot.mean_score,
         "log10_likelihood_ratio": ballot.log10_likelihood_ratio,
-        "posterior": None if rules.prevalence is None or ratio is None else posterior_of(ratio, rules.prevalence),
+        "posterior": None if rules.prevalence is None or ratio is None else rules.posterior(ratio),
         "n_judged": ballot.n_votes,
         "threshold": ruling.threshold,
         "model": ruling.model.name,

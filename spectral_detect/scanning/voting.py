@@ -11,7 +11,7 @@ import numpy as np
 
 from spectral_detect.errors import ModelFileError
 from spectral_detect.records import Verdict
-from spectral_detect.scanning.judging import Judgement
+from spectral_detect.scanning.judge import Judgement
 
 VoteKind = Literal["majority", "mean", "pooled"]
 VOTES: tuple[VoteKind, ...] = get_args(VoteKind)

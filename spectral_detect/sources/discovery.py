@@ -9,143 +9,153 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from spectral_detect.errors import RemoteError, SpectralDetectError
-from spectral_detect.sources import stores as remote
+from spectral_detect.sources import stores
 from spectral_detect.sources.formats import SIGNATURE_BYTES, SUFFIXES, has_image_signature, has_video_suffix
-from spectral_detect.sources.stores import Remote
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import is_web, local_name, without_credentials
 
 
 @dataclass(frozen=True)
 class FoundFile:
-    """A path to read, or a folder that could not be listed and why.
+    """A file to read, or a folder that could not be listed and why.
 
     Attributes
     ----------
-    path : of a local file; of one at a URL, that without credentials.
-    remote : where to read it, if at a URL: a path alone is always that of a local file, whatever it looks like.
+    location : Location
+        Where it is.
+    problem : str or None
+        Why a folder could not be listed.
     """
 
-    path: str
+    location: Location
     problem: str | None = None
-    remote: Remote | None = None
+
+    @property
+    def path(self) -> str:
+        """The path as records show it."""
+        return self.location.path
 
 
 @dataclass(frozen=True)
 class FoundVideo:
-    """A video to read, or why there is none.
+    """A video to read, or a folder that could not be listed and why.
 
     Attributes
     ----------
-    path : the file, or the folder of frames.
-    frames : the image files of a folder in natural order; empty for a file.
-    problem : why a folder could not be listed.
+    location : Location
+        The file, or the folder of frames.
+    frames : tuple of str
+        The image files of a folder in natural order; empty for a file.
+    problem : str or None
+        Why a folder could not be listed.
     """
 
-    path: str
+    location: Location
     frames: tuple[str, ...] = ()
     problem: str | None = None
 
+    @property
+    def path(self) -> str:
+        """The path as records show it."""
+        return self.location.path
 
-def expand_arguments(arguments: Iterable[str]) -> list[str | Remote]:
-    """Files and folders named on a command line; a pattern is expanded unless it is itself a file or a folder.
+
+def expand_arguments(arguments: Iterable[str]) -> list[Location]:
+    """Return the files and folders that arguments name; a pattern is expanded unless it is itself a file or a folder.
 
     Raises
     ------
-    FileNotFoundError : nothing has that name or matches that pattern.
-    RemoteError, ExtraMissingError : of a URL that cannot be told, and why.
+    FileNotFoundError
+        Nothing has that name or matches that pattern.
+    RemoteError, ExtraMissingError
+        A URL cannot be looked up; the message says why.
     """
-    paths: list[str | Remote] = []
+    found: list[Location] = []
     for argument in arguments:
-        paths += _expand_url(argument) if remote.is_url(argument) else expand_local(argument)
-    return paths
+        found += _expand_url(argument) if stores.is_url(argument) else expand_local(argument)
+    return found
 
 
-def _expand_url(url: str) -> list[Remote]:
+def _expand_url(url: str) -> list[Location]:
     try:
-        return remote.expand(url)
+        return stores.expand(url)
     except RemoteError as error:
         raise RemoteError(f"{without_credentials(url)!r}: {error}") from None
 
 
-def expand_local(argument: str) -> list[str]:
-    """`expand_arguments` of one local name or pattern."""
+def expand_local(argument: str) -> list[Location]:
+    """Return what one local name or pattern stands for; see `expand_arguments`."""
     name = local_name(argument)
     matches = [name] if os.path.lexists(name) else sorted(glob.glob(name, recursive=True))
     if not matches:
         raise FileNotFoundError(argument)
-    return matches
+    return [Location(match) for match in matches]
 
 
 def find_images(
-    paths: Iterable[str | Remote], *, on_skip: Callable[[str], None] = lambda path: None
+    places: Iterable[Location], *, on_skip: Callable[[str], None] = lambda path: None
 ) -> Iterator[FoundFile]:
-    """The images among files and folders, lazily.
+    """Find the images among files and folders, lazily.
 
     A file that is named itself is always taken. Folders are searched recursively in sorted order; there a regular
     file is taken when its suffix or its first bytes are those of an image, and anything else goes to `on_skip`. Links
-    to files are followed, links to folders are not.
-
-    Parameters
-    ----------
-    paths : a URL that comes as text is that of a folder where it ends in a slash, and otherwise of a file, which is
-        not looked for before it is read: lists are long.
+    to files are followed, links to folders are not. A file at a URL is not looked for before it is read: lists are
+    long.
     """
-    for path in paths:
-        if isinstance(path, Remote):
-            yield from _find_at_url(path, on_skip)
-        elif remote.is_url(path):
-            yield from _find_at_url(Remote(path, is_folder=path.endswith("/")), on_skip)
-        elif os.path.isdir(name := local_name(path)):
-            yield from _find_in_folder(name, on_skip)
+    for place in places:
+        if place.is_remote:
+            yield from _find_at_url(place, on_skip)
+        elif os.path.isdir(place.path):
+            yield from _find_in_folder(place.path, on_skip)
         else:
-            yield FoundFile(name)
+            yield FoundFile(place)
 
 
-def _find_at_url(place: Remote, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
+def _find_at_url(place: Location, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
     if not place.is_folder:
-        yield FoundFile(place.path, remote=place)
+        yield FoundFile(place)
         return
     for entry in _walk_at_url(place):
         if isinstance(entry, FoundFile):
             yield entry
         elif looks_like_image_at_url(entry):
-            yield FoundFile(entry.path, remote=entry)
+            yield FoundFile(entry)
         else:
             on_skip(entry.path)
 
 
-def _walk_at_url(folder: Remote) -> Iterator[Remote | FoundFile]:
-    """As `_walk`; what several pages link to, once."""
+def _walk_at_url(folder: Location) -> Iterator[Location | FoundFile]:
+    """Walk through a folder at a URL as `_walk` does; a file that several pages link to comes once."""
     waiting, seen = [folder], set()
     while waiting:
         entry = waiting.pop()
         if entry.url in seen:
             continue
-        if is_web(folder.url):  # the listings of other stores do not overlap, and may be long
+        if is_web(folder.address):  # the listings of other stores do not overlap, and may be long
             seen.add(entry.url)
         if not entry.is_folder:
             yield entry
             continue
         try:
-            waiting += reversed(remote.list_folder(entry))
+            waiting += reversed(stores.list_folder(entry))
         except FileNotFoundError:
-            yield FoundFile(entry.path, "the folder cannot be listed: it is not there")
+            yield FoundFile(entry, "the folder cannot be listed: it is not there")
         except SpectralDetectError as error:
-            yield FoundFile(entry.path, f"the folder cannot be listed: {error}")
+            yield FoundFile(entry, f"the folder cannot be listed: {error}")
 
 
-def looks_like_image_at_url(entry: Remote) -> bool:
-    """`looks_like_image` of what is listed in a folder at a URL."""
+def looks_like_image_at_url(entry: Location) -> bool:
+    """Return whether a file listed in a folder at a URL has the suffix or the first bytes of an image."""
     if _has_suffix(entry.path):
         return True
     try:
-        return has_image_signature(remote.read_start(entry, SIGNATURE_BYTES))
+        return has_image_signature(stores.read_start(entry, SIGNATURE_BYTES))
     except (FileNotFoundError, SpectralDetectError):
         return False
 
 
 def find_videos(
-    paths: Iterable[str], *, group_by_parent: bool = False, on_skip: Callable[[str], None] = lambda path: None
+    places: Iterable[Location], *, group_by_parent: bool = False, on_skip: Callable[[str], None] = lambda path: None
 ) -> Iterator[FoundVideo]:
     """The videos among files and folders, lazily.
 
@@ -157,13 +167,13 @@ def find_videos(
     ----------
     group_by_parent : each folder of the tree that holds images is a video too, of its images in natural order.
     """
-    for path in map(local_name, paths):
-        if not os.path.isdir(path):
-            yield FoundVideo(path)
+    for place in places:
+        if place.is_remote or not os.path.isdir(place.path):
+            yield FoundVideo(place)
         elif group_by_parent:
-            yield from _find_folders_of_frames(path, on_skip)
+            yield from _find_folders_of_frames(place.path, on_skip)
         else:
-            yield from _find_video_files(path, on_skip)
+            yield from _find_video_files(place.path, on_skip)
 
 
 def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundVideo]:
@@ -172,11 +182,11 @@ def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[F
     skip = skipped.append
     for entry in _walk(folder):
         if isinstance(entry, FoundFile):
-            yield FoundVideo(entry.path, problem=entry.problem)
+            yield FoundVideo(entry.location, problem=entry.problem)
         elif has_video_suffix(entry.path) and _is_file_or_dead_link(entry):
             _pass_on(skipped, on_skip)
             skipped, skip = [], on_skip
-            yield FoundVideo(entry.path)
+            yield FoundVideo(Location(entry.path))
         else:
             skip(entry.path)
     if skip is on_skip:
@@ -185,7 +195,7 @@ def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[F
     taken = set(frames)
     _pass_on([path for path in skipped if path not in taken], on_skip)
     if frames:
-        yield FoundVideo(folder, frames)
+        yield FoundVideo(Location(folder), frames)
 
 
 def _pass_on(paths: list[str], on_skip: Callable[[str], None]) -> None:
@@ -197,16 +207,16 @@ def _find_folders_of_frames(folder: str, on_skip: Callable[[str], None]) -> Iter
     """The video files of a tree, and each folder that holds images; a folder before what lies below it."""
     for visited, entries in _walk_by_folder(folder):
         if isinstance(entries, str):
-            yield FoundVideo(visited, problem=entries)
+            yield FoundVideo(Location(visited), problem=entries)
             continue
         files = [e for e in entries if not e.is_dir(follow_symlinks=False)]
         videos = [e.path for e in files if has_video_suffix(e.path) and _is_file_or_dead_link(e)]
         frames = [e.path for e in files if not has_video_suffix(e.path) and looks_like_image(e)]
         _pass_on([e.path for e in files if e.path not in {*videos, *frames}], on_skip)
         if frames:
-            yield FoundVideo(visited, _natural_order(frames))
+            yield FoundVideo(Location(visited), _natural_order(frames))
         for path in videos:
-            yield FoundVideo(path)
+            yield FoundVideo(Location(path))
 
 
 def _frames_of(folder: str) -> tuple[str, ...]:
@@ -240,7 +250,7 @@ def _is_file_or_dead_link(entry: os.DirEntry[str]) -> bool:
 def _find_in_folder(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
     for entry in _walk(folder):
         if isinstance(entry, FoundFile) or looks_like_image(entry):
-            yield entry if isinstance(entry, FoundFile) else FoundFile(entry.path)
+            yield entry if isinstance(entry, FoundFile) else FoundFile(Location(entry.path))
         else:
             on_skip(entry.path)
 
@@ -255,7 +265,7 @@ def _walk(folder: str) -> Iterator[os.DirEntry[str] | FoundFile]:
             continue
         inside = _listed(os.fspath(entry))
         if isinstance(inside, str):
-            yield FoundFile(os.fspath(entry), inside)
+            yield FoundFile(Location(os.fspath(entry)), inside)
         else:
             waiting += reversed(inside)
 

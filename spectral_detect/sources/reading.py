@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteError, VideoReadError
-from spectral_detect.sources import stores as remote
+from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.location import Location
 
 MAX_BYTES = 2**30
 BLOCK_BYTES = 2**20
@@ -17,11 +18,16 @@ BLOCK_BYTES = 2**20
 
 @dataclass(frozen=True)
 class FileContent:
-    """A file as it was read, in one go: what is hashed is what is decoded.
+    """A file, read in one go: the bytes that are hashed are those that are decoded.
 
     Attributes
     ----------
-    mtime_ns : None of a URL whose store does not tell.
+    content : bytes
+        All of it.
+    sha256 : str
+        Its hash in hexadecimal digits.
+    mtime_ns : int or None
+        Time of the last change; None where a store does not tell.
     """
 
     content: bytes
@@ -29,51 +35,50 @@ class FileContent:
     mtime_ns: int | None
 
 
-def read_file(path: str | remote.Remote) -> FileContent:
-    """The whole file with its hash.
-
-    Parameters
-    ----------
-    path : of a local file, whatever it looks like: what is at a URL comes as a `Remote`.
+def read_file(location: Location, max_bytes: int = MAX_BYTES) -> FileContent:
+    """Read a whole file and hash it.
 
     Raises
     ------
-    ImageReadError : missing, no permission, not a regular file, or larger than `MAX_BYTES`; of a URL also whatever
-        its store or the network fails with, or a package that is missing.
+    ImageReadError
+        It is missing, not a regular file, larger than `max_bytes`, or there is no permission; at a URL also whatever
+        the store or the network fails with, or a package that is missing.
     """
-    if isinstance(path, remote.Remote):
-        return _read_remote(path)
+    content, mtime_ns = (_read_remote if location.is_remote else _read_local)(location, max_bytes)
+    return FileContent(content, sha256(content).hexdigest(), mtime_ns)
+
+
+def _read_local(location: Location, max_bytes: int) -> tuple[bytes, int]:
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)), "rb") as stream:
+        with open(os.open(location.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ImageReadError("not a regular file; name a file or a folder of files")
-            if status.st_size > MAX_BYTES:
-                raise ImageReadError(f"{status.st_size} bytes: files over {MAX_BYTES} are refused")
-            content = stream.read(status.st_size)  # a limit of its own would be allocated in full
+            if status.st_size > max_bytes:
+                raise ImageReadError(f"{status.st_size} bytes: files over {max_bytes} are refused")
+            return stream.read(status.st_size), status.st_mtime_ns  # a limit of its own would be allocated in full
     except OSError as error:
         raise ImageReadError(f"cannot be read: {error.strerror}") from None
     except ValueError:  # a NUL in the name, or half of a surrogate pair
         raise ImageReadError("cannot be read: no file can have this name") from None
-    return FileContent(content, sha256(content).hexdigest(), status.st_mtime_ns)
 
 
-def _read_remote(file: remote.Remote) -> FileContent:
+def _read_remote(location: Location, max_bytes: int) -> tuple[bytes, int | None]:
     try:
-        content, mtime_ns = remote.read(file, MAX_BYTES)
+        return stores.read(location, max_bytes)
     except FileNotFoundError:
         raise ImageReadError("cannot be read: no such file") from None
     except (RemoteError, ExtraMissingError) as error:
         raise ImageReadError(f"cannot be read: {error}") from None
-    return FileContent(content, sha256(content).hexdigest(), mtime_ns)
 
 
 def check_regular(path: str) -> os.stat_result:
-    """What the system says of a file, a link followed.
+    """Return what the system says of a file; a link is followed.
 
     Raises
     ------
-    VideoReadError : missing, or not a regular file.
+    VideoReadError
+        It is missing, empty, not a regular file, or there is no permission.
     """
     try:
         status = os.stat(path)
@@ -91,13 +96,14 @@ def check_regular(path: str) -> os.stat_result:
 
 
 def video_sha256(found: FoundVideo) -> tuple[str, int, int]:
-    """Hash, size in bytes and time of the last change (ns) of a file, read in blocks, or of a folder of frames.
+    """Return the hash, the size in bytes and the time of the last change (ns) of a video file or a folder of frames.
 
     A folder's hash is that of the lines `name, NUL, hash` of its frames, its size their sum, its time the latest.
 
     Raises
     ------
-    VideoReadError : a file that is missing or cannot be read.
+    VideoReadError
+        A file is missing or cannot be read.
     """
     if not found.frames:
         return _file_sha256(found.path)

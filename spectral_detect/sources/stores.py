@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
@@ -19,12 +18,14 @@ from urllib.parse import unquote
 
 from spectral_detect.errors import ExtraMissingError, RemoteError, SpectralDetectError
 from spectral_detect.sources.http_folder import MOST_OF_A_PAGE, is_page, links_of
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import (
     CHAINED,
     LOCAL,
     as_folder,
     is_web,
     joined,
+    local_name,
     looks_like_url,
     pattern_parts,
     scheme_of,
@@ -49,27 +50,6 @@ CHAIN_REFUSED = "URLs within URLs (zip://, simplecache::) are not read; unpack o
 TIMES = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified", "modify")
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A file or a folder at a URL.
-
-    Attributes
-    ----------
-    url : with the credentials that it may hold. To be read, never to be shown: that is `path`.
-    size_bytes, mtime_ns : as the store tells them; None where it does not, or was not asked.
-    """
-
-    url: str = field(repr=False)
-    is_folder: bool = False
-    size_bytes: int | None = None
-    mtime_ns: int | None = None
-
-    @property
-    def path(self) -> str:
-        """The URL without credentials."""
-        return without_credentials(self.url)
-
-
 def is_url(path: str) -> bool:
     """Whether a path is read through fsspec: `scheme://` of a store that it knows, and no local file of that name.
 
@@ -83,7 +63,15 @@ def is_url(path: str) -> bool:
     return known is None or scheme_of(path) in known
 
 
-def look_up(url: str) -> Remote:
+def locate(text: str) -> Location:
+    """Return the place that a text names: at a URL, or on this machine.
+
+    A URL is taken for a folder where it ends in a slash, and otherwise for a file; the store is not asked.
+    """
+    return Location.at_url(text, is_folder=text.endswith("/")) if is_url(text) else Location(local_name(text))
+
+
+def look_up(url: str) -> Location:
     """What a URL leads to.
 
     Raises
@@ -106,7 +94,7 @@ def exists(url: str) -> bool:
     return True
 
 
-def expand(url: str) -> list[Remote]:
+def expand(url: str) -> list[Location]:
     """What a URL leads to; where that is nothing, what it matches as a pattern, sorted.
 
     `**` stands for any folders, none included; at the end of a pattern for the folder before it.
@@ -121,28 +109,29 @@ def expand(url: str) -> list[Remote]:
     except (FileNotFoundError, RemoteError):  # a store without a right to list says "permission denied" of a pattern
         if not parts:
             raise
-    matches = {found.url: found for found in _matching(Remote(root, is_folder=True), parts)}
+    matches = {found.address: found for found in _matching(Location.at_url(root, is_folder=True), parts)}
     if not matches:
         raise FileNotFoundError(without_credentials(url))
-    return sorted(matches.values(), key=lambda found: _order(found.url))
+    return sorted(matches.values(), key=lambda found: _order(found.address))
 
 
-def list_folder(folder: Remote) -> list[Remote]:
+def list_folder(folder: Location) -> list[Location]:
     """What lies in a folder, in the order of names; over HTTP what its page links to below it, at any depth.
 
     Raises
     ------
     FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
     """
-    if folder.url.count("/") > MOST_NESTED:
+    url = folder.address
+    if url.count("/") > MOST_NESTED:
         raise RemoteError(f"more than {MOST_NESTED} folders in one another")
-    with _failing_in_words(folder.url):
-        listed = _linked(folder.url) if is_web(folder.url) else _listed(folder.url)
-        inside = [_described(joined(folder.url, name), info) for name, info in listed.items() if name]
-    return sorted(inside, key=lambda found: _order(found.url))
+    with _failing_in_words(url):
+        listed = _linked(url) if is_web(url) else _listed(url)
+        inside = [_described(joined(url, name), info) for name, info in listed.items() if name]
+    return sorted(inside, key=lambda found: _order(found.address))
 
 
-def read(remote: Remote, max_bytes: int) -> tuple[bytes, int | None]:
+def read(location: Location, max_bytes: int) -> tuple[bytes, int | None]:
     """The whole file, and when it was last changed (ns; None where the store does not tell).
 
     Raises
@@ -150,7 +139,7 @@ def read(remote: Remote, max_bytes: int) -> tuple[bytes, int | None]:
     FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`; or it is a folder, is larger than `max_bytes`
         (as it is announced, or as it comes), or ends early.
     """
-    url = remote.url
+    url = location.address
     with _failing_in_words(url):
         store = _store(url)
         found = _described(url, store.info(url))
@@ -167,30 +156,32 @@ def read(remote: Remote, max_bytes: int) -> tuple[bytes, int | None]:
     return content, found.mtime_ns
 
 
-def read_start(remote: Remote, n_bytes: int) -> bytes:
+def read_start(location: Location, n_bytes: int) -> bytes:
     """The first bytes of a file; no more than these are fetched where the store can give a part.
 
     Raises
     ------
     FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
     """
-    with _failing_in_words(remote.url):
-        store = _store(remote.url)
-        if not is_web(remote.url):
-            return bytes(store.cat_file(remote.url, 0, n_bytes))
+    url = location.address
+    with _failing_in_words(url):
+        store = _store(url)
+        if not is_web(url):
+            return bytes(store.cat_file(url, 0, n_bytes))
         # a server may send the whole file all the same, which `cat_file` would take in
-        with _opened(store, remote.url, n_bytes, headers={"Range": f"bytes=0-{n_bytes - 1}"}) as stream:
+        with _opened(store, url, n_bytes, headers={"Range": f"bytes=0-{n_bytes - 1}"}) as stream:
             return read_bounded(stream, n_bytes, n_bytes)
 
 
-def with_status(remote: Remote) -> Remote:
+def with_status(location: Location) -> Location:
     """The same with its size and time, which the store is asked for where the listing of a folder did not tell.
 
     Raises
     ------
     FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
     """
-    return remote if remote.size_bytes is not None and remote.mtime_ns is not None else look_up(remote.url)
+    is_known = location.size_bytes is not None and location.mtime_ns is not None
+    return location if is_known else look_up(location.address)
 
 
 # --------------------------------------------------------------------------------------------------------------- stores
@@ -230,11 +221,11 @@ def _missing_package(scheme: str, error: ImportError) -> str:
     return f"{scheme}:// needs a package that is not installed: {remedy}"
 
 
-def _described(url: str, info: dict[str, Any]) -> Remote:
+def _described(url: str, info: dict[str, Any]) -> Location:
     if info.get("type") == "directory" or (is_web(url) and is_page(url, info)):
-        return Remote(as_folder(url) if is_web(url) else url, is_folder=True)
+        return Location.at_url(as_folder(url) if is_web(url) else url, is_folder=True)
     size = info.get("size")
-    return Remote(url, size_bytes=None if size is None else int(size), mtime_ns=_mtime_ns(info))
+    return Location.at_url(url, size_bytes=None if size is None else int(size), mtime_ns=_mtime_ns(info))
 
 
 def _mtime_ns(info: dict[str, Any]) -> int | None:
@@ -289,7 +280,7 @@ def _linked(page: str) -> dict[str, dict[str, Any]]:
     return {name: {} for name in links_of(page, content)}
 
 
-def _matching(folder: Remote, parts: list[str]) -> Iterator[Remote]:
+def _matching(folder: Location, parts: list[str]) -> Iterator[Location]:
     """What lies below a folder and matches a pattern, part by part."""
     head, *rest = parts
     if head == "**" and not rest:
@@ -302,8 +293,8 @@ def _matching(folder: Remote, parts: list[str]) -> Iterator[Remote]:
     except FileNotFoundError:  # a page may link to a folder that has gone
         return
     for entry in inside:
-        name = entry.url.rstrip("/")[len(joined(folder.url, "")) :]
-        name = unquote(name) if is_web(folder.url) else name
+        name = entry.address.rstrip("/")[len(joined(folder.address, "")) :]
+        name = unquote(name) if is_web(folder.address) else name
         if head == "**":
             if entry.is_folder and not name.startswith("."):
                 yield from _matching(entry, parts)

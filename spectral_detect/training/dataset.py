@@ -13,16 +13,15 @@ from hashlib import sha256
 import numpy as np
 
 from spectral_detect.errors import DatasetError, RemoteError
-from spectral_detect.extraction.many_files import extract_each
-from spectral_detect.extraction.one_file import Extraction, as_extracted
-from spectral_detect.extraction.work import Work
-from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.extraction.many_files import extract_then
+from spectral_detect.extraction.one_file import Extraction, Extractor, Keep
 from spectral_detect.media.edits import Edit
+from spectral_detect.parallel.work import Work
 from spectral_detect.records import FAKE, LABELS, REAL
-from spectral_detect.sources import stores as remote
+from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
 from spectral_detect.sources.formats import has_video_suffix
-from spectral_detect.sources.stores import Remote
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
 
 MIN_PER_CLASS = 5
@@ -122,7 +121,7 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
     ------
     DatasetError : there is no sub-folder, or a generator has no real or no fake images.
     """
-    if remote.is_url(folder):
+    if stores.is_url(folder):
         raise DatasetError(
             f"{without_credentials(folder)!r}: the folders of generators are found on this machine only; "
             "download them first"
@@ -157,26 +156,30 @@ def _labelled_by_folder(folder: str, name: str) -> list[LabelledFile]:
     return [LabelledFile(file, label_of(file.path)) for file in _images_of(os.path.join(folder, name))]
 
 
-def unlabelled_files(folders: Sequence[str | Remote]) -> list[LabelledFile]:
-    """The images of folders that nobody has labelled."""
-    return [LabelledFile(file, None) for folder in folders for file in _images_of(folder)]
+def unlabelled_files(folders: Sequence[Location]) -> list[LabelledFile]:
+    """Return the images of folders that nobody has labelled."""
+    return [LabelledFile(file, None) for folder in folders for file in _images_in(folder)]
 
 
-def _images_of(folder: str | Remote) -> Iterator[FoundFile | FoundVideo]:
+def _images_of(folder: str) -> list[FoundFile | FoundVideo]:
+    return _images_in(_looked_up(folder))
+
+
+def _images_in(folder: Location) -> list[FoundFile | FoundVideo]:
     others: list[str] = []
-    files: list[FoundFile | FoundVideo] = [*find_images([_looked_up(folder)], on_skip=others.append)]
-    files += (FoundVideo(path) for path in others if has_video_suffix(path))
+    files: list[FoundFile | FoundVideo] = [*find_images([folder], on_skip=others.append)]
+    files += (FoundVideo(Location(path)) for path in others if has_video_suffix(path))
     if not files:
-        name = folder.path if isinstance(folder, Remote) else without_credentials(folder)
-        raise DatasetError(f"no image found in {name!r}, and no video")
-    yield from files
+        raise DatasetError(f"no image found in {folder.path!r}, and no video")
+    return files
 
 
-def _looked_up(folder: str | Remote) -> str | Remote:
-    if isinstance(folder, Remote) or not remote.is_url(folder):
-        return folder
+def _looked_up(folder: str) -> Location:
+    """Return where a folder is; at a URL the store is asked, which tells a folder from a file."""
+    if not stores.is_url(folder):
+        return stores.locate(folder)
     try:
-        return remote.look_up(folder)
+        return stores.look_up(folder)
     except FileNotFoundError as error:
         raise DatasetError(f"{str(error)!r}: there is no such file or folder") from None
     except RemoteError as error:
@@ -222,27 +225,27 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
 def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:
     """What a manifest in that folder names: a local file if there is one of that name, whatever it looks like."""
     path = os.path.join(folder, name)
-    if remote.is_url(name) and not os.path.lexists(path):
-        place = Remote(name)
-        return FoundVideo(place.path) if has_video_suffix(place.path) else FoundFile(place.path, remote=place)
-    path = local_name(path if os.path.lexists(path) else os.path.join(folder, local_name(name)))
-    return FoundVideo(path) if has_video_suffix(path) else FoundFile(path)
+    if stores.is_url(name) and not os.path.lexists(path):
+        place = Location.at_url(name)
+    else:
+        place = Location(local_name(path if os.path.lexists(path) else os.path.join(folder, local_name(name))))
+    return FoundVideo(place) if has_video_suffix(place.path) else FoundFile(place)
 
 
 def read_dataset(
     files: Sequence[LabelledFile],
-    spec: FeatureSpec | None,
+    extractor: Extractor,
     work: Work | None = None,
     *,
-    edits: Sequence[Edit | None] = (None,),
     watch: Watch = iter,
 ) -> Dataset:
     """Extract the features of labelled files.
 
     Parameters
     ----------
-    spec : None reads the files without features, for an audit.
-    edits : each gives one sample of every file; None, the image as it is. The samples of a file share its group.
+    extractor : Extractor
+        Its spec, or None to read the files without features, for an audit. Each of its edits gives one sample of every
+        file (None, the image without a change); the samples of a file share its group.
     watch : may look at what comes by, a file at a time, for a progress bar.
 
     Raises
@@ -250,7 +253,8 @@ def read_dataset(
     DatasetError : no file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal
         size).
     """
-    with closing(extract_each([f.file for f in files], spec, as_extracted, work, edits=edits, examine=True)) as stream:
+    extractor = replace(extractor, examine=True)
+    with closing(extract_then([f.file for f in files], extractor, Keep(), work)) as stream:
         extractions = [(f, e) for f, results in zip(files, watch(stream), strict=True) for e in results]
     read = [(f, e) for f, e in extractions if e.features is not None]
     failures = tuple({e.path: e for _, e in extractions if e.features is None}.values())
@@ -265,7 +269,7 @@ def read_dataset(
         groups=_group_numbers((f.group, str(e.sha256)) for f, e in read),
         samples=tuple(replace(e, features=None, tiles=None) for _, e in read),
         failures=failures,
-        edits=tuple(edits),
+        edits=extractor.edits,
     )
 
 

@@ -18,8 +18,9 @@ from spectral_detect import FAKE, REAL
 from spectral_detect.audit.facts import FACTS, audit_dataset, culprits
 from spectral_detect.audit.metadata_classifier import separability
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.media.header import Metadata
+from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset, files_in_folders, read_dataset
 from spectral_detect.training.lookalikes import near_pairs
 
@@ -74,7 +75,7 @@ def write_classes(folder: Path, tiles: list[Image.Image], save_real: Save, save_
         (folder / label).mkdir()
         for number, tile in enumerate(chosen):
             save(tile, folder / label / f"{number:02d}")
-    return read_dataset(files_in_folders([str(folder / "real")], [str(folder / "fake")]), None)
+    return read_dataset(files_in_folders([str(folder / "real")], [str(folder / "fake")]), Extractor(None))
 
 
 @pytest.mark.parametrize("bias", BIASES)
@@ -112,7 +113,7 @@ def image_record(number: int, rng: np.random.Generator, **facts: object) -> Extr
     quality = int(rng.integers(60, 100))
     known = {"jpeg_quality": quality, "nearest_quality": quality, "has_exif": bool(rng.random() < 0.5), **facts}
     metadata = Metadata("JPEG", width, height, **known)
-    return Extraction(f"{number}", f"{number:064x}", 1000, width=width, height=height, metadata=metadata)
+    return Extraction(Location(f"{number}"), f"{number:064x}", 1000, width=width, height=height, metadata=metadata)
 
 
 def dataset_of(samples: list[Extraction], y: np.ndarray, groups: np.ndarray | None = None) -> Dataset:
@@ -132,7 +133,9 @@ def test_fair_splits_of_varied_files_are_not_accused(rng: np.random.Generator) -
 def test_a_bias_of_whole_groups_is_no_evidence(rng: np.random.Generator) -> None:
     """Four cameras, two a class: that the classes differ in their cameras says as little as four images would."""
     y, camera = np.arange(80) // 40, np.arange(80) // 20
-    samples = [replace(image_record(k, rng, software=f"camera {camera[k]}"), path=str(k)) for k in range(80)]
+    samples = [
+        replace(image_record(k, rng, software=f"camera {camera[k]}"), location=Location(str(k))) for k in range(80)
+    ]
     assert not audit_dataset(dataset_of(samples, y, camera))["is_biased"]
 
 
@@ -184,7 +187,7 @@ def test_copies_and_lookalikes_are_counted_within_and_across(tmp_path: Path, til
     (real / "a.png").write_bytes((real / "00.png").read_bytes())
     (fake / "b.png").write_bytes((real / "00.png").read_bytes())
     tiles[1].save(fake / "c.jpg", quality=90)
-    found = audit_dataset(read_dataset(files_in_folders([str(real)], [str(fake)]), None))["duplicates"]
+    found = audit_dataset(read_dataset(files_in_folders([str(real)], [str(fake)]), Extractor(None)))["duplicates"]
     assert {where: pairs["n_pairs"] for where, pairs in found["exact"].items()} == {"real": 1, "fake": 0, "across": 2}
     assert found["exact"]["across"]["first"][0] == (str(real / "00.png"), str(fake / "b.png"))
     assert found["near"]["across"] == {"n_pairs": 1, "first": [(str(real / "01.png"), str(fake / "c.jpg"))]}
@@ -276,7 +279,7 @@ def test_train_and_evaluate_warn_in_one_line(tmp_path: Path, tiles: list[Image.I
 )
 def test_known_collections(real: str, fake: str, culprit: str) -> None:
     files = files_in_folders([str(SHARED / "data" / real)], [str(SHARED / "data" / fake)])
-    result = audit_dataset(read_dataset([f for k, f in enumerate(files) if k % 4 == 0], None))
+    result = audit_dataset(read_dataset([f for k, f in enumerate(files) if k % 4 == 0], Extractor(None)))
     assert result["is_biased"]
     assert result["culprits"][0] == culprit
 

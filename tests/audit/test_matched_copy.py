@@ -20,6 +20,7 @@ from spectral_detect import FAKE, REAL, read_image
 from spectral_detect.audit.matched_copy import write_matched
 from spectral_detect.audit.matched_recipe import Recipe, central_window, choose_recipe
 from spectral_detect.errors import DatasetError, OutputError
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.training.dataset import Dataset, files_in_folders, files_in_manifest, read_dataset
 
 N = 12
@@ -41,7 +42,7 @@ def biased(tmp_path: Path, tiles: list[Image.Image]) -> Path:
 
 
 def read_folders(folder: Path) -> Dataset:
-    return read_dataset(files_in_folders([str(folder / "real")], [str(folder / "fake")]), None)
+    return read_dataset(files_in_folders([str(folder / "real")], [str(folder / "fake")]), Extractor(None))
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -143,7 +144,7 @@ def test_the_larger_class_loses_whole_groups(tmp_path: Path, tiles: list[Image.I
         tile.save(tmp_path / f"{number:02d}.png")
         rows.append(f"{number:02d}.png," + (f"real,{number // 4}" if number < 24 else "fake,"))
     (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
-    dataset = read_dataset(files_in_manifest(str(tmp_path / "m.csv")), None)
+    dataset = read_dataset(files_in_manifest(str(tmp_path / "m.csv")), Extractor(None))
     match = write_matched(dataset, tmp_path / "out", Recipe(64, (90,)))
     sizes = np.unique([c.group for c in match.copies if c.label == REAL], return_counts=True)[1]
     assert sorted(sizes.tolist()) == [2, 4]

@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, Run, texture
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.images import decode
 from spectral_detect.training.dataset import files_in_folders, read_dataset
@@ -229,7 +230,7 @@ def test_pipes_devices_and_linked_folders_are_skipped(run: Run, tmp_path: Path) 
 
 def test_a_file_that_vanishes_or_is_replaced_during_the_scan(tmp_path: Path) -> None:
     from spectral_detect import load_model, scan
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.parallel.work import Work
 
     for name in ("a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(SOUND.read_bytes())
@@ -303,7 +304,7 @@ def test_near_duplicates_across_classes_are_warned_of(run: Run, labelled_folder:
 
 def test_before_and_after_are_near_duplicates_and_strangers_are_not() -> None:
     spec = FeatureSpec.preset("azimuthal", n_bins=20)
-    dataset = read_dataset(files_in_folders([str(EXAMPLES / "real")], [str(EXAMPLES / "fake")]), spec)
+    dataset = read_dataset(files_in_folders([str(EXAMPLES / "real")], [str(EXAMPLES / "fake")]), Extractor(spec))
     pairs = [(i, j) for block in near_pairs(dataset) for i, j in zip(*block, strict=True)]
     assert all(Path(dataset.samples[i].path).name == Path(dataset.samples[j].path).name for i, j in pairs)
     assert len(pairs) >= 11

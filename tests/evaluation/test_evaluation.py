@@ -19,9 +19,10 @@ from spectral_detect.detector.shipped import find_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.evaluate import evaluate_model
 from spectral_detect.evaluation.retraining import ALL, OTHERS, cross_generators, learning_curve
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import CENTRE_224
 from spectral_detect.media.images import DecodedImage, decode
-from spectral_detect.scanning.judging import Rules
+from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import cut_in_the_middle
 from spectral_detect.training.dataset import Dataset, files_by_generator, files_in_manifest, read_dataset
 
@@ -46,7 +47,7 @@ def generators(tmp_path: Path) -> Path:
 
 
 def test_the_inconclusive_are_counted_by_reason_and_with_the_errors_they_avoid(photographs: Model) -> None:
-    dataset = read_dataset(files_in_manifest(str(MANIFEST)), photographs.spec)
+    dataset = read_dataset(files_in_manifest(str(MANIFEST)), Extractor(photographs.spec))
     plain = evaluate_model(photographs, dataset)
     assert plain["decided"]["n_real"] + plain["decided"]["n_fake"] == round(24 * (1 - plain["inconclusive_rate"]))
     strict = evaluate_model(photographs, dataset, Rules(min_confidence=0.9))
@@ -61,10 +62,10 @@ def test_the_inconclusive_are_counted_by_reason_and_with_the_errors_they_avoid(p
 def test_stability_judges_each_image_once(photographs: Model) -> None:
     files = files_in_manifest(str(MANIFEST))
     rules = Rules(stability=True)
-    result = evaluate_model(photographs, read_dataset(files, photographs.spec, edits=rules.edits), rules)
+    result = evaluate_model(photographs, read_dataset(files, Extractor(photographs.spec, rules.edits)), rules)
     assert (result["n_real"], result["n_fake"]) == (12, 12)
     assert result["inconclusive"]["depends on delivery"] > 0
-    plain = evaluate_model(photographs, read_dataset(files, photographs.spec))
+    plain = evaluate_model(photographs, read_dataset(files, Extractor(photographs.spec)))
     assert result["auroc"] == plain["auroc"]
 
 

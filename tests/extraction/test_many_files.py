@@ -12,17 +12,18 @@ from PIL import Image
 from conftest import EXAMPLES
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.extraction.many_files import extract_files
-from spectral_detect.extraction.one_file import CONSTANT_IMAGE, Extraction, extract_file
-from spectral_detect.extraction.work import Work
+from spectral_detect.extraction.one_file import CONSTANT_IMAGE, Extraction, Extractor
 from spectral_detect.parallel.pool import LARGEST_CHUNK, MOST_AHEAD
+from spectral_detect.parallel.work import Work
 from spectral_detect.sources.discovery import FoundFile, find_images
+from spectral_detect.sources.location import Location
 
 SPEC = FeatureSpec.preset("azimuthal")
 
 
 def test_one_file_gives_its_features_and_facts() -> None:
     path = EXAMPLES / "real" / "Aqua.png"
-    (extraction,) = extract_file(FoundFile(str(path)), SPEC)
+    (extraction,) = Extractor(SPEC).of_file(FoundFile(Location(str(path))))
     with Image.open(path) as image:
         expected = extract_features(np.asarray(image.convert("RGB")), SPEC)
     np.testing.assert_array_equal(extraction.features, expected)
@@ -34,7 +35,7 @@ def test_one_file_gives_its_features_and_facts() -> None:
 
 def test_a_constant_image_is_marked(tmp_path: Path) -> None:
     Image.new("L", (20, 20), 7).save(tmp_path / "c.png")
-    (extraction,) = extract_file(FoundFile(str(tmp_path / "c.png")), SPEC)
+    (extraction,) = Extractor(SPEC).of_file(FoundFile(Location(str(tmp_path / "c.png"))))
     assert extraction.is_constant
     assert extraction.warnings == (CONSTANT_IMAGE,)
     assert extraction.features is not None
@@ -42,20 +43,22 @@ def test_a_constant_image_is_marked(tmp_path: Path) -> None:
 
 def test_trouble_becomes_a_result(tmp_path: Path) -> None:
     Image.new("L", (3, 5)).save(tmp_path / "tiny.png")
-    (tiny,) = extract_file(FoundFile(str(tmp_path / "tiny.png")), SPEC)
+    (tiny,) = Extractor(SPEC).of_file(FoundFile(Location(str(tmp_path / "tiny.png"))))
     assert tiny.error == "3x5 pixels: the features 'azimuthal' need at least 16 on the shorter side"
     assert tiny.sha256 is not None
     assert (tiny.width, tiny.height) == (3, 5)
-    (gone,) = extract_file(FoundFile(str(tmp_path / "gone.png")), SPEC)
+    (gone,) = Extractor(SPEC).of_file(FoundFile(Location(str(tmp_path / "gone.png"))))
     assert gone.error == "cannot be read: No such file or directory"
-    (unlisted,) = extract_file(FoundFile("folder", "the folder cannot be listed: Permission denied"), SPEC)
+    (unlisted,) = Extractor(SPEC).of_file(
+        FoundFile(Location("folder"), "the folder cannot be listed: Permission denied")
+    )
     assert unlisted.error == "the folder cannot be listed: Permission denied"
 
 
 def mixed_files(folder: Path) -> list[FoundFile]:
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
-    files = list(find_images([str(EXAMPLES)]))
-    return [*files[:9], FoundFile(str(folder / "broken.jpg")), *files[9:]]
+    files = list(find_images([Location(str(EXAMPLES))]))
+    return [*files[:9], FoundFile(Location(str(folder / "broken.jpg"))), *files[9:]]
 
 
 def as_tuple(extraction: Extraction) -> tuple[object, ...]:
@@ -65,11 +68,11 @@ def as_tuple(extraction: Extraction) -> tuple[object, ...]:
 
 def test_any_number_of_workers_gives_the_same_in_the_same_order(tmp_path: Path) -> None:
     files = mixed_files(tmp_path)
-    alone = [as_tuple(e) for e in extract_files(files, SPEC, Work(jobs=0))]
+    alone = [as_tuple(e) for e in extract_files(files, Extractor(SPEC), Work(jobs=0))]
     assert [path for path, *_ in alone] == [f.path for f in files]
     assert sum(error is not None for *_, error in alone) == 1
     for jobs in (1, 2, None):
-        assert [as_tuple(e) for e in extract_files(files, SPEC, Work(jobs=jobs))] == alone
+        assert [as_tuple(e) for e in extract_files(files, Extractor(SPEC), Work(jobs=jobs))] == alone
 
 
 def test_files_are_consumed_lazily(tmp_path: Path) -> None:
@@ -79,9 +82,9 @@ def test_files_are_consumed_lazily(tmp_path: Path) -> None:
         nonlocal taken
         while True:
             taken += 1
-            yield FoundFile(str(EXAMPLES / "real" / "Aqua.png"))
+            yield FoundFile(Location(str(EXAMPLES / "real" / "Aqua.png")))
 
-    results = extract_files(endless(), SPEC, Work(jobs=2))
+    results = extract_files(endless(), Extractor(SPEC), Work(jobs=2))
     for _ in range(40):
         assert next(results).error is None
     results.close()
@@ -93,6 +96,6 @@ def test_memory_that_runs_out_is_a_failure_of_the_file(monkeypatch: pytest.Monke
         raise MemoryError
 
     monkeypatch.setattr("spectral_detect.extraction.one_file.extract_features", no_memory)
-    (extraction,) = extract_file(FoundFile(str(EXAMPLES / "real" / "Aqua.png")), SPEC)
+    (extraction,) = Extractor(SPEC).of_file(FoundFile(Location(str(EXAMPLES / "real" / "Aqua.png"))))
     assert extraction.error is not None
     assert "not enough memory" in extraction.error

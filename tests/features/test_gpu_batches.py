@@ -18,16 +18,17 @@ from conftest import EXAMPLES, Run
 from fake_cupy import FakeRuntime, install_fake_cupy
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.errors import DeviceError, FeatureError
-from spectral_detect.extraction.many_files import device_for, extract_each
-from spectral_detect.extraction.on_gpu import extract_on_device
-from spectral_detect.extraction.one_file import Extraction, as_extracted
-from spectral_detect.extraction.work import Work
+from spectral_detect.extraction.many_files import device_for, extract_then
+from spectral_detect.extraction.on_gpu import extract_on_gpu
+from spectral_detect.extraction.one_file import Extraction, Extractor, Keep
 from spectral_detect.features import gpu_batches as batching
 from spectral_detect.features.backend import Backend, numpy_backend
 from spectral_detect.features.extract import Stack, cut_stack
 from spectral_detect.features.gpu_batches import Batch, Buckets, Device, features_as_done, working_bytes
 from spectral_detect.media.edits import Edit
+from spectral_detect.parallel.work import Work
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
+from spectral_detect.sources.location import Location
 from strict_arrays import StrictArray, StrictModule, strict_backend
 
 AZIMUTHAL = FeatureSpec.preset("azimuthal")
@@ -269,13 +270,13 @@ def files(tmp_path: Path, rng: np.random.Generator) -> list[FoundFile | FoundVid
     Image.fromarray(rng.uniform(0, 255, (40, 40)).astype(np.float32)).save(tmp_path / "50.tif")
     (tmp_path / "20.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     Image.fromarray(rng.integers(0, 256, (8, 99), np.uint8)).save(tmp_path / "60.png")  # too small
-    found: list[FoundFile | FoundVideo] = list(find_images([str(tmp_path)]))
-    found.insert(30, FoundFile(str(tmp_path / "missing.png")))
+    found: list[FoundFile | FoundVideo] = list(find_images([Location(str(tmp_path))]))
+    found.insert(30, FoundFile(Location(str(tmp_path / "missing.png"))))
     (tmp_path / "frames").mkdir()
     for number in range(3):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "frames" / f"{number}.png")
     folder = str(tmp_path / "frames")
-    found.insert(12, FoundVideo(folder, tuple(f"{folder}/{number}.png" for number in range(3))))
+    found.insert(12, FoundVideo(Location(folder), tuple(f"{folder}/{number}.png" for number in range(3))))
     return found
 
 
@@ -301,8 +302,9 @@ def test_a_device_gives_what_the_cpu_gives_in_the_same_order(
     monkeypatch.setattr(batching, "MOST_IN_BATCH", 5)
     spec, work = FeatureSpec.preset(name), Work(jobs, device="cpu")
     edits = (None, Edit("jpeg", 90), Edit("crop", 0.9)) if jobs else (None,)
-    expected = list(extract_each(files, spec, as_extracted, work, edits=edits, examine=True))
-    found = list(extract_on_device(files, spec, as_extracted, work, strict_backend(), edits=edits, examine=True))
+    extractor = Extractor(spec, edits, examine=True)
+    expected = list(extract_then(files, extractor, Keep(), work))
+    found = list(extract_on_gpu(files, extractor, Keep(), work, strict_backend()))
     assert [len(variants) for variants in found] == [len(variants) for variants in expected]
     for there, here in zip(found, expected, strict=True):
         assert_same(there, here)
@@ -312,7 +314,7 @@ def test_a_device_gives_what_the_cpu_gives_in_the_same_order(
 
 def test_closing_early_stops_everything(files: list[FoundFile | FoundVideo]) -> None:
     before = set(threading.enumerate())  # other tests leave some of Dask's
-    results = extract_on_device(files, AZIMUTHAL, as_extracted, Work(2), strict_backend())
+    results = extract_on_gpu(files, Extractor(AZIMUTHAL), Keep(), Work(2), strict_backend())
     next(results)
     assert set(threading.enumerate()) - before
     results.close()

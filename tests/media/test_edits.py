@@ -9,6 +9,7 @@ import pytest
 
 from conftest import EXAMPLES
 from spectral_detect.audit.facts import audit_dataset
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
 from spectral_detect.media.images import DecodedImage, read_image
@@ -149,9 +150,9 @@ def test_augmentation_names() -> None:
 def test_the_copies_of_an_image_stay_in_one_group() -> None:
     files = files_in_folders([str(EXAMPLES / "real")], [str(EXAMPLES / "fake")])
     spec = FeatureSpec.preset("azimuthal", n_bins=20)
-    dataset = read_dataset(files, spec, edits=augmentation("wang0.5", 3))
+    dataset = read_dataset(files, Extractor(spec, augmentation("wang0.5", 3)))
     assert len(dataset.y) == 72
-    assert dataset.n_groups == read_dataset(files, spec).n_groups
+    assert dataset.n_groups == read_dataset(files, Extractor(spec)).n_groups
     for path in {s.path for s in dataset.samples}:
         mine = [k for k, s in enumerate(dataset.samples) if s.path == path]
         assert len(mine) == 3
@@ -163,7 +164,7 @@ def test_the_copies_of_an_image_stay_in_one_group() -> None:
 def test_copies_of_a_lookalike_are_one_pair() -> None:
     files = files_in_folders([str(EXAMPLES / "real")], [str(EXAMPLES / "fake")])
     spec = FeatureSpec.preset("azimuthal", n_bins=20)
-    result = audit_dataset(read_dataset(files, spec, edits=(None, Edit("jpeg", 90), Edit("jpeg", 50))))
+    result = audit_dataset(read_dataset(files, Extractor(spec, (None, Edit("jpeg", 90), Edit("jpeg", 50)))))
     assert (result["n_real"], result["n_fake"]) == (12, 12)
     assert 11 <= result["duplicates"]["near"]["across"]["n_pairs"] <= 12
 
@@ -171,6 +172,6 @@ def test_copies_of_a_lookalike_are_one_pair() -> None:
 def test_a_file_that_fails_fails_once(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     files = files_in_folders([str(EXAMPLES / "real"), str(tmp_path)], [str(EXAMPLES / "fake")])
-    dataset = read_dataset(files, FeatureSpec.preset("azimuthal"), edits=augmentation("wang0.5", 2))
+    dataset = read_dataset(files, Extractor(FeatureSpec.preset("azimuthal"), augmentation("wang0.5", 2)))
     assert [f.path for f in dataset.failures] == [str(tmp_path / "bad.png")]
     assert len(dataset.y) == 48

@@ -15,6 +15,7 @@ from conftest import EXAMPLES, texture
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.images import decode
 from spectral_detect.sources.formats import FORMATS, SIGNATURE_BYTES, has_image_signature
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
 
 
@@ -164,7 +165,7 @@ def test_pillows_own_limit_is_restored() -> None:
 def test_reading_hashes_what_it_read(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"abc")
-    read = read_file(str(path))
+    read = read_file(Location(str(path)))
     assert read.content == b"abc"
     assert read.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert read.mtime_ns == path.stat().st_mtime_ns
@@ -181,7 +182,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
         (".", "not a regular file|Is a directory"),
     ):
         with pytest.raises(ImageReadError, match=message):
-            read_file(str(tmp_path / name))
+            read_file(Location(str(tmp_path / name)))
 
 
 def test_signatures() -> None:

@@ -24,6 +24,7 @@ from spectral_detect.media import face_detection as faces
 from spectral_detect.media import video_file as clips
 from spectral_detect.media.video import Frame, FrameOptions, Video, open_video
 from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import video_sha256
 
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
@@ -73,7 +74,7 @@ def counter(frame: Frame) -> float:
 
 
 def read(path: Path | FoundVideo, options: FrameOptions = ALL) -> tuple[list[Frame], Video]:
-    found = path if isinstance(path, FoundVideo) else FoundVideo(str(path))
+    found = path if isinstance(path, FoundVideo) else FoundVideo(Location(str(path)))
     with open_video(found, options) as video:
         return list(video.frames()), video
 
@@ -120,7 +121,7 @@ def test_a_frame_every_so_many_seconds(clip: Path) -> None:
 
 
 def test_reading_may_stop_early(clip: Path) -> None:
-    with open_video(FoundVideo(str(clip)), ALL) as video:
+    with open_video(FoundVideo(Location(str(clip))), ALL) as video:
         assert next(video.frames()).index == 0
         assert video.n_sampled == 1
 
@@ -290,18 +291,18 @@ def _no_frames(path: Path) -> None:
 def test_what_cannot_be_judged_is_refused(tmp_path: Path, make: Any, message: str, capfd: Any) -> None:
     make(tmp_path / "clip.mp4")
     with pytest.raises(VideoReadError, match=message):
-        open_video(FoundVideo(str(tmp_path / "clip.mp4")), ALL)
+        open_video(FoundVideo(Location(str(tmp_path / "clip.mp4"))), ALL)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_problem_that_was_found_is_told() -> None:
     with pytest.raises(VideoReadError, match="cannot be listed"):
-        open_video(FoundVideo("x", problem="the folder cannot be listed: Permission denied"), ALL)
+        open_video(FoundVideo(Location("x"), problem="the folder cannot be listed: Permission denied"), ALL)
 
 
 def test_frames_that_are_too_large_are_refused(clip: Path) -> None:
     with pytest.raises(VideoReadError, match="frames of 192x128 pixels, over the limit of 20000; see --max-pixels"):
-        open_video(FoundVideo(str(clip)), ALL, max_pixels=20_000)
+        open_video(FoundVideo(Location(str(clip))), ALL, max_pixels=20_000)
 
 
 # ------------------------------------------------------------------------------------------- nothing but this file
@@ -343,10 +344,10 @@ def test_no_name_and_no_content_leads_to_another_file(
     ):
         Path(name).write_text(content)
         with pytest.raises(VideoReadError, match="not a video"):
-            open_video(FoundVideo(name), ALL)
+            open_video(FoundVideo(Location(name)), ALL)
     for name in (f"http://127.0.0.1:{port}/a.mp4", "concat:other.mp4", "0", "rtsp://127.0.0.1/a.mp4"):
         with pytest.raises(VideoReadError, match=r"No such file|local files only"):
-            open_video(FoundVideo(name), ALL)
+            open_video(FoundVideo(Location(name)), ALL)
     assert asked == []
 
 
@@ -360,7 +361,7 @@ def test_a_strange_name_is_but_a_name(
         shutil.copy(clip, name)
     except OSError:
         pytest.skip("this file system does not take the name")
-    assert len(read(FoundVideo(name), FrameOptions())[0]) == 20
+    assert len(read(FoundVideo(Location(name)), FrameOptions())[0]) == 20
     assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "rtsp_transport;udp"
     assert capfd.readouterr() == ("", "")
 
@@ -374,7 +375,7 @@ def folder(tmp_path: Path) -> FoundVideo:
     for k, rgb in enumerate(counting(9)):
         paths.append(str(tmp_path / f"frame{k}.{'jpg' if k % 2 else 'png'}"))
         Image.fromarray(rgb).save(paths[-1])
-    return FoundVideo(str(tmp_path), tuple(paths))
+    return FoundVideo(Location(str(tmp_path)), tuple(paths))
 
 
 def test_a_folder_of_frames_is_a_video(folder: FoundVideo) -> None:
@@ -454,7 +455,7 @@ def test_stills_of_any_kind_are_looked_at_for_faces(tmp_path: Path) -> None:
     Image.fromarray(gray.astype(np.float32)).save(tmp_path / "1.tif")
     Image.fromarray(gray).convert("RGB").save(tmp_path / "2.jpg", quality=95)
     paths = tuple(str(path) for path in sorted(tmp_path.iterdir()))
-    frames, video = read(FoundVideo(str(tmp_path), paths), FrameOptions(crop="face"))
+    frames, video = read(FoundVideo(Location(str(tmp_path)), paths), FrameOptions(crop="face"))
     assert video.n_without_face == 0
     assert [f.image.pixels.dtype for f in frames] == [np.uint16, np.float32, np.uint8]
 
@@ -464,7 +465,7 @@ def test_stills_of_any_kind_are_looked_at_for_faces(tmp_path: Path) -> None:
 
 def test_a_file_is_known_by_its_hash(clip: Path) -> None:
     content, status = clip.read_bytes(), clip.stat()
-    assert video_sha256(FoundVideo(str(clip))) == (
+    assert video_sha256(FoundVideo(Location(str(clip)))) == (
         hashlib.sha256(content).hexdigest(),
         len(content),
         status.st_mtime_ns,
@@ -475,10 +476,10 @@ def test_a_folder_is_known_by_its_frames(folder: FoundVideo) -> None:
     digest, size, mtime = video_sha256(folder)
     assert size == sum(os.path.getsize(path) for path in folder.frames)
     assert mtime == max(os.stat(path).st_mtime_ns for path in folder.frames)
-    assert video_sha256(FoundVideo("elsewhere", folder.frames))[0] == digest
-    assert video_sha256(FoundVideo(folder.path, folder.frames[1:]))[0] != digest
+    assert video_sha256(FoundVideo(Location("elsewhere"), folder.frames))[0] == digest
+    assert video_sha256(FoundVideo(Location(folder.path), folder.frames[1:]))[0] != digest
 
 
 def test_what_is_missing_has_no_hash(tmp_path: Path) -> None:
     with pytest.raises(VideoReadError, match="No such file"):
-        video_sha256(FoundVideo(str(tmp_path / "clip.mp4")))
+        video_sha256(FoundVideo(Location(str(tmp_path / "clip.mp4"))))

@@ -18,16 +18,17 @@ from typing import Any
 
 import pytest
 
-from answers import Answer, answer, lost
+from answers import Answer, Answering, answer
 from conftest import EXAMPLES, ROOT, Run
 from spectral_detect import Work, load_shipped_models, scan
 from spectral_detect.errors import ClusterError
 from spectral_detect.parallel import dask_map as room
 from spectral_detect.parallel.dask_map import LEAST_SHARD, MOST_AHEAD, SHARD_FILES, Crews, _Shards, map_in_cluster
-from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, Crew
+from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, Pool
 
 distributed = pytest.importorskip("distributed")
 
+ANSWERING = Answering()
 OPTIONS: dict[str, Any] = {"threads_per_worker": 1, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
 
 
@@ -59,11 +60,9 @@ def cluster(running: Any) -> Any:
     return running
 
 
-def answers(
-    items: Any, cluster: Any, function: Callable[[str], Answer] = answer, timeout_s: float = 60.0, **options: Any
-) -> Any:
+def answers(items: Any, cluster: Any, task: Answering = ANSWERING, timeout_s: float = 60.0, **options: Any) -> Any:
     address = cluster.scheduler_address
-    return map_in_cluster(function, items, scheduler=address, jobs=2, timeout_s=timeout_s, lost=lost, **options)
+    return map_in_cluster(task, items, scheduler=address, jobs=2, timeout_s=timeout_s, **options)
 
 
 def becomes_true(condition: Callable[[], bool], seconds: float = 20) -> bool:
@@ -113,7 +112,7 @@ def test_the_graph_is_small_and_the_function_travels_once(cluster: Any, monkeypa
 
     monkeypatch.setattr(distributed.Client, "submit", spy)
     items = [str(k) for k in range(3000)]
-    results = list(answers(items, cluster, partial(heavy_answer, ballast=bytes(range(256)) * 2**13)))
+    results = list(answers(items, cluster, Answering(partial(heavy_answer, ballast=bytes(range(256)) * 2**13))))
     assert [name for name, _ in results] == items
     assert len(sent) < 40
     assert sum(size > 2**21 for size in sent) == 1
@@ -153,7 +152,7 @@ def test_a_poisonous_item_costs_one_record(cluster: Any) -> None:
 
 
 def test_one_item_at_a_time_where_each_takes_long(cluster: Any) -> None:
-    results = list(answers(["slow"] * 6, cluster, largest_shard=1, largest_chunk=1))
+    results = list(answers(["slow"] * 6, cluster, Answering(cost="long")))
     assert [name for name, _ in results] == ["slow"] * 6
     assert len({pid for _, pid in results}) == 2
 
@@ -174,7 +173,7 @@ def test_an_item_that_kills_every_worker_of_the_cluster_fails(cluster: Any) -> N
     cluster.scheduler.allowed_failures = 0
     try:
         items = [f"murder {k}" if k == 25 else str(k) for k in range(200)]
-        names = [name for name, _ in answers(items, cluster, murder, largest_shard=16)]
+        names = [name for name, _ in answers(items, cluster, Answering(murder), largest_shard=16)]
     finally:
         cluster.scheduler.allowed_failures = before
     failed = [k for k, name in enumerate(names) if "worker after worker of the cluster died" in name]
@@ -220,7 +219,7 @@ def test_another_version_on_a_worker_is_refused(cluster: Any, monkeypatch: pytes
     monkeypatch.setattr(room, "__version__", "0.0.9")
     with pytest.raises(ClusterError, match=r"worker tcp://.* has spectral-detect \d.*; install 0\.0\.9 on all hosts"):
         answers(["a"], cluster)
-    crews = Crews(pickle.dumps(answer), pickle.dumps(lost), timeout_s=1.0, largest_chunk=1, folder=None)
+    crews = Crews(pickle.dumps(Answering()), timeout_s=1.0, largest_chunk=1, folder=None)
     monkeypatch.undo()
     monkeypatch.setattr(room, "_this_worker", lambda: "tcp://there:1")
     with pytest.raises(ClusterError, match=r"tcp://there:1 has spectral-detect .*those of 0\.0\.9"):
@@ -236,14 +235,14 @@ def test_a_worker_without_what_is_needed_is_refused(cluster: Any, monkeypatch: p
 def test_relative_names_begin_where_they_did_or_nowhere(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     for folder, expected in ((str(tmp_path), True), (str(tmp_path / "no such folder"), False)):
-        crew: Crew[str, Any] = Crew(pickle.dumps(os.path.isdir), lost, jobs=1, timeout_s=60.0, folder=folder)
+        crew: Pool[str, Any] = Pool(pickle.dumps(Answering(os.path.isdir)), jobs=1, timeout_s=60.0, folder=folder)
         assert list(crew.map(["here", "here"])) == [expected] * 2
         assert list(crew.map(["/"])) == [True]
-        crew.dismiss()
+        crew.stop()
 
 
 def test_a_crew_that_lost_a_worker_between_two_maps_has_another(tmp_path: Path) -> None:
-    crew: Crew[str, Answer] = Crew(pickle.dumps(answer), lost, jobs=1, timeout_s=60.0)
+    crew: Pool[str, Answer] = Pool(pickle.dumps(Answering()), jobs=1, timeout_s=60.0)
     ((_, pid),) = crew.map(["a"])
     assert [p for _, p in crew.map(["b"] * 2 * LARGEST_CHUNK)] == [pid] * 2 * LARGEST_CHUNK
     os.kill(pid, signal.SIGKILL)
@@ -251,7 +250,7 @@ def test_a_crew_that_lost_a_worker_between_two_maps_has_another(tmp_path: Path) 
     ((name, other),) = crew.map(["c"])
     assert name == "c"
     assert other != pid
-    crew.dismiss()
+    crew.stop()
 
 
 # ------------------------------------------------------------------------------------------------ from the command line

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from answers import Answer, answer, lost
+from answers import Answer, Answering
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, MOST_AHEAD, _growing_chunks, map_in_workers
 
 
 def answers(items: list[str], jobs: int = 2, timeout_s: float = 60.0) -> list[Answer]:
-    return list(map_in_workers(answer, items, jobs=jobs, timeout_s=timeout_s, lost=lost))
+    return list(map_in_workers(Answering(), items, jobs=jobs, timeout_s=timeout_s))
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
@@ -78,7 +78,7 @@ def test_items_are_taken_no_further_ahead_than_the_bound() -> None:
             taken += 1
             yield "quick"
 
-    results = map_in_workers(answer, endless(), jobs=2, timeout_s=60.0, lost=lost)
+    results = map_in_workers(Answering(), endless(), jobs=2, timeout_s=60.0)
     for _ in range(100):
         next(results)
     results.close()
@@ -100,9 +100,9 @@ def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch)
 def test_a_parent_that_is_killed_leaves_no_worker() -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from answers import answer, lost\n"
+        "from answers import Answering\n"
         "from spectral_detect.parallel.pool import map_in_workers\n"
-        "for _, pid in map_in_workers(answer, ['slow'] * 1000, jobs=2, timeout_s=60.0, lost=lost):\n"
+        "for _, pid in map_in_workers(Answering(), ['slow'] * 1000, jobs=2, timeout_s=60.0):\n"
         "    print(pid, flush=True)"
     )
     command = [sys.executable, "-c", code, str(Path(__file__).parents[1])]

@@ -13,6 +13,7 @@ import pytest
 
 from spectral_detect.parallel.pool import DIED, in_order, map_as_done
 from spectral_detect.parallel.shared_memory import BLOCK, LEAST_SHARED, Channel, mapped, shared_memory
+from spectral_detect.parallel.task import Cost
 
 SIDE = 256  # an image of one block
 
@@ -94,22 +95,23 @@ def test_without_memory_all_goes_through_the_pipe() -> None:
     assert text == "x"
 
 
-def picture(item: int) -> np.ndarray:
-    """What a worker does; at 5 it dies."""
-    if item == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return np.full((SIDE, 3 * SIDE), item, np.uint8)
+class Picture:
+    """A task for workers; at 5 they die."""
 
+    cost: Cost = "short"
 
-def lost(item: int, reason: str) -> np.ndarray:
-    return np.array([item, len(reason)])
+    def __call__(self, item: int) -> np.ndarray:
+        if item == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.full((SIDE, 3 * SIDE), item, np.uint8)
+
+    def failed(self, item: int, reason: str) -> np.ndarray:
+        return np.array([item, len(reason)])
 
 
 @pytest.mark.parametrize("shared_bytes", [0, 2 * 2**20])
 def test_images_of_workers_outlive_them(shared_bytes: int) -> None:
-    results = map_as_done(
-        picture, range(40), jobs=2, timeout_s=60.0, lost=lost, largest_chunk=2, shared_bytes=shared_bytes
-    )
+    results = map_as_done(Picture(), range(40), jobs=2, timeout_s=60.0, largest_chunk=2, shared_bytes=shared_bytes)
     held = dict(results)
     assert sorted(held) == list(range(40))
     assert held.pop(5).tolist() == [5, len(DIED)]

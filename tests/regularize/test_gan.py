@@ -25,7 +25,7 @@ from torch import nn
 
 from conftest import Run as RunCommand
 from spectral_detect.errors import CheckpointError, ExtraMissingError, FeatureError, ModelFileError
-from spectral_detect.extraction.work import Work
+from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.gan import inception as fid
 from spectral_detect.regularize.gan import objectives
 from spectral_detect.regularize.gan import run as running

@@ -19,7 +19,9 @@ from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
-from spectral_detect.scanning.judging import STABILITY, Rules, judge
+from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
+from spectral_detect.scanning.rules import STABILITY, Rules
+from spectral_detect.sources.location import Location
 
 PHOTOGRAPHS = EXAMPLES / "real"
 
@@ -35,7 +37,11 @@ def model() -> Model:
 
 
 def image(log_odds: float, edit: Edit | None = None) -> Extraction:
-    return Extraction("a.png", width=128, height=128, features=np.array([log_odds]), edit=edit)
+    return Extraction(Location("a.png"), width=128, height=128, features=np.array([log_odds]), edit=edit)
+
+
+def judge(variants: list[Extraction], models: list[Model], rules: Rules) -> Judgement:
+    return Judge(models, rules).judge(variants)
 
 
 def test_without_rules_the_threshold_decides(model: Model) -> None:
@@ -88,7 +94,7 @@ def test_rules_need_a_calibrated_model() -> None:
     for rules in (Rules(min_confidence=0.9), Rules(prevalence=0.5)):
         with pytest.raises(ModelFileError, match=r"are not calibrated .* need 10 or more of each class"):
             scan([str(PHOTOGRAPHS)], few, rules=rules)
-    assert judge([Extraction("a", features=gaussian_data().features[0])], [few], Rules()).posterior is None
+    assert judge([Extraction(Location("a"), features=gaussian_data().features[0])], [few], Rules()).posterior is None
 
 
 def test_a_verdict_that_an_edit_turns_depends_on_delivery(model: Model) -> None:
@@ -99,13 +105,26 @@ def test_a_verdict_that_an_edit_turns_depends_on_delivery(model: Model) -> None:
     judgement = judge(turned, [model], rules)
     assert (judgement.verdict, judgement.reason) == ("inconclusive", "depends on delivery")
     assert judgement.warnings == ("depends on delivery: real after crop 0.9 (0.269), resize 0.9 (0.047)",)
-    too_small = [steady[0], *(Extraction("a.png", edit=edit, error="too small") for edit in STABILITY)]
+    too_small = [steady[0], *(Extraction(Location("a.png"), edit=edit, error="too small") for edit in STABILITY)]
     assert "large enough to check" in judge(too_small, [model], rules).warnings[0]
+
+
+def test_of_models_with_as_many_objections_the_one_for_that_size_judges(model: Model) -> None:
+    seen = model.experience
+    assert seen is not None
+    small = replace(model, name="small", experience=replace(seen, min_side_px=20, max_side_px=40, max_distance=60.0))
+    of_that_size = replace(model, name="fitting", experience=replace(seen, max_distance=20.0))
+    far = image(7.0)  # 49 from the training images: unlike those of `fitting`, and too large for `small`
+    for models in ([small, of_that_size], [of_that_size, small]):
+        nearest, objections = nearest_model(far, models)
+        assert nearest.name == "fitting"
+        assert len(objections) == 1
+        assert objections[0].startswith("features unlike those of its training images")
 
 
 def test_every_doubt_is_named_and_the_first_is_the_reason(model: Model) -> None:
     far = replace(image(8.0), width=1000, height=1000)
-    judgement = judge([far], [model], Rules(min_confidence=0.9999))
+    judgement = judge([far], [model], Rules(min_confidence=0.99, prevalence=0.01))
     assert judgement.reason == "outside experience"
     outside, unsure = judgement.warnings
     assert "1000x1000 pixels" in outside

@@ -14,6 +14,7 @@ from conftest import EXAMPLES, Run
 from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models, scan, train_model
 from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.header import Metadata
 from spectral_detect.training.dataset import files_in_manifest, read_dataset
 
@@ -99,7 +100,7 @@ def test_models_of_different_features_do_not_scan_together(photographs: Model) -
 
 def test_held_out_images_set_the_limit_of_the_distance() -> None:
     spec = FeatureSpec.preset("azimuthal", n_bins=20)
-    dataset = read_dataset(files_in_manifest(str(EXAMPLES / "manifest.csv")), spec)
+    dataset = read_dataset(files_in_manifest(str(EXAMPLES / "manifest.csv")), Extractor(spec))
     model = train_model(dataset, spec)
     assert model.experience is not None
     assert (model.experience.min_side_px, model.experience.max_side_px) == (256, 256)

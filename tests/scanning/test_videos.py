@@ -22,10 +22,11 @@ from spectral_detect.media import face_detection as faces
 from spectral_detect.media.images import decode
 from spectral_detect.media.video import FrameOptions, open_video
 from spectral_detect.records import FRAME_COLUMNS, VIDEO_COLUMNS
-from spectral_detect.scanning.judging import Judgement
-from spectral_detect.scanning.videos import scan_videos
+from spectral_detect.scanning.judge import Judge, Judgement
+from spectral_detect.scanning.videos import VideoJudge, scan_videos
 from spectral_detect.scanning.voting import Ballot, count_votes, decide, wilson_interval
 from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.location import Location
 
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 
@@ -145,10 +146,10 @@ def test_the_vote_turns_at_one_half(tmp_path: Path, run: Run, n_fake: int, verdi
 
 def test_a_frame_scores_as_its_png_does(tmp_path: Path, photographs: Model) -> None:
     clip = write_clip(tmp_path / "clip.mp4", REALS[:6], "libx264", "yuv420p")
-    with open_video(FoundVideo(str(clip)), FrameOptions()) as video:
+    with open_video(FoundVideo(Location(str(clip))), FrameOptions()) as video:
         for frame in video.frames():
             Image.fromarray(frame.image.pixels).save(tmp_path / f"{frame.index:03d}.png")
-    (result,) = scan_videos([FoundVideo(str(clip))], photographs, work=Work(jobs=0))
+    (result,) = scan_videos([FoundVideo(Location(str(clip)))], VideoJudge(Judge([photographs])), work=Work(jobs=0))
     stills = [r.score for r in scan([str(p) for p in sorted(tmp_path.glob("*.png"))], photographs)]
     assert [f.score for f in result.frames] == pytest.approx(stills, abs=1e-6)
 
@@ -240,7 +241,7 @@ def test_of_several_models_none_that_knows_jpegs_alone_judges_a_video(tmp_path: 
 def test_pooling_needs_a_calibrated_model(tmp_path: Path, photographs: Model) -> None:
     raw = replace(photographs, calibration=Calibration())
     with pytest.raises(ModelFileError, match="not calibrated"):
-        scan_videos([FoundVideo(str(tmp_path / "a.mp4"))], raw, vote="pooled")
+        VideoJudge(Judge([raw]), vote="pooled")
 
 
 def test_faces_are_judged_and_frames_without_counted(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

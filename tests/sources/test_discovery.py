@@ -13,6 +13,7 @@ from PIL import Image
 from conftest import texture
 from spectral_detect.sources.discovery import FoundVideo, expand_arguments, find_images, find_videos
 from spectral_detect.sources.formats import has_video_suffix
+from spectral_detect.sources.location import Location
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def png(rng: np.random.Generator) -> bytes:
 
 def found(*paths: object) -> tuple[list[str], list[str]]:
     skipped: list[str] = []
-    files = [f.path for f in find_images([str(p) for p in paths], on_skip=skipped.append)]
+    files = [f.path for f in find_images([Location(str(p)) for p in paths], on_skip=skipped.append)]
     return files, skipped
 
 
@@ -65,8 +66,8 @@ def test_links_to_files_are_followed_and_links_to_folders_are_not(tmp_path: Path
 def test_an_existing_file_wins_over_a_pattern(tmp_path: Path) -> None:
     for name in ("a[1].png", "a1.png"):
         (tmp_path / name).touch()
-    assert expand_arguments([str(tmp_path / "a[1].png")]) == [str(tmp_path / "a[1].png")]
-    assert expand_arguments([str(tmp_path / "a?.png")]) == [str(tmp_path / "a1.png")]
+    assert expand_arguments([str(tmp_path / "a[1].png")]) == [Location(str(tmp_path / "a[1].png"))]
+    assert expand_arguments([str(tmp_path / "a?.png")]) == [Location(str(tmp_path / "a1.png"))]
     with pytest.raises(FileNotFoundError, match="b"):
         expand_arguments([str(tmp_path / "b*")])
 
@@ -87,20 +88,23 @@ def tree(tmp_path: Path, png: bytes) -> Path:
 
 def found_videos(*paths: object, **options: bool) -> tuple[list[FoundVideo], list[str]]:
     skipped: list[str] = []
-    videos = list(find_videos([str(path) for path in paths], on_skip=skipped.append, **options))
+    videos = list(find_videos([Location(str(path)) for path in paths], on_skip=skipped.append, **options))
     return videos, skipped
 
 
 def test_the_videos_of_a_tree_are_its_video_files(tree: Path) -> None:
     videos, skipped = found_videos(tree)
-    assert videos == [FoundVideo(str(tree / "b" / name)) for name in ("film.MOV", "gone.mp4", "x.mp4")]
+    assert videos == [FoundVideo(Location(str(tree / "b" / name))) for name in ("film.MOV", "gone.mp4", "x.mp4")]
     inside_a = [f"a/{name}" for name in ("frame02.png", "frame10.png", "frame2.png", "notes.txt")]
     assert skipped == [str(tree / name) for name in (*inside_a, "b/c/1.png", "b/up")]
 
 
 def test_a_folder_of_images_is_one_video_in_natural_order(tree: Path) -> None:
     frames = tuple(str(tree / "a" / name) for name in ("frame02.png", "frame2.png", "frame10.png"))
-    assert found_videos(tree / "a") == ([FoundVideo(str(tree / "a"), frames)], [str(tree / "a" / "notes.txt")])
+    assert found_videos(tree / "a") == (
+        [FoundVideo(Location(str(tree / "a")), frames)],
+        [str(tree / "a" / "notes.txt")],
+    )
 
 
 def test_images_below_a_folder_are_no_video_unless_grouped_by_parent(tree: Path) -> None:
@@ -120,7 +124,7 @@ def test_grouped_by_parent_each_folder_of_images_is_a_video_too(tree: Path) -> N
 
 def test_a_named_file_is_taken_for_a_video_whatever_its_name(tree: Path) -> None:
     named = str(tree / "a" / "notes.txt")
-    assert found_videos(named)[0] == [FoundVideo(named)]
+    assert found_videos(named)[0] == [FoundVideo(Location(named))]
     assert has_video_suffix("A.MP4")
     assert not has_video_suffix(named)
 

@@ -28,8 +28,9 @@ from spectral_detect.outputs.resume import stamp_of
 from spectral_detect.sources import reading, urls
 from spectral_detect.sources import stores as remote
 from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
-from spectral_detect.sources.stores import Remote
+from spectral_detect.sources.stores import locate
 
 fsspec = pytest.importorskip("fsspec", reason="the extra remote is not installed")
 pytest.importorskip("aiohttp", reason="fsspec needs it to read over HTTP")
@@ -132,9 +133,10 @@ def without_place(record: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in record.items() if name not in ("path", "mtime_ns")}
 
 
-def found(*paths: str | Remote) -> tuple[list[str], list[str]]:
+def found(*paths: str | Location) -> tuple[list[str], list[str]]:
     skipped: list[str] = []
-    return [f.path for f in find_images(paths, on_skip=skipped.append)], skipped
+    places = [locate(path) if isinstance(path, str) else path for path in paths]
+    return [f.path for f in find_images(places, on_skip=skipped.append)], skipped
 
 
 # ---------------------------------------------------------------------------------------------------- the command line
@@ -296,7 +298,7 @@ def test_errors_hide_credentials(site: SimpleNamespace, run: Run, name: str) -> 
     assert result.exit_code == 2
     assert name in result.stderr
     assert not any(secret in result.output for secret in (PASSWORD, SIGNATURE))
-    assert not any(secret in repr(Remote(f"{url}?{SIGNED}")) for secret in (PASSWORD, SIGNATURE))
+    assert not any(secret in repr(Location.at_url(f"{url}?{SIGNED}")) for secret in (PASSWORD, SIGNATURE))
 
 
 @pytest.mark.parametrize(
@@ -361,7 +363,7 @@ def test_names_in_a_local_folder_are_never_fetched(
 
 def test_a_found_path_is_local_unless_its_place_was_found_with_it(site: SimpleNamespace) -> None:
     with pytest.raises(ImageReadError, match="No such file"):
-        reading.read_file(f"{site.url}/photos/{NAMES[0]}")
+        reading.read_file(Location(f"{site.url}/photos/{NAMES[0]}"))
     assert site.server.requests == []
     assert images.read_image(f"{site.url}/photos/{NAMES[0]}").width == 256
 
@@ -410,23 +412,22 @@ def test_a_page_leads_nowhere_else(site: SimpleNamespace) -> None:
 
 def test_a_server_without_end_comes_to_one() -> None:
     with pytest.raises(RemoteError, match="more than 100 folders in one another"):
-        remote.list_folder(Remote("http://host/" + "x/" * 101, is_folder=True))
+        remote.list_folder(Location.at_url("http://host/" + "x/" * 101, is_folder=True))
 
 
 # -------------------------------------------------------------------------------------------------------------- reading
 
 
-def test_more_than_was_announced_is_not_taken_in(site: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = Remote(f"{site.url}/announced_small.png")
+def test_more_than_was_announced_is_not_taken_in(site: SimpleNamespace) -> None:
+    place = Location.at_url(f"{site.url}/announced_small.png")
     assert len(reading.read_file(place).content) == 5000  # HEAD was wrong, and the answer itself complete
-    monkeypatch.setattr(reading, "MAX_BYTES", 4000)
     with pytest.raises(ImageReadError, match=r"announced as 10 bytes and larger: files over 4000 are refused"):
-        reading.read_file(place)
+        reading.read_file(place, max_bytes=4000)
 
 
 def test_a_huge_file_is_not_asked_for(site: SimpleNamespace) -> None:
     with pytest.raises(ImageReadError, match=r"1099511627776 bytes: files over \d+ are refused"):
-        reading.read_file(Remote(f"{site.url}/announced_huge.png"))
+        reading.read_file(Location.at_url(f"{site.url}/announced_huge.png"))
     assert site.server.requests == ["HEAD /announced_huge.png"]
 
 
@@ -434,14 +435,14 @@ def test_a_store_that_gives_less_than_it_announced(memory: object, monkeypatch: 
     memory.pipe("/a.png", b"12345")  # type: ignore[attr-defined]
     monkeypatch.setattr(type(memory), "info", lambda *_: {"name": "/a.png", "size": 9, "type": "file"})
     with pytest.raises(ImageReadError, match=r"only 5 of 9 bytes came; try again"):
-        reading.read_file(Remote("memory://a.png"))
+        reading.read_file(Location.at_url("memory://a.png"))
 
 
 def test_the_start_of_a_file_is_all_that_is_asked_for(site: SimpleNamespace) -> None:
     shutil.copy(EXAMPLES / "real" / NAMES[0], site.folder / "photos" / "unnamed")
     assert f"{site.url}/photos/unnamed" in found(f"{site.url}/photos/")[0]
     assert (
-        remote.read_start(Remote(f"{site.url}/photos/unnamed"), 8) == b"\x89PNG\r\n\x1a\n"
+        remote.read_start(Location.at_url(f"{site.url}/photos/unnamed"), 8) == b"\x89PNG\r\n\x1a\n"
     )  # this server knows no parts
 
 
@@ -532,7 +533,7 @@ def test_a_folder_that_cannot_be_listed_is_a_problem_and_the_rest_goes_on(
         return whole(store, path, **options)
 
     monkeypatch.setattr(type(tree), "ls", refuse)
-    problems = [f for f in find_images(["memory://tree/"]) if f.problem]
+    problems = [f for f in find_images([locate("memory://tree/")]) if f.problem]
     assert [f.path for f in problems] == ["memory://tree/b"]
     assert "the folder cannot be listed: permission denied (not yours)" in str(problems[0].problem)
     assert len(found("memory://tree/")[0]) == 5
@@ -542,7 +543,7 @@ def test_a_pattern_passes_over_a_dead_link(site: SimpleNamespace) -> None:
     shutil.copytree(site.folder / "photos", site.folder / "elsewhere" / "in")
     site.server.page = "<a href='gone/'>x</a><a href='in/'>x</a><a href='in/deep.png'>x</a>"
     (place,) = expand_arguments([f"{site.url}/elsewhere/*/A*.png"])
-    assert isinstance(place, Remote)
+    assert place.is_remote
     assert place.path == f"{site.url}/elsewhere/in/{NAMES[0]}"
 
 
@@ -590,7 +591,7 @@ def test_where_no_time_is_told_files_are_scanned_again(memory: object, run: Run,
         result = run("scan", "memory://", "--resume", output, "--known-by", known_by, "--jobs", 0)
         assert (result.exit_code, says in result.stderr) == (0, True)
     assert [row["mtime_ns"] for row in csv.DictReader(output.read_text().splitlines())] == ["", ""]
-    assert stamp_of(FoundFile("memory://gone", remote=Remote("memory://gone")), "size-mtime") is None
+    assert stamp_of(FoundFile(Location.at_url("memory://gone")), "size-mtime") is None
     result = run("scan", f"memory://{NAMES[0]}", "--resume", output, "--jobs", 0)
     assert (result.exit_code, "which is still there" in result.stderr) == (2, True)
     memory.rm(f"/{NAMES[1]}")  # type: ignore[attr-defined]
@@ -600,8 +601,8 @@ def test_where_no_time_is_told_files_are_scanned_again(memory: object, run: Run,
 
 def test_a_listing_that_tells_size_and_time_saves_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_store", None)
-    known = Remote("s3://bucket/a.png", size_bytes=5, mtime_ns=7)
-    assert stamp_of(FoundFile(known.path, remote=known), "size-mtime") == "5:7"
+    known = Location.at_url("s3://bucket/a.png", size_bytes=5, mtime_ns=7)
+    assert stamp_of(FoundFile(known), "size-mtime") == "5:7"
 
 
 def test_shards_of_a_url_are_one_scan_and_merge_expects_it(site: SimpleNamespace, run: Run, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from spectral_detect import FAKE, REAL, FeatureSpec
 from spectral_detect.errors import DatasetError
+from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import (
     files_in_folders,
     files_in_manifest,
@@ -25,19 +27,19 @@ SPEC = FeatureSpec.preset("azimuthal", n_bins=20)
 
 def test_folders_become_labels(labelled_folder: Path) -> None:
     files = files_in_folders([str(labelled_folder / "real")], [str(labelled_folder / "fake")])
-    dataset = read_dataset(files, SPEC)
+    dataset = read_dataset(files, Extractor(SPEC))
     assert np.shape(dataset.features) == (24, 20)
     assert (dataset.n_real, dataset.n_fake, dataset.n_groups) == (12, 12, 24)
     assert [s.path for s in dataset.samples] == [f.file.path for f in files]
     assert not dataset.failures
-    turned = read_dataset(files[::-1], SPEC)
+    turned = read_dataset(files[::-1], Extractor(SPEC))
     assert turned.sha256 == dataset.sha256
-    assert read_dataset(files[:-1], SPEC).sha256 != dataset.sha256
+    assert read_dataset(files[:-1], Extractor(SPEC)).sha256 != dataset.sha256
 
 
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=f"no image found in '{tmp_path}'"):
-        unlabelled_files([str(tmp_path)])
+        unlabelled_files([Location(str(tmp_path))])
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -48,7 +50,7 @@ def test_a_manifest_is_relative_to_itself(labelled_folder: Path, end: str, mark:
     manifest.write_bytes((mark + end.join(lines) + end).encode())
     files = files_in_manifest(str(manifest))
     assert [(f.label, f.group) for f in files] == [(REAL, "a"), (REAL, "a"), (FAKE, None)]
-    dataset = read_dataset(files, SPEC)
+    dataset = read_dataset(files, Extractor(SPEC))
     assert not dataset.failures
     assert dataset.n_groups == 2
 
@@ -77,11 +79,11 @@ def test_a_missing_manifest_and_missing_files(tmp_path: Path, labelled_folder: P
     with pytest.raises(DatasetError, match="cannot be read: No such file"):
         files_in_manifest(str(tmp_path / "none.csv"))
     (labelled_folder / "m.csv").write_text("path,label\nreal/00.png,real\ngone.png,fake\n")
-    dataset = read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), SPEC)
+    dataset = read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), Extractor(SPEC))
     assert [f.error for f in dataset.failures] == ["cannot be read: No such file or directory"]
     (labelled_folder / "m.csv").write_text("path,label\ngone.png,fake\n")
     with pytest.raises(DatasetError, match=r"none of 1 files could be used; the first: '.*gone.png'"):
-        read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), SPEC)
+        read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), Extractor(SPEC))
 
 
 def test_copies_of_a_file_are_one_group_and_connect_groups(labelled_folder: Path) -> None:
@@ -89,7 +91,7 @@ def test_copies_of_a_file_are_one_group_and_connect_groups(labelled_folder: Path
     copy.write_bytes((labelled_folder / "real" / "00.png").read_bytes())
     rows = "real/00.png,real,a\nreal/01.png,real,a\nreal/copy.png,real,b\nreal/02.png,real,b\nfake/00.png,fake,c\n"
     (labelled_folder / "m.csv").write_text(f"path,label,group\n{rows}")
-    groups = read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), SPEC).groups
+    groups = read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), Extractor(SPEC)).groups
     assert len(set(groups[:4])) == 1
     assert groups[4] != groups[0]
 
@@ -97,12 +99,12 @@ def test_copies_of_a_file_are_one_group_and_connect_groups(labelled_folder: Path
 def test_training_needs_enough_of_each_class_and_none_in_both(labelled_folder: Path) -> None:
     real, fake = str(labelled_folder / "real"), str(labelled_folder / "fake")
     files = files_in_folders([real], [fake])
-    require_both_classes(read_dataset(files, SPEC))
+    require_both_classes(read_dataset(files, Extractor(SPEC)))
     with pytest.raises(DatasetError, match="4 usable fake images; training needs at least 5"):
-        require_both_classes(read_dataset(files[:16], SPEC))
+        require_both_classes(read_dataset(files[:16], Extractor(SPEC)))
     (labelled_folder / "fake" / "same.png").write_bytes((labelled_folder / "real" / "03.png").read_bytes())
     with pytest.raises(DatasetError, match=r"same file is real and fake: '.*03.png' and '.*same.png'; remove it"):
-        require_both_classes(read_dataset(files_in_folders([real], [fake]), SPEC))
+        require_both_classes(read_dataset(files_in_folders([real], [fake]), Extractor(SPEC)))
 
 
 def test_without_bins_all_images_must_have_one_size(labelled_folder: Path) -> None:
@@ -111,7 +113,7 @@ def test_without_bins_all_images_must_have_one_size(labelled_folder: Path) -> No
     Image.effect_noise((80, 80), 50).save(labelled_folder / "real" / "large.png")
     files = files_in_folders([str(labelled_folder / "real")], [str(labelled_folder / "fake")])
     with pytest.raises(DatasetError, match="different sizes"):
-        read_dataset(files, FeatureSpec.preset("azimuthal", n_bins=None))
+        read_dataset(files, Extractor(FeatureSpec.preset("azimuthal", n_bins=None)))
 
 
 @settings(deadline=None, max_examples=40)

@@ -32,7 +32,7 @@ def sample(run: str, n: int, output: str, reals: str | None, seed: int, device: 
     """
     require_torch()
     from spectral_detect.atomic_write import check_new_folder, folder_aside
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.parallel.work import Work
     from spectral_detect.regularize.gan.run import Hooks, load_generator, load_reals, write_images
     from spectral_detect.regularize.gan.steps import sample_images
 

@@ -17,7 +17,8 @@ from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.media.limits import Limits
+    from spectral_detect.parallel.work import Work
     from spectral_detect.regularize.gan.options import TrainingOptions
 
 
@@ -87,7 +88,15 @@ BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, "log.jsonl", "reals.json", "samples", "p
 @work_options
 @click.pass_context
 def train(
-    ctx: click.Context, /, data: str, output: str, resume: bool, dry_run: bool, work: Work, **chosen: Any
+    ctx: click.Context,
+    /,
+    data: str,
+    output: str,
+    resume: bool,
+    dry_run: bool,
+    work: Work,
+    limits: Limits,
+    **chosen: Any,
 ) -> None:
     """Train a GAN on a folder of camera images, with or without the spectral loss.
 
@@ -118,7 +127,7 @@ def train(
             lambda: bool(stop.received),
         )
         with report:
-            train_gan(options, folder, work, hooks, resume=resume)
+            train_gan(options, folder, work, hooks, limits=limits, resume=resume)
     if stop.received:
         click.echo(f"stopped; --resume continues {visible(output)}", err=True)
         ctx.exit(128 + stop.received[0])

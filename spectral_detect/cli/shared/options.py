@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,10 +17,10 @@ from spectral_detect.sources.urls import without_credentials
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import Work
+    from spectral_detect.extraction.one_file import Extractor
     from spectral_detect.features.spec import FeatureSpec
-    from spectral_detect.media.edits import Edit
-    from spectral_detect.sources.stores import Remote
+    from spectral_detect.parallel.work import Work
+    from spectral_detect.sources.location import Location
     from spectral_detect.training.dataset import Dataset, LabelledFile
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,7 +100,7 @@ def judging_options(command: F) -> F:
     def with_rules(
         *args: Any, min_confidence: float | None, prevalence: float | None, stability: bool, **kwargs: Any
     ) -> Any:
-        from spectral_detect.scanning.judging import Rules
+        from spectral_detect.scanning.rules import Rules
 
         rules = Rules(min_confidence=min_confidence, prevalence=prevalence, stability=stability)
         return command(*args, rules=rules, **kwargs)
@@ -148,12 +147,11 @@ _frame_options = together(
 
 
 def frame_options(command: F) -> F:
-    """`--frames`, `--every`, `--all` and `--crop` with its kin, put into the command's `work`."""
+    """`--frames`, `--every`, `--all` and `--crop` with its kin, handed to the command as one `frames`."""
 
     @wraps(command)
     def with_frames(
         *args: Any,
-        work: Work,
         frames: int | None,
         every: float | None,
         all_frames: bool,
@@ -170,7 +168,7 @@ def frame_options(command: F) -> F:
             raise click.UsageError("--faces and --face-fraction go with --crop face")
         n_frames = None if all_frames or every is not None else frames or 20
         chosen = FrameOptions(n_frames, every, crop, faces, face_fraction)
-        return command(*args, work=replace(work, frames=chosen), **kwargs)
+        return command(*args, frames=chosen, **kwargs)
 
     return _frame_options(cast(F, with_frames))
 
@@ -213,14 +211,12 @@ def labelled_files(
     return files_in_folders(real, fake, group_by_parent=group_by == "parent")
 
 
-def read_labelled(
-    files: list[LabelledFile], spec: FeatureSpec | None, work: Work, edits: Sequence[Edit | None] = (None,)
-) -> Dataset:
+def read_labelled(files: list[LabelledFile], extractor: Extractor, work: Work) -> Dataset:
     """Extract features (without a spec: none) under a progress bar, and name the files that failed on stderr."""
     from spectral_detect.training.dataset import read_dataset
 
     watch = partial(progress, total=len(files))
-    dataset = read_dataset(files, spec, work, edits=edits, watch=watch)
+    dataset = read_dataset(files, extractor, work, watch=watch)
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
     return dataset
@@ -255,7 +251,7 @@ def report_failure(path: str, error: str | None) -> None:
     click.echo(f"error: {visible(path)}: {visible(str(error))}", err=True)
 
 
-def expand(paths: Iterable[str]) -> list[str | Remote]:
+def expand(paths: Iterable[str]) -> list[Location]:
     """Files and folders that exist, also at URLs, patterns expanded; `Failure` for what is not there."""
     from spectral_detect.sources.discovery import expand_arguments
 
@@ -265,12 +261,12 @@ def expand(paths: Iterable[str]) -> list[str | Remote]:
         raise _not_there(str(error)) from None
 
 
-def expand_local(paths: Iterable[str], reason: str) -> list[str]:
+def expand_local(paths: Iterable[str], reason: str) -> list[Location]:
     """`expand` where URLs cannot be read, for that reason."""
     from spectral_detect.sources import discovery as finding
     from spectral_detect.sources.stores import is_url
 
-    found: list[str] = []
+    found: list[Location] = []
     for path in paths:
         if is_url(path):
             raise Failure(f"'{visible(without_credentials(path))}': {reason}")

@@ -12,7 +12,7 @@ import click
 from spectral_detect.cli.shared.options import Failure, FiniteRange, together
 
 if TYPE_CHECKING:
-    from spectral_detect.extraction.work import DeviceChoice, Engine, Work
+    from spectral_detect.parallel.work import DeviceChoice, Engine, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ def _work_options(timeout_s: float) -> Callable[[F], F]:
 
 
 def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
-    """`--jobs`, `--engine`, `--scheduler`, `--max-pixels` and `--timeout`, handed to the command as one `work`."""
+    """`--jobs`, `--engine`, `--scheduler` and `--timeout` as one `work`, `--max-pixels` as `limits`."""
 
     @wraps(command)
     def with_work(
@@ -66,10 +66,11 @@ def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
         timeout: float,
         **kwargs: Any,
     ) -> Any:
-        from spectral_detect.extraction.work import Work
+        from spectral_detect.media.limits import Limits
+        from spectral_detect.parallel.work import Work
 
-        engine = _checked_engine(engine, scheduler, jobs)
-        return command(*args, work=Work(jobs, max_pixels, timeout, engine=engine, scheduler=scheduler), **kwargs)
+        work = Work(jobs, timeout, engine=_checked_engine(engine, scheduler, jobs), scheduler=scheduler)
+        return command(*args, work=work, limits=Limits(max_pixels), **kwargs)
 
     return _work_options(timeout_s)(cast(F, with_work))
 

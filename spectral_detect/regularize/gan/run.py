@@ -12,7 +12,8 @@ import numpy as np
 
 from spectral_detect.atomic_write import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
-from spectral_detect.extraction.work import Work
+from spectral_detect.media.limits import Limits
+from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint, load_module
 from spectral_detect.regularize.gan.monitor import Watch
 from spectral_detect.regularize.gan.networks import Generator
@@ -55,7 +56,15 @@ class Hooks:
     should_stop: Callable[[], bool] = field(default=_never)
 
 
-def train_gan(options: TrainingOptions, folder: Path, work: Work, hooks: Hooks, *, resume: bool = False) -> bool:
+def train_gan(
+    options: TrainingOptions,
+    folder: Path,
+    work: Work,
+    hooks: Hooks,
+    *,
+    limits: Limits | None = None,
+    resume: bool = False,
+) -> bool:
     """Train a GAN, or continue a run; whether it came to its last epoch.
 
     Parameters
@@ -70,7 +79,9 @@ def train_gan(options: TrainingOptions, folder: Path, work: Work, hooks: Hooks, 
     """
     if not folder.absolute().parent.is_dir():
         raise OutputError(f"{str(folder)!r} cannot be made: No such file or directory")
-    images = read_reals(options.data, options.size, work, on_failure=hooks.on_failure, watch=hooks.watch_reading)
+    images = read_reals(
+        options.data, options.size, work, limits, on_failure=hooks.on_failure, watch=hooks.watch_reading
+    )
     some = images[np.random.default_rng(0).permutation(len(images))[: options.n_profiles]]
     run = Run(options, folder, images, mean_profile(some))
     if resume:

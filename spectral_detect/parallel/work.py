@@ -1,0 +1,92 @@
+"""How many items are worked through: in this process, in worker processes, or on a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Literal, TypeVar
+
+from spectral_detect.parallel.dask_map import map_in_cluster
+from spectral_detect.parallel.pool import map_in_workers
+from spectral_detect.parallel.task import Task
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+DeviceChoice = Literal["auto", "cpu", "gpu"]
+Engine = Literal["local", "dask"]
+
+FEW = 24  # items of a short task: one worker is done sooner than several would start
+
+
+@dataclass(frozen=True)
+class Work:
+    """How items are worked through; no result depends on it.
+
+    Attributes
+    ----------
+    jobs : int or None
+        Worker processes, one per core by default; 0 works in the calling process, where neither a decoder that crashes
+        nor one that takes too long can be stopped. With Dask: workers of the cluster on this machine.
+    timeout_s : float
+        An item that takes longer is given up.
+    device : {"auto", "cpu", "gpu"}
+        What computes the features of still images; "auto" takes a GPU where one can be used and there are more than a
+        few files. A cluster's workers use none.
+    engine : {"local", "dask"}
+        "dask" works on a Dask cluster, see `dask_map.map_in_cluster`.
+    scheduler : str or None
+        Address of that cluster's scheduler, or the file that holds it; None starts a cluster on this machine. An
+        address alone means "dask" as well.
+    """
+
+    jobs: int | None = None
+    timeout_s: float = 60.0
+    device: DeviceChoice = "auto"
+    engine: Engine = "local"
+    scheduler: str | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether no cluster takes part."""
+        return self.engine == "local" and self.scheduler is None
+
+    @property
+    def n_workers(self) -> int:
+        """Return the number of worker processes; 0 means the calling process."""
+        return available_cores() if self.jobs is None else self.jobs
+
+
+def work_through(task: Task[Item, Result], items: Iterable[Item], work: Work) -> Generator[Result, None, None]:
+    """Yield `task(item)` of each item, in the order given, in as many processes as `work` says.
+
+    A Dask cluster that cannot be used is an error of this call, not of the first result.
+
+    Raises
+    ------
+    ExtraMissingError, ClusterError
+        See `dask_map.map_in_cluster`.
+    """
+    if not work.is_local:
+        return map_in_cluster(task, items, scheduler=work.scheduler, jobs=work.n_workers, timeout_s=work.timeout_s)
+    if work.jobs == 0:
+        return (task(item) for item in items)
+    jobs = work.n_workers
+    if work.jobs is None and task.cost != "long":
+        are_few, items = look_ahead(items)
+        jobs = 1 if are_few else jobs
+    return map_in_workers(task, items, jobs=jobs, timeout_s=work.timeout_s)
+
+
+def look_ahead(items: Iterable[Item]) -> tuple[bool, Iterable[Item]]:
+    """Return whether there are no more than `FEW` items, and the same items."""
+    remaining = iter(items)
+    first = list(islice(remaining, FEW + 1))
+    return len(first) <= FEW, chain(first, remaining)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

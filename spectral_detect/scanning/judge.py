@@ -1,0 +1,286 @@
+"""Features become a score, a verdict, the reasons against trusting it, and a record."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from spectral_detect._version import __version__
+from spectral_detect.detector.model import Model
+from spectral_detect.errors import ModelFileError
+from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost
+from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.limits import Limits
+from spectral_detect.outputs.made_with import Origin
+from spectral_detect.parallel.task import Cost
+from spectral_detect.records import LABELS, ImageRecord, Verdict
+from spectral_detect.scanning.rules import Rules
+
+GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
+ONE_SIZE = "the model was trained on images of one other size, without bins; train one with --bins"
+
+Reason = Literal["constant image", "outside experience", "low confidence", "depends on delivery"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The score of one image and its verdict.
+
+    Attributes
+    ----------
+    model : Model
+        The one that judged.
+    reason : Reason or None
+        Why the verdict is inconclusive; None if it is not.
+    posterior : float or None
+        The probability of fake at the prevalence of the rules; None without a calibration.
+    """
+
+    model: Model
+    score: float
+    threshold: float
+    verdict: Verdict
+    reason: Reason | None
+    warnings: tuple[str, ...]
+    log10_likelihood_ratio: float | None
+    posterior: float | None
+
+
+Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
+
+
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """The models and rules of a scan: a task that turns what one image gave into its record.
+
+    Attributes
+    ----------
+    models : sequence of Model
+        Several of one spec judge together: each image is judged by the one in whose experience it lies most.
+    rules : Rules
+        How a score becomes a verdict.
+
+    Raises
+    ------
+    ModelFileError
+        The models take different features, or do not give what the rules need.
+    """
+
+    models: Sequence[Model]
+    rules: Rules = field(default_factory=Rules)
+
+    def __post_init__(self) -> None:
+        if len({model.spec.sha256 for model in self.models}) != 1:
+            raise ModelFileError(
+                "several models scan together only if they take the same features; name one with --model"
+            )
+        self.rules.check(self.models)
+
+    @property
+    def spec(self) -> FeatureSpec:
+        """The features that the models take."""
+        return self.models[0].spec
+
+    @property
+    def edits(self) -> Edits:
+        """The edits after which the features of each image are needed."""
+        return self.rules.edits
+
+    @property
+    def cost(self) -> Cost:
+        """The cost of a record: one vector is scored in microseconds, many tiles take as long as decoding."""
+        return "trivial" if self.spec.tiles_per_side is None else "short"
+
+    @cached_property
+    def settings_sha256(self) -> str:
+        """The hash of all that turns a file into a verdict."""
+        return self.settings_with()
+
+    def settings_with(self, **others: Any) -> str:
+        """Return the hash of models, their features, rules and further settings (plain values).
+
+        The limits of size and time are not in it: they decide what fails, and a file that failed is tried again when
+        the scan is resumed.
+        """
+        settings = {
+            "models": [model.sha256 for model in self.models],
+            "spec": self.spec.sha256,
+            "rules": asdict(self.rules),
+            **others,
+        }
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def origin(self) -> Origin:
+        """What the records are made with."""
+        return self.origin_with(self.settings_sha256)
+
+    def origin_with(self, settings_sha256: str, vote: str | None = None) -> Origin:
+        """Return what records are made with that further settings are behind."""
+        thresholds = {self.rules.threshold_of(model) for model in self.models}
+        return Origin(
+            {"tool_version": __version__, "spec_sha256": self.spec.sha256, "settings_sha256": settings_sha256},
+            frozenset(model.sha256 for model in self.models),
+            frozenset(str(float(threshold)) for threshold in thresholds),
+            self.rules.prevalence is not None,
+            vote,
+        )
+
+    def extractor(self, limits: Limits | None = None) -> Extractor:
+        """Return what extracts the features that the judge needs."""
+        return Extractor(self.spec, self.edits, limits=limits or Limits())
+
+    # ------------------------------------------------------------------------------------------------------- records
+
+    def __call__(self, variants: Sequence[Extraction]) -> ImageRecord:
+        """Return the record of one image, given as it is and after each edit."""
+        image, judgement, error = variants[0], None, variants[0].error
+        if image.features is not None:
+            error = self.misfit(image)
+            judgement = None if error else self.judge(variants)
+        return ImageRecord(
+            path=image.path,
+            sha256=image.sha256,
+            size_bytes=image.size_bytes,
+            mtime_ns=image.mtime_ns,
+            width=image.width,
+            height=image.height,
+            format=image.format,
+            **(self._unjudged() if judgement is None else self._judged(judgement)),
+            spec_sha256=self.spec.sha256,
+            settings_sha256=self.settings_sha256,
+            tool_version=__version__,
+            warnings=image.warnings + (judgement.warnings if judgement else ()),
+            error=error,
+        )
+
+    def failed(self, variants: Sequence[Extraction], reason: str) -> ImageRecord:
+        """Return the record of an image that could not be judged, and why."""
+        return self(lost(tuple(variants), reason))
+
+    def misfit(self, image: Extraction) -> str | None:
+        """Return why the features are not those that the models take; None if they are."""
+        fits = image.features is None or image.features.shape[-1:] == self.models[0].mean.shape
+        return None if fits else ONE_SIZE
+
+    def _judged(self, judgement: Judgement) -> dict[str, Any]:
+        """Return the columns that a judgement fills."""
+        return {
+            "verdict": judgement.verdict,
+            "label": LABELS.get(judgement.verdict),
+            "score": judgement.score,
+            "threshold": judgement.threshold,
+            "model": judgement.model.name,
+            "model_sha256": judgement.model.sha256,
+            "log10_likelihood_ratio": judgement.log10_likelihood_ratio,
+            "posterior": None if self.rules.prevalence is None else judgement.posterior,
+        }
+
+    def _unjudged(self) -> dict[str, Any]:
+        """Return the same columns of an image without a judgement: the model is named if there was no choice."""
+        unknown = ("verdict", "label", "score", "model", "model_sha256", "log10_likelihood_ratio", "posterior")
+        columns = dict.fromkeys(unknown) | {"threshold": self.rules.threshold}
+        if len(self.models) == 1:
+            (model,) = self.models
+            columns |= {
+                "model": model.name,
+                "model_sha256": model.sha256,
+                "threshold": self.rules.threshold_of(model),
+            }
+        return columns
+
+    # ---------------------------------------------------------------------------------------------------- judgements
+
+    def judge(self, variants: Sequence[Extraction]) -> Judgement:
+        """Judge one image by the model in whose experience it lies most.
+
+        Parameters
+        ----------
+        variants : sequence of Extraction
+            The image as it is, with features; then after each edit.
+        """
+        image = variants[0]
+        model, objections = nearest_model(image, self.models)
+        threshold = self.rules.threshold_of(model)
+        score = _score(image, model)
+        called: Verdict = "fake" if score >= threshold else "real"
+        ratio = None if image.is_constant else model.calibration.log10_likelihood_ratio(score)
+        posterior = None if ratio is None else self.rules.posterior(ratio)
+        doubts, notes = _outside(image, model, objections), []
+        confidence = None if posterior is None else posterior if called == "fake" else 1 - posterior
+        if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
+            doubts.append(("low confidence", f"{called} with a probability of only {confidence:.3f}"))
+        elif confidence is not None and confidence < 0.5:
+            notes.append(
+                f"called {called} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
+            )
+        if self.rules.stability:
+            doubts += _flips(variants[1:], model, threshold, called)
+        return Judgement(
+            model=model,
+            score=score,
+            threshold=threshold,
+            verdict="inconclusive" if doubts else called,
+            reason=doubts[0][0] if doubts else None,
+            warnings=(*(text for _, text in doubts if text), *notes, *((GUESS,) if model.is_guess else ())),
+            log10_likelihood_ratio=ratio,
+            posterior=posterior,
+        )
+
+
+def as_models(model: Model | Sequence[Model]) -> tuple[Model, ...]:
+    """Return one model or several as a tuple."""
+    return (model,) if isinstance(model, Model) else tuple(model)
+
+
+def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, list[str]]:
+    """Return the model in whose experience an image lies most, and the objections even to that one.
+
+    The fewest objections come first, then a model that has seen images of about that size, then the least distance.
+    """
+    width, height = image.width or 0, image.height or 0
+
+    def rank(model: Model) -> tuple[int, bool, float, list[str]]:
+        seen = model.experience
+        if seen is None:
+            return 0, False, 0.0, []
+        distance = model.distance(np.asarray(image.features))
+        objections = seen.objections(width, height, image.metadata, distance)
+        return len(objections), not seen.covers(width, height), distance / seen.max_distance, objections
+
+    ranks = [rank(model) for model in models]
+    best = min(range(len(models)), key=lambda k: ranks[k][:3])
+    return models[best], ranks[best][3]
+
+
+def _outside(image: Extraction, model: Model, objections: Sequence[str]) -> list[Doubt]:
+    """Return the doubts about an image that the model should not judge."""
+    if image.is_constant:
+        return [("constant image", "")]  # its own warning says so
+    if not objections:
+        return []
+    return [("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}")]
+
+
+def _score(image: Extraction, model: Model) -> float:
+    return float(model.scores([np.asarray(image.features)])[0])
+
+
+def _flips(variants: Sequence[Extraction], model: Model, threshold: float, called: Verdict) -> list[Doubt]:
+    """Return the doubt that the verdict depends on edits, if it does."""
+    other = "real" if called == "fake" else "fake"
+    scored = [(v.edit, _score(v, model)) for v in variants if v.features is not None and v.edit is not None]
+    flipped = [f"{edit.title} ({score:.3f})" for edit, score in scored if (score >= threshold) != (called == "fake")]
+    if not scored:
+        text = "no mild edit leaves an image large enough to check whether the verdict depends on its delivery"
+    elif flipped:
+        text = f"depends on delivery: {other} after {', '.join(flipped)}"
+    else:
+        return []
+    return [("depends on delivery", text)]

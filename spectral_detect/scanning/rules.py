@@ -1,0 +1,85 @@
+"""How a score becomes a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spectral_detect.detector.model import Model
+from spectral_detect.errors import ModelFileError
+from spectral_detect.extraction.one_file import Edits
+from spectral_detect.media.edits import Edit
+
+STABILITY = (Edit("jpeg", 90), Edit("crop", 0.9), Edit("resize", 0.9))  # what a platform does on the way
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a score becomes a verdict.
+
+    Attributes
+    ----------
+    threshold : float or None
+        Used in place of the model's own.
+    min_confidence : float or None
+        A verdict that is less probable than this is inconclusive.
+    prevalence : float or None
+        The share of fakes among such images, for the probability of fake; 0.5 if it is None.
+    stability : bool
+        Whether an image is inconclusive if its verdict flips under `STABILITY`.
+    """
+
+    threshold: float | None = None
+    min_confidence: float | None = None
+    prevalence: float | None = None
+    stability: bool = False
+
+    @property
+    def edits(self) -> Edits:
+        """The edits after which the features of each image are needed."""
+        return (None, *STABILITY) if self.stability else (None,)
+
+    def threshold_of(self, model: Model) -> float:
+        """Return the threshold by which a model judges."""
+        return model.threshold if self.threshold is None else self.threshold
+
+    def check(self, models: Sequence[Model]) -> None:
+        """Check that the models give the probabilities that the rules need.
+
+        Raises
+        ------
+        ModelFileError
+            The scores of a model are not calibrated, or none of its verdicts can be as sure as `min_confidence` asks.
+        """
+        if self.min_confidence is None and self.prevalence is None:
+            return
+        for model in models:
+            if model.calibration.kind == "none":
+                raise ModelFileError(
+                    f"the scores of the model {model.name or 'given'} are not calibrated (too few independent images, "
+                    "or no labels): --min-confidence, --prevalence and --vote pooled need 10 or more of each class at "
+                    "training"
+                )
+            surest = self._surest(model)
+            if self.min_confidence is not None and self.min_confidence > surest:
+                n_real, n_fake = model.calibration.n_real, model.calibration.n_fake
+                raise ModelFileError(
+                    f"no verdict of the model {model.name or 'given'} is surer than {surest:.3f}, all that the "
+                    f"{n_real} real and {n_fake} fake images of its calibration support: ask for less"
+                )
+
+    def posterior(self, log10_ratio: float) -> float:
+        """Return the probability of fake by a likelihood ratio, at the prevalence of the rules."""
+        return posterior_of(log10_ratio, self.prevalence or 0.5)
+
+    def _surest(self, model: Model) -> float:
+        ratios = [model.calibration.log10_likelihood_ratio(score) or 0.0 for score in (0.0, 1.0)]
+        return max(1 - self.posterior(ratios[0]), self.posterior(ratios[1]))
+
+
+def posterior_of(log10_ratio: float, prevalence: float) -> float:
+    """Return the probability of fake by Bayes' rule in odds; a prevalence of 0 or 1 leaves nothing to find out."""
+    if prevalence in (0.0, 1.0):
+        return prevalence
+    odds = 10**log10_ratio * prevalence / (1 - prevalence)
+    return float(odds / (1 + odds))
