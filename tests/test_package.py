@@ -49,17 +49,6 @@ def test_every_public_name_resolves() -> None:
         _ = spectral_detect.nothing
 
 
-def test_the_limit_in_the_help_is_the_librarys() -> None:
-    """The command line repeats it, so that its help need not load Pillow."""
-    from spectral_detect.cli.shared.options import FEATURES
-    from spectral_detect.cli.shared.work_options import MAX_PIXELS
-    from spectral_detect.features.spec import PRESETS
-    from spectral_detect.media.images import MAX_PIXELS as LIBRARY_MAX_PIXELS
-
-    assert MAX_PIXELS == LIBRARY_MAX_PIXELS
-    assert tuple(PRESETS) == FEATURES
-
-
 def test_setup_cfg_installs_every_package() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")

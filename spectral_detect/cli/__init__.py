@@ -12,29 +12,37 @@ from typing import Any
 import click
 
 from spectral_detect._version import __version__
-from spectral_detect.cli.audit import audit
-from spectral_detect.cli.evaluate import evaluate
-from spectral_detect.cli.extract import extract
-from spectral_detect.cli.matrix import matrix
-from spectral_detect.cli.merge import merge
-from spectral_detect.cli.models import models
-from spectral_detect.cli.regularize import regularize
-from spectral_detect.cli.scan import scan
-from spectral_detect.cli.shared.options import Failure
-from spectral_detect.cli.train import train
-from spectral_detect.cli.video import video
+from spectral_detect.cli.lazy_group import LazyGroup
+from spectral_detect.cli.shared.failures import Failure, in_options
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.text import printable
 
 ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
+COMMANDS = {
+    "scan": ("spectral_detect.cli.scan:scan", "Give a verdict on each image."),
+    "video": ("spectral_detect.cli.video:video", "Give a verdict on each video, by a vote of its frames."),
+    "train": ("spectral_detect.cli.train:train", "Train a detector from labelled images."),
+    "evaluate": ("spectral_detect.cli.evaluate:evaluate", "Measure a model on labelled images."),
+    "audit": ("spectral_detect.cli.audit:audit", "Find what else than the generator tells two classes apart."),
+    "matrix": ("spectral_detect.cli.matrix:matrix", "Train on each generator and measure on each other."),
+    "extract": ("spectral_detect.cli.extract:extract", "Write the features of images as NPZ or CSV."),
+    "models": ("spectral_detect.cli.models:models", "List the shipped models, or show what is in a model file."),
+    "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
+    "regularize": (
+        "spectral_detect.cli.regularize:regularize",
+        "Train generators whose spectrum is right (needs the extra torch).",
+    ),
+}
+
 
 @contextmanager
 def _signals_unwind() -> Iterator[list[int]]:
     """Turn ctrl-C and SIGTERM into an exception, so that workers are stopped and temporary files removed.
 
-    Gives the list of the signals that came: an exception out of the middle of an import may change its kind on the way.
+    Yields the list of the signals that came: an exception out of the middle of an import may change its kind on the
+    way.
     """
     received: list[int] = []
 
@@ -56,7 +64,7 @@ def _signals_unwind() -> Iterator[list[int]]:
 
 
 def _open_standard_streams() -> None:
-    """Where the caller closed one of them, its number would go to the next file opened, a worker's pipe for one."""
+    """Open those that the caller closed: their numbers would go to the next file opened, a worker's pipe for one."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
@@ -64,10 +72,11 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
-class Commands(click.Group):
+class Commands(LazyGroup):
     """Turns the library's errors, signals and a reader that goes away into messages and exit statuses."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         for name, value in ONE_THREAD.items():
@@ -86,11 +95,15 @@ class Commands(click.Group):
                         ctx.exit(128 + signal.SIGPIPE)
                     raise Failure(f"output cannot be written: {error.strerror}") from None
                 if isinstance(error, SpectralDetectError):
-                    raise Failure(printable(str(error))) from None
+                    raise Failure(printable(in_options(str(error)))) from None
                 raise
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands,
+    places=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="spectral-detect")
 def main() -> None:
     """Tell camera images from images made by neural networks.
@@ -106,7 +119,3 @@ def main() -> None:
     \b
     Example: spectral-detect scan examples/images
     """
-
-
-for command in (scan, video, merge, train, evaluate, audit, matrix, extract, models, regularize):
-    main.add_command(command)

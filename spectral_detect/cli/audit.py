@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.shared.options import (
-    Failure,
-    labelled_files,
-    labelled_options,
-    progress,
-    read_labelled,
-)
+from spectral_detect.cli.shared.failures import Failure
+from spectral_detect.cli.shared.inputs import labelled_files, read_labelled
+from spectral_detect.cli.shared.options import labelled_options
+from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.text import visible
 

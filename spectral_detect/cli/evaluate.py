@@ -10,17 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spectral_detect.atomic_write import check_target, write_aside
-from spectral_detect.cli.shared.options import (
-    check_output,
-    check_plot,
-    frame_options,
-    judging_options,
-    labelled_files,
-    labelled_options,
-    progress,
-    read_labelled,
-    warn_of_bias,
-)
+from spectral_detect.cli.shared.checks import check_output, check_plot
+from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_of_bias
+from spectral_detect.cli.shared.options import frame_options, judging_options, labelled_options
+from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from spectral_detect._version import __version__
-from spectral_detect.cli.shared.options import (
-    Failure,
-    check_output,
-    expand,
-    feature_options,
-    feature_spec,
-    progress,
-    report_failure,
-)
+from spectral_detect.cli.shared.checks import check_output
+from spectral_detect.cli.shared.failures import Failure, report_failure
+from spectral_detect.cli.shared.options import feature_options, feature_spec
+from spectral_detect.cli.shared.paths import expand
+from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.resume_options import (
     KnownBy,
     begun,

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.shared.options import (
-    check_plot,
-    feature_options,
-    feature_spec,
-    progress,
-    read_labelled,
-    warn_of_bias,
-)
+from spectral_detect.cli.shared.checks import check_plot
+from spectral_detect.cli.shared.inputs import read_labelled, warn_of_bias
+from spectral_detect.cli.shared.options import feature_options, feature_spec
+from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:

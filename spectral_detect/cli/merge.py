@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from spectral_detect.cli.scan import listed_paths
-from spectral_detect.cli.shared.options import Failure, check_output, expand, expand_local
+from spectral_detect.cli.shared.checks import check_output
+from spectral_detect.cli.shared.failures import Failure
+from spectral_detect.cli.shared.paths import expand, expand_local, named_places
 from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.sources.location import Location
-from spectral_detect.sources.stores import locate
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def merge(
     """
     from spectral_detect.outputs.merge import merging
 
-    if null and files_from is None:
-        raise click.UsageError("-0 says how --files-from is read: give both")
+    _, listed = named_places((), files_from, null)
     sources = [place.path for place in expand_local(outputs, OUTPUTS_ARE_LOCAL)]
     row_format = _common_format([*sources, output])
     check_output(output, [*sources, *expect, files_from])
@@ -66,8 +65,7 @@ def merge(
         if merger.kind is None:
             raise Failure(f"none of the {len(sources)} outputs has a row")
         if expect or files_from is not None:
-            listed = listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
-            merger.expect(_found(expect, map(locate, listed), merger.kind, group_by == "parent"))
+            merger.expect(_found(expect, listed, merger.kind, group_by == "parent"))
         merged = merger.write()
     _report(merged, len(sources))
     ctx.exit(1 if merged.n_missing or merged.outcomes["failed"] else 0)

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from functools import partial
 from itertools import chain
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from spectral_detect.cli.shared.options import (
-    Failure,
-    FiniteRange,
-    check_output,
-    expand,
-    judging_options,
-    progress,
-    report_failure,
-    shows_progress,
-)
+from spectral_detect.cli.shared.checks import check_output
+from spectral_detect.cli.shared.failures import Failure, report_failure, worded
+from spectral_detect.cli.shared.options import FiniteRange, judging_options
+from spectral_detect.cli.shared.paths import expand, named_places
+from spectral_detect.cli.shared.progress import progress, shows_progress
 from spectral_detect.cli.shared.result_stream import FORMATS, format_of
 from spectral_detect.cli.shared.resume_options import (
     KnownBy,
@@ -36,8 +29,6 @@ from spectral_detect.cli.shared.resume_options import (
     shard_option,
 )
 from spectral_detect.cli.shared.work_options import device_option, work_options
-from spectral_detect.sources.urls import why_not_opened, without_credentials
-from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.detector.model import Model
@@ -47,8 +38,6 @@ if TYPE_CHECKING:
     from spectral_detect.scanning.rules import Rules
     from spectral_detect.sources.discovery import FoundFile
     from spectral_detect.sources.sharding import Shard
-
-READ_BYTES = 2**16
 
 
 @click.command()
@@ -125,7 +114,7 @@ def scan(
         hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
         rows = begun(earlier)
         total = rows.n_remaining if rows else _count(paths, files_from, hidden, shard)
-        for record in progress(records, total=total, hidden=hidden):
+        for record in map(worded, progress(records, total=total, hidden=hidden)):
             results.write(record)
             judges.add(record.model)
             if record.error and chosen != "table":
@@ -152,42 +141,11 @@ def _worth(judges: list[Model], rules: Rules) -> str:
 def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: Counter[str]) -> Iterator[FoundFile]:
     """Check the arguments now; find the images later."""
     from spectral_detect.sources.discovery import find_images
-    from spectral_detect.sources.stores import locate
 
-    if null and files_from is None:
-        raise click.UsageError("-0 says how --files-from is read: give both")
+    named, listed = named_places(paths, files_from, null)
     if not paths and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
-    listed = listed_paths(files_from, b"\0" if null else b"\n") if files_from is not None else ()
-    return find_images(chain(expand(paths), map(locate, listed)), on_skip=lambda path: skipped.update(other=1))
-
-
-def listed_paths(files_from: str, end: bytes) -> Iterable[str]:
-    """The paths in a list, each followed by `end`."""
-    try:
-        stream: IO[bytes] = click.open_file(files_from, "rb")
-    except OSError as error:
-        raise Failure(f"{visible(without_credentials(files_from))}: {why_not_opened(files_from, error)}") from None
-    return _split(stream, end)
-
-
-def _split(stream: IO[bytes], end: bytes) -> Iterator[str]:
-    """Paths between `end`s, of a stream that is never held whole."""
-    rest = b""
-    with stream:
-        for block in iter(partial(stream.read, READ_BYTES), b""):
-            *whole, rest = (rest + block).split(end)
-            yield from (_listed_path(path, end) for path in whole if path)
-    if rest:
-        yield _listed_path(rest, end)
-
-
-def _listed_path(path: bytes, end: bytes) -> str:
-    if b"\0" in path:
-        raise Failure("the list holds NUL characters: give -0 as well")
-    if end == b"\n" and path.endswith(b"\r") and not os.path.lexists(path):
-        path = path[:-1]  # a list from Windows
-    return os.fsdecode(path)
+    return find_images(chain(named, listed), on_skip=lambda path: skipped.update(other=1))
 
 
 def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterator[FoundFile]:

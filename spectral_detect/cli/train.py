@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spectral_detect.cli.shared.checks import check_output
+from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_of_bias
 from spectral_detect.cli.shared.options import (
     FiniteRange,
-    check_output,
-    expand,
     feature_options,
     feature_spec,
     frame_options,
-    labelled_files,
     labelled_options,
-    read_labelled,
-    warn_of_bias,
 )
+from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.work_options import device_option, work_options
 
 if TYPE_CHECKING:

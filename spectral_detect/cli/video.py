@@ -14,18 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from spectral_detect.atomic_write import check_target
-from spectral_detect.cli.shared.options import (
-    Failure,
-    FiniteRange,
-    check_output,
-    check_plot_folder,
-    expand_local,
-    frame_options,
-    judging_options,
-    progress,
-    report_failure,
-    shows_progress,
-)
+from spectral_detect.cli.shared.checks import check_output, check_plot_folder
+from spectral_detect.cli.shared.failures import Failure, report_failure, worded
+from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options
+from spectral_detect.cli.shared.paths import expand_local
+from spectral_detect.cli.shared.progress import progress, shows_progress
 from spectral_detect.cli.shared.result_stream import FORMATS, format_of
 from spectral_detect.cli.shared.resume_options import (
     KnownBy,
@@ -147,10 +140,10 @@ def video(
             # the record last: what has one has all the rest as well
             if frame_rows is not None:
                 for frame in result.frames:
-                    frame_rows.write(frame)
+                    frame_rows.write(worded(frame))
             if plot is not None:
                 _draw(result, plot, number)
-            records.write(result.record)
+            records.write(worded(result.record))
             if result.record.error and chosen != "table":
                 report_failure(result.record.path, result.record.error)
         if chosen == "table":

@@ -21,8 +21,8 @@ from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
 
-TOO_LITTLE_MEMORY = "not enough memory for this image; see --max-pixels and --jobs"
-NO_FRAME = "no frame could be judged; see --crop, or get an intact copy"
+TOO_LITTLE_MEMORY = "not enough memory for this image; see `max_pixels` and `jobs`"
+NO_FRAME = "no frame could be judged; see `crop`, or get an intact copy"
 CONSTANT_IMAGE = "constant image: there is no spectrum to judge"
 
 

@@ -23,7 +23,7 @@ from spectral_detect.records import LABELS, ImageRecord, Verdict
 from spectral_detect.scanning.rules import Rules
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
-ONE_SIZE = "the model was trained on images of one other size, without bins; train one with --bins"
+ONE_SIZE = "the model was trained on images of one other size, without bins; train one with `n_bins`"
 
 Reason = Literal["constant image", "outside experience", "low confidence", "depends on delivery"]
 
@@ -78,7 +78,7 @@ class Judge:
     def __post_init__(self) -> None:
         if len({model.spec.sha256 for model in self.models}) != 1:
             raise ModelFileError(
-                "several models scan together only if they take the same features; name one with --model"
+                "several models scan together only if they take the same features; name one with `model`"
             )
         self.rules.check(self.models)
 

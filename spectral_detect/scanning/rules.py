@@ -57,7 +57,7 @@ class Rules:
             if model.calibration.kind == "none":
                 raise ModelFileError(
                     f"the scores of the model {model.name or 'given'} are not calibrated (too few independent images, "
-                    "or no labels): --min-confidence, --prevalence and --vote pooled need 10 or more of each class at "
+                    "or no labels): `min_confidence`, `prevalence` and `vote=pooled` need 10 or more of each class at "
                     "training"
                 )
             surest = self._surest(model)

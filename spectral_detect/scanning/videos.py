@@ -8,38 +8,23 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from spectral_detect._version import __version__
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction, Extractor
-from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.limits import Limits
-from spectral_detect.media.video import Frame, FrameOptions, Video, open_video
+from spectral_detect.media.video import FrameOptions, Video, open_video
 from spectral_detect.outputs.made_with import Origin
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning.judge import GUESS, Judge, Judgement
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.scanning.thumbnails import Extremes, Thumbnail
 from spectral_detect.scanning.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import video_sha256
-
-THUMBNAIL_PX = 120
-N_THUMBNAILS = 3  # of the highest and of the lowest scores
-
-
-@dataclass(frozen=True)
-class Thumbnail:
-    """A reduced frame for a picture; `pixels` is (H, W) or (H, W, 3) RGB, uint8."""
-
-    frame: int
-    time_s: float | None
-    score: float
-    pixels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -111,7 +96,7 @@ class VideoJudge:
     def __call__(self, found: FoundVideo) -> VideoResult:
         """Decode a video, judge its frames and count their votes; whatever is wrong with it is in the record."""
         known = {"path": found.path, **self._unknown()}
-        extremes = _Extremes(self.with_thumbnails)
+        extremes = Extremes(self.with_thumbnails)
         try:
             with open_video(found, self.frames, max_pixels=self.limits.max_pixels) as video:
                 known |= _facts(found, video)
@@ -130,7 +115,7 @@ class VideoJudge:
         known["warnings"] += _doubts(ballot, judgements, known)
         return VideoResult(VideoRecord(**known), frames, *extremes.chosen())
 
-    def _judge_frames(self, video: Video, known: dict[str, Any], extremes: _Extremes) -> list[Judged]:
+    def _judge_frames(self, video: Video, known: dict[str, Any], extremes: Extremes) -> list[Judged]:
         """Judge frame after frame; the features of each are dropped at once."""
         judge = Judge(_judges_of(video, self.judge.models), self.judge.rules)
         extractor = Extractor(judge.spec, judge.edits)
@@ -177,7 +162,7 @@ def _facts(found: FoundVideo, video: Video) -> dict[str, Any]:
 
 
 def _judges_of(video: Video, models: Sequence[Model]) -> Sequence[Model]:
-    """Of several models, only those that have seen more than JPEGs judge a video file."""
+    """Return the models that judge a video file: if there are several, those that have seen more than JPEGs."""
     if video.facts.codec is None or len(models) == 1:
         return models
     others = [m for m in models if m.experience is None or m.experience.has_seen_others]
@@ -200,12 +185,12 @@ def _why_none(known: dict[str, Any], frames: Sequence[FrameRecord]) -> str:
     if frames:
         return f"none of {len(frames)} frames could be judged; the first: {frames[0].error}"
     if known["n_without_face"]:
-        return f"no face found in {known['n_without_face']} frames; --crop none judges whole frames"
+        return f"no face found in {known['n_without_face']} frames; `crop=none` judges whole frames"
     return "no frame could be decoded; get an intact copy"
 
 
 def _elect(judged: Sequence[Judged], vote: VoteKind) -> Ballot:
-    """The ballot of the face, or of the whole frames, that decides."""
+    """Return the ballot of the face, or of the whole frames, that decides."""
     tracks: dict[int, list[Judgement]] = {}
     for extraction, judgement in judged:
         if judgement is not None and extraction.frame is not None:
@@ -214,7 +199,7 @@ def _elect(judged: Sequence[Judged], vote: VoteKind) -> Ballot:
 
 
 def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> dict[str, Any]:
-    """The columns of a record that the vote fills; the model is the one that judged most frames."""
+    """Return the columns of a record that the vote fills; the model is the one that judged most frames."""
     by_model = Counter(j.model.name for j in judgements)
     ruling = next(j for j in judgements if j.model.name == by_model.most_common(1)[0][0])
     low, high = ballot.interval or (None, None)
@@ -267,34 +252,3 @@ def _frame_record(found: FoundVideo, extraction: Extraction, judgement: Judgemen
         warnings=extraction.warnings + (judgement.warnings if judgement else ()),
         error=extraction.error,
     )
-
-
-@dataclass
-class _Extremes:
-    """The frames with the highest and the lowest scores so far."""
-
-    is_wanted: bool
-    highest: list[Thumbnail] = field(default_factory=list)
-    lowest: list[Thumbnail] = field(default_factory=list)
-
-    def offer(self, frame: Frame, score: float) -> None:
-        if not self.is_wanted:
-            return
-        for kept, sign in ((self.highest, 1), (self.lowest, -1)):
-            if len(kept) < N_THUMBNAILS or sign * score > sign * kept[-1].score:
-                kept.append(_thumbnail(frame, score))
-                kept.sort(key=lambda t: -sign * t.score)
-                del kept[N_THUMBNAILS:]
-
-    def chosen(self) -> tuple[tuple[Thumbnail, ...], tuple[Thumbnail, ...]]:
-        return tuple(self.highest), tuple(self.lowest)
-
-
-def _thumbnail(frame: Frame, score: float) -> Thumbnail:
-    import cv2
-
-    pixels = as_rgb(frame.image.pixels, frame.image.is_ycc)
-    scale = THUMBNAIL_PX / max(pixels.shape[:2])
-    size = tuple(max(1, round(scale * side)) for side in pixels.shape[1::-1])
-    reduced = cv2.resize(pixels, (size[0], size[1]), interpolation=cv2.INTER_AREA)
-    return Thumbnail(frame.index, frame.time_s, score, np.asarray(reduced))

@@ -1,11 +1,11 @@
-"""Verdicts on frames -> a verdict on their video."""
+"""The verdicts on frames become a verdict on their video."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
@@ -14,21 +14,26 @@ from spectral_detect.records import Verdict
 from spectral_detect.scanning.judge import Judgement
 
 VoteKind = Literal["majority", "mean", "pooled"]
-VOTES: tuple[VoteKind, ...] = get_args(VoteKind)
 NORMAL_95 = 1.959964
 LEAST_SHARE = 0.25  # of the frames must vote
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """What the frames of one track say.
+    """The votes of the frames of one track.
 
     Attributes
     ----------
-    n_votes : frames with a verdict; the inconclusive ones do not vote.
-    fake_fraction, interval : the share of fakes among the votes and its 95 % interval, Wilson's; None without votes.
-    mean_score, log10_likelihood_ratio : means over the votes; the latter None where the model is not calibrated.
-    n_frames : with or without a vote.
+    n_votes : int
+        Frames with a verdict; inconclusive frames do not vote.
+    fake_fraction : float or None
+        The share of fakes among the votes; None without votes.
+    interval : tuple of float or None
+        Its 95 % interval, Wilson's; None without votes.
+    mean_score, log10_likelihood_ratio : float or None
+        Means over the votes; the latter is None if the model is not calibrated.
+    n_frames : int
+        Frames with or without a vote.
     """
 
     verdict: Verdict
@@ -41,21 +46,25 @@ class Ballot:
 
     @property
     def has_too_few(self) -> bool:
-        """Fewer than `LEAST_SHARE` of the frames have a vote."""
+        """Whether fewer than `LEAST_SHARE` of the frames have a vote."""
         return self.n_votes < LEAST_SHARE * self.n_frames
 
 
 def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") -> Ballot:
-    """The verdict of one track; inconclusive where fewer than `LEAST_SHARE` of its frames have a vote.
+    """Count the votes of one track; the verdict is inconclusive if fewer than `LEAST_SHARE` of its frames have a vote.
 
     Parameters
     ----------
-    vote : "majority" of the verdicts, a tie is inconclusive; "mean", the mean score against the threshold; "pooled",
-        the mean log likelihood ratio against 0.
+    judgements : sequence of Judgement
+        One for each frame.
+    vote : {"majority", "mean", "pooled"}
+        The majority of the verdicts (a tie is inconclusive); the mean score against the threshold; or the mean log
+        likelihood ratio against 0.
 
     Raises
     ------
-    ModelFileError : "pooled" with a model that is not calibrated.
+    ModelFileError
+        The vote is "pooled" and the model is not calibrated.
     """
     voters = [j for j in judgements if j.verdict != "inconclusive"]
     if not voters:
@@ -65,7 +74,7 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
     mean_ratio = float(np.mean(ratios)) if len(ratios) == len(voters) else None
     mean_score = float(np.mean([j.score for j in voters]))
     if vote == "pooled" and mean_ratio is None:
-        raise ModelFileError("the model is not calibrated and gives no likelihood ratios: --vote majority or mean")
+        raise ModelFileError("the model is not calibrated and gives no likelihood ratios: `vote=majority` or mean")
     margin: float = {
         "majority": 2 * n_fake - len(voters),
         "mean": mean_score - float(np.mean([j.threshold for j in voters])),
@@ -78,16 +87,19 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
 
 
 def decide(ballots: Sequence[Ballot]) -> Ballot:
-    """The ballot that decides on a video: one fake face makes it fake; it is real where every face is.
+    """Return the ballot that decides on a video: one fake face makes it fake; it is real if every face is.
 
-    Of ballots of one verdict, the one with the largest share of fakes.
+    Among ballots of one verdict it is the one with the largest share of fakes.
     """
     order = {"fake": 0, "inconclusive": 1, "real": 2}
     return min(ballots, key=lambda b: (order[b.verdict], -(b.fake_fraction or 0.0)), default=Ballot("inconclusive", 0))
 
 
 def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share; Wilson, "Probable inference, the law of succession, ...", JASA 22 (1927)."""
+    """Return the 95 % interval of a share.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    """
     z2 = NORMAL_95**2
     centre = (n_hits + z2 / 2) / (n + z2)
     half = NORMAL_95 / (n + z2) * float(np.sqrt(n_hits * (n - n_hits) / n + z2 / 4))
@@ -95,7 +107,7 @@ def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
 
 
 def doubts_in_words(judgements: Sequence[Judgement]) -> list[str]:
-    """How many frames were inconclusive for which reason, each with an example."""
+    """Say how many frames were inconclusive for which reason, each with an example."""
     counts = Counter(j.reason for j in judgements if j.reason)
     first = {j.reason: j.warnings[0] for j in reversed(judgements) if j.reason and j.warnings}
     return [

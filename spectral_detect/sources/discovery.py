@@ -157,15 +157,16 @@ def looks_like_image_at_url(entry: Location) -> bool:
 def find_videos(
     places: Iterable[Location], *, group_by_parent: bool = False, on_skip: Callable[[str], None] = lambda path: None
 ) -> Iterator[FoundVideo]:
-    """The videos among files and folders, lazily.
+    """Find the videos among files and folders, lazily.
 
-    A file that is named itself is always taken. In a folder's tree, files with a suffix of a video are taken; where
-    there is none, the images that lie in the folder itself are the frames of one video. Whatever is not taken goes to
-    `on_skip`. Links to files are followed, links to folders are not.
+    A file that is named itself is always taken. In a folder's tree, files with a suffix of a video are taken; if there
+    is none, the images that lie in the folder itself are the frames of one video. Any other file goes to `on_skip`.
+    Links to files are followed, links to folders are not.
 
     Parameters
     ----------
-    group_by_parent : each folder of the tree that holds images is a video too, of its images in natural order.
+    group_by_parent : bool
+        Whether each folder of the tree that holds images is a video too, of its images in natural order.
     """
     for place in places:
         if place.is_remote or not os.path.isdir(place.path):
@@ -177,7 +178,7 @@ def find_videos(
 
 
 def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundVideo]:
-    """The video files of a tree; for want of any, the folder itself as a video."""
+    """Find the video files of a tree; if there is none, the folder itself as a video."""
     skipped: list[str] = []  # held back, for the frames of a video are not skipped
     skip = skipped.append
     for entry in _walk(folder):
@@ -204,7 +205,7 @@ def _pass_on(paths: list[str], on_skip: Callable[[str], None]) -> None:
 
 
 def _find_folders_of_frames(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundVideo]:
-    """The video files of a tree, and each folder that holds images; a folder before what lies below it."""
+    """Find the video files of a tree, and each folder that holds images; a folder comes before those below it."""
     for visited, entries in _walk_by_folder(folder):
         if isinstance(entries, str):
             yield FoundVideo(Location(visited), problem=entries)
@@ -220,7 +221,7 @@ def _find_folders_of_frames(folder: str, on_skip: Callable[[str], None]) -> Iter
 
 
 def _frames_of(folder: str) -> tuple[str, ...]:
-    """The images that lie in the folder itself."""
+    """Return the images that lie in the folder itself."""
     try:
         with os.scandir(folder) as entries:
             return _natural_order(e.path for e in entries if looks_like_image(e))
@@ -229,18 +230,18 @@ def _frames_of(folder: str) -> tuple[str, ...]:
 
 
 def _natural_order(paths: Iterable[str]) -> tuple[str, ...]:
-    """frame2 before frame10; names that differ in leading zeros alone, as text."""
+    """Sort frame2 before frame10, and names that differ in leading zeros alone as text."""
     return tuple(sorted(paths, key=lambda path: (_text_and_numbers(os.path.basename(path)), os.fsencode(path))))
 
 
 def _text_and_numbers(name: str) -> list[tuple[int, int, str]]:
-    """Comparable pieces of a name, numbers by their length and digits: `int` would refuse the longest ones."""
+    """Return comparable pieces of a name, numbers by length and digits: `int` would refuse the longest ones."""
     pieces = (piece.lstrip("0") if piece[:1].isdigit() else piece for piece in re.split(r"([0-9]+)", name))
     return [(k % 2, len(piece) if k % 2 else 0, piece) for k, piece in enumerate(pieces)]
 
 
 def _is_file_or_dead_link(entry: os.DirEntry[str]) -> bool:
-    """A dead link with the name of a video is evidence that is missing, and an error once it is opened."""
+    """Return True also for a dead link: evidence that is missing, and an error once it is opened."""
     try:
         return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
     except OSError:
@@ -256,7 +257,7 @@ def _find_in_folder(folder: str, on_skip: Callable[[str], None]) -> Iterator[Fou
 
 
 def _walk(folder: str) -> Iterator[os.DirEntry[str] | FoundFile]:
-    """All but the folders of a tree in sorted order, and the folders that cannot be listed as `FoundFile`."""
+    """Yield all but the folders of a tree in sorted order, and the folders that cannot be listed as `FoundFile`."""
     waiting: list[os.DirEntry[str] | str] = [folder]  # a stack: folders nest deeper than Python's calls
     while waiting:
         entry = waiting.pop()
@@ -271,7 +272,7 @@ def _walk(folder: str) -> Iterator[os.DirEntry[str] | FoundFile]:
 
 
 def _walk_by_folder(folder: str) -> Iterator[tuple[str, list[os.DirEntry[str]] | str]]:
-    """Each folder of a tree with its sorted entries, or with the reason why it cannot be listed."""
+    """Yield each folder of a tree with its sorted entries, or with the reason why it cannot be listed."""
     waiting = [folder]
     while waiting:
         path = waiting.pop()
@@ -282,7 +283,7 @@ def _walk_by_folder(folder: str) -> Iterator[tuple[str, list[os.DirEntry[str]] |
 
 
 def _listed(folder: str) -> list[os.DirEntry[str]] | str:
-    """The sorted entries of a folder, or why it cannot be listed."""
+    """Return the sorted entries of a folder, or why it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda e: os.fsencode(e.name))
@@ -291,7 +292,7 @@ def _listed(folder: str) -> list[os.DirEntry[str]] | str:
 
 
 def looks_like_image(entry: os.DirEntry[str]) -> bool:
-    """Whether a folder's entry is a regular file, or a link to one, with the suffix or the first bytes of an image."""
+    """Return whether a folder's entry is a file, or a link to one, with the suffix or the first bytes of an image."""
     try:
         if not entry.is_file():
             return _is_dead_link(entry)
@@ -304,7 +305,7 @@ def looks_like_image(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_dead_link(entry: os.DirEntry[str]) -> bool:
-    """A link with the name of an image that leads nowhere: evidence that is missing, and an error."""
+    """Return whether a link with the name of an image leads nowhere: evidence that is missing, and an error."""
     return entry.is_symlink() and not os.path.exists(entry.path) and _has_suffix(entry.path)
 
 

@@ -34,7 +34,7 @@ SIGNATURE_BYTES = 32
 
 
 def has_image_signature(start: bytes) -> bool:
-    """Whether a file that starts so is in one of `FORMATS`."""
+    """Return whether the first bytes of a file are those of one of `FORMATS`."""
     if start[:2] == b"BM" and start[6:10] != bytes(4):
         return False  # two letters begin many a text; a bitmap has four zero bytes there
     accepts = (PIL.Image.OPEN[name][1] for name in FORMATS)
@@ -42,5 +42,5 @@ def has_image_signature(start: bytes) -> bool:
 
 
 def has_video_suffix(path: str) -> bool:
-    """Whether a file is named like a video."""
+    """Return whether a file is named like a video."""
     return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES

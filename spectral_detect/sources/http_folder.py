@@ -25,7 +25,7 @@ def links_of(page: str, content: bytes) -> list[str]:
 
 
 class _Links(HTMLParser):
-    """The addresses that a page links to, as they stand there."""
+    """Collects the addresses that a page links to, unchanged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _Links(HTMLParser):
 
 
 def linked_from(page: str, link: str) -> str:
-    """The path, relative to a page of links that ends in a slash, of what it links to; "" of what lies elsewhere.
+    """Return the path of a link relative to its page, whose URL ends in a slash; "" if it leads elsewhere.
 
     Elsewhere is another host, another scheme, a folder above, and the page itself in another order.
     """
@@ -48,7 +48,7 @@ def linked_from(page: str, link: str) -> str:
 
 
 def is_page(url: str, info: dict[str, Any]) -> bool:
-    """Whether a web server shows a folder there: HTML at a path that ends in a slash, or that it leads on to such."""
+    """Return whether a web server shows a folder: HTML at a path that ends in a slash, or a redirection to one."""
     asked, given = urlsplit(url), urlsplit(str(info.get("url", url)))
     leads_on = unquote(given.path) == unquote(asked.path) + "/"
     return (

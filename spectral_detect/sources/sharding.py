@@ -1,4 +1,4 @@
-"""Which of many machines takes a file: by a hash of its path alone."""
+"""Part files among many machines by a hash of each path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_SHARDS = 1_000_000
 
 
 def path_bytes(path: str) -> bytes:
-    """The bytes of a path, the same on every machine; one that no file can have keeps its halves of surrogates."""
+    """Return the bytes of a path, the same on every machine; a path that no file can have keeps its lone surrogates."""
     try:
         return os.fsencode(path)
     except UnicodeEncodeError:
@@ -18,18 +18,18 @@ def path_bytes(path: str) -> bytes:
 
 
 def path_hash(path: str) -> int:
-    """64 bits of BLAKE2b over a path; not Python's `hash`, which differs from run to run."""
+    """Return 64 bits of BLAKE2b over a path; Python's `hash` differs from run to run."""
     return int.from_bytes(blake2b(path_bytes(path), digest_size=8).digest(), "little")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `total` parts of any set of files, from 1.
+    """One of `total` parts of any set of files, numbered from 1.
 
-    A file's part depends on its path as found and on nothing else: not on its neighbours, the order or the machine. A
-    file that comes or goes between two starts (the tasks of a queue start hours apart, or are repeated) moves no other
-    one; dealing them out in turn would, and some would be lost and others scanned twice. The price is that parts are
-    equal only as far as chance has it: of n files in all, n / total, give or take the root of that.
+    A file's part depends on its path and on nothing else: not on its neighbours, the order or the machine. A file that
+    comes or goes between two starts (the tasks of a queue start hours apart, or are repeated) moves no other file;
+    dealing files out in turn would, and some would be lost and others scanned twice. In return the parts are only
+    about equal: n / total of n files, give or take the square root of that.
     """
 
     number: int
@@ -37,7 +37,13 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Shard:
-        """From `I/N`; `ValueError` where that is none."""
+        """Read `I/N`.
+
+        Raises
+        ------
+        ValueError
+            The text is something else.
+        """
         number, slash, total = text.partition("/")
         if not (slash and number.isdecimal() and total.isdecimal() and len(text) < 20):
             raise ValueError(f"{text!r} is not I/N, such as 1/8")
@@ -47,5 +53,5 @@ class Shard:
         return shard
 
     def holds(self, path: str) -> bool:
-        """Whether the file of this path, as found, belongs to it."""
+        """Return whether the file of this path belongs to the part."""
         return path_hash(path) % self.total == self.number - 1

@@ -1,6 +1,6 @@
-"""Files and folders at URLs, in whatever stores fsspec reads: the only home of fsspec.
+"""Read and list files at URLs, in any store that fsspec knows: the only home of fsspec.
 
-It and the libraries of the stores are loaded when the first URL is met, and never for local paths.
+fsspec and the libraries of the stores are loaded when the first URL is met, and never for local paths.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOST_NESTED = 100  # folders in one another; a server that makes pages up would 
 LONGEST_REASON = 300
 
 FSSPEC_MISSING = "reading URLs needs fsspec: pip install 'spectral-detect[remote]'"
-EXTRAS = {"https": "http", "s3a": "s3", "az": "abfs", "gcs": "gs"}  # of fsspec, where they are not named as the scheme
+EXTRAS = {"https": "http", "s3a": "s3", "az": "abfs", "gcs": "gs"}  # of fsspec, if they are not named as the scheme
 HAVE_EXTRAS = frozenset("abfs adl dropbox git github gs hdfs http oci s3 sftp smb ssh".split())
 # stores that read from another one, which has to be named within the URL
 WRAPPERS = frozenset(
@@ -46,14 +46,14 @@ WRAPPERS = frozenset(
     "asynclocal dask".split()
 )
 CHAIN_REFUSED = "URLs within URLs (zip://, simplecache::) are not read; unpack or copy the file first"
-# of a file's last change, as the stores call it; a time of creation is another thing
+# names of the time of a file's last change; the time of creation is another thing
 TIMES = ("mtime", "LastModified", "last_modified", "Last-Modified", "updated", "modified", "modify")
 
 
 def is_url(path: str) -> bool:
-    """Whether a path is read through fsspec: `scheme://` of a store that it knows, and no local file of that name.
+    """Return whether a path is read through fsspec: it knows the `scheme://`, and there is no local file of that name.
 
-    Without fsspec any scheme counts, so that the user hears what is missing.
+    Without fsspec any scheme counts, so that the user is told what is missing.
     """
     if not looks_like_url(path) or lexists(path):
         return False
@@ -66,25 +66,27 @@ def is_url(path: str) -> bool:
 def locate(text: str) -> Location:
     """Return the place that a text names: at a URL, or on this machine.
 
-    A URL is taken for a folder where it ends in a slash, and otherwise for a file; the store is not asked.
+    A URL is taken for a folder if it ends in a slash, and otherwise for a file; the store is not asked.
     """
     return Location.at_url(text, is_folder=text.endswith("/")) if is_url(text) else Location(local_name(text))
 
 
 def look_up(url: str) -> Location:
-    """What a URL leads to.
+    """Ask the store whether a URL leads to a file or a folder, and for its size and time.
 
     Raises
     ------
-    FileNotFoundError : nothing; with the URL as it may be shown.
-    RemoteError, ExtraMissingError : it cannot be told, and why.
+    FileNotFoundError
+        There is nothing; the message is the URL without credentials.
+    RemoteError, ExtraMissingError
+        The store cannot be asked; the message says why.
     """
     with _failing_in_words(url):
         return _described(url, _store(url).info(url))
 
 
 def exists(url: str) -> bool:
-    """Whether there is something; also where that cannot be told."""
+    """Return whether a URL leads to anything; True also if the store cannot be asked."""
     try:
         look_up(url)
     except FileNotFoundError:
@@ -95,13 +97,14 @@ def exists(url: str) -> bool:
 
 
 def expand(url: str) -> list[Location]:
-    """What a URL leads to; where that is nothing, what it matches as a pattern, sorted.
+    """Return the file or folder at a URL; if there is none, what the URL matches as a pattern, sorted.
 
-    `**` stands for any folders, none included; at the end of a pattern for the folder before it.
+    `**` stands for any number of folders; at the end of a pattern it stands for the folder before it.
 
     Raises
     ------
-    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    FileNotFoundError, RemoteError, ExtraMissingError
+        See `look_up`.
     """
     root, parts = pattern_parts(url)
     try:
@@ -116,11 +119,12 @@ def expand(url: str) -> list[Location]:
 
 
 def list_folder(folder: Location) -> list[Location]:
-    """What lies in a folder, in the order of names; over HTTP what its page links to below it, at any depth.
+    """List a folder in the order of names; over HTTP, list what its page links to below it, at any depth.
 
     Raises
     ------
-    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    FileNotFoundError, RemoteError, ExtraMissingError
+        See `look_up`.
     """
     url = folder.address
     if url.count("/") > MOST_NESTED:
@@ -132,12 +136,12 @@ def list_folder(folder: Location) -> list[Location]:
 
 
 def read(location: Location, max_bytes: int) -> tuple[bytes, int | None]:
-    """The whole file, and when it was last changed (ns; None where the store does not tell).
+    """Read a whole file; return it with the time of its last change (ns; None if the store does not tell).
 
     Raises
     ------
-    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`; or it is a folder, is larger than `max_bytes`
-        (as it is announced, or as it comes), or ends early.
+    FileNotFoundError, RemoteError, ExtraMissingError
+        See `look_up`; or it is a folder, is larger than `max_bytes` (as announced, or as it comes), or ends early.
     """
     url = location.address
     with _failing_in_words(url):
@@ -157,11 +161,12 @@ def read(location: Location, max_bytes: int) -> tuple[bytes, int | None]:
 
 
 def read_start(location: Location, n_bytes: int) -> bytes:
-    """The first bytes of a file; no more than these are fetched where the store can give a part.
+    """Read the first bytes of a file; no more than these are fetched if the store can give a part.
 
     Raises
     ------
-    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    FileNotFoundError, RemoteError, ExtraMissingError
+        See `look_up`.
     """
     url = location.address
     with _failing_in_words(url):
@@ -174,11 +179,12 @@ def read_start(location: Location, n_bytes: int) -> bytes:
 
 
 def with_status(location: Location) -> Location:
-    """The same with its size and time, which the store is asked for where the listing of a folder did not tell.
+    """Return the location with its size and time; the store is asked if the listing of a folder did not tell.
 
     Raises
     ------
-    FileNotFoundError, RemoteError, ExtraMissingError : see `look_up`.
+    FileNotFoundError, RemoteError, ExtraMissingError
+        See `look_up`.
     """
     is_known = location.size_bytes is not None and location.mtime_ns is not None
     return location if is_known else look_up(location.address)
@@ -189,7 +195,7 @@ def with_status(location: Location) -> Location:
 
 @cache
 def _known_schemes() -> frozenset[str] | None:
-    """None without fsspec."""
+    """Return the schemes that fsspec reads; None if it is not installed."""
     try:
         import fsspec
     except ImportError:
@@ -198,7 +204,7 @@ def _known_schemes() -> frozenset[str] | None:
 
 
 def _store(url: str) -> Any:
-    """The file system of a URL, with what the URL says of host and user; fsspec keeps one for each of these."""
+    """Return the file system of a URL, with the host and user that the URL names; fsspec keeps one for each."""
     scheme = scheme_of(url)
     if CHAINED.search(url) or scheme in WRAPPERS:
         raise RemoteError(CHAIN_REFUSED)
@@ -229,7 +235,7 @@ def _described(url: str, info: dict[str, Any]) -> Location:
 
 
 def _mtime_ns(info: dict[str, Any]) -> int | None:
-    """In whole seconds: of one file of S3, a listing tells fractions that a question for it does not."""
+    """Return the time in whole seconds: for a file in S3 a listing tells fractions that a question for it does not."""
     for name in TIMES:
         told = _as_time(info.get(name))
         if told is not None:
@@ -259,7 +265,7 @@ def _parsed_time(told: str) -> datetime:
 
 
 def _listed(folder: str) -> dict[str, dict[str, Any]]:
-    """What a store says of each name in a folder; of the folder itself, and of what lies elsewhere, under ""."""
+    """Return what a store says of each name in a folder; the folder itself and names elsewhere stand under ""."""
     store = _store(folder)
     base = str(store._strip_protocol(folder)).rstrip("/")
     entries = store.ls(folder, detail=True)
@@ -274,14 +280,14 @@ def _name_in(base: str, name: str) -> str:
 
 
 def _linked(page: str) -> dict[str, dict[str, Any]]:
-    """`_listed` of a page of links. fsspec's own follows `../`, misses names that start in http, and has no limit."""
+    """List the links of a page. fsspec's own way follows `../`, misses names that start in http, and has no limit."""
     with _opened(_store(page), page) as stream:
         content = read_bounded(stream, None, MOST_OF_A_PAGE)
     return {name: {} for name in links_of(page, content)}
 
 
 def _matching(folder: Location, parts: list[str]) -> Iterator[Location]:
-    """What lies below a folder and matches a pattern, part by part."""
+    """Yield what lies below a folder and matches a pattern, part by part."""
     head, *rest = parts
     if head == "**" and not rest:
         yield folder
@@ -306,12 +312,12 @@ def _matching(folder: Location, parts: list[str]) -> Iterator[Location]:
 
 
 def _order(url: str) -> bytes:
-    """As local folders are walked through: what a folder holds stands where the folder stands."""
+    """Return a sort key in the order of a walk through folders: files stand where their folder stands."""
     return url.rstrip("/").replace("/", "\0").encode("utf-8", "surrogateescape")
 
 
 def _opened(store: Any, url: str, size_bytes: int | None = None, **options: Any) -> Any:
-    """A stream; over HTTP one that takes what the server sends, whatever size it has announced."""
+    """Open a stream; over HTTP it takes what the server sends, whatever size it has announced."""
     if is_web(url):  # without a size, fsspec would ask for it first
         options |= {"block_size": 0, "size": size_bytes or 1}
     return store.open(url, "rb", **options)
@@ -319,7 +325,7 @@ def _opened(store: Any, url: str, size_bytes: int | None = None, **options: Any)
 
 def read_bounded(stream: Any, size_bytes: int | None, most: int) -> bytes:
     content = bytearray()
-    block = (size_bytes or BLOCK_BYTES) + 1  # in one go where the size is right
+    block = (size_bytes or BLOCK_BYTES) + 1  # in one go if the size is right
     while len(content) < most and (part := stream.read(min(block, most - len(content)))):
         content += part
     return bytes(content)
@@ -330,13 +336,13 @@ def read_bounded(stream: Any, size_bytes: int | None, most: int) -> bytes:
 
 @contextmanager
 def _failing_in_words(url: str) -> Iterator[None]:
-    """Whatever a store raises, as `FileNotFoundError` or `RemoteError`, without credentials."""
+    """Turn whatever a store raises into `FileNotFoundError` or `RemoteError`, without credentials."""
     try:
         yield
     except SpectralDetectError:
         raise
     except Exception as error:  # each library has exceptions of its own
-        # over HTTP, fsspec says that a file is not found whatever has gone wrong; why, it tells behind
+        # over HTTP, fsspec says that a file is not found whatever has gone wrong; the cause tells why
         behind = error.__cause__ if is_web(url) and isinstance(error, FileNotFoundError) else None
         cause = behind if isinstance(behind, Exception) else error
         status = getattr(cause, "status", None)
@@ -348,7 +354,7 @@ def _failing_in_words(url: str) -> Iterator[None]:
 def _reason(cause: Exception, status: object, url: str) -> str:
     if isinstance(cause, PermissionError) or status in (401, 403):
         told = f"HTTP {status}" if status else scrubbed(_one_line(cause), url)
-        return f"permission denied ({told}); give the store's credentials in its own way, see the README"
+        return f"permission denied ({told}); give the store's credentials in its own way, see docs/urls.md"
     if status:
         return f"the server answers HTTP {status}; try again later"
     if type(cause).__name__ == "ClientPayloadError":  # aiohttp's, which is not imported here

@@ -1,4 +1,4 @@
-"""URLs as text: which path is one, what of it may be shown, what lies below it. Nothing is fetched here."""
+"""Read URLs as text: tell them from paths, hide their credentials, join and split them. Nothing is fetched here."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-# two letters at least, for one is a drive of Windows; `::` joins a store to the one that it reads from
+# `::` joins a store to the one that it reads from
 URL_START = re.compile(r"(?:[a-z][a-z0-9_]+::)*([a-z][a-z0-9+._-]+)://")
 CHAINED = re.compile(r"::[a-z][a-z0-9+._-]+://")
 LOCAL = ("file", "local")
 WEB = ("http", "https")
 NAMED_BEFORE_AT = ("github",)  # github://organisation:repository@branch/: no password
 
-# parameters of a query that let whoever has them in, or that say how such a one was made: S3, CloudFront, Google, Azure
+# query parameters that give access, or that say how such a parameter was made: S3, CloudFront, Google, Azure
 SECRET_PREFIXES = ("x-amz-", "x-goog-")
 SECRET_NAMES = frozenset(
     "signature awsaccesskeyid googleaccessid expires key-pair-id policy sig token access_token auth api_key apikey "
@@ -23,30 +23,30 @@ AZURE_NAMES = frozenset("sv ss srt sr sp st se spr sip ses skoid sktid skt ske s
 
 
 def looks_like_url(path: str) -> bool:
-    """Whether a path starts as a URL does, `file://` among them."""
+    """Return whether a path starts as a URL does; `file://` counts."""
     return URL_START.match(path) is not None
 
 
 def scheme_of(url: str) -> str:
-    """What stands before `://`; of a chain of URLs that of the last one before it."""
+    """Return what stands before `://`; in a chain of URLs, the last scheme."""
     found = URL_START.match(url)
     return found[1] if found else ""
 
 
 def why_not_opened(path: str, error: OSError) -> str:
-    """Why a file that is only looked for on this machine could not be opened, in words."""
+    """Return in words why a file that must be on this machine could not be opened."""
     return "URLs are not read here; download it first" if looks_like_url(path) else str(error.strerror)
 
 
 def is_web(url: str) -> bool:
-    """Whether it is read over HTTP."""
+    """Return whether a URL is read over HTTP."""
     return scheme_of(url) in WEB
 
 
 def local_name(path: str) -> str:
-    """A local path such that it does not look like a URL: the file of a `file://`, a folder that is called `http:`.
+    """Return a local path that does not look like a URL: the path in a `file://`, a folder that is called `http:`.
 
-    Whoever finds local files starts here, so that none is ever taken for a URL later on.
+    The search for local files starts here, so that none is taken for a URL later on.
     """
     if not looks_like_url(path):
         return path
@@ -65,10 +65,10 @@ def local_name(path: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """A URL as records and messages show it: without the password, without what signs its query.
+    """Return a URL as records and messages show it: without the password and the parameters that sign its query.
 
-    It still names the file, and is the same the next time that the URL is signed. Of HTTP the user's name goes as well,
-    for it may be a token; elsewhere it says whose files are meant. Any other text stays what it is.
+    It still names the file, and is the same the next time that the URL is signed. Over HTTP the user's name goes as
+    well, for it may be a token; elsewhere it says whose files are meant. Any other text is returned unchanged.
     """
     if not looks_like_url(url) or scheme_of(url) in NAMED_BEFORE_AT:
         return url
@@ -82,7 +82,7 @@ def without_credentials(url: str) -> str:
 
 
 def scrubbed(text: str, url: str) -> str:
-    """What a store's library says of a URL, without its credentials."""
+    """Return a message of a store's library about a URL, without the URL's credentials."""
     text = text.replace(url, without_credentials(url))
     for secret in sorted(_secrets_of(url), key=len, reverse=True):
         text = text.replace(secret, "***")
@@ -101,7 +101,7 @@ def _secrets_of(url: str) -> set[str]:
 
 
 def _parted(url: str) -> tuple[str, str, str]:
-    """`scheme://`, the authority (user, host, port), and the rest from its first slash on."""
+    """Return `scheme://`, the authority (user, host, port), and the rest from its first slash on."""
     found = URL_START.match(url)
     start = found.end() if found else 0
     end = min((k for mark in "/?#" if (k := url.find(mark, start)) >= 0), default=len(url))
@@ -109,7 +109,7 @@ def _parted(url: str) -> tuple[str, str, str]:
 
 
 def _without_secrets(rest: str) -> tuple[str, list[str]]:
-    """The path and query of a URL without secret parameters, and these."""
+    """Return the path and query of a URL without its secret parameters, and those parameters."""
     path, mark, query = rest.partition("?")
     parameters = query.split("&")
     names = [parameter.partition("=")[0].lower() for parameter in parameters]
@@ -123,14 +123,14 @@ def _without_secrets(rest: str) -> tuple[str, list[str]]:
 
 
 def joined(folder: str, relative: str) -> str:
-    """The URL of what lies in a folder."""
+    """Return the URL of a name in a folder."""
     return f"{folder}{relative}" if folder.endswith("/") else f"{folder}/{relative}"
 
 
 def pattern_parts(url: str) -> tuple[str, list[str]]:
-    """The folder before the first wildcard (`*`, `[`, and `?`, with which a query starts over HTTP), and what follows.
+    """Return the folder before the first wildcard, and the parts of the pattern after it; none without a wildcard.
 
-    The parts are empty where there is no wildcard.
+    Wildcards are `*` and `[`, and `?` except over HTTP, where a query starts with it.
     """
     start, authority, rest = _parted(url)
     wildcard = re.search(r"[*[]" if is_web(url) else r"[*?[]", rest.partition("?")[0] if is_web(url) else rest)
@@ -143,6 +143,6 @@ def pattern_parts(url: str) -> tuple[str, list[str]]:
 
 
 def as_folder(url: str) -> str:
-    """With a slash at the end of its path; the query, if there is one, is gone."""
+    """Return a URL with a slash at the end of its path, and without a query."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/") + "/", "", ""))

@@ -23,11 +23,13 @@ from PIL import Image
 
 from conftest import Run, texture
 from spectral_detect.errors import OutputError
+from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.outputs.reader import Output
 from spectral_detect.outputs.resume import resumed
 from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES
 from spectral_detect.records import FEATURE_COLUMNS, IMAGE_COLUMNS
 from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard, path_hash
 
 ODD_NAMES = (b"new\nline.png", b'com,ma"quote.png', b"\xff\xfe.png", b"=1+1.png", "Gr\u00f6\u00dfe.png".encode())
@@ -95,16 +97,14 @@ def test_whatever_part_is_there_the_end_is_the_same(evidence: Path, scan: Scan, 
 
 
 def test_only_what_is_not_known_is_decoded(evidence: Path, scan: Scan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spectral_detect.extraction import many_files as pipeline
-
     seen: list[str] = []
-    original = pipeline.extract_file
+    of_file = Extractor.of_file
 
-    def spy(file: FoundFile, *args: object, **options: object) -> object:
-        seen.append(os.path.basename(file.path))
-        return original(file, *args, **options)
+    def spy(extractor: Extractor, found: FoundFile) -> object:
+        seen.append(os.path.basename(found.path))
+        return of_file(extractor, found)
 
-    monkeypatch.setattr(pipeline, "extract_file", spy)
+    monkeypatch.setattr(Extractor, "of_file", spy)
     whole = scan("out.jsonl", how="--output")
     Path("out.jsonl").write_bytes(b"".join(whole.splitlines(keepends=True)[:6]))
     before, seen[:] = seen[:6], []
@@ -322,7 +322,7 @@ def test_a_lock_goes_along_with_the_file_that_replaces_the_first(evidence: Path,
     with pytest.raises(KeyError), resumed("out.jsonl", "jsonl", IMAGES, None) as held:
         inputs = [json.loads(line)["path"] for line in whole.splitlines()]
         (evidence / "0.png").write_bytes(b"changed")
-        left = [found.path for _, found in held.remaining(map(FoundFile, inputs), "size-mtime")]
+        left = [found.path for _, found in held.remaining((FoundFile(Location(path)) for path in inputs), "size-mtime")]
         assert left == ["ev/0.png", "ev/2broken.png"]
         assert len(Path("out.jsonl").read_bytes().splitlines()) == 11
         scan("out.jsonl", status=2, says="is being written by another process")

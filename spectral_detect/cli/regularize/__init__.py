@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import click
 
-from spectral_detect.cli.regularize.autoencoder import autoencoder
-from spectral_detect.cli.regularize.sample import sample
-from spectral_detect.cli.regularize.train import train
+from spectral_detect.cli.lazy_group import LazyGroup
+
+COMMANDS = {
+    "train": (
+        "spectral_detect.cli.regularize.train:train",
+        "Train a GAN on a folder of camera images, with or without the spectral loss.",
+    ),
+    "sample": (
+        "spectral_detect.cli.regularize.sample:sample",
+        "Write images of a trained generator as PNG files.",
+    ),
+    "autoencoder": (
+        "spectral_detect.cli.regularize.autoencoder:autoencoder",
+        "Show what up-sampling does to the spectrum, and what the spectral loss does about it.",
+    ),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, places=COMMANDS)
 def regularize() -> None:
     """Train generators whose spectrum is right (needs the extra torch).
 
@@ -21,8 +34,3 @@ def regularize() -> None:
       spectral-detect regularize train faces/ --output run --objective dcgan --spectral-weight 2
       spectral-detect regularize sample run --n 1000 --output fakes
     """
-
-
-regularize.add_command(train)
-regularize.add_command(autoencoder)
-regularize.add_command(sample)

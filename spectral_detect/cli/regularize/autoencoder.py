@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spectral_detect.cli.regularize.reporting import check_apart
-from spectral_detect.cli.shared.options import FiniteRange, progress, report_failure, require_matplotlib, require_torch
+from spectral_detect.cli.shared.checks import require_matplotlib, require_torch
+from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.options import FiniteRange
+from spectral_detect.cli.shared.progress import progress
 
 if TYPE_CHECKING:
     from spectral_detect.regularize.autoencoder.experiment import Faces

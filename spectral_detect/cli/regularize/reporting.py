@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spectral_detect.cli.shared.options import Failure, progress, report_failure, shows_progress
+from spectral_detect.cli.shared.failures import Failure, report_failure
+from spectral_detect.cli.shared.progress import progress, shows_progress
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-from spectral_detect.cli.shared.options import progress, report_failure, require_torch
+from spectral_detect.cli.shared.checks import require_torch
+from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.progress import progress
 from spectral_detect.text import visible
 
 

@@ -12,7 +12,9 @@ from click.core import ParameterSource
 
 from spectral_detect.atomic_write import OPTIONS_FILE
 from spectral_detect.cli.regularize.reporting import EpochReport, check_apart, stop_on_signal
-from spectral_detect.cli.shared.options import Failure, FiniteRange, require_torch
+from spectral_detect.cli.shared.checks import require_torch
+from spectral_detect.cli.shared.failures import Failure
+from spectral_detect.cli.shared.options import FiniteRange
 from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.text import visible
 

@@ -1,46 +1,28 @@
-"""What several commands share: options, the reading of labelled images, progress."""
+"""Options that several commands have, each group handed to the command as one object of the library."""
 
 from __future__ import annotations
 
 import math
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
-from spectral_detect.atomic_write import PICTURE_SOFTWARE
-from spectral_detect.errors import TORCH_MISSING
-from spectral_detect.sources.urls import without_credentials
-from spectral_detect.text import visible
-
-if TYPE_CHECKING:
-    from spectral_detect.extraction.one_file import Extractor
-    from spectral_detect.features.spec import FeatureSpec
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.sources.location import Location
-    from spectral_detect.training.dataset import Dataset, LabelledFile
+from spectral_detect.features.spec import PRESETS, FeatureSpec
+from spectral_detect.media.video import FrameOptions
+from spectral_detect.scanning.rules import Rules
 
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
 
-FEATURES = ("azimuthal", "residual", "durall")
-PLOT_SUFFIXES = (".png", ".pdf", ".svg")
-FACE_FRACTION = 0.333
-
-
-class Failure(click.ClickException):
-    """Something named on the command line is missing, unusable or not writable."""
-
-    exit_code = 2
+FRAMES = FrameOptions()
 
 
 class FiniteRange(click.FloatRange):
-    """`click.FloatRange` lets NaN through."""
+    """A range of numbers; `click.FloatRange` lets NaN through."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
@@ -53,6 +35,7 @@ class BinCount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
     name = "N|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        """Return the number, or "none"."""
         if isinstance(value, int):
             return value
         if value == "none":
@@ -64,7 +47,7 @@ class BinCount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
 
 
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """One decorator for several options, in the order given."""
+    """Return one decorator for several options, in the order given."""
 
     def decorate(command: F) -> F:
         for option in reversed(options):
@@ -74,80 +57,92 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+labelled_options = together(
+    click.option("--real", multiple=True, metavar="DIR", help="Read camera images from a folder or URL; repeatable."),
+    click.option(
+        "--fake", multiple=True, metavar="DIR", help="Read generated images from a folder or URL; repeatable."
+    ),
+    click.option(
+        "--manifest", metavar="CSV", help="Read paths and labels from columns path,label[,group] instead of folders."
+    ),
+    click.option(
+        "--group-by",
+        type=click.Choice(("parent",)),
+        help="parent: keep the images (frames) of one folder together in any split.",
+    ),
+)
+
+
+# ------------------------------------------------------------------------------------------------- rules of a verdict
+
 _judging_options = together(
     click.option(
         "--min-confidence",
         type=FiniteRange(0.5, 1, max_open=True),
-        help="Inconclusive unless the verdict is at least as probable as that, such as 0.9.",
+        help="Call a verdict inconclusive unless it is at least this probable, such as 0.9.",
     ),
     click.option(
         "--prevalence",
         type=FiniteRange(0, 1, min_open=True, max_open=True),
-        help="Share of fakes among such images: tells what a verdict is worth there.  [default: half]",
+        help="State the share of fakes among such images, to learn what a verdict is worth there.  [default: half]",
     ),
     click.option(
         "--stability",
         is_flag=True,
-        help="Inconclusive where mild recompression, a crop or resizing turns the verdict; takes four times as long.",
+        help="Call a verdict inconclusive if mild recompression, a crop or resizing turns it (four times slower).",
     ),
 )
 
 
 def judging_options(command: F) -> F:
-    """`--min-confidence`, `--prevalence` and `--stability`, handed to the command as one `rules`."""
+    """Hand `--min-confidence`, `--prevalence` and `--stability` to the command as one `rules`."""
 
     @wraps(command)
     def with_rules(
         *args: Any, min_confidence: float | None, prevalence: float | None, stability: bool, **kwargs: Any
     ) -> Any:
-        from spectral_detect.scanning.rules import Rules
-
         rules = Rules(min_confidence=min_confidence, prevalence=prevalence, stability=stability)
         return command(*args, rules=rules, **kwargs)
 
     return _judging_options(cast(F, with_rules))
 
 
-labelled_options = together(
-    click.option("--real", multiple=True, metavar="DIR", help="Folder (or URL) of camera images; may be repeated."),
-    click.option("--fake", multiple=True, metavar="DIR", help="Folder (or URL) of generated images; may be repeated."),
-    click.option("--manifest", metavar="CSV", help="File with the columns path,label[,group] in place of folders."),
-    click.option(
-        "--group-by", type=click.Choice(("parent",)), help="parent: images (frames) of one folder are a group."
-    ),
-)
-
+# --------------------------------------------------------------------------------------------------- frames of a video
 
 _frame_options = together(
-    click.option("--frames", type=click.IntRange(1), help="Of a video: so many, equally spaced.  [default: 20]"),
-    click.option("--every", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Of a video: one so often."),
-    click.option("--all", "all_frames", is_flag=True, help="Of a video: every frame."),
+    click.option(
+        "--frames",
+        type=click.IntRange(1),
+        help=f"Take so many frames of a video, equally spaced.  [default: {FRAMES.n_frames}]",
+    ),
+    click.option(
+        "--every", type=FiniteRange(0, min_open=True), metavar="SECONDS", help="Take one frame every SECONDS seconds."
+    ),
+    click.option("--all", "all_frames", is_flag=True, help="Take every frame of a video."),
     click.option(
         "--crop",
         type=click.Choice(("none", "face", "centre")),
-        default="none",
+        default=FRAMES.crop,
         show_default=True,
-        help="Of a frame: all, the inner face, or the central square; never resampled.",
+        help="Look at the whole frame, the inner part of a face, or the central square; nothing is resampled.",
     ),
     click.option(
         "--faces",
         type=click.Choice(("largest", "all")),
-        default="largest",
+        default=FRAMES.faces,
         show_default=True,
-        help="With --crop face: the largest, or each apart.",
+        help="With --crop face: follow the largest face, or each face on its own.",
     ),
     click.option(
         "--face-fraction",
         type=FiniteRange(0, 1, min_open=True),
-        default=FACE_FRACTION,
-        show_default=True,
-        help="With --crop face: the share of the box's sides that is judged.",
+        help="With --crop face: look at this share of the width and height of the face's box.  [default: a third]",
     ),
 )
 
 
 def frame_options(command: F) -> F:
-    """`--frames`, `--every`, `--all` and `--crop` with its kin, handed to the command as one `frames`."""
+    """Hand `--frames`, `--every`, `--all`, `--crop`, `--faces` and `--face-fraction` to the command as one `frames`."""
 
     @wraps(command)
     def with_frames(
@@ -157,222 +152,43 @@ def frame_options(command: F) -> F:
         all_frames: bool,
         crop: Any,
         faces: Any,
-        face_fraction: float,
+        face_fraction: float | None,
         **kwargs: Any,
     ) -> Any:
-        from spectral_detect.media.video import FrameOptions
-
         if sum((frames is not None, every is not None, all_frames)) > 1:
             raise click.UsageError("--frames, --every and --all choose frames each in its own way: give one of them")
-        if crop != "face" and (faces != "largest" or face_fraction != FACE_FRACTION):
+        if crop != "face" and (faces != FRAMES.faces or face_fraction is not None):
             raise click.UsageError("--faces and --face-fraction go with --crop face")
-        n_frames = None if all_frames or every is not None else frames or 20
-        chosen = FrameOptions(n_frames, every, crop, faces, face_fraction)
+        n_frames = None if all_frames or every is not None else frames or FRAMES.n_frames
+        chosen = FrameOptions(n_frames, every, crop, faces, face_fraction or FRAMES.face_fraction)
         return command(*args, frames=chosen, **kwargs)
 
     return _frame_options(cast(F, with_frames))
 
 
+# ------------------------------------------------------------------------------------------------------------ features
+
+
 def feature_options(default: str) -> Callable[[F], F]:
-    """`--features` and `--bins`."""
+    """Return the options `--features` and `--bins`."""
     return together(
         click.option(
-            "--features", type=click.Choice(FEATURES), default=default, show_default=True, help="Preset of features."
+            "--features",
+            type=click.Choice(tuple(PRESETS)),
+            default=default,
+            show_default=True,
+            help="Choose a preset of features.",
         ),
         click.option(
             "--bins",
             type=BinCount(),
             metavar="N|none",
-            help="Length of the radial profile, 8 to 100000; none: one value per ring.  [default: the preset's]",
+            help="Set the length of the radial profile, 8 to 100000; none: a value per ring.  [default: the preset's]",
         ),
     )
 
 
 def feature_spec(features: str, bins: int | str | None) -> FeatureSpec:
-    """The spec that `--features` and `--bins` name."""
-    from spectral_detect.features.spec import FeatureSpec
-
+    """Return the spec that `--features` and `--bins` name."""
     changes = {} if bins is None else {"n_bins": None if bins == "none" else bins}
     return FeatureSpec.preset(features, **changes)
-
-
-def labelled_files(
-    real: tuple[str, ...], fake: tuple[str, ...], manifest: str | None, group_by: str | None = None
-) -> list[LabelledFile]:
-    """What `--real`, `--fake` and `--manifest` name."""
-    from spectral_detect.training.dataset import files_in_folders, files_in_manifest
-
-    if manifest is not None:
-        if real or fake or group_by:
-            raise click.UsageError("give folders or a manifest, which has groups of its own, not both")
-        return files_in_manifest(manifest)
-    if not (real and fake):
-        raise click.UsageError("give --real DIR and --fake DIR, or --manifest CSV")
-    return files_in_folders(real, fake, group_by_parent=group_by == "parent")
-
-
-def read_labelled(files: list[LabelledFile], extractor: Extractor, work: Work) -> Dataset:
-    """Extract features (without a spec: none) under a progress bar, and name the files that failed on stderr."""
-    from spectral_detect.training.dataset import read_dataset
-
-    watch = partial(progress, total=len(files))
-    dataset = read_dataset(files, extractor, work, watch=watch)
-    for failure in dataset.failures:
-        report_failure(failure.path, failure.error)
-    return dataset
-
-
-def warn_of_bias(dataset: Dataset, name: str = "", *, of_lookalikes: bool = True) -> None:
-    """Say on stderr what makes an estimate too good: classes that metadata tell apart, and lookalikes across them.
-
-    `name` tells which of several data sets it is.
-    """
-    from spectral_detect.audit.facts import audit_dataset
-    from spectral_detect.report.audit import bias_warning
-
-    if not (dataset.n_real and dataset.n_fake):
-        return
-    result = audit_dataset(dataset)
-    start = f"warning: {visible(name)}: " if name else "warning: "
-    if result["is_biased"]:
-        click.echo(f"{start}{bias_warning(result)}", err=True)
-    lookalikes = result["duplicates"]["near"]["across"]
-    if lookalikes["n_pairs"] and of_lookalikes:
-        real, fake = map(visible, lookalikes["first"][0])
-        click.echo(
-            f"{start}{lookalikes['n_pairs']} pairs of a real and a fake image look the same, the first: {real} and "
-            f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
-            err=True,
-        )
-
-
-def report_failure(path: str, error: str | None) -> None:
-    """Name a file that failed, and why, on stderr."""
-    click.echo(f"error: {visible(path)}: {visible(str(error))}", err=True)
-
-
-def expand(paths: Iterable[str]) -> list[Location]:
-    """Files and folders that exist, also at URLs, patterns expanded; `Failure` for what is not there."""
-    from spectral_detect.sources.discovery import expand_arguments
-
-    try:
-        return expand_arguments(paths)
-    except FileNotFoundError as error:
-        raise _not_there(str(error)) from None
-
-
-def expand_local(paths: Iterable[str], reason: str) -> list[Location]:
-    """`expand` where URLs cannot be read, for that reason."""
-    from spectral_detect.sources import discovery as finding
-    from spectral_detect.sources.stores import is_url
-
-    found: list[Location] = []
-    for path in paths:
-        if is_url(path):
-            raise Failure(f"'{visible(without_credentials(path))}': {reason}")
-        try:
-            found += finding.expand_local(path)
-        except FileNotFoundError as error:
-            raise _not_there(str(error)) from None
-    return found
-
-
-def _not_there(path: str) -> Failure:
-    from spectral_detect.sources.stores import is_url
-
-    if "://" in path and not is_url(path):
-        return Failure(f"'{visible(without_credentials(path))}': no such file, and no store is known by such a URL")
-    return Failure(f"'{visible(path)}': no such file or folder, and no file matches it as a pattern")
-
-
-def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
-    """`Failure` where `output` cannot be written, or doing so would destroy an input or any other image."""
-    from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature
-
-    if not output:
-        raise Failure("the name of the output is empty")
-    if not os.path.isfile(output):
-        return
-    with open(output, "rb") as stream:
-        is_image = has_image_signature(stream.read(SIGNATURE_BYTES)) and not _is_own_picture(output)
-    if is_image or any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
-        raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
-
-
-def _is_own_picture(path: str) -> bool:
-    """Drawn by an earlier run of this program, which may draw it again."""
-    from spectral_detect.errors import ImageReadError
-    from spectral_detect.media.images import read_image
-
-    try:
-        metadata = read_image(path).metadata
-    except ImageReadError:
-        return False
-    return metadata is not None and metadata.software == PICTURE_SOFTWARE
-
-
-def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
-    """`Failure`, before anything is computed, where a picture cannot be drawn or written to `output`."""
-    from spectral_detect.atomic_write import check_target
-
-    check_output(output, inputs)
-    if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
-        raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
-    require_matplotlib()
-    check_target(output)
-
-
-def check_plot_folder(folder: str) -> None:
-    """`Failure`, before anything is computed, where pictures cannot be drawn into `folder`, which is made if new."""
-    require_matplotlib()
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise Failure(f"{visible(folder)} cannot be made: {error.strerror}") from None
-    if not os.access(folder, os.W_OK):
-        raise Failure(f"{visible(folder)} cannot be written to")
-
-
-def require_matplotlib() -> None:
-    """`Failure` where plots cannot be drawn."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise Failure("plots need the extra that draws them: pip install 'spectral-detect[plot]'")
-
-
-def require_torch() -> None:
-    """`Failure` where nothing can be trained; before torch is imported, since its threads are set up then."""
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None or find_spec("safetensors") is None:
-        raise Failure(f"regularize {TORCH_MISSING}")
-    # threads that wait by spinning take the cores from one another: two runs on two cores were twenty times as slow
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def shows_progress() -> bool:
-    """Progress is for terminals only."""
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
-def progress(
-    items: Iterable[T],
-    *,
-    total: int | None = None,
-    hidden: bool = False,
-    unit: str = "images",
-    note: Callable[[T], str] | None = None,
-) -> Iterator[T]:
-    """Pass items on; show their rate and the time left when stderr is a terminal, and what `note` says of the last."""
-    if hidden or not shows_progress():
-        yield from items
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit=f" {unit}", dynamic_ncols=True, leave=False, smoothing=0.1) as bar:
-        for item in items:
-            if note is not None:
-                bar.set_postfix_str(note(item), refresh=False)
-            bar.update()
-            yield item

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import click
 
 from spectral_detect.atomic_write import LONGEST_LINE, cut_torn_line
-from spectral_detect.cli.shared.options import Failure
+from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar, cast
 
 import click
 
-from spectral_detect.cli.shared.options import Failure, progress
+from spectral_detect.cli.shared.failures import Failure
+from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.result_stream import result_stream, style_for
 from spectral_detect.sources.sharding import MOST_SHARDS, Shard
 from spectral_detect.text import visible

@@ -1,28 +1,32 @@
-"""How files are worked through: the options that every command has which reads images or videos."""
+"""How files are worked through: the options of every command that reads images or videos."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
-from spectral_detect.cli.shared.options import Failure, FiniteRange, together
-
-if TYPE_CHECKING:
-    from spectral_detect.parallel.work import DeviceChoice, Engine, Work
+from spectral_detect.cli.shared.failures import Failure, in_options
+from spectral_detect.cli.shared.options import FiniteRange, together
+from spectral_detect.features.cupy_backend import device_problem
+from spectral_detect.media.limits import Limits
+from spectral_detect.parallel.work import DeviceChoice, Engine, Work
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MAX_PIXELS, TIMEOUT_S, VIDEO_TIMEOUT_S = 120_000_000, 60.0, 600.0
+WORK, LIMITS = Work(), Limits()
+VIDEO_TIMEOUT_S = 600.0
 
 
 def _work_options(timeout_s: float) -> Callable[[F], F]:
     return together(
         click.option(
-            "--jobs", type=click.IntRange(0), help="Worker processes; 0: none but this.  [default: one per core]"
+            "--jobs",
+            type=click.IntRange(0),
+            help="Start so many worker processes; 0 works in this process alone.  [default: one per core]",
         ),
         click.option(
             "--engine",
@@ -33,13 +37,13 @@ def _work_options(timeout_s: float) -> Callable[[F], F]:
         click.option(
             "--scheduler",
             metavar="ADDRESS",
-            help="HOST:PORT of a Dask scheduler, or its scheduler file. Its workers open the files: the paths must be "
-            "there as well.",
+            help="Work on the cluster of this Dask scheduler: HOST:PORT, or its scheduler file. The cluster's workers "
+            "open the files, so the paths must exist there as well.",
         ),
         click.option(
             "--max-pixels",
             type=click.IntRange(1),
-            default=MAX_PIXELS,
+            default=LIMITS.max_pixels,
             show_default=True,
             help="Refuse an image whose header announces more, before decoding it.",
         ),
@@ -53,8 +57,8 @@ def _work_options(timeout_s: float) -> Callable[[F], F]:
     )
 
 
-def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
-    """`--jobs`, `--engine`, `--scheduler` and `--timeout` as one `work`, `--max-pixels` as `limits`."""
+def work_options(command: F, timeout_s: float = WORK.timeout_s) -> F:
+    """Hand `--jobs`, `--engine`, `--scheduler` and `--timeout` to the command as `work`, `--max-pixels` as `limits`."""
 
     @wraps(command)
     def with_work(
@@ -66,9 +70,6 @@ def work_options(command: F, timeout_s: float = TIMEOUT_S) -> F:
         timeout: float,
         **kwargs: Any,
     ) -> Any:
-        from spectral_detect.media.limits import Limits
-        from spectral_detect.parallel.work import Work
-
         work = Work(jobs, timeout, engine=_checked_engine(engine, scheduler, jobs), scheduler=scheduler)
         return command(*args, work=work, limits=Limits(max_pixels), **kwargs)
 
@@ -88,31 +89,29 @@ def _checked_engine(engine: Engine | None, scheduler: str | None, jobs: int | No
 
 
 def device_option(command: F) -> F:
-    """`--device`, put into the command's `work`."""
+    """Put `--device` into the command's `work`."""
 
     @wraps(command)
     def with_device(*args: Any, work: Work, device: DeviceChoice | None, **kwargs: Any) -> Any:
-        usable = _usable_device(device) if work.is_local else device or "auto"
+        usable = _usable_device(device) if work.is_local else device or WORK.device
         return command(*args, work=replace(work, device=usable), **kwargs)
 
     return click.option(
         "--device",
         type=click.Choice(("auto", "cpu", "gpu")),
-        help="What transforms still images; auto: a GPU where one can be used and there are many; gpu (extra gpu): "
-        "status 2 where none can.  [default: auto]",
+        help="Choose what transforms still images. auto: a GPU if one can be used and there are many images; gpu "
+        "(extra gpu): exit with status 2 if none can be used.  [default: auto]",
     )(cast(F, with_device))
 
 
 def _usable_device(asked: DeviceChoice | None) -> DeviceChoice:
-    """Who asks for a GPU is told why there is none; who does not is not bothered."""
+    """Tell a user who asks for a GPU why there is none; leave the others alone."""
     if asked is None or asked == "cpu":
-        return asked or "auto"
-    from spectral_detect.features.cupy_backend import device_problem
-
+        return asked or WORK.device
     problem = device_problem()
     if problem is None:
         return asked
     if asked == "gpu":
         raise Failure(f"{problem}; or leave the work to the CPU: --device cpu")
-    click.echo(f"{problem}; the CPU does the work", err=True)
+    click.echo(f"{in_options(problem)}; the CPU does the work", err=True)
     return "cpu"

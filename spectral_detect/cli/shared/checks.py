@@ -1,0 +1,71 @@
+"""What can be checked before anything is computed: outputs, pictures, extras."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from importlib.util import find_spec
+
+from spectral_detect.atomic_write import PICTURE_SOFTWARE, check_target
+from spectral_detect.cli.shared.failures import Failure
+from spectral_detect.errors import TORCH_MISSING, ImageReadError
+from spectral_detect.media.images import read_image
+from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature
+from spectral_detect.text import visible
+
+PLOT_SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
+    """`Failure` where `output` cannot be written, or doing so would destroy an input or any other image."""
+    if not output:
+        raise Failure("the name of the output is empty")
+    if not os.path.isfile(output):
+        return
+    with open(output, "rb") as stream:
+        is_image = has_image_signature(stream.read(SIGNATURE_BYTES)) and not _is_own_picture(output)
+    if is_image or any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
+        raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
+
+
+def _is_own_picture(path: str) -> bool:
+    """Drawn by an earlier run of this program, which may draw it again."""
+    try:
+        metadata = read_image(path).metadata
+    except ImageReadError:
+        return False
+    return metadata is not None and metadata.software == PICTURE_SOFTWARE
+
+
+def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
+    """`Failure`, before anything is computed, where a picture cannot be drawn or written to `output`."""
+    check_output(output, inputs)
+    if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
+        raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
+    require_matplotlib()
+    check_target(output)
+
+
+def check_plot_folder(folder: str) -> None:
+    """`Failure`, before anything is computed, where pictures cannot be drawn into `folder`, which is made if new."""
+    require_matplotlib()
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{visible(folder)} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK):
+        raise Failure(f"{visible(folder)} cannot be written to")
+
+
+def require_matplotlib() -> None:
+    """`Failure` where plots cannot be drawn."""
+    if find_spec("matplotlib") is None:
+        raise Failure("plots need the extra that draws them: pip install 'spectral-detect[plot]'")
+
+
+def require_torch() -> None:
+    """`Failure` where nothing can be trained; before torch is imported, since its threads are set up then."""
+    if find_spec("torch") is None or find_spec("safetensors") is None:
+        raise Failure(f"regularize {TORCH_MISSING}")
+    # threads that wait by spinning take the cores from one another: two runs on two cores were twenty times as slow
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

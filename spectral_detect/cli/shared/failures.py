@@ -1,0 +1,68 @@
+"""Failures in the words of the command line: an exit status, a file on stderr, options in place of parameters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TypeVar
+
+import click
+
+from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
+from spectral_detect.text import visible
+
+Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)
+
+OPTIONS = {  # the parameters that messages of the library name, in backticks, and the options that set them
+    "crop": "--crop",
+    "device": "--device",
+    "engine": "--engine",
+    "frames": "--frames",
+    "group_by_parent": "--group-by parent",
+    "jobs": "--jobs",
+    "max_pixels": "--max-pixels",
+    "min_confidence": "--min-confidence",
+    "model": "--model",
+    "n_bins": "--bins",
+    "prevalence": "--prevalence",
+    "resume": "--resume",
+    "scheduler": "--scheduler",
+    "stability": "--stability",
+    "threshold": "--threshold",
+    "timeout_s": "--timeout",
+    "vote": "--vote",
+}
+PARAMETER = re.compile(r"`(\w+)(?:=(\w+))?`")
+
+
+class Failure(click.ClickException):
+    """Something named on the command line is missing, unusable or not writable."""
+
+    exit_code = 2
+
+
+def in_options(text: str) -> str:
+    """Return a message of the library with options in the place of its parameters: `jobs=0` becomes --jobs 0."""
+    if "`" not in text:
+        return text
+
+    def option(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name not in OPTIONS:
+            return found[0]
+        return OPTIONS[name] if value is None else f"{OPTIONS[name]} {value}"
+
+    return PARAMETER.sub(option, text)
+
+
+def worded(record: Record) -> Record:
+    """Return a record whose error and warnings name options in the place of parameters."""
+    if record.error is None and not record.warnings:
+        return record
+    error = None if record.error is None else in_options(record.error)
+    return replace(record, error=error, warnings=tuple(map(in_options, record.warnings)))
+
+
+def report_failure(path: str, error: str | None) -> None:
+    """Name a file that failed, and why, on stderr."""
+    click.echo(f"error: {visible(path)}: {visible(in_options(str(error)))}", err=True)
