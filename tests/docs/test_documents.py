@@ -118,10 +118,10 @@ def test_every_command_has_a_page_that_treats_it() -> None:
     make_cli = _make_cli()
     commands = {" ".join(names) for names in make_cli["command_names"]()}
     assert set(make_cli["PAGE_OF"]) == commands
-    readme = README.read_text(encoding="utf-8")
+    text_of = {page.stem: page.read_text(encoding="utf-8") for page in PAGES}
     for command, stem in make_cli["PAGE_OF"].items():
-        assert f"spectral-detect {command}" in (DOCS / f"{stem}.md").read_text(encoding="utf-8"), command
-        assert f"`{command}`" in readme
+        assert f"spectral-detect {command}" in text_of.get(stem, ""), f"docs/{stem}.md does not treat {command}"
+        assert f"`{command}" in text_of["README"], f"the README's table does not name {command}"
 
 
 def _make_cli() -> dict[str, object]:
