@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from conftest import ROOT
 from spectral_detect import records
+from spectral_detect.cli import main
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -49,7 +51,7 @@ def steps_of(page: Path) -> list[Step]:
     text = page.read_text(encoding="utf-8")
     fences = list(FENCE.finditer(text))
     steps: list[Step] = []
-    for fence, following in zip(fences, [*fences[1:], None], strict=True):
+    for fence, following in zip(fences, [*fences, None][1:], strict=True):
         language, block = fence.groups()
         if language == "console":
             steps += _commands_of(block)
@@ -122,6 +124,26 @@ def test_every_command_has_a_page_that_treats_it() -> None:
     for command, stem in make_cli["PAGE_OF"].items():
         assert f"spectral-detect {command}" in text_of.get(stem, ""), f"docs/{stem}.md does not treat {command}"
         assert f"`{command}" in text_of["README"], f"the README's table does not name {command}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_that_are_not_run_have_such_options(page: Path) -> None:
+    fences = FENCE.findall(page.read_text(encoding="utf-8"))
+    for block in (block for language, block in fences if language in ("sh", "console")):
+        for name, rest in re.findall(r"spectral-detect ((?:regularize )?[a-z]+)([^|&;\n]*)", block):
+            known = {option for parameter in command_of(name).params for option in parameter.opts}
+            used = set(re.findall(r"(?<= )--[a-z][a-z0-9-]*", rest))
+            assert used <= {*known, "--help"}, f"{name} has no {used - known}"
+
+
+def command_of(name: str) -> click.Command:
+    command: click.Command = main
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None, f"there is no command {name}"
+        command = found
+    return command
 
 
 def _make_cli() -> dict[str, object]:
