@@ -1,0 +1,86 @@
+"""Draw the pictures of the pages from the example images: python docs/make_pictures.py
+
+`spectra.png` shows a photograph and its up-scaled version, their spectra, and the mean radial profiles of both folders;
+`timeline.png` is what `spectral-detect video --plot` draws of a folder of frames.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from spectral_detect import FeatureSpec, extract_features, read_image
+
+DOCS = Path(__file__).parent
+IMAGES = DOCS.parent / "examples" / "images"
+SHOWN = "Dragonfly_by_Bolly.png"
+CUT_PX = 128
+MADE_UP = "[KPWfl]*.png"  # five of the twelve names, one after the other
+N_COLOURS = 160
+
+
+def draw_spectra(target: Path) -> None:
+    """Draw a photograph against its up-scaled version, in pixels and in frequencies."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained", dpi=110)
+    pictures, profiles = figure.subfigures(1, 2, width_ratios=(1, 1.15))
+    axes = pictures.subplots(2, 2)
+    curves = profiles.subplots()
+    spectra: list[np.ndarray] = []
+    spec = FeatureSpec.preset("azimuthal", n_bins=128)
+    for column, (folder, title, colour) in enumerate(
+        (("real", "photograph", "tab:blue"), ("fake", "after an up-scaling network", "tab:red"))
+    ):
+        gray = [np.asarray(read_image(path).pixels[..., 1], float) for path in sorted((IMAGES / folder).glob("*.png"))]
+        axes[0, column].imshow(Image.open(IMAGES / folder / SHOWN).crop((64, 64, 64 + CUT_PX, 64 + CUT_PX)))
+        axes[0, column].set_title(title, fontsize=9)
+        power = np.mean([np.abs(np.fft.fftshift(np.fft.fft2(_residual(image)))) ** 2 for image in gray], axis=0)
+        spectra.append(np.log(power + 1))
+        vectors = np.array([extract_features(image.astype(np.float32), spec) for image in gray])
+        frequency = np.linspace(0, np.sqrt(0.5), vectors.shape[1])
+        curves.plot(frequency, vectors.mean(axis=0), color=colour, label=title)
+    low, high = np.percentile(spectra, (2, 99))
+    for ax, spectrum in zip(axes[1], spectra, strict=True):
+        ax.imshow(spectrum, cmap="magma", vmin=low, vmax=high)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    curves.set_xlabel("frequency in cycles per pixel")
+    curves.set_ylabel("mean log power of the rings")
+    curves.legend(frameon=False, fontsize=9)
+    figure.savefig(target)
+
+
+def _residual(image: np.ndarray) -> np.ndarray:
+    """Return what a Laplacian leaves of an image: without it the bright middle of the spectrum hides the rest."""
+    return 4 * image - sum(np.roll(image, step, axis) for axis in (0, 1) for step in (-1, 1))
+
+
+def draw_timeline(target: Path) -> None:
+    """Let the command draw a video of twelve frames, five of which are made up."""
+    with tempfile.TemporaryDirectory() as folder:
+        frames = Path(folder, "mixed")
+        shutil.copytree(IMAGES / "real", frames)
+        for path in (IMAGES / "fake").glob(MADE_UP):
+            shutil.copy(path, frames)
+        command = ["spectral-detect", "video", str(frames), "--model", "photographs", "--plot", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        shutil.copy(next(Path(folder).glob("*.png")), target)
+
+
+def shrink(path: Path) -> None:
+    """Store a picture in few colours."""
+    picture = Image.open(path).convert("RGB")
+    picture.thumbnail((1000, 1000))
+    picture.quantize(N_COLOURS).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    for name, draw in (("spectra", draw_spectra), ("timeline", draw_timeline)):
+        draw(DOCS / f"{name}.png")
+        shrink(DOCS / f"{name}.png")
