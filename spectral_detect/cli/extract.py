@@ -70,7 +70,7 @@ def extract(
     """
     from spectral_detect.extraction.many_files import extract_files
     from spectral_detect.outputs.feature_writer import feature_writer, spec_as_text, write_csv
-    from spectral_detect.outputs.made_with import Origin
+    from spectral_detect.outputs.made_with import MadeWith
     from spectral_detect.outputs.rows import FEATURES
     from spectral_detect.sources.discovery import find_images
 
@@ -88,9 +88,9 @@ def extract(
     files = list(in_shard(files, shard))
     if resume:
         check_named_once(file.path for file in files)
-    origin = Origin({"tool_version": __version__, "spec": spec_as_text(spec)})
+    made_with = MadeWith({"tool_version": __version__, "spec": spec_as_text(spec)})
     with ExitStack() as stack:
-        earlier = stack.enter_context(earlier_rows(resume, output, suffix[1:], FEATURES, origin, known_by))
+        earlier = stack.enter_context(earlier_rows(resume, output, suffix[1:], FEATURES, made_with, known_by))
         left = [file for _, file in remaining(earlier, files, known_by)]
         extractions = stack.enter_context(closing(extract_files(left, spec, work)))
         if rows := begun(earlier):

@@ -102,7 +102,7 @@ def scan(
     """
     from spectral_detect.detector.model_file import load_model, load_shipped_models
     from spectral_detect.outputs.rows import IMAGES
-    from spectral_detect.outputs.writer import image_layout
+    from spectral_detect.outputs.table import image_layout
     from spectral_detect.scanning.images import checked_models, scan_files
     from spectral_detect.scanning.judging import origin_of, settings_sha256
 

@@ -109,7 +109,7 @@ def video(
     """
     from spectral_detect.detector.model_file import load_model, load_shipped_models
     from spectral_detect.outputs import rows as outputs
-    from spectral_detect.outputs.writer import FRAMES, video_layout
+    from spectral_detect.outputs.table import frame_layout, video_layout
     from spectral_detect.scanning.images import checked_models
     from spectral_detect.scanning.judging import origin_of
     from spectral_detect.scanning.videos import scan_videos, video_settings_sha256
@@ -141,7 +141,7 @@ def video(
         records, stream = open_records(stack, ctx, output, chosen, layout, earlier)
         frames = None
         if per_frame is not None:
-            frames, _ = open_records(stack, ctx, per_frame, frame_format, FRAMES, earlier_frames)
+            frames, _ = open_records(stack, ctx, per_frame, frame_format, frame_layout(), earlier_frames)
         shown = progress(results, total=len(left), unit="videos", note=_frames_so_far())
         for (number, _), result in zip(left, shown, strict=True):
             # the record last: what has one has all the rest as well

@@ -11,8 +11,8 @@ import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 
-from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
-from spectral_detect.report.plots import BLUE, ORANGE, new_figure, plain, write_figure
+from spectral_detect.atomic_write import write_aside
+from spectral_detect.report.plots import BLUE, ORANGE, PICTURE_SOFTWARE, new_figure, plain, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
+from spectral_detect.atomic_write import write_aside
 from spectral_detect.detector.metrics import Curves, reliability
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.scanning.judging import Judgement
@@ -20,6 +20,8 @@ from spectral_detect.text import cut_in_the_middle, visible
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+PICTURE_SOFTWARE = "spectral-detect"  # in the pictures that this program draws, which it may overwrite
 
 BLUE, ORANGE = "#1f5fa8", "#c05020"
 SERIES = (("auroc", "AUROC", BLUE, "o"), ("balanced_accuracy", "balanced accuracy", ORANGE, "s"))

@@ -15,7 +15,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction
 from spectral_detect.media.edits import Edit
-from spectral_detect.outputs.made_with import Origin
+from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.records import Verdict
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
@@ -89,11 +89,11 @@ def settings_sha256(models: Sequence[Model], rules: Rules, **others: Any) -> str
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def origin_of(models: Sequence[Model], rules: Rules, settings: str, vote: str | None = None) -> Origin:
+def origin_of(models: Sequence[Model], rules: Rules, settings: str, vote: str | None = None) -> MadeWith:
     """Of the records that these models will make; `settings` is the hash of all these."""
     spec = models[0].spec.sha256
     thresholds = {m.threshold if rules.threshold is None else rules.threshold for m in models}
-    return Origin(
+    return MadeWith(
         {"tool_version": __version__, "spec_sha256": spec, "settings_sha256": settings},
         frozenset(m.sha256 for m in models),
         frozenset(str(float(t)) for t in thresholds),

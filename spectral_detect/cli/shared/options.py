@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from spectral_detect.atomic_write import PICTURE_SOFTWARE
 from spectral_detect.errors import TORCH_MISSING
 from spectral_detect.sources.urls import without_credentials
 from spectral_detect.text import visible
@@ -307,6 +306,7 @@ def _is_own_picture(path: str) -> bool:
     """Drawn by an earlier run of this program, which may draw it again."""
     from spectral_detect.errors import ImageReadError
     from spectral_detect.media.images import read_image
+    from spectral_detect.report.plots import PICTURE_SOFTWARE
 
     try:
         metadata = read_image(path).metadata
