@@ -1,4 +1,4 @@
-"""Write a file so that nobody ever sees half of it."""
+"""Write a file so that nobody ever sees half of it, and name the file when it cannot be written."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 from spectral_detect.errors import OutputError
 from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 LONGEST_LINE = 2**20
 OPTIONS_FILE = "options.json"  # of a training run
-PICTURE_SOFTWARE = "spectral-detect"  # in the pictures that this program draws
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """`OutputError` for what can be seen beforehand: no name, no folder to be in, not a regular file."""
+    """Refuse an output that visibly cannot be written.
+
+    Raises
+    ------
+    OutputError
+        The name is empty, its folder does not exist, or it is something else than a regular file.
+    """
     name = os.fspath(path)
     if not name:
         raise OutputError("the name of the output is empty")
@@ -33,12 +39,91 @@ def check_target(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"{name!r} cannot be written: it is not a regular file")
 
 
+@contextmanager
+def naming_output(name: str) -> Iterator[None]:
+    """Raise `OutputError` that names the output where writing it fails.
+
+    Put only operations on the output inside: any `OSError` counts as theirs. A reader that has gone away stays a
+    `BrokenPipeError`.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{name} cannot be written: {error.strerror or error}") from None
+
+
+class OutputStream:
+    """A stream whose `write`, `flush` and `close` raise `OutputError`; all else is as the stream below has it.
+
+    Whoever writes to it among other work can tell a failure to write from any other `OSError`.
+
+    Parameters
+    ----------
+    stream : IO
+        Text or bytes.
+    name : str
+        The output as error messages name it.
+    """
+
+    def __init__(self, stream: IO[Any], name: str) -> None:
+        self._stream = stream
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(self._stream, attribute)
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """The bytes below a stream of text, with the same errors."""
+        return cast(BinaryIO, OutputStream(cast(TextIO, self._stream).buffer, self._name))
+
+    def write(self, content: Any) -> int:
+        with naming_output(self._name):
+            return self._stream.write(content)
+
+    def flush(self) -> None:
+        with naming_output(self._name):
+            self._stream.flush()
+
+    def close(self) -> None:
+        with naming_output(self._name):
+            self._stream.close()
+
+
+@contextmanager
+def open_lines(path: str, *, append: bool = False) -> Iterator[TextIO]:
+    """Open an output for lines of text, which leave whole as long as each is flushed.
+
+    After a failure a torn last line is cut off. Bytes of names that are not UTF-8 (`surrogateescape`) are written as
+    they were.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be opened or written; no other `OSError` of the block is touched.
+    """
+    name = repr(path)
+    try:
+        with naming_output(name):
+            # the buffer is longer than any record, so that each leaves whole
+            below = open(path, "ab" if append else "wb", LONGEST_LINE)  # noqa: SIM115  # closed with the text
+        stream = cast(BinaryIO, OutputStream(below, name))
+        with TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="") as text:
+            yield text
+    except OutputError:
+        cut_torn_line(path)
+        raise
+
+
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
     """Write to a temporary name beside `path`, then rename; a link is followed.
 
     Raises
     ------
-    OutputError : the file cannot be written, or is something else than a file (a folder, a device, a pipe).
+    OutputError
+        The file cannot be written, or is something else than a file (a folder, a device, a pipe).
     """
     with stream_aside(path) as stream:
         stream.write(content)
@@ -46,33 +131,35 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def stream_aside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A temporary file beside `path`, renamed to it at the end, or removed after any failure; a link is followed.
+    """Open a temporary file beside `path`, renamed to it at the end, or removed after any failure.
 
-    The file that it replaces keeps its permissions.
+    A link is followed. The file that is replaced hands on its permissions.
 
     Raises
     ------
-    OutputError : see `write_aside`.
+    OutputError
+        See `write_aside`. An `OSError` of the block that does not come from the stream passes through.
     """
     check_target(path)
     target = Path(os.path.realpath(path))
-    try:
+    name = repr(str(target))
+    with naming_output(name):
         descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
-        try:
-            with open(descriptor, "w+b") as stream:
-                yield stream
-                stream.flush()
+    try:
+        with closing(OutputStream(open(descriptor, "w+b"), name)) as stream:
+            yield cast(BinaryIO, stream)
+            stream.flush()
+            with naming_output(name):
                 os.chmod(aside, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
                 os.replace(aside, target)
-        except BaseException:
+    except BaseException:
+        with suppress(FileNotFoundError):
             os.unlink(aside)
-            raise
-    except OSError as error:
-        raise OutputError(f"{str(target)!r} cannot be written: {error.strerror}") from None
+        raise
 
 
 def check_new_folder(path: str | os.PathLike[str]) -> None:
-    """`OutputError` unless a folder of this name can be made, or is there and empty."""
+    """Raise `OutputError` unless a folder of this name can be made, or is there and empty."""
     name = os.fspath(path)
     if not name:
         raise OutputError("the name of the output is empty")
@@ -85,36 +172,38 @@ def check_new_folder(path: str | os.PathLike[str]) -> None:
 
 
 def check_run_folder(path: str | os.PathLike[str]) -> None:
-    """`check_new_folder`, but for a folder in which a dry run has left its options."""
+    """Raise `OutputError` as `check_new_folder` does, but accept a folder that holds only a dry run's options."""
     if not (os.path.isdir(path) and os.listdir(path) == [OPTIONS_FILE]):
         check_new_folder(path)
 
 
 @contextmanager
 def folder_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary folder beside `path`, renamed to it at the end, or removed with its files after any failure.
+    """Make a temporary folder beside `path`, renamed to it at the end, or removed with its files after any failure.
 
     Raises
     ------
-    OutputError : see `check_new_folder`; or something inside cannot be written.
+    OutputError
+        See `check_new_folder`; or the folder cannot be made or renamed. Whoever writes files into it names them with
+        `naming_output`: any other `OSError` of the block passes through.
     """
     check_new_folder(path)
     target = Path(os.path.realpath(path))
-    try:
+    name = repr(str(target))
+    with naming_output(name):
         aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:40]}."))
-        try:
-            yield aside
+    try:
+        yield aside
+        with naming_output(name):
             os.chmod(aside, 0o777 & ~_umask())
             os.replace(aside, target)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"{str(target)!r} cannot be written: {error.strerror}") from None
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
 
 
 def cut_torn_line(path: str | os.PathLike[str]) -> None:
-    """Remove what follows the last line end: a disk that filled up, say, took only part of a line."""
+    """Remove the bytes after the last line end: a disk that filled up may have taken only part of a line."""
     if not os.path.isfile(path):  # a device has no line to keep
         return
     with suppress(OSError), open(path, "r+b") as stream:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.atomic_write import folder_aside
+from spectral_detect.atomic_write import folder_aside, naming_output
 from spectral_detect.audit.matched_recipe import Cut, Recipe, cut_file, smaller_than
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
@@ -103,18 +103,21 @@ def write_matched(
             work_through(_CutFile(recipe, limits or Limits()), (dataset.samples[k] for k in fit), work or Work())
         ) as cuts,
     ):
-        for name in NAMES.values():
-            (folder / name).mkdir()
+        with naming_output(repr(str(output))):
+            for name in NAMES.values():
+                (folder / name).mkdir()
         for k, cut in zip(fit, watch(cuts), strict=True):
             reasons[k] = cut.reason
             if cut.content is not None:
-                (folder / names[k]).write_bytes(cut.content)
+                with naming_output(repr(str(output))):
+                    (folder / names[k]).write_bytes(cut.content)
         _require_both(reasons, dataset.y)
         for k in _surplus([k for k in fit if reasons[k] is None], dataset):
             reasons[k] = "surplus of its class"
             (folder / names[k]).unlink()
         match = _match(dataset, recipe, {k: names[k] for k in fit if reasons[k] is None}, reasons)
-        _write_tables(folder, match)
+        with naming_output(repr(str(output))):
+            _write_tables(folder, match)
     return match
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -14,9 +15,10 @@ import click
 from spectral_detect._version import __version__
 from spectral_detect.cli.lazy_group import LazyGroup
 from spectral_detect.cli.shared.failures import Failure, in_options
+from spectral_detect.cli.shared.result_stream import checked_stdout
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.parallel.threads import ONE_THREAD
-from spectral_detect.text import printable
+from spectral_detect.text import printable, visible
 
 ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "hung up"}
 
@@ -72,6 +74,15 @@ def _open_standard_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
 
 
+def _as_reported(error: OSError) -> str:
+    """Name the file or folder, if the error has one, and the reason."""
+    reason = error.strerror or str(error) or type(error).__name__
+    if error.errno == errno.EMFILE:
+        reason += "; raise the limit of open files (ulimit -n), or give fewer --jobs"
+    named = isinstance(error.filename, str | bytes) and error.filename
+    return f"{visible(os.fsdecode(error.filename))}: {printable(reason)}" if named else printable(reason)
+
+
 class Commands(LazyGroup):
     """Turns the library's errors, signals and a reader that goes away into messages and exit statuses."""
 
@@ -84,16 +95,16 @@ class Commands(LazyGroup):
         _open_standard_streams()
         with _signals_unwind() as received:
             try:
-                return super().invoke(ctx)
+                with checked_stdout():
+                    return super().invoke(ctx)
             except BaseException as error:
                 if received:
                     click.echo(f"{ENDINGS[signal.Signals(received[0])]}; what was written so far is complete", err=True)
                     ctx.exit(128 + received[0])
+                if isinstance(error, BrokenPipeError):
+                    ctx.exit(128 + signal.SIGPIPE)
                 if isinstance(error, OSError):
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left of the output has nowhere to go
-                    if isinstance(error, BrokenPipeError):
-                        ctx.exit(128 + signal.SIGPIPE)
-                    raise Failure(f"output cannot be written: {error.strerror}") from None
+                    raise Failure(_as_reported(error)) from None
                 if isinstance(error, SpectralDetectError):
                     raise Failure(printable(in_options(str(error)))) from None
                 raise

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,7 +15,7 @@ from spectral_detect.cli.shared.options import feature_options, feature_spec
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.resume_options import (
-    KnownBy,
+    Target,
     begun,
     check_named_once,
     earlier_rows,
@@ -26,16 +25,21 @@ from spectral_detect.cli.shared.resume_options import (
     shard_option,
 )
 from spectral_detect.cli.shared.work_options import device_option, work_options
-
-if TYPE_CHECKING:
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.sources.sharding import Shard
+from spectral_detect.extraction.many_files import extract_files
+from spectral_detect.extraction.one_file import Extraction, Extractor
+from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.limits import Limits
+from spectral_detect.outputs.feature_writer import feature_writer, spec_as_text, write_csv
+from spectral_detect.outputs.made_with import MadeWith
+from spectral_detect.outputs.rows import FEATURES
+from spectral_detect.parallel.work import Work
+from spectral_detect.sources.discovery import FoundFile, find_images
+from spectral_detect.sources.sharding import Shard
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-o", "--output", metavar="FILE", help="FILE.npz or FILE.csv; or --resume FILE.csv.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE.npz or FILE.csv; or go on with --resume FILE.csv.")
 @resume_options
 @shard_option
 @feature_options("azimuthal")
@@ -45,16 +49,14 @@ if TYPE_CHECKING:
 def extract(
     ctx: click.Context,
     paths: tuple[str, ...],
-    output: str | None,
-    resume: bool,
-    known_by: KnownBy,
+    target: Target,
     shard: Shard | None,
     features: str,
     bins: int | str | None,
     work: Work,
     limits: Limits,
 ) -> None:
-    """Write the features of images, with their paths, sizes and the feature spec, as NPZ or CSV.
+    """Write the features of images as NPZ or CSV.
 
     PATH is a file, a folder or a pattern; local, or at a URL (s3://, https:// and others; extra `remote`).
 
@@ -66,35 +68,35 @@ def extract(
     Example:
       spectral-detect extract examples/images --output features.npz
     """
-    from spectral_detect.extraction.many_files import extract_files
-    from spectral_detect.extraction.one_file import Extractor
-    from spectral_detect.outputs.feature_writer import feature_writer, spec_as_text, write_csv
-    from spectral_detect.outputs.made_with import Origin
-    from spectral_detect.outputs.rows import FEATURES
-    from spectral_detect.sources.discovery import find_images
-
-    if output is None:
+    if target.output is None:
         raise click.UsageError("name the output: --output FILE, or --resume FILE.csv")
-    spec = feature_spec(features, bins)
-    write_features = feature_writer(output)
-    suffix = os.path.splitext(output)[1].lower()
-    if resume and suffix != ".csv":
+    feature_writer(target.output)
+    if target.is_resumed and target.row_format != "csv":
         raise click.UsageError("an NPZ file is written whole, at the end: --resume goes on with a .csv")
-    check_output(output, paths)
+    check_output(target.output, paths)
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")
     files = list(in_shard(files, shard))
-    if resume:
+    if target.is_resumed:
         check_named_once(file.path for file in files)
-    origin = Origin({"tool_version": __version__, "spec": spec_as_text(spec)})
-    with ExitStack() as stack:
-        earlier = stack.enter_context(earlier_rows(resume, output, suffix[1:], FEATURES, origin, known_by))
-        left = [file for _, file in remaining(earlier, files, known_by)]
-        extractions = stack.enter_context(closing(extract_files(left, Extractor(spec, limits=limits), work)))
-        if rows := begun(earlier):
-            write_features = partial(write_csv, columns=rows.columns)
-        failures = write_features(output, progress(extractions, total=len(left)), spec)
+    failures = _extract(files, target, feature_spec(features, bins), work, limits)
     for failure in failures:
         report_failure(failure.path, failure.error)
     ctx.exit(1 if failures else 0)
+
+
+def _extract(
+    files: Sequence[FoundFile], target: Target, spec: FeatureSpec, work: Work, limits: Limits
+) -> list[Extraction]:
+    """Write the features of the files that are left to do; return those that failed."""
+    output = target.output or ""
+    write_features = feature_writer(output)
+    made_with = MadeWith({"tool_version": __version__, "spec": spec_as_text(spec)})
+    with ExitStack() as stack:
+        earlier = stack.enter_context(earlier_rows(target, FEATURES, made_with))
+        left = [file for _, file in remaining(earlier, files, target.known_by)]
+        extractions = stack.enter_context(closing(extract_files(left, Extractor(spec, limits=limits), work)))
+        if rows := begun(earlier):
+            write_features = partial(write_csv, columns=rows.columns)
+        return write_features(output, progress(extractions, total=len(left)), spec)

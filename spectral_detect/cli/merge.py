@@ -17,7 +17,7 @@ from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.outputs.merge import Merged
-    from spectral_detect.outputs.rows import Kind, RowFormat
+    from spectral_detect.outputs.rows import RowFormat, RowKind
 
 MOST_SHOWN = 20
 OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first"
@@ -25,13 +25,22 @@ OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first
 
 @click.command()
 @click.argument("outputs", nargs=-1, required=True, metavar="OUTPUT...")
-@click.option("-o", "--output", required=True, metavar="FILE", help="Write there, in the format of the outputs.")
 @click.option(
-    "--expect", multiple=True, metavar="PATH", help="A file, folder, pattern or URL that was scanned; repeatable."
+    "-o", "--output", required=True, metavar="FILE", help="Write the joined rows to FILE, in the format of the outputs."
 )
-@click.option("--files-from", metavar="FILE", help="Expect the paths and URLs in it, one a line; - is standard input.")
-@click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
-@click.option("--group-by", type=click.Choice(("parent",)), help="Of expected videos: as in `video`.")
+@click.option(
+    "--expect",
+    multiple=True,
+    metavar="PATH",
+    help="Expect rows for this file, folder, pattern or URL; may be given several times.",
+)
+@click.option(
+    "--files-from", metavar="FILE", help="Expect rows for the paths and URLs in FILE, one a line; - is standard input."
+)
+@click.option("-0", "--null", is_flag=True, help="Read --files-from with a NUL after each path instead of a new line.")
+@click.option(
+    "--group-by", type=click.Choice(("parent",)), help="Expect videos that were found by `video --group-by parent`."
+)
 @click.pass_context
 def merge(
     ctx: click.Context,
@@ -44,11 +53,11 @@ def merge(
 ) -> None:
     """Join outputs (.csv or .jsonl) of `scan --shard`, `video --shard` or `extract --shard` into one.
 
-    All must be made by one version, with the same models, features and settings. With --expect, rows get the order in
-    which those files are found, as one scan of them would write; files without a row are named, and the exit status is
-    1, as it is where a record has an error. Without it they are sorted by path, which is the order of a scan of one
-    folder. Of a file with rows in two outputs, the first without an error is taken. Rows of `video --per-frame` do not
-    say how they were made; they are joined as they are.
+    All must be made by one version, with the same models, features and settings. With --expect or --files-from, rows
+    get the order in which one scan of these files would write them; files without a row are named. Without them, rows
+    are sorted by path, which is the order of a scan of one folder. If two outputs have rows for a file, the first
+    without an error is taken. Rows of `video --per-frame` do not say how they were made and are joined unchecked. The
+    exit status is 1 if an expected file has no row or a record has an error.
 
     \b
     Examples:
@@ -78,8 +87,8 @@ def _common_format(names: Sequence[str]) -> RowFormat:
     return cast("RowFormat", formats.pop())
 
 
-def _found(named: Iterable[str], listed: Iterable[Location], kind: Kind, group_by_parent: bool) -> Iterator[str]:
-    """The files that a command for this kind of rows finds."""
+def _found(named: Iterable[str], listed: Iterable[Location], kind: RowKind, group_by_parent: bool) -> Iterator[str]:
+    """Find files as the command that writes this kind of rows does."""
     from spectral_detect.media.video import VIDEOS_ARE_LOCAL
     from spectral_detect.outputs.rows import FRAMES, VIDEOS
     from spectral_detect.sources.discovery import find_images, find_videos
@@ -91,7 +100,7 @@ def _found(named: Iterable[str], listed: Iterable[Location], kind: Kind, group_b
 
 
 def _report(merged: Merged, n_sources: int) -> None:
-    """The counts as the result, and what is not as it should be on stderr."""
+    """Print the counts as the result, and name duplicate, unexpected and missing files on stderr."""
     assert merged.kind is not None
     counts = [f"{merged.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed")]
     by_outcome = f": {', '.join(counts)}" if merged.kind.schema else f" of {merged.n_files} files"
@@ -103,10 +112,10 @@ def _report(merged: Merged, n_sources: int) -> None:
     _name(merged.missing, merged.n_missing, "missing")
 
 
-def _name(paths: Sequence[str], n_all: int, what: str) -> None:
+def _name(paths: Sequence[str], n_all: int, problem: str) -> None:
     if not n_all:
         return
-    click.echo(f"{n_all} {'file' if n_all == 1 else 'files'} {what}:", err=True)
+    click.echo(f"{n_all} {'file' if n_all == 1 else 'files'} {problem}:", err=True)
     for path in paths[:MOST_SHOWN]:
         click.echo(f"  {visible(path)}", err=True)
     if n_all > MOST_SHOWN:

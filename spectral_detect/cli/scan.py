@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, cast
 
 import click
 
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
 from spectral_detect.cli.shared.options import FiniteRange, judging_options
-from spectral_detect.cli.shared.paths import expand, named_places
+from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, shows_progress
-from spectral_detect.cli.shared.result_stream import FORMATS, format_of
 from spectral_detect.cli.shared.resume_options import (
-    KnownBy,
+    Target,
     begun,
     earlier_rows,
     in_shard,
     open_records,
     remaining,
-    resume_options,
     shard_option,
+    target_options,
 )
 from spectral_detect.cli.shared.work_options import device_option, work_options
-
-if TYPE_CHECKING:
-    from spectral_detect.detector.model import Model
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.outputs.writer import StreamFormat
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.scanning.rules import Rules
-    from spectral_detect.sources.discovery import FoundFile
-    from spectral_detect.sources.sharding import Shard
+from spectral_detect.detector.model_file import load_model, load_shipped_models
+from spectral_detect.media.limits import Limits
+from spectral_detect.outputs.rows import IMAGES
+from spectral_detect.outputs.table import image_layout
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.evaluation import prevalence_text
+from spectral_detect.scanning.images import scan_files
+from spectral_detect.scanning.judge import Judge, as_models
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.discovery import FoundFile, find_images
+from spectral_detect.sources.location import Location
+from spectral_detect.sources.sharding import Shard
 
 
 @click.command()
@@ -45,16 +45,14 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="MODEL",
-    help="A model file, or the name of a shipped one.  [default: the shipped one for such images]",
+    help="Judge by this model file, or by the shipped model of this name.  [default: the shipped one for such images]",
 )
 @click.option("--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input.")
-@click.option("-0", "--null", is_flag=True, help="Paths in --files-from end in NUL instead of a new line.")
-@click.option("--threshold", type=FiniteRange(0, 1), help="A score at or above it is fake.  [default: the model's]")
+@click.option("-0", "--null", is_flag=True, help="Expect NUL instead of a new line after each path in --files-from.")
 @click.option(
-    "--format", "stream_format", type=click.Choice(FORMATS), help="[default: by suffix of --output, or table]"
+    "--threshold", type=FiniteRange(0, 1), help="Call a score at or above this fake.  [default: the model's threshold]"
 )
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
-@resume_options
+@target_options
 @shard_option
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if an image is called fake and no file failed.")
 @judging_options
@@ -68,20 +66,18 @@ def scan(
     files_from: str | None,
     null: bool,
     threshold: float | None,
-    stream_format: str | None,
-    output: str | None,
-    resume: bool,
-    known_by: KnownBy,
+    target: Target,
     shard: Shard | None,
     fail_on_fake: bool,
     rules: Rules,
     work: Work,
     limits: Limits,
 ) -> None:
-    """Give a verdict on each image: files, folders, patterns, lists; local, or at URLs (s3://, https:// and others).
+    """Give a verdict on each image.
 
-    Folders are searched recursively, links to folders are not followed. A verdict is worth what its model is worth on
-    such images: see `spectral-detect models`. URLs need the extra `remote`; the credentials in them are not recorded.
+    PATH is a file, a folder or a pattern; local, or at a URL (s3://, https:// and others; extra `remote`). Folders are
+    searched recursively, links to folders are not followed. Credentials in URLs are not recorded. A verdict is worth
+    what its model is worth on such images: see `spectral-detect models`.
 
     \b
     Examples:
@@ -91,75 +87,75 @@ def scan(
       spectral-detect scan s3://bucket/evidence --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
-    from spectral_detect.detector.model_file import load_model, load_shipped_models
-    from spectral_detect.outputs.rows import IMAGES
-    from spectral_detect.outputs.writer import image_layout
-    from spectral_detect.scanning.images import scan_files
-    from spectral_detect.scanning.judge import Judge, as_models
-
     detector = load_shipped_models() if model is None else load_model(model)
-    if output is not None:
-        check_output(output, [*paths, files_from, model])
-    skipped: Counter[str] = Counter()
-    judges: set[str | None] = set()
-    files = in_shard(_first_checked(_find(paths, files_from, null, skipped), skipped), shard)
-    chosen = cast("StreamFormat", stream_format or format_of(output))
+    if target.output is not None:
+        check_output(target.output, [*paths, files_from, model])
+    named, listed = named_places(paths, files_from, null)
+    if not named and files_from is None:
+        raise click.UsageError("name files or folders to scan, or --files-from")
+    images = _Images(named, listed, shard, is_countable=files_from is None)
     judge = Judge(as_models(detector), replace(rules, threshold=threshold))
+    outcomes = _scan(ctx, images, judge, target, work, limits, with_model=model is None)
+    ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
+
+
+def _scan(
+    ctx: click.Context, images: _Images, judge: Judge, target: Target, work: Work, limits: Limits, *, with_model: bool
+) -> Counter[str]:
+    """Write a record for each image; return the counts of outcomes."""
+    names: set[str | None] = set()
     with ExitStack() as stack:
-        earlier = stack.enter_context(earlier_rows(resume, output, chosen, IMAGES, judge.origin, known_by))
-        left = (found for _, found in remaining(earlier, files, known_by))
+        earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
+        left = (found for _, found in remaining(earlier, images.files, target.known_by))
         records = stack.enter_context(closing(scan_files(left, judge, work=work, limits=limits)))
-        layout = image_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
-        results, stream = open_records(stack, ctx, output, chosen, layout, earlier)
-        hidden = output is None and sys.stdout.isatty()  # there the rows themselves show the progress
+        layout = image_layout(with_posterior=judge.rules.prevalence is not None, with_model=with_model)
+        results, stream = open_records(stack, ctx, target, layout, earlier)
         rows = begun(earlier)
-        total = rows.n_remaining if rows else _count(paths, files_from, hidden, shard)
-        for record in map(worded, progress(records, total=total, hidden=hidden)):
+        total = rows.n_remaining if rows else None if target.shows_rows else images.count()
+        for record in map(worded, progress(records, total=total, hidden=target.shows_rows)):
             results.write(record)
-            judges.add(record.model)
-            if record.error and chosen != "table":
+            names.add(record.model)
+            if record.error and not target.is_table:
                 report_failure(record.path, record.error)
-        if chosen == "table":
-            stream.write(f"\n{results.summary(skipped['other'])}\n")
-            stream.write(_worth([m for m in judge.models if m.name in judges], judge.rules))
-    if chosen != "table" and shows_progress():
-        click.echo(results.summary(skipped["other"]), err=True)
-    ctx.exit(1 if results.outcomes["failed"] else 3 if fail_on_fake and results.outcomes["fake"] else 0)
+        summary = results.summary(images.n_skipped)
+        if target.is_table:
+            stream.write(f"\n{summary}\n{_worth(judge, names)}")
+    if not target.is_table and shows_progress():
+        click.echo(summary, err=True)
+    return results.outcomes
 
 
-def _worth(judges: list[Model], rules: Rules) -> str:
-    """What a verdict is worth at the prevalence; nothing where the verdicts are not those that were cross-validated."""
-    from spectral_detect.report.evaluation import prevalence_text
+class _Images:
+    """The images that the command line names; a failure, before any output is made, if there are none."""
 
+    def __init__(
+        self, named: Sequence[Location], listed: Iterable[Location], shard: Shard | None, *, is_countable: bool
+    ) -> None:
+        self._named, self._shard = named, shard
+        # lists are long, and a folder at a URL would be listed twice
+        self._is_countable = is_countable and not any(place.is_remote for place in named)
+        self.n_skipped = 0
+        found = find_images(chain(named, listed), on_skip=self._skip)
+        first = next(found, None)
+        if first is None:
+            raise Failure(f"no image found; {self.n_skipped} other files or links to folders skipped")
+        self.files: Iterable[FoundFile] = in_shard(chain([first], found), shard)
+
+    def _skip(self, path: str) -> None:
+        self.n_skipped += 1
+
+    def count(self) -> int | None:
+        """Count the images for a progress bar; None if nobody sees it, or if that takes too long."""
+        if not self._is_countable or not shows_progress():
+            return None
+        return sum(1 for _ in in_shard(find_images(self._named), self._shard))
+
+
+def _worth(judge: Judge, names: set[str | None]) -> str:
+    """Say what a verdict is worth at the prevalence, if the verdicts are those that were cross-validated."""
+    rules = judge.rules
     if rules.prevalence is None:
         return ""
     if rules.threshold is not None or rules.min_confidence is not None or rules.stability:
         return "\n(what a verdict is worth is known for the model's own threshold and without further rules only)\n"
-    return f"\n{prevalence_text(judges, rules.prevalence)}\n"
-
-
-def _find(paths: tuple[str, ...], files_from: str | None, null: bool, skipped: Counter[str]) -> Iterator[FoundFile]:
-    """Check the arguments now; find the images later."""
-    from spectral_detect.sources.discovery import find_images
-
-    named, listed = named_places(paths, files_from, null)
-    if not paths and files_from is None:
-        raise click.UsageError("name files or folders to scan, or --files-from")
-    return find_images(chain(named, listed), on_skip=lambda path: skipped.update(other=1))
-
-
-def _first_checked(files: Iterator[FoundFile], skipped: Counter[str]) -> Iterator[FoundFile]:
-    """The same files; an error, before any output is made, when there are none."""
-    for first in files:
-        return chain([first], files)
-    raise Failure(f"no image found; {skipped['other']} other files or links to folders skipped")
-
-
-def _count(paths: tuple[str, ...], files_from: str | None, hidden: bool, shard: Shard | None) -> int | None:
-    """Images to come, counted only for a progress bar; unknown for a list, and at URLs, which would be listed twice."""
-    from spectral_detect.sources.discovery import find_images
-    from spectral_detect.sources.stores import is_url
-
-    if hidden or files_from is not None or not shows_progress() or any(map(is_url, paths)):
-        return None
-    return sum(1 for _ in in_shard(find_images(expand(paths)), shard))
+    return f"\n{prevalence_text([m for m in judge.models if m.name in names], rules.prevalence)}\n"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -19,28 +18,33 @@ from spectral_detect.cli.shared.failures import Failure, report_failure, worded
 from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options
 from spectral_detect.cli.shared.paths import expand_local
 from spectral_detect.cli.shared.progress import progress, shows_progress
-from spectral_detect.cli.shared.result_stream import FORMATS, format_of
+from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.cli.shared.resume_options import (
-    KnownBy,
+    Target,
     check_named_once,
     earlier_rows,
     in_shard,
     open_records,
     remaining,
-    resume_options,
     shard_option,
+    target_options,
 )
 from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, work_options
-
-if TYPE_CHECKING:
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.media.video import FrameOptions
-    from spectral_detect.outputs.writer import StreamFormat
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.scanning.rules import Rules
-    from spectral_detect.scanning.videos import VideoResult
-    from spectral_detect.sources.discovery import FoundVideo
-    from spectral_detect.sources.sharding import Shard
+from spectral_detect.detector.model_file import load_model, load_shipped_models
+from spectral_detect.media.limits import Limits
+from spectral_detect.media.video import VIDEOS_ARE_LOCAL, FrameOptions
+from spectral_detect.outputs.rows import FRAMES, VIDEOS
+from spectral_detect.outputs.table import frame_layout, video_layout
+from spectral_detect.outputs.writer import RecordStream
+from spectral_detect.parallel.work import Work
+from spectral_detect.records import FrameRecord
+from spectral_detect.report.plots import plot_timeline
+from spectral_detect.scanning.judge import Judge, as_models
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.scanning.videos import VideoJudge, VideoResult, scan_videos
+from spectral_detect.scanning.voting import VoteKind
+from spectral_detect.sources.discovery import FoundVideo, find_videos
+from spectral_detect.sources.sharding import Shard
 
 
 @click.command()
@@ -48,25 +52,23 @@ if TYPE_CHECKING:
 @click.option(
     "--model",
     metavar="MODEL",
-    help="A model file, or the name of a shipped one.  [default: the shipped one for such frames]",
+    help="Judge by this model file, or by the shipped model of this name.  [default: the shipped one for such frames]",
 )
-@click.option("--group-by", type=click.Choice(("parent",)), help="parent: each folder of images in a tree is a video.")
+@click.option("--group-by", type=click.Choice(("parent",)), help="parent: take each folder of images as a video.")
 @click.option(
     "--vote",
     type=click.Choice(("majority", "mean", "pooled")),
     default="majority",
     show_default=True,
-    help="Of the frames' verdicts, their mean score, or their pooled likelihood ratio.",
+    help="Decide by the majority of the frames' verdicts, by their mean score, or by their pooled likelihood ratio.",
 )
-@click.option("--threshold", type=FiniteRange(0, 1), help="A frame with this score is fake.  [default: the model's]")
-@judging_options
 @click.option(
-    "--format", "stream_format", type=click.Choice(FORMATS), help="[default: by suffix of --output, or table]"
+    "--threshold", type=FiniteRange(0, 1), help="Call a frame with this score fake.  [default: the model's threshold]"
 )
-@click.option("-o", "--output", metavar="FILE", help="Write there instead of standard output; replaces the file.")
-@resume_options
+@judging_options
+@target_options
 @shard_option
-@click.option("--per-frame", metavar="FILE", help="Also a row for each frame: time, box, score (.csv or .jsonl).")
+@click.option("--per-frame", metavar="FILE", help="Also write time, box and score of each frame (.csv or .jsonl).")
 @click.option("--plot", metavar="DIR", help="Also draw the scores of each video over time, into this folder (PNG).")
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if a video is called fake and none failed.")
 @partial(work_options, timeout_s=VIDEO_TIMEOUT_S)
@@ -77,13 +79,10 @@ def video(
     paths: tuple[str, ...],
     model: str | None,
     group_by: str | None,
-    vote: Any,
+    vote: VoteKind,
     threshold: float | None,
     rules: Rules,
-    stream_format: str | None,
-    output: str | None,
-    resume: bool,
-    known_by: KnownBy,
+    target: Target,
     shard: Shard | None,
     per_frame: str | None,
     plot: str | None,
@@ -92,11 +91,12 @@ def video(
     limits: Limits,
     frames: FrameOptions,
 ) -> None:
-    """Give a verdict on each video, by a vote of its frames: files, folders of them, or a folder of frames.
+    """Give a verdict on each video, by a vote of its frames.
 
-    A folder that holds images and no video is one video, its images the frames, in the order of their numbers. An
-    inconclusive frame does not vote. A verdict is worth what its model is worth on such frames: video compression takes
-    away much of what a model trained on stills looks for; train on videos.
+    PATH is a video file, a folder of them, or a folder of frames: a folder that holds images and no video is one video,
+    its images the frames, in the order of their numbers. An inconclusive frame does not vote. A verdict is worth what
+    its model is worth on such frames: video compression takes away much of what a model trained on stills looks for;
+    train on videos.
 
     \b
     Examples:
@@ -104,72 +104,90 @@ def video(
       spectral-detect video clips/ --resume verdicts.csv --per-frame frames.csv
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
-    from spectral_detect.detector.model_file import load_model, load_shipped_models
-    from spectral_detect.outputs import rows as outputs
-    from spectral_detect.outputs.writer import FRAMES, video_layout
-    from spectral_detect.scanning.judge import Judge, as_models
-    from spectral_detect.scanning.videos import VideoJudge, scan_videos
-
     detector = load_shipped_models() if model is None else load_model(model)
-    _check_outputs(output, per_frame, [*paths, model])
-    if plot is not None:
-        check_plot_folder(plot)
+    outputs = _checked_outputs(target, per_frame, plot, [*paths, model])
     skipped: Counter[str] = Counter()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
-    if resume and per_frame is not None:
+    if target.is_resumed and per_frame is not None:
         check_named_once(video.path for video in found)
-    chosen = cast("StreamFormat", stream_format or format_of(output))
-    frame_format = cast("StreamFormat", format_of(per_frame))
     frame_judge = Judge(as_models(detector), replace(rules, threshold=threshold))
     judge = VideoJudge(frame_judge, vote, frames, limits, with_thumbnails=plot is not None)
-    with ExitStack() as stack:
-        earlier = stack.enter_context(earlier_rows(resume, output, chosen, outputs.VIDEOS, judge.origin, known_by))
-        earlier_frames = stack.enter_context(
-            earlier_rows(resume and per_frame is not None, per_frame, frame_format, outputs.FRAMES, None, known_by)
-        )
-        left = list(remaining(earlier, found, known_by, earlier_frames))
-        results = scan_videos([video for _, video in left], judge, work=work)
-        stack.enter_context(closing(results))
-        layout = video_layout(with_posterior=rules.prevalence is not None, with_model=model is None)
-        records, stream = open_records(stack, ctx, output, chosen, layout, earlier)
-        frame_rows = None
-        if per_frame is not None:
-            frame_rows, _ = open_records(stack, ctx, per_frame, frame_format, FRAMES, earlier_frames)
-        shown = progress(results, total=len(left), unit="videos", note=_frames_so_far())
-        for (number, _), result in zip(left, shown, strict=True):
-            # the record last: what has one has all the rest as well
-            if frame_rows is not None:
-                for frame in result.frames:
-                    frame_rows.write(worded(frame))
-            if plot is not None:
-                _draw(result, plot, number)
-            records.write(worded(result.record))
-            if result.record.error and chosen != "table":
-                report_failure(result.record.path, result.record.error)
-        if chosen == "table":
-            stream.write(f"\n{records.summary(skipped['other'])}\n")
-    if chosen != "table" and shows_progress():
-        click.echo(records.summary(skipped["other"]), err=True)
-    ctx.exit(1 if records.outcomes["failed"] else 3 if fail_on_fake and records.outcomes["fake"] else 0)
+    records = _scan(ctx, found, judge, outputs, work, with_model=model is None, n_skipped=skipped["other"])
+    ctx.exit(1 if records["failed"] else 3 if fail_on_fake and records["fake"] else 0)
 
 
-def _check_outputs(output: str | None, per_frame: str | None, inputs: list[str | None]) -> None:
-    """All of them, before any is opened."""
-    for name in filter(None, (output, per_frame)):
+@dataclass(frozen=True)
+class _Outputs:
+    """Where records go, rows of frames, and pictures."""
+
+    records: Target
+    frames: Target | None
+    plot: str | None
+
+
+def _checked_outputs(target: Target, per_frame: str | None, plot: str | None, inputs: list[str | None]) -> _Outputs:
+    """Check all outputs before any is opened."""
+    for name in filter(None, (target.output, per_frame)):
         check_output(name, inputs)
         check_target(name)
+    if plot is not None:
+        check_plot_folder(plot)
     if per_frame is None:
-        return
-    if format_of(per_frame) == "table":
+        return _Outputs(target, None, plot)
+    frames = replace(target, output=per_frame, row_format=format_of(per_frame))
+    if frames.is_table:
         raise click.UsageError("--per-frame writes rows: end its name in .csv or .jsonl")
-    if output is not None and os.path.realpath(output) == os.path.realpath(per_frame):
+    if target.output is not None and os.path.realpath(target.output) == os.path.realpath(per_frame):
         raise click.UsageError("--output and --per-frame name the same file")
+    return _Outputs(target, frames, plot)
+
+
+def _scan(
+    ctx: click.Context,
+    found: Sequence[FoundVideo],
+    judge: VideoJudge,
+    outputs: _Outputs,
+    work: Work,
+    *,
+    with_model: bool,
+    n_skipped: int,
+) -> Counter[str]:
+    """Write the record of each video, the rows of its frames and its picture; return the counts of outcomes."""
+    target, earlier_frames, frames = outputs.records, None, None
+    with ExitStack() as stack:
+        earlier = stack.enter_context(earlier_rows(target, VIDEOS, judge.made_with))
+        if outputs.frames is not None:
+            earlier_frames = stack.enter_context(earlier_rows(outputs.frames, FRAMES, None))
+        left = list(remaining(earlier, found, target.known_by, earlier_frames))
+        results = stack.enter_context(closing(scan_videos([video for _, video in left], judge, work=work)))
+        layout = video_layout(with_posterior=judge.judge.rules.prevalence is not None, with_model=with_model)
+        records, stream = open_records(stack, ctx, target, layout, earlier)
+        if outputs.frames is not None:
+            frames, _ = open_records(stack, ctx, outputs.frames, frame_layout(), earlier_frames)
+        shown = progress(results, total=len(left), unit="videos", note=_frames_so_far())
+        for (number, _), result in zip(left, shown, strict=True):
+            if frames is not None:
+                _write_frames(frames, result)
+            if outputs.plot is not None:
+                _draw(result, outputs.plot, number)
+            record = worded(result.record)
+            records.write(record)  # the last: a video that has one has all the rest as well
+            if record.error and not target.is_table:
+                report_failure(record.path, record.error)
+        summary = records.summary(n_skipped)
+        if target.is_table:
+            stream.write(f"\n{summary}\n")
+    if not target.is_table and shows_progress():
+        click.echo(summary, err=True)
+    return records.outcomes
+
+
+def _write_frames(frames: RecordStream[FrameRecord], result: VideoResult) -> None:
+    for frame in result.frames:
+        frames.write(worded(frame))
 
 
 def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) -> list[FoundVideo]:
-    from spectral_detect.media.video import VIDEOS_ARE_LOCAL
-    from spectral_detect.sources.discovery import find_videos
-
     def skip(path: str) -> None:
         skipped.update(other=1)
 
@@ -193,9 +211,7 @@ def _frames_so_far() -> Callable[[VideoResult], str]:
 
 
 def _draw(result: VideoResult, folder: str, number: int) -> None:
-    """A picture with a name that no video's name can spoil; none of a video without frames."""
-    from spectral_detect.report.plots import plot_timeline
-
+    """Draw a picture with a name that no video's name can spoil; none of a video without frames."""
     if not result.frames:
         return
     stem = re.sub(r"[^A-Za-z0-9-]+", "_", os.path.splitext(os.path.basename(result.record.path))[0])[:60]

@@ -1,1 +1,1 @@
-"""Rows on disk: written as they come, read back, gone on with, joined."""
+"""Write rows to disk as they come, read them back, resume and join outputs."""

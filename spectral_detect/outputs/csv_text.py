@@ -10,7 +10,7 @@ FORMULA_STARTS = frozenset("=+-@＝＋－＠\t\r\n")  # the full-width forms cou
 
 
 def csv_line(values: tuple[Any, ...] | list[Any]) -> str:
-    """One row; texts are made safe to open in a spreadsheet."""
+    """Return one row with its line end; texts are made safe to open in a spreadsheet."""
     line = io.StringIO()
     cells = [spreadsheet_cell(v) if isinstance(v, str) else v for v in values]
     csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that either, inside a cell, is quoted
@@ -18,11 +18,11 @@ def csv_line(values: tuple[Any, ...] | list[Any]) -> str:
 
 
 def spreadsheet_cell(text: str) -> str:
-    """A leading apostrophe before what a spreadsheet would take for a formula."""
+    """Put an apostrophe before a text that a spreadsheet would take for a formula."""
     starts = {text[:1], text.lstrip()[:1]}
     return f"'{text}" if starts & FORMULA_STARTS else text
 
 
 def cell_text(cell: str) -> str:
-    """A text before `spreadsheet_cell`; of one that began with an apostrophe itself, perhaps without it."""
+    """Return a text as it was before `spreadsheet_cell`; one that began with an apostrophe itself may lose it."""
     return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell

@@ -1,4 +1,4 @@
-"""Feature vectors as NPZ or CSV."""
+"""Write feature vectors as NPZ or CSV."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from spectral_detect._version import __version__
-from spectral_detect.atomic_write import LONGEST_LINE, cut_torn_line, write_aside
+from spectral_detect.atomic_write import open_lines, write_aside
 from spectral_detect.errors import OutputError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.features.spec import FeatureSpec
@@ -24,11 +24,12 @@ UNEQUAL = "features of unequal length (images of different sizes, no bins) make 
 
 
 def feature_writer(output: str) -> Writer:
-    """The writer for the suffix of `output`: it writes what was read and returns what failed.
+    """Return the writer for the suffix of `output`: it writes the vectors and returns the files that failed.
 
     Raises
     ------
-    OutputError : no such format.
+    OutputError
+        The suffix is not that of a format.
     """
     suffix = os.path.splitext(output)[1].lower()
     if suffix not in WRITERS:
@@ -37,7 +38,7 @@ def feature_writer(output: str) -> Writer:
 
 
 def write_npz(output: str, extractions: Iterable[Extraction], spec: FeatureSpec) -> list[Extraction]:
-    """`X`, `paths`, `sizes` (width, height), `sha256`, `spec` (JSON), `tiles` if any; written aside and renamed."""
+    """Write `X`, `paths`, `sizes` (width, height), `sha256`, `spec` (JSON), and `tiles` if any, aside, and rename."""
     everything = list(extractions)
     read = [(e, np.atleast_2d(e.features)) for e in everything if e.features is not None]
     if len({rows.shape[1] for _, rows in read}) > 1:
@@ -64,38 +65,50 @@ def write_npz(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
 def write_csv(
     output: str, extractions: Iterable[Extraction], spec: FeatureSpec, columns: Sequence[str] = ()
 ) -> list[Extraction]:
-    """FEATURE_COLUMNS, TILE_COLUMNS if any, `f0, f1, ...`: a row a vector, as they come.
+    """Write a row per vector, as they come: FEATURE_COLUMNS, TILE_COLUMNS if any, `f0, f1, ...`.
 
     Parameters
     ----------
-    columns : of the rows that `output` has already, which are then gone on with; () begins it.
+    output : str
+        The file.
+    extractions : iterable of Extraction
+        The vectors, and the files that failed.
+    spec : FeatureSpec
+        The features.
+    columns : sequence of str
+        The columns of the rows that `output` has already, to which rows are appended; () begins the file.
+
+    Returns
+    -------
+    list of Extraction
+        The files that failed.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written, or vectors are not of one length.
     """
     failures = []
     n_features = len(columns) - len(_csv_header(spec, 0)) if columns else None
-    mode: Literal["a", "w"] = "a" if columns else "w"
-    try:
-        with open(output, mode, LONGEST_LINE, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            for e in extractions:
-                if e.features is None:
-                    failures.append(e)
-                    continue
-                if n_features is None:
-                    n_features = e.features.shape[-1]
-                    stream.write(csv_line(_csv_header(spec, n_features)))
-                if e.features.shape[-1] != n_features:
-                    raise OutputError(f"{output!r}, at {e.path!r}: {UNEQUAL}")
-                stream.writelines(csv_line(row) for row in _csv_rows(e, spec))
-                stream.flush()
+    with open_lines(output, append=bool(columns)) as stream:
+        for e in extractions:
+            if e.features is None:
+                failures.append(e)
+                continue
             if n_features is None:
-                stream.write(csv_line(_csv_header(spec, 0)))
-    except OSError as error:
-        cut_torn_line(output)
-        raise OutputError(f"{output!r} cannot be written: {error.strerror}") from None
+                n_features = e.features.shape[-1]
+                stream.write(csv_line(_csv_header(spec, n_features)))
+            if e.features.shape[-1] != n_features:
+                raise OutputError(f"{output!r}, at {e.path!r}: {UNEQUAL}")
+            stream.writelines(csv_line(row) for row in _csv_rows(e, spec))
+            stream.flush()
+        if n_features is None:
+            stream.write(csv_line(_csv_header(spec, 0)))
     return failures
 
 
 def spec_as_text(spec: FeatureSpec) -> str:
-    """As it stands in each row."""
+    """Return a feature spec as the text that stands in each row."""
     return json.dumps(spec.to_dict())
 
 

@@ -1,4 +1,4 @@
-"""What the rows of an output were made with, and whether they may stand together with others."""
+"""The version, models, features and settings that rows were made with: only equal ones may stand in one output."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from spectral_detect.outputs.rows import Row
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What the rows of this run are made with; an output goes on only with rows made with the same.
+class MadeWith:
+    """The version, models, features and settings of a run; it continues only outputs that were made with the same.
 
     Attributes
     ----------
-    values : of the columns `Kind.origin`.
-    models : hashes of the models that may judge. `thresholds` : those they may judge by, as text.
-    has_posterior : whether the prevalence is given. `vote` : of videos.
+    values : dict
+        A value for each column in `RowKind.made_with`.
+    models : frozenset of str
+        Hashes of the models that may judge.
+    thresholds : frozenset of str
+        The thresholds that they may judge by, as text.
+    has_posterior : bool
+        Whether the prevalence is given.
+    vote : str or None
+        How the verdict on a video is made; None if the rows are not about videos.
     """
 
     values: dict[str, str]
@@ -25,7 +32,7 @@ class Origin:
     vote: str | None = None
 
     def difference(self, row: Row) -> str | None:
-        """How a row was made otherwise, as far as it tells; None where it was not."""
+        """Say in words how a row was made otherwise; None if it was not, as far as the row tells."""
         values, mine = row.values, self.values
         if all(values.get(name) == mine[name] for name in mine):
             return None
@@ -42,6 +49,6 @@ class Origin:
         if self.vote is not None and values["vote"] != self.vote:
             return f"judged by another vote ({values['vote']})"
         return (
-            "judged with other settings (--model, --threshold, --min-confidence, --prevalence, --stability; of videos "
+            "judged with other settings (--model, --threshold, --min-confidence, --prevalence, --stability; for videos "
             "also the choice and the crop of frames)"
         )

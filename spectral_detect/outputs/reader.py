@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from spectral_detect.errors import OutputError
 from spectral_detect.outputs.csv_text import cell_text, csv_line
-from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES, NEEDED, VIDEOS, Kind, Row, RowFormat
+from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES, NEEDED, VIDEOS, Row, RowFormat, RowKind
 from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
 
 LONGEST_ROW = 2**26  # bytes; a row of features without bins takes some million
@@ -25,20 +25,25 @@ class Output:
 
     Attributes
     ----------
-    kind : None of a file without even a header.
-    columns : their names; of JSON Lines those of the first record.
-    header : the bytes before the rows.
-    whole_end : where the last whole row ends, known once `rows` is at its end; what follows it is torn.
+    kind : RowKind or None
+        The rows; None if there is not even a header.
+    columns : tuple of str
+        The names of the columns; in JSON Lines those of the first record.
+    header : bytes
+        The bytes before the rows.
+    whole_end : int
+        The byte at which the last whole row ends, known once `rows` is at its end; a torn row may follow.
 
     Raises
     ------
-    OutputError : it cannot be read; its columns are not those of any output of this version.
+    OutputError
+        The file cannot be read; its columns are not those of any output of this version.
     """
 
     def __init__(self, name: str, row_format: RowFormat) -> None:
         self.name = name
         self.row_format = row_format
-        self.kind: Kind | None = None
+        self.kind: RowKind | None = None
         self.columns: tuple[str, ...] = ()
         self.header = b""
         try:
@@ -67,11 +72,12 @@ class Output:
         return os.fstat(self._stream.fileno()).st_size
 
     def rows(self) -> Iterator[Row]:
-        """The whole rows in their order.
+        """Give the whole rows in their order.
 
         Raises
         ------
-        OutputError : something else stands before the end of the file.
+        OutputError
+            Something that is no row stands before the end of the file.
         """
         parse = self._csv_row if self.row_format == "csv" else self._json_row
         wanted: dict[str, int] = {name: k for k, name in enumerate(self.columns) if name in NEEDED}
@@ -80,7 +86,7 @@ class Output:
                 path, values = parse(content.decode("utf-8", "surrogateescape"), wanted)
             except (ValueError, KeyError, TypeError, csv.Error):  # JSON's and Unicode's errors are ValueErrors
                 raise OutputError(
-                    f"{self.name!r}: what stands from byte {start} on is no record: damaged, or not written by this "
+                    f"{self.name!r}: there is no record at byte {start}: the file is damaged, or not written by this "
                     "program"
                 ) from None
             yield Row(start, start + len(content), path, values)
@@ -95,7 +101,7 @@ class Output:
             self._check_torn_start()
 
     def _read_row(self) -> bytes:
-        """Lines up to one that ends a row; nothing at the end of the file, or where the rest of it is torn."""
+        """Return the lines up to one that ends a row; nothing at the end of the file, or if the rest is torn."""
         row = bytearray()
         while line := self._stream.readline(LONGEST_ROW):
             row += line
@@ -125,13 +131,13 @@ class Output:
         self.kind = self._kind_of(self.columns)
 
     def _check_torn_start(self) -> None:
-        """Without a whole row: a file that was begun, not any text without a line end."""
+        """Accept a file without a whole row if it was begun by this program, not any text without a line end."""
         self._stream.seek(0)
         torn = self._stream.read(LONGEST_ROW)
         if not any(start.startswith(torn) or torn.startswith(start) for start in STARTS[self.row_format]):
             self._refuse()
 
-    def _kind_of(self, columns: Sequence[str], schema: object = None) -> Kind:
+    def _kind_of(self, columns: Sequence[str], schema: object = None) -> RowKind:
         for kind in (IMAGES, VIDEOS, FRAMES):
             if tuple(columns) == kind.columns and (self.row_format == "csv" or schema == kind.schema):
                 return kind
@@ -164,7 +170,7 @@ class Output:
         return str(record["path"]), {name: _text(record[name]) for name in NEEDED if name in record}
 
     def has_tiles(self) -> bool:
-        """Whether a file has many rows of features, of which the last ones may be missing."""
+        """Return whether an image has many rows of features, the last of which may be missing."""
         return self.columns[len(FEATURE_COLUMNS) :][: len(TILE_COLUMNS)] == TILE_COLUMNS
 
 
@@ -173,7 +179,13 @@ def _text(value: Any) -> str:
 
 
 def copy_rows(source: BinaryIO, target: BinaryIO, ranges: Iterable[tuple[int, int]]) -> None:
-    """Copy byte ranges in the order given, those that adjoin at once."""
+    """Copy byte ranges in the order given, adjoining ones in one go.
+
+    Raises
+    ------
+    OutputError
+        A range lies beyond the end of `source`.
+    """
     start = end = 0
     for low, high in ranges:
         if low != end:

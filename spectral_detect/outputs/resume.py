@@ -1,8 +1,8 @@
-"""Go on with an output that an earlier run left: what is recorded in it is not computed again.
+"""Go on with an output that an earlier run left, without computing again what it records.
 
-A run that was killed leaves whole rows, and perhaps a torn one at the end. Resumed, it keeps the rows of the files that
-are still what they were, cuts off the rest, and appends. At its end the output holds the same rows as that of one run
-without interruption, in the same order.
+A run that was killed leaves whole rows, and perhaps a torn one at the end. Resumed, it keeps the rows of unchanged
+files, cuts off the rest, and appends. At its end the output holds the same rows as that of one run without
+interruption, in the same order.
 """
 
 from __future__ import annotations
@@ -10,45 +10,36 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
+from itertools import pairwise
 from typing import IO, Literal, TypeVar
 
-import numpy as np
-
-from spectral_detect.atomic_write import stream_aside
+from spectral_detect.atomic_write import naming_output, stream_aside
 from spectral_detect.errors import OutputError, SpectralDetectError, VideoReadError
-from spectral_detect.outputs.lock import FileLock
-from spectral_detect.outputs.made_with import Origin
+from spectral_detect.outputs.lock import FileLock, held
+from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.outputs.reader import Output, copy_rows
-from spectral_detect.outputs.row_index import (
-    KEPT,
-    NO_STAMP,
-    STALE,
-    UNSEEN,
-    VERDICTS,
-    RowIndex,
-    places_among,
-    stamp_digest,
-)
-from spectral_detect.outputs.rows import Kind, Row, RowFormat, as_read_back
+from spectral_detect.outputs.row_index import KEPT, STALE, IndexedRow, RowIndex, index_errors, key_of
+from spectral_detect.outputs.rows import Row, RowFormat, RowKind, as_read_back
 from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
-from spectral_detect.sources.sharding import path_hash
 
 KnownBy = Literal["size-mtime", "sha256"]
 Found = TypeVar("Found", FoundFile, FoundVideo)
 
 
-def stamp_of(found: FoundFile | FoundVideo, known_by: KnownBy) -> str | None:
-    """What a file is known by; None where it cannot be read.
+# ------------------------------------------------------------------------------------------ how a file is recognised
 
-    Of a folder of frames: the sum of their sizes and the latest time, or the hash of their names and hashes. Of a URL
-    by size and time: None where its store tells no time, so that it is never taken for unchanged.
+
+def stamp_of(found: FoundFile | FoundVideo, known_by: KnownBy) -> str | None:
+    """Return what tells whether a file is still the same; None if it cannot be read.
+
+    A folder of frames has the sum of their sizes and the latest time, or the hash of their names and hashes. A URL
+    whose store tells no time has no stamp by size and time, so that it is never taken for unchanged.
     """
     if found.location.is_remote:
         return _stamp_at_url(found.location, known_by)
@@ -73,8 +64,21 @@ def _stamp_at_url(file: Location, known_by: KnownBy) -> str | None:
 
 
 def _is_still_there(path: str) -> bool:
-    """Of a recorded path; also of a URL where that cannot be told."""
+    """Return whether a recorded path exists; also True for a URL if that cannot be told."""
     return stores.exists(path) if stores.is_url(path) else os.path.lexists(path)
+
+
+def _recorded_stamp(row: Row, known_by: KnownBy) -> str | None:
+    """Return the stamp that a file had when its row was made; None if it failed, and is tried again."""
+    values = row.values
+    if values.get("error"):
+        return None
+    if known_by == "sha256":
+        return values.get("sha256")
+    return f"{values['size_bytes']}:{values['mtime_ns']}" if "mtime_ns" in values else None
+
+
+# ----------------------------------------------------------------------------------------------------------- resuming
 
 
 class Resumed:
@@ -82,15 +86,23 @@ class Resumed:
 
     Attributes
     ----------
-    is_new : there are none: the output is begun.
-    columns : of the rows.
-    n_remaining : files to be computed; None of a new output, whose files are not counted before.
-    n_kept, n_gone : rows that stay, and rows of files that are no longer among the inputs.
-    n_again : files to be computed whose rows have gone: they failed, or were changed since.
-    outcomes : verdicts of the rows that stay.
+    is_new : bool
+        Whether there are no rows, and the output is begun.
+    columns : tuple of str
+        The columns of the rows.
+    n_remaining : int or None
+        Files to be computed; None if the output is new, since its files are not counted before.
+    n_kept : int
+        Rows that stay.
+    n_gone : int
+        Rows of files that are no longer among the inputs.
+    n_again : int
+        Files to be computed whose rows are removed: they failed, or were changed since.
+    outcomes : Counter
+        Verdicts of the rows that stay.
     """
 
-    def __init__(self, output: str, row_format: RowFormat, kind: Kind) -> None:
+    def __init__(self, output: str, row_format: RowFormat, kind: RowKind, lock: FileLock) -> None:
         self.output = output
         self.is_new = True
         self.n_kept = self.n_gone = self.n_again = 0
@@ -99,188 +111,181 @@ class Resumed:
         self.outcomes: Counter[str] = Counter()
         self._row_format = row_format
         self._kind = kind
+        self._lock = lock
         self._index = RowIndex()
-        self._header_end = 0
-        self._size_bytes = 0
-        self._inputs = array("Q")
+        self._header_end = self._whole_end = self._size_bytes = 0
         self._is_out_of_order = False
         self._waiting: IO[bytes] | None = None
-        self.lock = FileLock()
 
     # ---------------------------------------------------------------------------------------------------- beginning
 
-    def read(self, origin: Origin | None, known_by: KnownBy) -> None:
-        """Learn what is there; `OutputError` where it cannot stand together with what will come."""
-        last = None
+    def read(self, made_with: MadeWith | None, known_by: KnownBy) -> None:
+        """Index the rows that are there.
+
+        Raises
+        ------
+        OutputError
+            They cannot stand together with those that will come.
+        """
         with Output(self.output, self._row_format) as found:
-            for row in found.rows():
-                difference = origin and origin.difference(row)
-                if difference:
-                    raise OutputError(
-                        f"{self.output!r} cannot be resumed: its rows were {difference}; repeat the command of the "
-                        "first run, or name another output"
-                    )
-                self._index.add(row, _recorded_stamp(row, known_by))
-                last = row
+            self._index.add(self._checked(found, made_with, known_by))
             if found.kind not in (None, self._kind):
                 raise OutputError(f"{self.output!r} holds other rows than those of {self._kind.noun}s: name another")
             self.columns = found.columns
-            self._header_end, self._size_bytes = len(found.header), found.size_bytes
-            self._index.close(found.whole_end)
-            if last is not None and found.has_tiles():
-                self._distrust(last)
+            self._header_end, self._whole_end = len(found.header), found.whole_end
+            self._size_bytes = found.size_bytes
+            has_tiles = found.has_tiles()
+        self._index.sort_rows()
+        last = self._index.last_key()
+        if last is not None and has_tiles:
+            self._index.forget_stamps(last)  # perhaps not all rows of the file that the run was at were written
         self.is_new = last is None
 
-    def _distrust(self, last: Row) -> None:
-        """Of the file that a run was at, perhaps not all rows were written."""
-        for k in self._index.rows_of(path_hash(last.path)):
-            self._index.forget_stamp(k)
+    def _checked(self, found: Output, made_with: MadeWith | None, known_by: KnownBy) -> Iterator[IndexedRow]:
+        for row in found.rows():
+            difference = made_with and made_with.difference(row)
+            if difference:
+                raise OutputError(
+                    f"{self.output!r} cannot be resumed: its rows were {difference}; repeat the command of the "
+                    "first run, or name another output"
+                )
+            stamp, verdict = _recorded_stamp(row, known_by), row.values.get("verdict", "")
+            yield IndexedRow(key_of(row.path), row.start, row.end, stamp, verdict)
 
     def remaining(
         self, files: Iterable[Found], known_by: KnownBy, companion: Resumed | None = None
     ) -> Iterator[tuple[int, Found]]:
-        """The files that are not known, each with its place among all, once the other rows have gone from the output.
+        """Remove the rows that do not stay, and give the files without a row, each with its place among all.
 
-        All of `files` is walked through before; what remains waits in a temporary file. Of a new output all remains,
-        and is walked through as it is asked for.
+        All of `files` is walked through before; those without a row wait in a temporary file. If the output is new,
+        these are all files, and they are walked through as they are asked for.
 
         Parameters
         ----------
-        companion : an output with further rows of the same files. A file without any there is not known, and rows
-            there of files that are not known go as well.
+        files : iterable of FoundFile or FoundVideo
+            All inputs, in their order.
+        known_by : {"size-mtime", "sha256"}
+            How an unchanged file is recognised.
+        companion : Resumed, optional
+            An output with further rows of the same files. A file without any row there is computed again, and rows
+            there of files that are computed again are removed as well.
 
         Raises
         ------
-        OutputError : a file that is no longer among `files` is still there: more likely forgotten than deleted.
+        OutputError
+            A recorded file that is no longer among `files` still exists: more likely forgotten than deleted.
         """
         if companion is not None:
             companion.is_new = companion.is_new or self.is_new
         if self.is_new:
             return enumerate(files)
         waiting = self._waiting = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
-        last_kept, n_waiting = -1, 0
+        last_kept, n_waiting = 0, 0
         for place, found in enumerate(files):
-            hashed = path_hash(as_read_back(found.path, self._row_format))
-            self._inputs.append(hashed)
-            kept = self._claim(found, hashed, known_by, companion)
+            key = key_of(as_read_back(found.path, self._row_format))
+            self._index.add_inputs([key])
+            kept = self._claim(found, key, known_by, companion)
             if kept is None:
                 pickle.dump((place, found), waiting)
                 n_waiting += 1
             else:
                 self._is_out_of_order |= n_waiting > 0 or kept < last_kept
                 last_kept = kept
-        self._check_gone()
+        self._check_unnamed()
         self.n_remaining = n_waiting
         self._prune()
         if companion is not None:
             companion._follow(self)
         return _unpickled(waiting, n_waiting)
 
-    def _claim(self, found: Found, hashed: int, known_by: KnownBy, companion: Resumed | None) -> int | None:
-        """The last row of a file that is known, or None."""
-        index = self._index
-        unseen = [k for k in index.rows_of(hashed) if index.states[k] == UNSEEN]
+    def _claim(self, found: Found, key: bytes, known_by: KnownBy, companion: Resumed | None) -> int | None:
+        """Keep the rows of an unchanged file, and return the number of the last one; None if it has to be done."""
+        unseen = self._index.unseen(key)
         if not unseen:
             return None
-        candidates = [k for k in unseen if index.stamp(k) != NO_STAMP]
-        if candidates and (companion is None or companion.is_new or companion._index.rows_of(hashed)):
-            stamp = stamp_of(found, known_by) if not (companion and companion.is_new) else None
-            digest = stamp and stamp_digest(as_read_back(found.path, self._row_format), stamp)
-            known = [k for k in candidates if index.stamp(k) == digest]
-            known = known[:1] if self._kind.has_one_row else known
-            if known:
-                for k in known:
-                    index.states[k] = KEPT
-                    self.outcomes[VERDICTS[index.verdicts[k]]] += 1
-                self.n_kept += len(known)
-                return known[-1]
-        for k in unseen:
-            index.states[k] = STALE
-        self.n_again += 1
-        return None
+        known = []
+        if any(stamp is not None for _, stamp, _ in unseen) and (companion is None or companion._has(key)):
+            now = stamp_of(found, known_by)
+            known = [(number, verdict) for number, stamp, verdict in unseen if now is not None and stamp == now]
+        if self._kind.has_one_row:
+            known = known[:1]
+        if not known:
+            self._index.mark((number for number, _, _ in unseen), STALE)
+            self.n_again += 1
+            return None
+        self._index.mark((number for number, _ in known), KEPT)
+        self.outcomes.update(verdict for _, verdict in known)
+        self.n_kept += len(known)
+        return known[-1][0]
 
-    def _check_gone(self) -> None:
-        """Rows of files that were not named this time: fine where the files have been deleted."""
-        gone = self._index.rows_of_unnamed()
-        self.n_gone = len(gone)
+    def _has(self, key: bytes) -> bool:
+        return not self.is_new and self._index.has(key)
+
+    def _check_unnamed(self) -> None:
+        """Accept rows of files that are not named this time only where the files have been deleted."""
+        self.n_gone = self._index.n_unnamed()
         if not self.n_gone:
             return
-        # the row of a file that failed is no loss, and that of an unlisted folder goes once the folder can be listed
-        lost = (int(k) for k in gone if self._index.stamp(k) != NO_STAMP)
-        wanted = next(lost, None)
-        with Output(self.output, self._row_format) as output:
-            for k, row in enumerate(output.rows()):
-                if k != wanted:
-                    continue
-                if _is_still_there(row.path):
-                    raise OutputError(
-                        f"{self.output!r} cannot be resumed: {len(gone)} of its rows are of files that are not among "
-                        f"those named now, such as {row.path!r}, which is still there: name these too, or another "
-                        "output"
-                    )
-                wanted = next(lost, None)
-                if wanted is None:
-                    return
+        # without a stamp: the row of a file that failed is no loss, and that of a folder that could not be listed goes
+        # once it can
+        for path in self._index.unnamed_paths():
+            if _is_still_there(path):
+                raise OutputError(
+                    f"{self.output!r} cannot be resumed: {self.n_gone} of its rows are of files that are not among "
+                    f"those named now, such as {path!r}, which is still there: name these too, or another output"
+                )
 
     # ------------------------------------------------------------------------------------------------------ rewriting
 
     def _prune(self) -> None:
-        """Cut off what is torn, or write the rows that stay aside and rename."""
-        states = self._index.states
-        n_first = len(states) - len(states.lstrip(bytes([KEPT])))
-        if n_first == self.n_kept:
-            end = self._index.starts[n_first]
-            if end < self._size_bytes:
+        """Cut off the end that does not stay, or write the rows that stay aside and rename."""
+        first = self._index.first_not_kept()
+        number, end = (self.n_kept + 1, self._whole_end) if first is None else first
+        if number != self.n_kept + 1:
+            self._rewrite(self._index.kept_ranges())
+        elif end < self._size_bytes:
+            with naming_output(repr(self.output)):
                 os.truncate(self.output, end)
-            return
-        self._rewrite(self._index, self._index.rows_in(KEPT))
 
     def _follow(self, leader: Resumed) -> None:
-        """Keep the rows of the files that are known there."""
+        """Keep the rows of the files that have a row there."""
         if self.is_new:
             return
-        self._index.keep(leader._index.kept_hashes())
-        self.n_kept = self._index.states.count(KEPT)
-        self._inputs, self._is_out_of_order = leader._inputs, leader._is_out_of_order
+        self._index.keep_only(leader._index.kept_keys())
+        self._index.add_inputs_of(leader._index)
+        self.n_kept = self._index.n_kept()
+        self._is_out_of_order = leader._is_out_of_order
         self._prune()
 
-    def _rewrite(self, index: RowIndex, rows: Iterable[int]) -> None:
+    def _rewrite(self, ranges: Iterable[tuple[int, int]]) -> None:
         with open(self.output, "rb") as source, stream_aside(self.output) as target:
-            self.lock.extend(target.fileno())
+            self._lock.extend(target.fileno())
             copy_rows(source, target, [(0, self._header_end)])
-            copy_rows(source, target, index.ranges(rows))
+            copy_rows(source, target, ranges)
             target.flush()
-            os.fsync(target.fileno())  # what it replaces took hours
+            with naming_output(repr(self.output)):
+                os.fsync(target.fileno())  # what it replaces took hours
 
     def put_in_order(self) -> None:
         """Give the rows the order of the inputs, once all are there."""
         if not self._is_out_of_order:
             return
-        index = self._index = RowIndex()
+        index = self._index
+        index.clear_rows()
         with Output(self.output, self._row_format) as output:
-            for row in output.rows():
-                index.add(row)
-            index.close(output.whole_end)
-        places = places_among(index.path_hashes, np.array(self._inputs, np.uint64))
-        if (np.diff(places) < 0).any():
-            self._rewrite(index, (int(k) for k in np.argsort(places, kind="stable")))
+            index.add(IndexedRow(key_of(row.path), row.start, row.end) for row in output.rows())
+        index.sort_rows()
+        index.sort_inputs()
+        numbers = (number for number, _, _ in index.in_order_of_inputs(has_one_row=self._kind.has_one_row))
+        if any(later < earlier for earlier, later in pairwise(numbers)):
+            rows = index.in_order_of_inputs(has_one_row=self._kind.has_one_row)
+            self._rewrite((start, end) for _, start, end in rows)
 
     def close(self) -> None:
-        """Let others write."""
-        self.lock.release()
+        """Remove the temporary files."""
+        self._index.close()
         if self._waiting is not None:
             self._waiting.close()
-
-
-def _recorded_stamp(row: Row, known_by: KnownBy) -> str | None:
-    """What its file was known by; None of one that failed, which is tried again."""
-    if row.values.get("error"):
-        return None
-    return row.values.get("sha256") if known_by == "sha256" else _size_and_time(row.values)
-
-
-def _size_and_time(values: dict[str, str]) -> str | None:
-    return f"{values['size_bytes']}:{values['mtime_ns']}" if "mtime_ns" in values else None
 
 
 def _unpickled(waiting: IO[bytes], n_waiting: int) -> Iterator[tuple[int, Found]]:
@@ -293,32 +298,31 @@ def _unpickled(waiting: IO[bytes], n_waiting: int) -> Iterator[tuple[int, Found]
 def resumed(
     output: str,
     row_format: RowFormat,
-    kind: Kind,
-    origin: Origin | None,
+    kind: RowKind,
+    made_with: MadeWith | None,
     known_by: KnownBy = "size-mtime",
 ) -> Iterator[Resumed]:
     """Hold an output, and put its rows in order when the work has been done without an exception.
 
     Parameters
     ----------
-    origin : None of rows that do not say what they were made with.
+    output : str
+        The file, which is made if it is new.
+    row_format : {"csv", "jsonl"}
+        Its format.
+    kind : RowKind
+        The rows that this run writes.
+    made_with : MadeWith or None
+        What this run makes rows with; None if rows do not say it.
+    known_by : {"size-mtime", "sha256"}
+        How an unchanged file is recognised.
 
     Raises
     ------
-    OutputError : another process is resuming it; it is none of this kind; its rows were made with something else.
+    OutputError
+        Another process is writing it; it is none of this kind; its rows were made with something else.
     """
-    before = os.path.exists(output)
-    found = Resumed(output, row_format, kind)
-    found.lock.hold(output)
-    try:
-        found.read(origin, known_by)
+    with index_errors(), held(output) as lock, closing(Resumed(output, row_format, kind, lock)) as found:
+        found.read(made_with, known_by)
         yield found
         found.put_in_order()
-    except BaseException:
-        if not before:
-            with suppress(OSError):
-                if not os.path.getsize(output):
-                    os.unlink(output)
-        raise
-    finally:
-        found.close()

@@ -1,118 +1,234 @@
-"""The rows of an output, millions of them, in a few bytes each."""
+"""Where the rows of outputs are, in a data base on disk: millions of rows in constant memory."""
 
 from __future__ import annotations
 
-from array import array
+import os
+import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from contextlib import contextmanager
+from typing import NamedTuple
 
-import numpy as np
+from spectral_detect.errors import OutputError
+from spectral_detect.sources.sharding import path_bytes
 
-from spectral_detect.outputs.rows import Row
-from spectral_detect.sources.sharding import path_hash
-
-STAMP_BYTES = 16
-NO_STAMP = bytes(STAMP_BYTES)
 UNSEEN, KEPT, STALE = range(3)
-VERDICTS = ("", "real", "fake", "inconclusive")
+
+# without a journal: nobody else reads the data base, and it is gone with the connection
+TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE record (
+    number INTEGER PRIMARY KEY, key BLOB, start_byte INT, end_byte INT, stamp TEXT, verdict TEXT, failed INT,
+    source INT, state INT DEFAULT 0
+);
+CREATE TABLE input (place INTEGER PRIMARY KEY, key BLOB);
+"""
+ADD = "INSERT INTO record (key, start_byte, end_byte, stamp, verdict, failed, source) VALUES (?, ?, ?, ?, ?, ?, ?)"
+PLACE_OF_KEY = "(SELECT key, min(place) AS place FROM input GROUP BY key)"
+# where a file has one row, its second row belongs to the second time that the file was named, and so on
+IN_ORDER_OF_TURNS = """
+SELECT number, start_byte, end_byte
+FROM (SELECT *, row_number() OVER (PARTITION BY key ORDER BY number) AS turn FROM record)
+LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY key ORDER BY place) AS turn FROM input) USING (key, turn)
+ORDER BY place IS NULL, place, number
+"""
+IN_ORDER_OF_FILES = f"""
+SELECT number, start_byte, end_byte FROM record LEFT JOIN {PLACE_OF_KEY} USING (key)
+ORDER BY place IS NULL, place, number
+"""
+UNNAMED = f"""
+FROM record AS unseen WHERE state = {UNSEEN}
+AND NOT EXISTS (SELECT 1 FROM record WHERE record.key = unseen.key AND state = {KEPT})
+"""
+BY_FILE = f"""
+SELECT record.key, start_byte, end_byte, stamp, verdict, failed, source
+FROM record LEFT JOIN {PLACE_OF_KEY} AS expected ON expected.key = record.key
+ORDER BY place IS NULL, place, record.key, failed, source, start_byte
+"""
+MISSING = f"""
+SELECT key FROM {PLACE_OF_KEY} AS expected
+WHERE NOT EXISTS (SELECT 1 FROM record WHERE record.key = expected.key) ORDER BY place
+"""
+UNEXPECTED = """
+SELECT DISTINCT key FROM record WHERE NOT EXISTS (SELECT 1 FROM input WHERE input.key = record.key) ORDER BY key
+"""
 
 
-def stamp_digest(path: str, stamp: str) -> bytes:
-    """128 bits of a hash of a path and of what its file is known by."""
-    return blake2b(f"{path}\0{stamp}".encode("utf-8", "surrogatepass"), digest_size=STAMP_BYTES).digest()
-
-
-@dataclass
-class RowIndex:
-    """Of each row: 64 bits of its path's hash, where it starts, a digest of path and stamp, the verdict, the state.
-
-    Sorted, it takes 50 bytes a row. A scan that was resumed took 55 a record in all, and 105 where the rows had to be
-    put in order at the end (`examples/benchmarks/resume.py`).
+class IndexedRow(NamedTuple):
+    """One row of an output, as the index holds it.
 
     Attributes
     ----------
-    stamps : see `stamp_digest`; NO_STAMP of a row that is never known.
-    states : UNSEEN, KEPT or STALE.
+    key : bytes
+        See `key_of`.
+    start, end : int
+        Its bytes in the file.
+    stamp : str or None
+        What tells whether its file is still the same; None if that is never taken for granted.
+    verdict : str
+        "" if there is none.
+    failed : bool
+        Whether it records an error.
+    source : int
+        The number of the output, where there are several.
     """
 
-    hashes: array[int] = field(default_factory=lambda: array("Q"))
-    starts: array[int] = field(default_factory=lambda: array("Q"))
-    stamps: bytearray = field(default_factory=bytearray)
-    verdicts: bytearray = field(default_factory=bytearray)
-    states: bytearray = field(default_factory=bytearray)
-
-    def add(self, row: Row, stamp: str | None = None) -> None:
-        """Take in the next row."""
-        self.hashes.append(path_hash(row.path))
-        self.starts.append(row.start)
-        self.stamps += NO_STAMP if stamp is None else stamp_digest(row.path, stamp)
-        verdict = row.values.get("verdict", "")
-        self.verdicts.append(VERDICTS.index(verdict) if verdict in VERDICTS else 0)
-        self.states.append(UNSEEN)
-
-    def close(self, whole_end: int) -> None:
-        """To be called when all rows are in it, and before any is looked up."""
-        self.starts.append(whole_end)
-        hashes = self.path_hashes
-        self._order = np.argsort(hashes, kind="stable")
-        self._sorted = hashes[self._order]
-
-    @property
-    def path_hashes(self) -> np.ndarray:
-        return np.array(self.hashes, np.uint64)
-
-    def rows_of(self, hashed: int) -> list[int]:
-        """The rows of a path."""
-        wanted = np.uint64(hashed)
-        low = int(np.searchsorted(self._sorted, wanted))
-        high = low
-        while high < len(self._sorted) and self._sorted[high] == wanted:
-            high += 1
-        return [int(k) for k in self._order[low:high]]
-
-    def stamp(self, row: int) -> bytes:
-        return bytes(self.stamps[row * STAMP_BYTES : (row + 1) * STAMP_BYTES])
-
-    def forget_stamp(self, row: int) -> None:
-        """Never know its file."""
-        self.stamps[row * STAMP_BYTES : (row + 1) * STAMP_BYTES] = NO_STAMP
-
-    def kept_hashes(self) -> np.ndarray:
-        """Of the paths with a row that stays."""
-        kept: np.ndarray = self.path_hashes[np.frombuffer(self.states, np.uint8) == KEPT]
-        return kept
-
-    def keep(self, hashes: np.ndarray) -> None:
-        """Keep the rows of these paths alone."""
-        self.states[:] = np.where(np.isin(self.path_hashes, hashes), KEPT, STALE).astype(np.uint8).tobytes()
-
-    def rows_of_unnamed(self) -> np.ndarray:
-        """The rows of paths that nobody has asked for; not the surplus ones of a path that was named once less."""
-        is_unseen = np.frombuffer(self.states, np.uint8) == UNSEEN
-        if is_unseen.any():
-            is_unseen &= ~np.isin(self.path_hashes, self.kept_hashes())
-        return np.flatnonzero(is_unseen)
-
-    def rows_in(self, state: int) -> Iterator[int]:
-        return (k for k, its in enumerate(self.states) if its == state)
-
-    def ranges(self, rows: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """Their bytes in the file."""
-        return ((self.starts[k], self.starts[k + 1]) for k in rows)
+    key: bytes
+    start: int
+    end: int
+    stamp: str | None = None
+    verdict: str = ""
+    failed: bool = False
+    source: int = 0
 
 
-def places_among(rows: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-    """Of each row, the place of its file among the inputs; both as hashes of paths.
+class RowIndex:
+    """The rows of outputs and the files that are to have rows, in a temporary file that is gone with the connection.
 
-    Where each input has one row, its second row belongs to the second time that a file was named, and so on.
+    It takes about 150 bytes a row in the folder for temporary files. Everything happens in one transaction, which is
+    never committed.
     """
-    row_order, input_order = (np.argsort(hashes, kind="stable") for hashes in (rows, inputs))
-    if np.array_equal(rows[row_order], inputs[input_order]):
-        places = np.empty(len(rows), np.int64)
-        places[row_order] = input_order
-        return places
-    if not len(inputs):
-        return np.zeros(len(rows), np.int64)
-    nearest = np.searchsorted(inputs[input_order], rows)
-    return input_order[np.minimum(nearest, len(inputs) - 1)]
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("")
+        self._database.executescript(TABLES)
+
+    def close(self) -> None:
+        """Remove the index."""
+        self._database.close()
+
+    # ------------------------------------------------------------------------------------------------------- filling
+
+    def add(self, rows: Iterable[IndexedRow]) -> None:
+        """Take in rows in their order; they are numbered from 1."""
+        self._database.executemany(ADD, rows)
+
+    def add_inputs(self, keys: Iterable[bytes]) -> None:
+        """Take in, in their order, the files that are to have rows."""
+        self._database.executemany("INSERT INTO input (key) VALUES (?)", ((key,) for key in keys))
+
+    def add_inputs_of(self, other: RowIndex) -> None:
+        """Take in the files that another index has."""
+        self.add_inputs(key for (key,) in other._database.execute("SELECT key FROM input ORDER BY place"))
+
+    def sort_rows(self) -> None:
+        """Make rows quick to find by their keys; once all rows are there, which is faster than from the start on."""
+        self._database.execute("CREATE INDEX IF NOT EXISTS record_key ON record (key, number)")
+
+    def sort_inputs(self) -> None:
+        """Make files quick to find by their keys, once all are there."""
+        self._database.execute("CREATE INDEX IF NOT EXISTS input_key ON input (key, place)")
+
+    def clear_rows(self) -> None:
+        """Forget all rows; the files stay."""
+        self._database.execute("DROP INDEX IF EXISTS record_key")
+        self._database.execute("DELETE FROM record")
+
+    # ------------------------------------------------------------------------------------------- what becomes of rows
+
+    def has(self, key: bytes) -> bool:
+        """Return whether a file has any row."""
+        return self._number("SELECT EXISTS (SELECT 1 FROM record WHERE key = ?)", key) == 1
+
+    def last_key(self) -> bytes | None:
+        """Return the file that the last row is about; None if there are no rows."""
+        found = self._database.execute("SELECT key FROM record ORDER BY number DESC LIMIT 1").fetchone()
+        return None if found is None else bytes(found[0])
+
+    def unseen(self, key: bytes) -> list[tuple[int, str | None, str]]:
+        """Return number, stamp and verdict of the rows of a file that are neither kept nor stale."""
+        query = f"SELECT number, stamp, verdict FROM record WHERE key = ? AND state = {UNSEEN} ORDER BY number"
+        return self._database.execute(query, (key,)).fetchall()
+
+    def mark(self, numbers: Iterable[int], state: int) -> None:
+        """Make rows KEPT or STALE."""
+        self._database.executemany(f"UPDATE record SET state = {state} WHERE number = ?", ((n,) for n in numbers))
+
+    def keep_only(self, keys: Iterable[bytes]) -> None:
+        """Keep the rows of these files, and no others."""
+        self._database.execute(f"UPDATE record SET state = {STALE}")
+        self._database.executemany(f"UPDATE record SET state = {KEPT} WHERE key = ?", ((key,) for key in keys))
+
+    def forget_stamps(self, key: bytes) -> None:
+        """Never take a file for unchanged."""
+        self._database.execute("UPDATE record SET stamp = NULL WHERE key = ?", (key,))
+
+    def kept_keys(self) -> Iterator[bytes]:
+        """Give the files with a row that is kept."""
+        return (key for (key,) in self._database.execute(f"SELECT DISTINCT key FROM record WHERE state = {KEPT}"))
+
+    def n_kept(self) -> int:
+        """Count the rows that are kept."""
+        return self._number(f"SELECT count(*) FROM record WHERE state = {KEPT}")
+
+    def n_unnamed(self) -> int:
+        """Count the rows of files that nobody asked for.
+
+        Surplus rows of a file that was named once less than before do not count.
+        """
+        return self._number(f"SELECT count(*) {UNNAMED}")
+
+    def unnamed_paths(self) -> Iterator[str]:
+        """Give the paths of the rows that `n_unnamed` counts, except for those without a stamp."""
+        query = f"SELECT key {UNNAMED} AND stamp IS NOT NULL ORDER BY number"
+        return (path_of(key) for (key,) in self._database.execute(query))
+
+    # -------------------------------------------------------------------------------------------------- bytes of rows
+
+    def first_not_kept(self) -> tuple[int, int] | None:
+        """Return number and first byte of the first row that is not kept; None if all are."""
+        query = f"SELECT number, start_byte FROM record WHERE state != {KEPT} ORDER BY number LIMIT 1"
+        found: tuple[int, int] | None = self._database.execute(query).fetchone()
+        return found
+
+    def kept_ranges(self) -> Iterator[tuple[int, int]]:
+        """Give first byte and end of each row that is kept."""
+        query = f"SELECT start_byte, end_byte FROM record WHERE state = {KEPT} ORDER BY number"
+        return self._database.execute(query)
+
+    def in_order_of_inputs(self, *, has_one_row: bool) -> Iterator[tuple[int, int, int]]:
+        """Give number, first byte and end of each row in the order of the files; rows of no file come last."""
+        return self._database.execute(IN_ORDER_OF_TURNS if has_one_row else IN_ORDER_OF_FILES)
+
+    # -------------------------------------------------------------------------------------------------------- merging
+
+    def by_file(self) -> Iterator[IndexedRow]:
+        """Give all rows, by the order of the files that are to have rows, then by key.
+
+        The rows of one file come by their outputs, those without an error first.
+        """
+        return map(IndexedRow._make, self._database.execute(BY_FILE))
+
+    def has_inputs(self) -> bool:
+        """Return whether any file is to have rows."""
+        return self._number("SELECT EXISTS (SELECT 1 FROM input)") == 1
+
+    def missing(self) -> Iterator[str]:
+        """Give the paths that are to have rows and have none, in their order."""
+        return (path_of(key) for (key,) in self._database.execute(MISSING))
+
+    def unexpected(self) -> Iterator[str]:
+        """Give the paths that have rows and are not among those that are to have some, sorted."""
+        return (path_of(key) for (key,) in self._database.execute(UNEXPECTED))
+
+    def _number(self, query: str, *values: bytes) -> int:
+        return int(self._database.execute(query, values).fetchone()[0])
+
+
+def key_of(path: str) -> bytes:
+    """Return bytes that sort as folders are walked: a folder's files stand in its place among its neighbours."""
+    return path_bytes(path).replace(b"/", b"\0")
+
+
+def path_of(key: bytes) -> str:
+    """Return the path that has this key."""
+    return os.fsdecode(key.replace(b"\0", b"/"))
+
+
+@contextmanager
+def index_errors() -> Iterator[None]:
+    """Raise `OutputError` where the data base fails: most likely, its disk is full."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OutputError(f"the rows cannot be sorted in the folder for temporary files: {error}") from None

@@ -1,4 +1,4 @@
-"""What the rows of an output are about, and which of their columns are read back."""
+"""The kinds of rows that outputs hold, and the columns of them that are read back."""
 
 from __future__ import annotations
 
@@ -19,28 +19,35 @@ RowFormat = Literal["csv", "jsonl"]
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What the rows of an output are about.
+class RowKind:
+    """The things that the rows of one output are about.
 
     Attributes
     ----------
-    columns : all of them; of features those before the values.
-    origin : the columns that say what a row was made with: the same in all rows of one output.
-    has_one_row : a file has one row, never more.
+    noun : str
+        One of these things, in words.
+    columns : tuple of str
+        All columns; those before the values where rows are feature vectors.
+    made_with : tuple of str
+        The columns that say what a row was made with: the same in all rows of one output.
+    schema : str or None
+        The value of the column `schema`; None if the rows have no such column.
+    has_one_row : bool
+        Whether a file has one row, never more.
     """
 
     noun: str
     columns: tuple[str, ...]
-    origin: tuple[str, ...]
+    made_with: tuple[str, ...]
     schema: str | None = None
     has_one_row: bool = True
 
 
-_ORIGIN = ("tool_version", "spec_sha256", "settings_sha256")
-IMAGES = Kind("image", IMAGE_COLUMNS, _ORIGIN, IMAGE_SCHEMA)
-VIDEOS = Kind("video", VIDEO_COLUMNS, _ORIGIN, VIDEO_SCHEMA)
-FRAMES = Kind("frame", FRAME_COLUMNS, (), has_one_row=False)
-FEATURES = Kind("feature vector", FEATURE_COLUMNS, ("tool_version", "spec"), has_one_row=False)
+_JUDGED_WITH = ("tool_version", "spec_sha256", "settings_sha256")
+IMAGES = RowKind("image", IMAGE_COLUMNS, _JUDGED_WITH, IMAGE_SCHEMA)
+VIDEOS = RowKind("video", VIDEO_COLUMNS, _JUDGED_WITH, VIDEO_SCHEMA)
+FRAMES = RowKind("frame", FRAME_COLUMNS, (), has_one_row=False)
+FEATURES = RowKind("feature vector", FEATURE_COLUMNS, ("tool_version", "spec"), has_one_row=False)
 NEEDED = (
     "sha256", "size_bytes", "mtime_ns", "verdict", "error", "threshold", "posterior", "model", "model_sha256", "vote",
     "tool_version", "spec_sha256", "settings_sha256", "spec",
@@ -49,12 +56,16 @@ NEEDED = (
 
 @dataclass(frozen=True)
 class Row:
-    """One whole row.
+    """One whole row of an output.
 
     Attributes
     ----------
-    start, end : its bytes in the file, with the end of its last line.
-    values : of the columns in NEEDED that it has, as text; "" for null.
+    start, end : int
+        Its bytes in the file, the end of its last line included.
+    path : str
+        The file that it is about, as `as_read_back` gives it.
+    values : dict
+        The columns in NEEDED that it has, as text; "" for null.
     """
 
     start: int
@@ -64,5 +75,5 @@ class Row:
 
 
 def as_read_back(path: str, row_format: RowFormat) -> str:
-    """A path as a row tells it: of two that differ by a leading apostrophe alone CSV gives one text."""
+    """Return a path as a row tells it: CSV gives one text for two paths that differ by a leading apostrophe alone."""
     return cell_text(spreadsheet_cell(path)) if row_format == "csv" else path

@@ -11,7 +11,8 @@ import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 
-from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
+from spectral_detect._version import PROGRAM
+from spectral_detect.atomic_write import write_aside
 from spectral_detect.report.plots import BLUE, ORANGE, new_figure, plain, write_figure
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def grid_of(samples: np.ndarray) -> np.ndarray:
 def _png(pixels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     text = PIL.PngImagePlugin.PngInfo()
-    text.add_text("Software", PICTURE_SOFTWARE)
+    text.add_text("Software", PROGRAM)
     PIL.Image.fromarray(pixels).save(stream, "PNG", pnginfo=text)
     return stream.getvalue()
 

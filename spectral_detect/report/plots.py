@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
+from spectral_detect._version import PROGRAM
+from spectral_detect.atomic_write import write_aside
 from spectral_detect.detector.metrics import Curves, reliability
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.scanning.judge import Judgement
@@ -130,7 +131,7 @@ def write_figure(figure: Figure, output: str) -> None:
     """Write a figure aside and rename it; the format is the suffix's."""
     content = io.BytesIO()
     kind = os.path.splitext(output)[1][1:].lower()
-    metadata = {"Software": PICTURE_SOFTWARE} if kind == "png" else None
+    metadata = {"Software": PROGRAM} if kind == "png" else None
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks shows boxes
         figure.savefig(content, format=kind, dpi=130, metadata=metadata)

@@ -17,7 +17,7 @@ from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.limits import Limits
-from spectral_detect.outputs.made_with import Origin
+from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.records import LABELS, ImageRecord, Verdict
 from spectral_detect.scanning.rules import Rules
@@ -117,14 +117,14 @@ class Judge:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
-    def origin(self) -> Origin:
+    def made_with(self) -> MadeWith:
         """What the records are made with."""
-        return self.origin_with(self.settings_sha256)
+        return self.made_with_settings(self.settings_sha256)
 
-    def origin_with(self, settings_sha256: str, vote: str | None = None) -> Origin:
+    def made_with_settings(self, settings_sha256: str, vote: str | None = None) -> MadeWith:
         """Return what records are made with that further settings are behind."""
         thresholds = {self.rules.threshold_of(model) for model in self.models}
-        return Origin(
+        return MadeWith(
             {"tool_version": __version__, "spec_sha256": self.spec.sha256, "settings_sha256": settings_sha256},
             frozenset(model.sha256 for model in self.models),
             frozenset(str(float(threshold)) for threshold in thresholds),

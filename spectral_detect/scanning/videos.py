@@ -14,7 +14,7 @@ from spectral_detect.errors import VideoReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction, Extractor
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions, Video, open_video
-from spectral_detect.outputs.made_with import Origin
+from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
@@ -85,9 +85,9 @@ class VideoJudge:
         return self.judge.settings_with(vote=self.vote, frames=asdict(self.frames))
 
     @property
-    def origin(self) -> Origin:
+    def made_with(self) -> MadeWith:
         """What the records are made with."""
-        return self.judge.origin_with(self.settings_sha256, self.vote)
+        return self.judge.made_with_settings(self.settings_sha256, self.vote)
 
     def failed(self, found: FoundVideo, reason: str) -> VideoResult:
         """Return the record of a video that could not be judged, and why."""

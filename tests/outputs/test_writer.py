@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from spectral_detect import ImageRecord
 from spectral_detect.outputs.csv_text import csv_line, spreadsheet_cell
-from spectral_detect.outputs.writer import RecordStream, image_layout
+from spectral_detect.outputs.table import image_layout
+from spectral_detect.outputs.writer import RecordStream
 from spectral_detect.records import IMAGE_COLUMNS
 from spectral_detect.text import printable, visible
 

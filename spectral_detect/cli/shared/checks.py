@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 
-from spectral_detect.atomic_write import PICTURE_SOFTWARE, check_target
+from spectral_detect._version import PROGRAM
+from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.errors import TORCH_MISSING, ImageReadError
 from spectral_detect.media.images import read_image
@@ -34,7 +35,7 @@ def _is_own_picture(path: str) -> bool:
         metadata = read_image(path).metadata
     except ImageReadError:
         return False
-    return metadata is not None and metadata.software == PICTURE_SOFTWARE
+    return metadata is not None and metadata.software == PROGRAM
 
 
 def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.atomic_write import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, write_aside
+from spectral_detect.atomic_write import LONGEST_LINE, OPTIONS_FILE, cut_torn_line, naming_output, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
@@ -223,5 +223,6 @@ def write_images(images: Iterable[np.ndarray], folder: Path) -> int:
 
     number = -1
     for number, image in enumerate(images):
-        PIL.Image.fromarray(image).save(folder / f"{number:06d}.png")
+        with naming_output(repr(str(folder))):
+            PIL.Image.fromarray(image).save(folder / f"{number:06d}.png")
     return number + 1

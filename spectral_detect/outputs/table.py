@@ -1,0 +1,90 @@
+"""How records of each kind are laid out: their columns in CSV, and a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from spectral_detect.outputs.rows import FRAMES, IMAGES, VIDEOS, RowKind
+from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
+from spectral_detect.text import visible
+
+Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)
+
+
+@dataclass(frozen=True)
+class Column(Generic[Record]):
+    """A column of the table.
+
+    Attributes
+    ----------
+    title : str
+        Its heading.
+    alignment : str
+        A format specification, such as ">6".
+    text : callable
+        Gives the cell of a record.
+    """
+
+    title: str
+    alignment: str
+    text: Callable[[Record], str]
+
+
+@dataclass(frozen=True)
+class Layout(Generic[Record]):
+    """How records of one kind are shown.
+
+    Attributes
+    ----------
+    kind : RowKind
+        What the records are about; it gives the columns of CSV.
+    columns : tuple of Column
+        The columns of the table between the verdict and the path.
+    """
+
+    kind: RowKind
+    columns: tuple[Column[Record], ...]
+
+    def head(self) -> str:
+        """Return the headings of the table."""
+        titles = "".join(f"  {c.title:{c.alignment}}" for c in self.columns)
+        return f"{'verdict':<12}{titles}  path\n"
+
+    def cells(self, record: Record) -> str:
+        """Return the cells of a record between its verdict and its path."""
+        return "".join(f"  {c.text(record):{c.alignment}}" for c in self.columns)
+
+
+def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[ImageRecord]:
+    """Lay out records of still images; `with_model` if several models may have judged."""
+    columns: list[Column[ImageRecord]] = [Column("score", ">6", lambda r: _three_digits(r.score))]
+    if with_posterior:
+        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
+    if with_model:
+        columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
+    return Layout(IMAGES, tuple(columns))
+
+
+def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[VideoRecord]:
+    """Lay out records of videos; `with_model` if several models may have judged."""
+    columns: list[Column[VideoRecord]] = [
+        Column("fake", ">5", lambda r: "-" if r.fake_fraction is None else f"{100 * r.fake_fraction:.0f} %"),
+        Column("score", ">5", lambda r: _three_digits(r.mean_score)),
+        Column("votes", ">7", lambda r: f"{r.n_judged}/{r.n_frames if r.n_faces is None else r.n_faces}"),
+    ]
+    if with_posterior:
+        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
+    if with_model:
+        columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
+    return Layout(VIDEOS, tuple(columns))
+
+
+def frame_layout() -> Layout[FrameRecord]:
+    """Lay out records of single frames."""
+    return Layout(FRAMES, (Column("score", ">6", lambda r: _three_digits(r.score)),))
+
+
+def _three_digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
