@@ -16,7 +16,7 @@ import numpy as np
 from spectral_detect.records import FAKE, REAL
 
 ClassifierName = Literal["svm", "logreg", "kmeans"]
-AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
+ROWS_AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
 
 
 class Classifier(Protocol):
@@ -31,7 +31,7 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Svm:
-    """Support vector machine, f(x) = sum_i a_i k(x, s_i) + b, with `group_kernel` as k."""
+    """Support vector machine, f(x) = sum_i a_i k(x, s_i) + b, with `feature_group_kernel` as k."""
 
     kind: ClassVar[ClassifierName] = "svm"
     support_vectors: np.ndarray  # (n_support, n_features)
@@ -41,17 +41,19 @@ class Svm:
     group_sizes: np.ndarray  # (n_groups,), features of each group
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
-        kernel = group_kernel(self._groups(X.dtype.name), split_groups(X, self.group_sizes), self.gamma)
+        kernel = feature_group_kernel(
+            self._feature_groups(X.dtype.name), split_features(X, self.group_sizes), self.gamma
+        )
         return np.asarray(self.dual_coef @ kernel + self.intercept)
 
-    def _groups(self, dtype: str) -> list[Group]:
+    def _feature_groups(self, dtype: str) -> list[FeatureGroup]:
         """Of the support vectors, in the precision of what is compared with them."""
         if dtype not in self._split:
-            self._split[dtype] = split_groups(self.support_vectors.astype(dtype, copy=False), self.group_sizes)
+            self._split[dtype] = split_features(self.support_vectors.astype(dtype, copy=False), self.group_sizes)
         return self._split[dtype]
 
     @cached_property
-    def _split(self) -> dict[str, list[Group]]:
+    def _split(self) -> dict[str, list[FeatureGroup]]:
         return {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -59,17 +61,17 @@ class Svm:
         return {name: value for name, value in vars(self).items() if name != "_split"}
 
 
-Group = tuple[np.ndarray, np.ndarray]  # (n, n_features) of one group and the squared norms of its rows
+FeatureGroup = tuple[np.ndarray, np.ndarray]  # (n, n_features) of one group and the squared norms of its rows
 
 
-def split_groups(X: np.ndarray, group_sizes: np.ndarray) -> list[Group]:
+def split_features(X: np.ndarray, group_sizes: np.ndarray) -> list[FeatureGroup]:
     """(n, n_features) -> the features of each group with the squared norms of their rows."""
     ends = [int(end) for end in np.cumsum(group_sizes)]
     parts = [np.ascontiguousarray(X[:, start:end]) for start, end in pairwise((0, *ends))]
     return [(part, np.square(part).sum(axis=1)) for part in parts]
 
 
-def group_kernel(A: list[Group], B: list[Group], gamma: np.ndarray) -> np.ndarray:
+def feature_group_kernel(A: list[FeatureGroup], B: list[FeatureGroup], gamma: np.ndarray) -> np.ndarray:
     """(n, m), the mean over groups g of exp(-gamma_g |a_g - b_g|^2).
 
     One radial basis function per group of features, so that a group of many numbers does not drown one of few.
@@ -77,8 +79,8 @@ def group_kernel(A: list[Group], B: list[Group], gamma: np.ndarray) -> np.ndarra
     total = np.zeros((len(B[0][0]), len(A[0][0])), A[0][0].dtype)
     for (a, norm_a), (b, norm_b), gamma_g in zip(A, B, gamma.tolist(), strict=True):
         a_offset, b_scaled, b_offset = gamma_g * norm_a, 2 * gamma_g * b, gamma_g * norm_b[:, None]
-        for start in range(0, len(b), AT_ONCE):
-            part = slice(start, start + AT_ONCE)
+        for start in range(0, len(b), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
             exponent = b_scaled[part] @ a.T
             exponent -= a_offset
             exponent -= b_offset[part]

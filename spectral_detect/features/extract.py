@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import Array, Backend, numpy_backend
-from spectral_detect.features.feature_groups import GROUPS, LARGE_TILE_PX, Tiles
+from spectral_detect.features.backend import Array, Backend
+from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_PX, Tiles
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spec import BLOCK_PX, PRESETS, FeatureSpec
 
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
@@ -113,7 +114,7 @@ def stack_features(stack: Stack, spec: FeatureSpec, backend: Backend) -> Array:
 
 def _vectors(tiles: Tiles) -> Array:
     """(N, n_features)."""
-    groups = [GROUPS[name](tiles) for name in tiles.spec.groups]
+    groups = [FEATURE_GROUPS[name](tiles) for name in tiles.spec.groups]
     return groups[0] if len(groups) == 1 else tiles.backend.xp.concatenate(groups, axis=-1)
 
 

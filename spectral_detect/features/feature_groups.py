@@ -270,7 +270,7 @@ def sums_of_squares() -> np.ndarray:
     return np.asarray(np.eye(PATCH_PX // 2 + 1)[:, frequency])
 
 
-GROUPS: dict[str, Callable[[Tiles], Array]] = {
+FEATURE_GROUPS: dict[str, Callable[[Tiles], Array]] = {
     group.__name__: group
     for group in (
         profile,

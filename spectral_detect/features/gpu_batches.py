@@ -14,9 +14,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from spectral_detect.errors import DeviceError, FeatureError
-from spectral_detect.features.backend import Backend, numpy_backend
+from spectral_detect.features.backend import Backend
 from spectral_detect.features.cupy_backend import is_out_of_memory
 from spectral_detect.features.extract import Stack, joined, stack_features
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spec import FeatureSpec
 
 Ticket = TypeVar("Ticket")

@@ -18,7 +18,7 @@ MOST_TILES_PER_SIDE = 64
 COLOUR_BINS = 33
 PATCH_PX = 16
 BLOCK_PX = 8  # on the grid of JPEG, where an image has one
-GROUP_SIZES: dict[str, int | None] = {
+FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "profile": None,  # as many as it has bins
     "chroma_profile": 2 * COLOUR_BINS,
     "coherence": 3 * COLOUR_BINS,
@@ -26,7 +26,7 @@ GROUP_SIZES: dict[str, int | None] = {
     "block_peakedness": BLOCK_PX**2 - 1,
     "patch_spectrum": (PATCH_PX // 2 + 1) ** 2,
 }
-GROUPS_OF_COLOUR = frozenset(("chroma_profile", "coherence"))
+COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence"))
 
 Filter = Literal["none", "laplacian"]
 Scale = Literal["log_of_mean", "mean_of_log", "durall_db"]
@@ -76,8 +76,12 @@ class FeatureSpec:
         for field, allowed in {**choices, "precision": Precision}.items():
             if getattr(self, field) not in get_args(allowed):
                 raise FeatureError(f"{field} {getattr(self, field)!r}: it is one of {', '.join(get_args(allowed))}")
-        if not self.groups or not set(self.groups) <= set(GROUP_SIZES) or len(set(self.groups)) < len(self.groups):
-            raise FeatureError(f"groups {self.groups!r}: one or more of {', '.join(GROUP_SIZES)}, none twice")
+        if (
+            not self.groups
+            or not set(self.groups) <= set(FEATURE_GROUP_SIZES)
+            or len(set(self.groups)) < len(self.groups)
+        ):
+            raise FeatureError(f"groups {self.groups!r}: one or more of {', '.join(FEATURE_GROUP_SIZES)}, none twice")
         if self.tiles_per_side is not None and not 1 <= self.tiles_per_side <= MOST_TILES_PER_SIDE:
             raise FeatureError(f"tiles_per_side {self.tiles_per_side}: it is None or 1 to {MOST_TILES_PER_SIDE}")
         if self.n_bins is None and (len(self.groups) > 1 or self.tiles_per_side is not None):
@@ -140,12 +144,12 @@ class FeatureSpec:
     @property
     def needs_colour(self) -> bool:
         """Whether a group looks at chroma; a gray image has none, and such a spec sees that."""
-        return not GROUPS_OF_COLOUR.isdisjoint(self.groups)
+        return not COLOUR_FEATURE_GROUPS.isdisjoint(self.groups)
 
     @property
     def group_sizes(self) -> tuple[int, ...] | None:
         """Number of features of each group; None where it depends on the image's size."""
-        sizes = [GROUP_SIZES[name] or self.n_bins for name in self.groups]
+        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in self.groups]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
     @property
@@ -167,7 +171,9 @@ def _other_version(version: Any) -> str:
 # (1024 pixels) colour in the middle 32x32 pixels 74.8 / 84.9, in 64x64 74.8 / 85.5 (40 draws).
 PRESETS: dict[str, FeatureSpec] = {
     "azimuthal": FeatureSpec("azimuthal", filter="laplacian"),
-    "residual": FeatureSpec("residual", groups=tuple(GROUP_SIZES), tiles_per_side=8, filter="laplacian", n_bins=100),
+    "residual": FeatureSpec(
+        "residual", groups=tuple(FEATURE_GROUP_SIZES), tiles_per_side=8, filter="laplacian", n_bins=100
+    ),
     "durall": FeatureSpec(
         "durall", scale="durall_db", centre="array_centre", normalisation="first", precision="float64"
     ),

@@ -17,7 +17,8 @@ import numpy as np
 from cachetools import LRUCache, cached
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import Array, Backend, numpy_backend
+from spectral_detect.features.backend import Array, Backend
+from spectral_detect.features.numpy_backend import numpy_backend
 
 Centre = Literal["zero_frequency", "array_centre"]
 

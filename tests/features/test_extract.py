@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from conftest import SHARED, needs_shared
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import TILES_AT_ONCE, numpy_backend
+from spectral_detect.features.backend import TILES_AT_ONCE
 from spectral_detect.features.extract import cut_stack, stack_features
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spec import PRESETS
 from spectral_detect.media.images import decode
 from strict_arrays import StrictArray, strict_backend, to_host

@@ -23,9 +23,10 @@ from spectral_detect.extraction.on_gpu import extract_on_device
 from spectral_detect.extraction.one_file import Extraction, as_extracted
 from spectral_detect.extraction.work import Work
 from spectral_detect.features import gpu_batches as batching
-from spectral_detect.features.backend import Backend, numpy_backend
+from spectral_detect.features.backend import Backend
 from spectral_detect.features.extract import Stack, cut_stack
 from spectral_detect.features.gpu_batches import Batch, Buckets, Device, features_as_done, working_bytes
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.media.edits import Edit
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
 from strict_arrays import StrictArray, StrictModule, strict_backend

@@ -10,13 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import (
-    half_cross_power,
-    half_power,
-    numpy_backend,
-    packed_cross_power,
-    packed_power,
-)
+from spectral_detect.features.backend import half_cross_power, half_power
+from spectral_detect.features.numpy_backend import numpy_backend, packed_cross_power, packed_power
 from spectral_detect.features.spectrum import (
     CACHE_BYTES,
     MAX_FREQUENCY,
