@@ -100,7 +100,7 @@ def _unpacked(product: np.ndarray, width: int) -> np.ndarray:
 
 
 def _sums_of_pairs(product: np.ndarray) -> np.ndarray:
-    """(..., W) -> (..., W//2), real plus imaginary part of all packed frequencies but the first.
+    """Add real and imaginary part of all packed frequencies but the first, (..., W) -> (..., W//2).
 
     The last number of an even width, where there is no pair, is meaningless.
     """
@@ -153,5 +153,5 @@ def planes(images: Array) -> Array:
 
 
 def _stacked(images: Array) -> Array:
-    """(..., H, W, 3) -> (n H, W, 3), one image above the other, so that one call does them all."""
+    """Stack images, (..., H, W, 3) -> (n H, W, 3), one above the other, so that one call does them all."""
     return np.ascontiguousarray(images).reshape(-1, images.shape[-2], 3)

@@ -42,7 +42,7 @@ def stack(height: int = 32, width: int = 32, *, kind: str = "uint8", is_ycc: boo
 
 
 def test_equal_images_fill_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 3)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 3)
     buckets = Buckets[int]()
     kinds = [stack(), stack(40), stack(), stack(kind="uint16"), stack(is_ycc=True), stack()]
     given = [batch for k, s in enumerate(kinds) for batch in buckets.add(k, s)]
@@ -73,8 +73,8 @@ def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, rng: np
 
 
 def test_a_rare_size_is_not_overtaken_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_OVERTAKING", 10)
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
+    monkeypatch.setattr(batching, "MAX_OVERTAKING", 10)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 4)
     buckets = Buckets[int]()
     given = [(k, batch.tickets) for k in range(30) for batch in buckets.add(k, stack(99 if k == 2 else 32))]
     assert next(k for k, tickets in given if tickets == [2]) == 2 + 10
@@ -196,7 +196,7 @@ def test_the_estimate_of_memory_covers_what_numpy_takes(rng: np.random.Generator
 
 @pytest.mark.parametrize("name", ["azimuthal", "residual", "durall"])
 def test_each_image_gets_its_own_features(name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 4)
     spec = FeatureSpec.preset(name)
     sides = [32, 48, 32, 200, 32, 48, 32, 32, 32, 200, 32, 140]
     images = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in sides]
@@ -216,8 +216,8 @@ def test_each_image_gets_its_own_features(name: str, rng: np.random.Generator, m
 def test_images_are_taken_while_the_device_works_but_not_without_end(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
-    most = 4 * (batching.MOST_UNDER_WAY + 1)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 4)
+    most = 4 * (batching.MAX_UNDER_WAY + 1)
     taken, is_at_most, may_go_on = 0, threading.Event(), threading.Event()
     done: list[int] = []
 
@@ -299,7 +299,7 @@ def assert_same(there: tuple[Extraction, ...], here: tuple[Extraction, ...]) -> 
 def test_a_device_gives_what_the_cpu_gives_in_the_same_order(
     name: str, jobs: int, files: list[FoundFile | FoundVideo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 5)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 5)
     spec, work = FeatureSpec.preset(name), Work(jobs, device="cpu")
     edits = (None, Edit("jpeg", 90), Edit("crop", 0.9)) if jobs else (None,)
     expected = list(extract_each(files, spec, as_extracted, work, edits=edits, examine=True))
