@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.errors import VideoReadError
-from spectral_detect.media.ffmpeg import counts_its_frames, open_capture, why_not_opened
+from spectral_detect.media.ffmpeg import counts_its_frames, open_capture, reason_not_opened
 from spectral_detect.sources.reading import check_regular
 
-MAX_FAILURES = 1000  # in a row, 0.5 ms: then what is left is lost, or there is nothing left
+MAX_FAILURES = 1000  # in a row, 0.5 ms: after that the rest is lost, or the file has ended
 END_TOLERANCE_S = 0.25  # Matroska and MPEG announce a duration, and OpenCV a number of frames at the nominal rate
 SEEK_BACK = 16  # OpenCV seeks this many frames ahead of the one it is asked for, then decodes
 SEEK_GAIN = 8  # frames that a seek must save, for it decodes one or two itself
@@ -69,7 +69,7 @@ class Clip:
         self._path = path
         self._capture = open_capture(path)
         if not self._capture.isOpened():
-            raise VideoReadError(why_not_opened(path))
+            raise VideoReadError(reason_not_opened(path))
         width, height = round(self._get("FRAME_WIDTH")), round(self._get("FRAME_HEIGHT"))
         if width * height > max_pixels:
             self.close()
@@ -99,7 +99,7 @@ class Clip:
         for index in wanted:
             n_wanted += 1
             if n_wanted > 1 and index <= self._position:
-                continue  # the frame that took its place has been given
+                continue  # the frame in its place has been given
             if self._advance_to(index):
                 is_sound, bgr = self._capture.retrieve()
                 if is_sound:
@@ -113,13 +113,13 @@ class Clip:
 
         return float(self._capture.get(getattr(cv2, f"CAP_PROP_{name}")))
 
-    # -------------------------------------------------------------------------------------------------- what is there
+    # ------------------------------------------------------------------------------------------------ timeline and facts
 
     def _read_timeline(self) -> Timeline:
         """From the packets, which costs little more than reading the file; else by decoding all of it once."""
         packets = _packets(self._path)
         self._n_packets = len(packets)
-        shown = packets[packets[:, 0] >= 0]  # an edit list hides what comes before the start
+        shown = packets[packets[:, 0] >= 0]  # an edit list hides frames before the start
         times, is_key = shown[np.argsort(shown[:, 0])].T
         if len(times) and self._grab_any() and times[0] == self._clock() and (np.diff(times) > 0).all():
             self._position = 0
@@ -153,7 +153,7 @@ class Clip:
         if counts_its_frames(self._path) or end_s < announced / fps - END_TOLERANCE_S:
             self.warnings.append(f"truncated or damaged: {n_found} of {announced} announced frames could be read")
 
-    # ------------------------------------------------------------------------------------------------- moving about
+    # ----------------------------------------------------------------------------------------------------- positioning
 
     def _time(self) -> float | None:
         times = self.timeline.times_s
