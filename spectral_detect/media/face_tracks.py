@@ -15,10 +15,8 @@ Followed = tuple[Item, dict[int, FaceBox]]  # a frame, and the box of each track
 
 PATIENCE = 3  # sampled frames that a face may go undetected
 MIN_OVERLAP = 0.1  # sampled frames may be seconds apart
-STEADY_OVERLAP, SMOOTHING = (
-    0.5,
-    0.5,
-)  # a detection so near the last box is jitter; a moved face is followed at once
+STEADY_OVERLAP = 0.5  # a detection so near the last box is jitter; a face that moved is followed at once
+SMOOTHING = 0.5  # weight of the new box in jitter
 
 
 @dataclass

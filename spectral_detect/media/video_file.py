@@ -113,7 +113,7 @@ class Clip:
 
         return float(self._capture.get(getattr(cv2, f"CAP_PROP_{name}")))
 
-    # ------------------------------------------------------------------------------------------------ timeline and facts
+    # ----------------------------------------------------------------------------------------------- timeline and facts
 
     def _read_timeline(self) -> Timeline:
         """From the packets, which costs little more than reading the file; else by decoding all of it once."""
