@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectral_detect.atomic_write import PICTURE_SOFTWARE, write_aside
-from spectral_detect.detector.metrics import Curves, reliability
+from spectral_detect.detector.calibration_metrics import reliability
+from spectral_detect.detector.metrics import Curves
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.scanning.judging import Judgement
 from spectral_detect.scanning.videos import VideoResult

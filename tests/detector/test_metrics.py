@@ -16,14 +16,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from spectral_detect.detector.metrics import (
-    METRICS,
-    REALS_NEEDED,
-    Curves,
-    bootstrap_interval,
-    evaluate_scores,
-    log_odds,
-)
+from spectral_detect.detector.bootstrap import bootstrap_interval
+from spectral_detect.detector.calibration_metrics import log_odds
+from spectral_detect.detector.metrics import METRICS, REALS_NEEDED, Curves, evaluate_scores
 
 
 def test_four_scores_by_hand() -> None:
