@@ -1,4 +1,7 @@
-"""X"""
+"""Measure how well scores serve as probabilities: calibration error, reliability diagram, cost of likelihood ratios.
+
+Metrics are computed for rows of weights of the samples, of which each is one resample of a bootstrap.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,23 @@ JEFFREYS = 0.5  # both parameters of Jeffreys' prior of a rate, a beta distribut
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:
-    """ln(score / (1 - score)), limited to +-`ODDS_LIMIT`."""
+    """Return ln(score / (1 - score)), limited to +-`ODDS_LIMIT`."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.clip(np.log(scores) - np.log1p(-scores), -ODDS_LIMIT, ODDS_LIMIT))
 
 
 def expected_calibration_error(y: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(n_rows,) sum over `N_BINS` equal bins of the score of |weight of fakes - sum of scores|; weights add up to 1.
+    """Return (n_rows,), the sum over `N_BINS` equal bins of the score of |weight of fakes - sum of scores|.
 
+    Parameters
+    ----------
+    y, scores : (n_samples,) array
+        Labels, and scores in [0, 1].
+    weights : (n_rows, n_samples) array
+        Each row adds up to 1.
+
+    References
+    ----------
     Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
     """
     in_bin = np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
@@ -28,12 +40,20 @@ def expected_calibration_error(y: np.ndarray, scores: np.ndarray, weights: np.nd
 
 
 def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
-    """The diagram that `expected_calibration_error` sums up: a point for each bin of the score that holds images.
+    """Return the reliability diagram: a point for each bin of the score that holds images.
+
+    `expected_calibration_error` sums it up.
+
+    Parameters
+    ----------
+    y, scores : (n_samples,) array
+        Labels, and scores in [0, 1].
 
     Returns
     -------
-    `mean_score`; `fake_share`, as if both classes were equally frequent; `low` and `high`, its 95 % interval
-    (Jeffreys); `n` images.
+    list of dict
+        `mean_score`; `fake_share`, as if both classes were equally frequent; `low` and `high`, its 95 % interval by
+        Jeffreys' prior; `n` images.
     """
     from scipy.stats import beta
 
@@ -52,21 +72,34 @@ def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
 
 
 def cllr(y: np.ndarray, log_ratio: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(n_rows,) cost of the log likelihood ratio in bits: 0 is perfect, 1 what a coin's ratio of 1 costs.
+    """Return (n_rows,), the cost of the log likelihood ratio in bits: 0 is perfect, 1 that of a ratio of 1 for all.
 
     Parameters
     ----------
-    log_ratio : (n_samples,) natural logarithm of p(score | fake) / p(score | real).
-    weights : (n_rows, n_samples), half of a row's sum on each class.
+    y : (n_samples,) array
+        Labels.
+    log_ratio : (n_samples,) array
+        Natural logarithm of p(score | fake) / p(score | real).
+    weights : (n_rows, n_samples) array
+        Half of a row's sum on each class.
 
-    Source: Bruemmer and du Preez, "Application-independent evaluation of speaker detection", 2006.
+    References
+    ----------
+    Bruemmer and du Preez, "Application-independent evaluation of speaker detection", 2006.
     """
     return np.asarray(weights @ np.logaddexp(0, np.where(y == FAKE, -log_ratio, log_ratio)) / np.log(2))
 
 
 def cllr_min(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    """(n_rows,) `cllr` of the best calibration that keeps the order: pool adjacent violators.
+    """Return (n_rows,), `cllr` of the best calibration that keeps the order: pool adjacent violators.
 
+    Parameters
+    ----------
+    fpr, tpr : (n_rows, n_points) array
+        Points of ROC curves.
+
+    Notes
+    -----
     The likelihood ratios of pooled blocks are the slopes of the convex hull of the ROC curve, which is what the
     algorithm finds; a block with share p of the fakes and q of the reals costs (p log2(1 + q/p) + q log2(1 + p/q)) / 2.
     """
@@ -74,6 +107,7 @@ def cllr_min(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
 
 
 def _hull_cost(fpr: np.ndarray, tpr: np.ndarray) -> float:
+    """Return `cllr_min` of one curve."""
     from scipy.optimize import isotonic_regression
 
     real, fake = np.diff(fpr), np.diff(tpr)

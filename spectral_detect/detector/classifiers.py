@@ -41,6 +41,7 @@ class Svm:
     group_sizes: np.ndarray  # (n_feature_groups,), number of features of each; the name is part of model files
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
+        """Return f(x), (n_vectors,)."""
         kernel = feature_group_kernel(
             self._feature_groups(X.dtype.name), split_features(X, self.group_sizes), self.gamma
         )
@@ -105,6 +106,7 @@ class LogisticRegression:
     intercept: float
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
+        """Return f(x), (n_vectors,)."""
         return np.asarray(X @ self.weights + self.intercept)
 
 
@@ -119,6 +121,7 @@ class KMeans:
     centres: np.ndarray  # (2, n_features): REAL, FAKE
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
+        """Return f(x), (n_vectors,)."""
         to_real, to_fake = (np.linalg.norm(X - self.centres[label], axis=1) for label in (REAL, FAKE))
         return np.asarray(to_real - to_fake)
 

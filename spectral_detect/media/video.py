@@ -121,6 +121,7 @@ class Video:
 
     @property
     def warnings(self) -> list[str]:
+        """Return what a reader of the verdict should know; complete once `frames` has ended."""
         return self._source.warnings
 
     def frames(self) -> Iterator[Frame]:
@@ -204,6 +205,7 @@ class _ClipSource:
         self.close = self._clip.close
 
     def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
+        """Yield the frames at these rising indices."""
         for index, time_s, rgb in self._clip.decode(wanted):
             yield _WholeFrame(index, time_s, DecodedImage(rgb, rgb.shape[1], rgb.shape[0], VIDEO_FORMAT))
 
@@ -223,6 +225,7 @@ class _Stills:
         """Do nothing: each file was closed when it had been read."""
 
     def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
+        """Yield the frames at these rising indices."""
         for index in wanted:
             try:
                 yield _WholeFrame(index, None, self._read(index))
