@@ -20,8 +20,8 @@ from make_models import labelled
 from matched_protocol import draw
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, extract_features, train_model
+from spectral_detect.detector.calibration_metrics import expected_calibration_error
 from spectral_detect.detector.experience import SIZE_TOLERANCE
-from spectral_detect.detector.metrics import expected_calibration_error
 from spectral_detect.evaluation.evaluate import evaluate_model, judge_dataset
 from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.media.header import Metadata

@@ -1,4 +1,4 @@
-"""The results that the program hands out, as frozen records of plain values."""
+"""Define the results that the program hands out, as frozen records of plain values."""
 
 from __future__ import annotations
 
@@ -15,22 +15,50 @@ IMAGE_SCHEMA = "spectral-detect/image/1"
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One scanned image. A file that could not be read has an `error` and neither verdict nor score.
+    """Hold one scanned image. A file that could not be read has an `error` and neither verdict nor score.
 
     Attributes
     ----------
-    path : as found; bytes that are not UTF-8 stand as lone surrogates (`os.fsdecode`). A URL is without credentials.
-    mtime_ns : None also of a URL whose store does not tell.
-    width, height : pixels, as displayed (after the EXIF orientation).
-    label : REAL (0), FAKE (1), or None without a verdict or with an inconclusive one.
-    score : 0 to 1, higher is more fake; the verdict is "fake" where score >= threshold.
-    log10_likelihood_ratio : decimal logarithm of p(image | fake) / p(image | real), no stronger than the training
-        images support; None where the model's scores are not calibrated. `posterior` is the probability of fake at the
-        prevalence that the scan was given, None without one.
-    model : name of the model that judged it, with its threshold; None for a file that a scan which picks its models
-        could not read. `model_sha256` is the hash of its file, `spec_sha256` of its features.
-    settings_sha256 : hash of all that the verdict depends on besides the file and the version, see
-        `judging.settings_sha256`: records stand together in one output only where it is the same.
+    path : str
+        As the file was found; bytes that are not UTF-8 stand as lone surrogates (`os.fsdecode`). A URL is without
+        credentials.
+    sha256 : str or None
+        Hash of the file's bytes.
+    size_bytes : int or None
+        Size of the file.
+    mtime_ns : int or None
+        Time of modification, nanoseconds since 1970; None also for a URL whose store does not tell.
+    width, height : int or None
+        In pixels, as displayed (after the EXIF orientation).
+    format : str or None
+        Name of the file format.
+    verdict : {"real", "fake", "inconclusive"} or None
+        The judgement.
+    label : int or None
+        REAL (0), FAKE (1), or None without a verdict or with an inconclusive one.
+    score : float or None
+        0 to 1, higher is more fake; the verdict is "fake" if score >= threshold.
+    threshold : float or None
+        That of the model, unless the scan was given another.
+    model, model_sha256 : str or None
+        Name of the model that judged it, and hash of its file; None for an unreadable file if the scan picks its
+        models.
+    spec_sha256 : str
+        Hash of the model's features.
+    settings_sha256 : str
+        Hash of all that the verdict depends on besides the file and the version, see `judging.settings_sha256`: records
+        stand together in one output only if it is the same.
+    tool_version : str
+        Version of this program.
+    log10_likelihood_ratio : float or None
+        Decimal logarithm of p(image | fake) / p(image | real), no stronger than the training images support; None if
+        the model's scores are not calibrated.
+    posterior : float or None
+        Probability of fake at the prevalence that the scan was given; None without one.
+    warnings : tuple of str
+        What a reader of the verdict should know.
+    error : str or None
+        Why the file could not be judged, and the remedy.
     """
 
     path: str
@@ -55,7 +83,7 @@ class ImageRecord:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values in the order of the columns."""
+        """Return plain values in the order of the columns."""
         return {"schema": IMAGE_SCHEMA, **vars(self), "warnings": list(self.warnings)}
 
 
@@ -66,15 +94,26 @@ VIDEO_SCHEMA = "spectral-detect/video/1"
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """One judged frame, or one face in it.
+    """Hold one judged frame, or one face in it.
 
     Attributes
     ----------
-    frame : number in the video, from 0; `file` : of a folder of frames, which image it is.
-    time_s : presentation time; None in a folder of frames.
-    track : number of the face, from 0.
-    box : x, y, width, height of what was judged, in pixels of the frame; None where it was the whole frame.
-    width, height : of what was judged.
+    path : str
+        The video.
+    frame : int
+        Number in the video, from 0.
+    file : str or None
+        Which image it is, in a folder of frames.
+    time_s : float or None
+        Presentation time in seconds; None in a folder of frames.
+    track : int
+        Number of the face, from 0.
+    box : (int, int, int, int) or None
+        x, y, width, height of the judged part, in pixels of the frame; None if the whole frame was judged.
+    width, height : int
+        Size of the judged part in pixels.
+    verdict, score, log10_likelihood_ratio, warnings, error
+        As in `ImageRecord`.
     """
 
     path: str
@@ -92,7 +131,7 @@ class FrameRecord:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values in the order of the columns."""
+        """Return plain values in the order of the columns."""
         values = dict(vars(self))
         x, y, box_width, box_height = self.box or (None,) * 4
         values |= {"x": x, "y": y, "box_width": box_width, "box_height": box_height, "warnings": list(self.warnings)}
@@ -107,24 +146,43 @@ FRAME_COLUMNS = (
 
 @dataclass(frozen=True)
 class VideoRecord:
-    """One judged video. A file that could not be read has an `error` and neither verdict nor score.
+    """Hold one judged video. A file that could not be read has an `error` and neither verdict nor score.
 
     Attributes
     ----------
-    path : a video file, or a folder of frames; its `sha256` is then that of the names and hashes of the frames.
-    width, height : pixels of a frame, as displayed.
-    fps, duration_s, codec : as the file announces them; None of a folder.
-    n_frames : frames that were looked at. `n_faces` : faces judged in them (None without a search for faces);
-        `n_without_face` : frames in which none was found.
-    n_judged : frames or faces with a verdict of their own, the votes.
-    vote : how the verdict was made: by majority, the mean score, or the pooled likelihood ratio.
-    fake_fraction : share of fakes among the votes, with `fake_fraction_low` and `fake_fraction_high`, its 95 % interval
-        (Wilson) if frames were independent, which they are not. Of several tracks, those of the one most often fake.
-    mean_score : over the votes. `log10_likelihood_ratio` : mean over them, as of one image: frames of one video share
-        most of what speaks for or against them.
-    posterior : probability of fake by that ratio, at the prevalence that the scan was given; None without one.
-    n_tracks : faces followed.
-    settings_sha256 : as of an image; the vote and the choice of frames belong to it.
+    path, sha256, size_bytes, mtime_ns
+        A video file, or a folder of frames; the hash of a folder is that of the names and hashes of its frames.
+    width, height : int or None
+        Size of a frame in pixels, as displayed.
+    fps, duration_s, codec
+        As the file announces them: frames per second, seconds, four letters; None for a folder.
+    verdict, label
+        As in `ImageRecord`.
+    vote : str
+        How the verdict was made: by majority, the mean score, or the pooled likelihood ratio.
+    fake_fraction, fake_fraction_low, fake_fraction_high : float or None
+        Share of fakes among the votes, and its 95 % interval (Wilson) if frames were independent, which they are not.
+        With several tracks, those of the track that is most often fake.
+    mean_score : float or None
+        Mean over the votes.
+    log10_likelihood_ratio : float or None
+        Mean over the votes, as for one image: frames of one video share most of what speaks for or against them.
+    posterior : float or None
+        Probability of fake by that ratio, at the prevalence that the scan was given; None without one.
+    n_frames : int
+        Frames that were looked at.
+    n_judged : int
+        Frames or faces with a verdict of their own, the votes.
+    n_faces : int or None
+        Faces judged; None without a search for faces.
+    n_without_face : int or None
+        Frames in which none was found.
+    n_tracks : int
+        Faces followed.
+    threshold, model, model_sha256, spec_sha256, tool_version, warnings, error
+        As in `ImageRecord`.
+    settings_sha256 : str
+        As in `ImageRecord`; the vote and the choice of frames belong to it.
     """
 
     path: str
@@ -160,12 +218,12 @@ class VideoRecord:
     error: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values in the order of the columns."""
+        """Return plain values in the order of the columns."""
         return {"schema": VIDEO_SCHEMA, **vars(self), "warnings": list(self.warnings)}
 
 
 VIDEO_COLUMNS = ("schema", *VideoRecord.__dataclass_fields__)
 
-# of CSV with features; then, where images are cut in tiles, TILE_COLUMNS, then f0, f1, ...
+# columns of CSV with features; if images are cut into tiles, TILE_COLUMNS follow; then f0, f1, ...
 FEATURE_COLUMNS = ("path", "width", "height", "sha256", "size_bytes", "mtime_ns", "tool_version", "spec")
 TILE_COLUMNS = ("tile_x", "tile_y", "tile_side")

@@ -1,4 +1,4 @@
-"""Text that a terminal cannot be turned against its reader with."""
+"""Make text safe and short enough to show on a terminal."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ def printable(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """`printable`, and backslashes doubled, so that the text can be read back."""
+    """Escape as `printable` does, and double backslashes, so that the text can be read back."""
     return printable(text.replace("\\", "\\\\"))
 
 
 def cut_in_the_middle(text: str, longest: int) -> str:
-    """No longer than `longest`; names of one kind differ at their ends."""
+    """Shorten text to at most `longest` characters; similar names differ at their ends, so the middle is left out."""
     if len(text) <= longest:
         return text
     head = (longest - 3) // 2

@@ -152,7 +152,7 @@ class _Hostile:
 
 def crafted(sound: bytes, rng: np.random.Generator) -> bytes:
     """A model with damaged content and the right hash of it, as only somebody with a purpose would make."""
-    from spectral_detect.detector.model_file import _digest
+    from spectral_detect.detector.model_content import content_sha256
 
     values = pickle.loads(sound)
     if rng.integers(2):
@@ -160,7 +160,7 @@ def crafted(sound: bytes, rng: np.random.Generator) -> bytes:
     else:
         name = sorted(values["arrays"])[rng.integers(len(values["arrays"]))]
         values["arrays"][name] = mutated(values["arrays"][name], rng)
-    values["sha256"] = _digest(values["header"], values["arrays"])
+    values["sha256"] = content_sha256(values["header"], values["arrays"])
     return pickle.dumps(values, protocol=4)
 
 

@@ -18,7 +18,7 @@ from scipy.interpolate import griddata
 from threadpoolctl import threadpool_limits
 
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import ring_operator
 from spectral_detect.parallel.pool import WORKER_ENVIRONMENT
 

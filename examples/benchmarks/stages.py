@@ -25,7 +25,7 @@ from spectral_detect.detector.model_file import load_model
 from spectral_detect.extraction import one_file as extraction
 from spectral_detect.features import extract as features
 from spectral_detect.features import feature_groups as groups
-from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.location import Location
@@ -78,14 +78,14 @@ def main() -> None:
     clock, cpu = Clock(), numpy_backend()
     stages = ("laplacian", "dft", "cross_power", "power")
     timed_cpu = replace(cpu, **{name: clock.timed(name, getattr(cpu, name)) for name in stages})
-    groups_timed = {name: clock.timed(name, group) for name, group in groups.GROUPS.items()}
+    groups_timed = {name: clock.timed(name, group) for name, group in groups.FEATURE_GROUPS.items()}
     with (
         patch.object(extraction, "read_file", clock.timed("read and hash", extraction.read_file)),
         patch.object(extraction, "decode", clock.timed("decode", extraction.decode)),
         patch.object(features, "numpy_backend", lambda: timed_cpu),
         patch.object(extraction, "extract_features", clock.timed("features", extraction.extract_features)),
         patch.object(groups, "apply_rings", clock.timed("rings", groups.apply_rings)),
-        patch.dict(groups.GROUPS, groups_timed if args.features == "residual" else {}),
+        patch.dict(groups.FEATURE_GROUPS, groups_timed if args.features == "residual" else {}),
     ):
         one_image(paths[0], judge, clock)  # fills the caches
         spent = [one_image(path, judge, clock) for path in paths]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spectral_detect.detector.metrics import RESAMPLES_AT_ONCE, Curves, auroc, bootstrap_interval
+from spectral_detect.detector.bootstrap import RESAMPLES_AT_ONCE, bootstrap_interval
+from spectral_detect.detector.metrics import Curves, auroc
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.training.dataset import folds
 

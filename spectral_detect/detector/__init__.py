@@ -1,1 +1,1 @@
-"""A fitted model: its scores, their calibration, what it has seen, the numbers of an evaluation, and its file."""
+"""Hold a fitted model: its scores and their calibration, the images it has seen, its metrics, and its file."""

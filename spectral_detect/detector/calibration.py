@@ -1,4 +1,4 @@
-"""Decision values -> probabilities: fitted on images that the classifier had not seen."""
+"""Turn decision values into probabilities, by a map fitted on images that the classifier had not seen."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ import numpy as np
 from spectral_detect.records import FAKE, REAL
 
 CalibrationKind = Literal["none", "platt", "isotonic"]
-MIN_FOR_PLATT = 10  # of each class; with fewer a fitted sigmoid is noise
-MIN_FOR_ISOTONIC = 500  # of each class; below, scikit-learn's guide says, isotonic regression overfits
+MIN_FOR_PLATT = 10  # groups of each class; with fewer a fitted sigmoid is noise
+MIN_FOR_ISOTONIC = 500  # groups of each class; with fewer, says scikit-learn's guide, isotonic regression overfits
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Log odds of fake, where both classes are equally frequent, as straight pieces through knots.
+    """Hold the log odds of fake, where both classes are equally frequent, as straight pieces through knots.
 
     Attributes
     ----------
-    kind : "none" is a fixed map, of too few images to fit one: its scores rank, and mean no more.
-    slope : before the first knot and after the last, per unit of the decision value; > 0.
-    values, log_odds : (n_knots,) rising; a sigmoid (Platt) is one knot.
-    n_real, n_fake : independent images that it was fitted on.
+    kind : {"none", "platt", "isotonic"}
+        "none" is a fixed map, for too few images to fit one: its scores rank images and mean no more.
+    slope : float
+        Slope before the first knot and after the last, per unit of the decision value; > 0.
+    n_real, n_fake : int
+        Independent images that it was fitted on.
+    values, log_odds : (n_knots,) array
+        Rising; a sigmoid (Platt) has one knot.
     """
 
     kind: CalibrationKind = "none"
@@ -34,17 +38,21 @@ class Calibration:
     log_odds: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     def scores(self, decision_values: np.ndarray) -> np.ndarray:
-        """(n,) in [0, 1]: the probability of fake at equal shares of both classes."""
+        """Return (n,) scores in [0, 1], the probability of fake at equal shares of both classes."""
         inside = np.interp(decision_values, self.values, self.log_odds)
         beyond = decision_values - np.clip(decision_values, self.values[0], self.values[-1])
         return sigmoid(inside + self.slope * beyond)
 
     def log10_likelihood_ratio(self, score: float) -> float | None:
-        """Decimal logarithm of p(image | fake) / p(image | real); None without a fitted calibration.
+        """Return the decimal logarithm of p(image | fake) / p(image | real); None without a fitted calibration.
 
-        No stronger than its images support: n reals without a false alarm do not show a rate below about 1 / (n + 1).
-        See Vergeer et al., "Numerical likelihood ratios outputted by LR systems are often based on extrapolation",
-        Science & Justice 56 (2016).
+        It is no stronger than its images support: n reals without a false alarm do not show a rate below about 1 / (n +
+        1).
+
+        References
+        ----------
+        Vergeer et al., "Numerical likelihood ratios outputted by LR systems are often based on extrapolation", Science
+        & Justice 56 (2016).
         """
         if self.kind == "none":
             return None
@@ -54,24 +62,31 @@ class Calibration:
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)), without overflow."""
+    """Return 1 / (1 + exp(-x)), without overflow."""
     return np.asarray(np.exp(-np.logaddexp(0.0, -x)))
 
 
 def fixed_calibration(decision_values: np.ndarray) -> Calibration:
-    """A sigmoid whose slope is 1 / (mean |decision value|)."""
+    """Return a sigmoid whose slope is 1 / (mean |decision value|)."""
     return Calibration(slope=1.0 / max(float(np.mean(np.abs(decision_values))), 1e-12))
 
 
 def fit_calibration(y: np.ndarray, decision_values: np.ndarray, groups: np.ndarray) -> Calibration:
-    """Fit to out-of-fold decision values; each class has half of the weight.
+    """Fit a calibration to out-of-fold decision values; each class has half of the weight.
 
-    Platt's sigmoid, with his smoothed targets, from `MIN_FOR_PLATT` groups of each class; isotonic regression from
-    `MIN_FOR_ISOTONIC`; a fixed sigmoid below, or where the values do not rank better than chance.
+    Platt's sigmoid, with his smoothed targets, from `MIN_FOR_PLATT` groups of each class on; isotonic regression from
+    `MIN_FOR_ISOTONIC` on; a fixed sigmoid with fewer, or if the values do not rank better than chance.
 
-    Sources: Platt, "Probabilistic outputs for support vector machines", 1999; Zadrozny and Elkan, "Transforming
-    classifier scores into accurate multiclass probability estimates", KDD 2002; Oron and Flournoy, "Centered isotonic
-    regression", 2017 (a block counts at its mean, with straight lines between, so that the order is kept).
+    Parameters
+    ----------
+    y, decision_values, groups : (n_samples,) array
+        Label, raw margin and group of each sample.
+
+    References
+    ----------
+    Platt, "Probabilistic outputs for support vector machines", 1999; Zadrozny and Elkan, "Transforming classifier
+    scores into accurate multiclass probability estimates", KDD 2002; Oron and Flournoy, "Centered isotonic regression",
+    2017 (a block counts at its mean, with straight lines between, so that the order is kept).
     """
     n_real, n_fake = (len(np.unique(groups[y == label])) for label in (REAL, FAKE))
     if min(n_real, n_fake) < MIN_FOR_PLATT:
@@ -89,6 +104,7 @@ def _class_weights(y: np.ndarray) -> np.ndarray:
 
 
 def _fit_platt(y: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+    """Return slope and offset of Platt's sigmoid."""
     from sklearn.linear_model import LogisticRegression
 
     unit = 1.0 / max(float(np.mean(np.abs(values))), 1e-12)
@@ -104,7 +120,7 @@ def _fit_platt(y: np.ndarray, values: np.ndarray) -> tuple[float, float]:
 
 
 def _fit_isotonic(y: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Knots: the mean value and the log likelihood ratio of each block, half an image added to either class."""
+    """Return the knots: mean value and log likelihood ratio of each block, half an image added to either class."""
     from sklearn.isotonic import IsotonicRegression
 
     share = IsotonicRegression().fit_transform(values, y, sample_weight=_class_weights(y))

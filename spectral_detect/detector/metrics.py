@@ -1,4 +1,4 @@
-"""The numbers of an evaluation, with intervals by a bootstrap over groups.
+"""Compute the numbers of an evaluation, with intervals by a bootstrap over groups.
 
 Each metric is a function of the points of ROC curves and of sums of weights, so that all resamples of a bootstrap are
 computed at once: a resample is a row of weights, how often each sample was drawn.
@@ -6,19 +6,16 @@ computed at once: a resample is a row of weights, how often each sample was draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from spectral_detect.detector.bootstrap import resamples
+from spectral_detect.detector.calibration_metrics import JEFFREYS, cllr, cllr_min, expected_calibration_error, log_odds
 from spectral_detect.records import FAKE, REAL
 
-N_RESAMPLES = 1000
-RESAMPLES_AT_ONCE = 2_000_000  # numbers in a block of rows
-N_BINS = 10  # of the reliability diagram
-ODDS_LIMIT = 30.0  # natural logarithm; beyond it a double cannot tell a score from 0 or 1
 METRICS = (
     "accuracy",
     "balanced_accuracy",
@@ -36,27 +33,35 @@ METRICS = (
     "oracle_accuracy",
 )
 REALS_NEEDED = {"tpr_at_fpr_5": 20, "tpr_at_fpr_1": 100}  # with fewer, one false alarm is already more
+N_DRAWS = 100_000  # from the posterior of each rate
 
 
 def evaluate_scores(
     y: np.ndarray, scores: np.ndarray, threshold: float, groups: np.ndarray, *, seed: int = 0
 ) -> dict[str, Any]:
-    """All metrics of scored, labelled samples, each with a 95 % interval.
+    """Return all metrics of scored, labelled samples, each with a 95 % interval.
 
     Parameters
     ----------
-    y, scores, groups : (n_samples,); scores in [0, 1]. Groups are drawn together, with replacement, 1000 times;
+    y, scores, groups : (n_samples,) array
+        Labels, scores in [0, 1], and groups. Groups are drawn together, with replacement, 1000 times; the intervals are
         percentiles.
-    threshold : a score at or above it counts as fake.
+    threshold : float
+        A score at or above it counts as fake.
+    seed : int
+        Seed of the bootstrap.
 
     Returns
     -------
-    `n_real`, `n_fake`, `n_groups`, `threshold`, `confusion` (true class -> called class -> count), `oracle_threshold`,
-    each of `METRICS` and `<metric>_ci` as [low, high]; both are None where there are too few reals (`REALS_NEEDED`).
+    dict
+        `n_real`, `n_fake`, `n_groups`, `threshold`, `confusion` (true class -> called class -> count),
+        `oracle_threshold`, each of `METRICS` and `<metric>_ci` as [low, high]; both are None if there are too few reals
+        (`REALS_NEEDED`).
 
     Raises
     ------
-    ValueError : one of the classes is missing.
+    ValueError
+        If one of the classes is missing.
 
     Notes
     -----
@@ -90,53 +95,38 @@ def evaluate_scores(
     return result
 
 
-def resamples(y: np.ndarray, groups: np.ndarray, seed: int, n: int = N_RESAMPLES) -> Iterator[np.ndarray]:
-    """Blocks of rows (n_rows, n_samples): how often each sample is in a bootstrap of whole groups.
-
-    Resamples without both classes say nothing about a detector and are drawn again.
-    """
-    rng = np.random.default_rng(seed)
-    names, number = np.unique(groups, return_inverse=True)
-    n_rows = max(1, min(n, RESAMPLES_AT_ONCE // max(len(y), len(names))))
-    done = 0
-    while done < n:
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_rows)[:, number]
-        has_both = np.all([(drawn[:, y == label] > 0).any(axis=1) for label in np.unique(y)], axis=0)
-        block = drawn[has_both][: n - done]
-        done += len(block)
-        if len(block):
-            yield block.astype(np.float64)
-
-
-def bootstrap_interval(
-    statistic: Callable[[np.ndarray], np.ndarray], y: np.ndarray, groups: np.ndarray, seed: int
-) -> list[float]:
-    """95 % percentile interval, [low, high], of `statistic(weights)`, (n_rows, n_samples) -> (n_rows,)."""
-    values = np.concatenate([statistic(weights) for weights in resamples(y, groups, seed)])
-    return [float(v) for v in np.percentile(values, [2.5, 97.5])]
-
-
 def predictive_values(
     confusion: dict[str, dict[str, int]], n_real: int, n_fake: int, prevalence: float, *, seed: int = 0
 ) -> dict[str, Any]:
-    """What a verdict is worth where a share `prevalence` of the images is fake.
+    """Return how often verdicts are right if a share `prevalence` of the images is fake.
 
     Parameters
     ----------
-    confusion : true class -> called class -> count of the images with a verdict.
-    n_real, n_fake : images of each class, with or without a verdict.
+    confusion : dict
+        True class -> called class -> count of the images with a verdict.
+    n_real, n_fake : int
+        Images of each class, with or without a verdict.
+    prevalence : float
+        Share of fakes, 0 to 1.
+    seed : int
+        Seed of the random numbers.
 
     Returns
     -------
-    `prevalence`; `ppv`, the share of fakes among images called fake, and `npv`, of reals among those called real, each
-    with `_ci`, [low, high]; None where no image was called so. The rates are drawn from Jeffreys' posterior, so that no
-    error among few images is not taken for none among all; the estimates are the medians.
+    dict
+        `prevalence`; `ppv`, the share of fakes among images called fake, and `npv`, of reals among those called real,
+        each with `_ci`, [low, high]; None if no image was called so.
+
+    Notes
+    -----
+    The rates are drawn from their posterior under Jeffreys' prior, so that no error among few images does not count as
+    none among all; the estimates are the medians, the intervals hold 95 %.
     """
     rng = np.random.default_rng(seed)
 
     def rate(true: str, called: str, n: int) -> np.ndarray:
         hits = confusion[true][called]
-        return rng.beta(hits + 0.5, n - hits + 0.5, 100_000)
+        return rng.beta(hits + JEFFREYS, n - hits + JEFFREYS, N_DRAWS)
 
     reals = {called: (1 - prevalence) * rate("real", called, n_real) for called in ("fake", "real")}
     fakes = {called: prevalence * rate("fake", called, n_fake) for called in ("fake", "real")}
@@ -152,7 +142,13 @@ def predictive_values(
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Scored, labelled samples, sorted once, for metrics under any weights of the samples."""
+    """Sort scored, labelled samples once, for metrics under any weights of the samples.
+
+    Attributes
+    ----------
+    y, scores : (n_samples,) array
+        Labels, and scores in [0, 1].
+    """
 
     y: np.ndarray
     scores: np.ndarray
@@ -163,18 +159,18 @@ class Curves:
 
     @cached_property
     def _ends(self) -> np.ndarray:
-        """Index of the last of each run of equal scores, in falling order."""
+        """Return the index of the last of each run of equal scores, in falling order."""
         falling = self.scores[self._order]
         return np.append(np.flatnonzero(np.diff(falling)), len(falling) - 1)
 
     @cached_property
     def thresholds(self) -> np.ndarray:
-        """(n_points,) of the ROC curve; the first lies above all scores."""
+        """Return the (n_points,) thresholds of the ROC curve; the first lies above all scores."""
         falling = self.scores[self._order][self._ends]
         return np.concatenate([[np.nextafter(falling[0], 2)], falling])
 
     def roc(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """False and true positive rates, (n_rows, n_points), of a score at or above each of `thresholds`."""
+        """Return false and true positive rates, (n_rows, n_points), of a score at or above each of `thresholds`."""
         rates = []
         for label in (REAL, FAKE):
             of_class = np.where(self.y == label, weights, 0.0)[:, self._order]
@@ -183,10 +179,10 @@ class Curves:
         return rates[0], rates[1]
 
     def metrics(self, weights: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-        """(n_rows, n_metrics) in the order of `METRICS`, and (n_rows,) the oracle's thresholds."""
+        """Return (n_rows, n_metrics) in the order of `METRICS`, and (n_rows,) the oracle's thresholds."""
         fpr, tpr = self.roc(weights)
         n_fake, n_real = (weights[:, self.y == label].sum(axis=1) for label in (FAKE, REAL))
-        at = max(0, int(np.sum(self.thresholds >= threshold)) - 1)  # 0: above every score
+        at = max(0, int(np.sum(self.thresholds >= threshold)) - 1)  # 0 lies above every score
         real_right, fake_right = 1 - fpr[:, at], tpr[:, at]
         balanced = (1 - fpr + tpr) / 2
         best = balanced.argmax(axis=1)
@@ -210,19 +206,19 @@ class Curves:
 
 
 def auroc(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    """(n_rows,) area under the ROC curve, trapezoids: ties count half."""
+    """Return (n_rows,), the area under the ROC curve by trapezoids: ties count half."""
     return np.asarray((np.diff(fpr, axis=1) * (tpr[:, 1:] + tpr[:, :-1]) / 2).sum(axis=1))
 
 
 def average_precision(fpr: np.ndarray, tpr: np.ndarray, n_real: np.ndarray, n_fake: np.ndarray) -> np.ndarray:
-    """(n_rows,) sum over thresholds of the step in recall times the precision, as scikit-learn defines it."""
+    """Return (n_rows,), the sum over thresholds of the step in recall times the precision, as scikit-learn does."""
     hits, alarms = tpr * n_fake[:, None], fpr * n_real[:, None]
     precision = hits / np.maximum(hits + alarms, 1e-12)
     return np.asarray((np.diff(tpr, axis=1) * precision[:, 1:]).sum(axis=1))
 
 
 def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    """(n_rows,) where the two error rates cross, linearly between the points of the ROC curve."""
+    """Return (n_rows,), the rate where the two error rates cross, linearly between the points of the ROC curve."""
     gap = (1 - tpr) - fpr  # falls from 1 to -1
     after = np.argmax(gap <= 0, axis=1)
     rows = np.arange(len(fpr))
@@ -230,77 +226,3 @@ def equal_error_rate(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
     step = gap[rows, before] - gap[rows, after]
     weight = np.where(step > 0, gap[rows, before] / np.where(step > 0, step, 1), 1.0)
     return np.asarray(fpr[rows, before] + weight * (fpr[rows, after] - fpr[rows, before]))
-
-
-def log_odds(scores: np.ndarray) -> np.ndarray:
-    """ln(score / (1 - score)), limited to +-`ODDS_LIMIT`."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.clip(np.log(scores) - np.log1p(-scores), -ODDS_LIMIT, ODDS_LIMIT))
-
-
-def expected_calibration_error(y: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(n_rows,) sum over `N_BINS` equal bins of the score of |weight of fakes - sum of scores|; weights add up to 1.
-
-    Naeini et al., "Obtaining well calibrated probabilities using Bayesian binning", AAAI 2015.
-    """
-    in_bin = np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
-    excess = weights * (y - scores)
-    return np.asarray(np.sum([np.abs(excess[:, in_bin == b].sum(axis=1)) for b in range(N_BINS)], axis=0))
-
-
-def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
-    """The diagram that `expected_calibration_error` sums up: a point for each bin of the score that holds images.
-
-    Returns
-    -------
-    `mean_score`; `fake_share`, as if both classes were equally frequent; `low` and `high`, its 95 % interval
-    (Jeffreys); `n` images.
-    """
-    from scipy.stats import beta
-
-    weights = np.where(y == FAKE, 0.5 / np.mean(y == FAKE), 0.5 / np.mean(y == REAL))
-    in_bin = np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
-    points = []
-    for b in np.unique(in_bin):
-        here = in_bin == b
-        fakes, everything, n = (weights * y)[here].sum(), weights[here].sum(), int(here.sum())
-        k = n * fakes / everything
-        low, high = beta.ppf([0.025, 0.975], k + 0.5, n - k + 0.5)
-        mean_score = float(np.average(scores[here], weights=weights[here]))
-        share = float(fakes / everything)
-        points.append({"mean_score": mean_score, "fake_share": share, "low": float(low), "high": float(high), "n": n})
-    return points
-
-
-def cllr(y: np.ndarray, log_ratio: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(n_rows,) cost of the log likelihood ratio in bits: 0 is perfect, 1 what a coin's ratio of 1 costs.
-
-    Parameters
-    ----------
-    log_ratio : (n_samples,) natural logarithm of p(score | fake) / p(score | real).
-    weights : (n_rows, n_samples), half of a row's sum on each class.
-
-    Source: Bruemmer and du Preez, "Application-independent evaluation of speaker detection", 2006.
-    """
-    return np.asarray(weights @ np.logaddexp(0, np.where(y == FAKE, -log_ratio, log_ratio)) / np.log(2))
-
-
-def cllr_min(fpr: np.ndarray, tpr: np.ndarray) -> np.ndarray:
-    """(n_rows,) `cllr` of the best calibration that keeps the order: pool adjacent violators.
-
-    The likelihood ratios of pooled blocks are the slopes of the convex hull of the ROC curve, which is what the
-    algorithm finds; a block with share p of the fakes and q of the reals costs (p log2(1 + q/p) + q log2(1 + p/q)) / 2.
-    """
-    return np.array([_hull_cost(f, t) for f, t in zip(fpr, tpr, strict=True)])
-
-
-def _hull_cost(fpr: np.ndarray, tpr: np.ndarray) -> float:
-    from scipy.optimize import isotonic_regression
-
-    real, fake = np.diff(fpr), np.diff(tpr)
-    kept = real + fake > 0
-    real, fake = real[kept], fake[kept]
-    share = isotonic_regression(fake / (real + fake), weights=real + fake, increasing=False).x
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bits = -np.where(fake > 0, fake * np.log2(share), 0) - np.where(real > 0, real * np.log2(1 - share), 0)
-    return float(bits.sum() / 2)

@@ -1,4 +1,4 @@
-"""A trained detector: everything that turns features into a score and a verdict."""
+"""Hold a trained detector: everything that turns features into a score and a verdict."""
 
 from __future__ import annotations
 
@@ -16,19 +16,36 @@ from spectral_detect.features.spec import FeatureSpec
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A trained detector: everything that turns features into a score and a verdict.
+    """Hold a trained detector: everything that turns features into a score and a verdict.
 
     Attributes
     ----------
-    spec : the features it was trained on, the only ones that it may be given.
-    mean, scale : (n_features,) standardisation, X -> (X - mean) / scale.
-    calibration : what turns a decision value into the score.
-    threshold : a score at or above it is fake.
-    training : what it was trained on (counts, groups, hash of the file hashes, settings).
-    metrics : the cross-validated estimate made at training.
-    experience : what images it has seen; None where there were too few groups to tell.
-    reference : (n, n_features) a few training vectors; the file stores their scores, and loading checks them.
-    name, sha256 : of the file it was loaded from; empty before it is saved.
+    spec : FeatureSpec
+        The features it was trained on, the only ones that it may be given.
+    classifier : Classifier
+        Takes standardised features, gives decision values.
+    mean, scale : (n_features,) array
+        Standardisation, X -> (X - mean) / scale.
+    calibration : Calibration
+        Turns a decision value into the score.
+    threshold : float
+        A score at or above it is fake.
+    training : dict
+        What it was trained on (counts, groups, hash of the file hashes, settings).
+    metrics : dict
+        The cross-validated estimate made at training.
+    experience : Experience or None
+        The images it has seen; None if there were too few groups to tell.
+    reference : (n, n_features) array
+        A few training vectors; the file stores their scores, and loading checks them.
+    card : str
+        Text for people: what the model is good for.
+    created : str
+        Time of saving, UTC.
+    libraries : dict
+        Versions of the libraries at that time.
+    name, sha256 : str
+        Name and hash of the file it was loaded from; empty before it is saved.
     """
 
     spec: FeatureSpec
@@ -49,20 +66,20 @@ class Model:
 
     @property
     def is_guess(self) -> bool:
-        """Trained without labels: which of its two clusters is called fake is a guess."""
+        """Tell whether it was trained without labels: which of its two clusters is called fake is then a guess."""
         return bool(self.training.get("n_unlabelled"))
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
-        """(n_samples,) raw margins of images, each given as `extract_features` returns it."""
+        """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""
         return Fitted(self.mean, self.scale, self.classifier).decision_values(features)
 
     def distance(self, features: np.ndarray) -> float:
-        """How far an image lies from the training images: the mean square of its standardised features.
+        """Return how far an image lies from the training images: the mean square of its standardised features.
 
-        Of an image cut into tiles, of the mean of its tiles' features.
+        For an image cut into tiles, the features are the mean over its tiles.
         """
         return Fitted(self.mean, self.scale, self.classifier).distance(features)
 
     def scores(self, features: Iterable[np.ndarray]) -> np.ndarray:
-        """(n_samples,) in [0, 1], higher is more fake; of images, each given as `extract_features` returns it."""
+        """Return (n_samples,) scores in [0, 1], higher is more fake, of images as `extract_features` returns them."""
         return self.calibration.scores(self.decision_values(features))

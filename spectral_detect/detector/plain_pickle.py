@@ -1,7 +1,7 @@
 """Read pickles that hold plain values alone, for a pickle can run code.
 
-Every instruction is looked at before anything is unpickled: one that could name or call anything, claim memory that it
-does not fill, or nest values so that they unfold without end, is a refusal.
+Every instruction is looked at before anything is unpickled. The file is refused if one of them could name or call
+anything, claim memory that it does not fill, or nest values so that they unfold without end.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ PLAIN_INSTRUCTIONS = frozenset(
 
 
 def unpickle_plain(content: bytes) -> Any:
-    """Return what a pickle holds that consists of dictionaries, texts and bytes alone.
+    """Return the value of a pickle that consists of dictionaries, texts and bytes alone.
 
     Raises
     ------
-    ModelFileError : it holds anything else, or is damaged; nothing of it was run.
+    ModelFileError
+        If it holds anything else, or is damaged; nothing of it was run.
     """
     if content[:1] != b"\x80":
         raise ModelFileError("not a model file; `spectral-detect train` makes one")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd escapes in texts that are refused anyway
+        warnings.simplefilter("ignore")  # about odd escapes in texts that are refused anyway
         _refuse_all_but_plain(content)
     try:
         values = _PlainUnpickler(io.BytesIO(content)).load()
@@ -64,7 +65,7 @@ def _refuse_all_but_plain(content: bytes) -> None:
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """The second lock on the same door: no name is on the list of what may be looked up."""
+    """Refuse every name once more, should an instruction that names one get past the first check."""
 
     def find_class(self, module: str, name: str) -> Any:
         raise ModelFileError(f"refused, nothing was run: the file names {module}.{name}")

@@ -1,4 +1,4 @@
-"""The models that come with the program."""
+"""Find the models that come with the program."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ SUFFIX = ".pkl"
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name -> file of the models that come with the program."""
+    """Return name -> file of the models that come with the program."""
     package = Path(__file__).parent.parent
     folders = (package / "models", package.parent / "models")  # installed; a checkout
     return {p.stem: p for folder in folders[::-1] if folder.is_dir() for p in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def find_model(name_or_path: str) -> Path:
-    """A model file: any by its path, a shipped one by its name; an existing file wins over a name."""
+    """Return the path of a model file, given as a path or as a shipped model's name; an existing file wins over a name.
+
+    Raises
+    ------
+    ModelFileError
+        If the name is empty.
+    """
     if not name_or_path:
         raise ModelFileError("the name of the model is empty")
     shipped = shipped_models()

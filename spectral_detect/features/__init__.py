@@ -1,1 +1,1 @@
-"""Numerics: an array becomes a vector. No file is opened here, nothing is printed, no clock is read."""
+"""Turn arrays into feature vectors; opens no file, prints nothing, reads no clock."""

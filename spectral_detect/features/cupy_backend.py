@@ -1,4 +1,4 @@
-"""A CUDA device by way of CuPy: the only home of CuPy. What that lacks of OpenCV is written here."""
+"""Compute on a CUDA device with CuPy, the only module that imports CuPy; OpenCV's filters are written anew for it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import Any
 from spectral_detect.errors import DeviceError
 from spectral_detect.features.backend import Array, Backend, half_cross_power, half_power
 
-TILES_AT_ONCE = 2048  # rows of their blocks are multiplied in batches, which thus stay below 65536, a grid of CUDA's
-PLAN_BYTES = 2**30  # of FFT plans; CuPy keeps the last sixteen, whatever their size
+TILES_AT_ONCE = 2048  # batches of products of rows of blocks thus stay below 65536, the limit of a CUDA grid
+PLAN_BYTES = 2**30  # for FFT plans; CuPy keeps the last sixteen, whatever their size
 NO_GPU = "no GPU can be used: "
 NOT_INSTALLED = f"{NO_GPU}CuPy is not installed; pip install 'spectral-detect[gpu]'"
 NO_DRIVER = f"{NO_GPU}there is no NVIDIA driver; install one"
 NO_DEVICE = f"{NO_GPU}CUDA sees no device; see nvidia-smi and CUDA_VISIBLE_DEVICES"
-OUT_OF_MEMORY_SIGNS = ("cudaErrorMemoryAllocation", "ALLOC_FAILED", "INSUFFICIENT_RESOURCES")  # of CUDA's libraries
+OUT_OF_MEMORY_SIGNS = ("cudaErrorMemoryAllocation", "ALLOC_FAILED", "INSUFFICIENT_RESOURCES")  # in CUDA's libraries
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an array, or what a library needs for its work, did not fit: CuPy has no one exception for that."""
+    """Tell whether an array, or a library's working memory, did not fit: CuPy has no single exception for that."""
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in OUT_OF_MEMORY_SIGNS)
 
 
 @cache
 def cupy_backend() -> Backend:
-    """CuPy arrays on the current CUDA device, with cuFFT and cuSPARSE.
+    """Return the backend of the current CUDA device: CuPy arrays with cuFFT and cuSPARSE.
 
     Raises
     ------
-    DeviceError : CuPy, a driver, a device or one of CUDA's libraries is missing; the message says which.
+    DeviceError
+        If CuPy, a driver, a device or one of CUDA's libraries is missing; the message says which.
     """
     if not is_cupy_installed():
         raise DeviceError(NOT_INSTALLED)
@@ -44,7 +45,7 @@ def cupy_backend() -> Backend:
     pool = cupy.get_default_memory_pool()
 
     def rfft2(images: Array) -> Array:
-        plans = cupy.fft.config.get_plan_cache()  # each keeps the memory that it works in
+        plans = cupy.fft.config.get_plan_cache()  # each plan keeps its working memory
         if plans.get_curr_memsize() > PLAN_BYTES:
             plans.clear()
         return cupyx.scipy.fft.rfft2(images)
@@ -75,12 +76,12 @@ def cupy_backend() -> Backend:
 
 
 def is_cupy_installed() -> bool:
-    """Whether there is a CuPy to import, which takes a second."""
+    """Tell whether CuPy is installed, without importing it, which takes a second."""
     return find_spec("cupy") is not None
 
 
 def device_problem() -> str | None:
-    """Why no GPU can be used, and the remedy; None where one can."""
+    """Return why no GPU can be used, with the remedy; None if one can."""
     try:
         cupy_backend()
     except DeviceError as error:
@@ -89,7 +90,7 @@ def device_problem() -> str | None:
 
 
 def check_device(runtime: Any) -> None:
-    """`DeviceError` where there is no device that `cupy.cuda.runtime` can use."""
+    """Raise `DeviceError` if there is no device that `cupy.cuda.runtime` can use."""
     try:
         if runtime.getDeviceCount() == 0:
             raise DeviceError(NO_DEVICE)
@@ -98,7 +99,7 @@ def check_device(runtime: Any) -> None:
             raise DeviceError(NO_DEVICE) from None
         if "cudaErrorInsufficientDriver" not in str(error):
             raise DeviceError(f"{NO_GPU}{_line(error)}") from None
-        driver = runtime.driverGetVersion()  # 0 without any: to CUDA that is one too old as well
+        driver = runtime.driverGetVersion()  # 0 without a driver, which CUDA reports as one that is too old
         if driver == 0:
             raise DeviceError(NO_DRIVER) from None
         known, needed = (f"{v // 1000}.{v % 1000 // 10}" for v in (driver, runtime.runtimeGetVersion()))
@@ -109,7 +110,7 @@ def check_device(runtime: Any) -> None:
 
 
 def try_device(backend: Backend) -> None:
-    """`DeviceError` where one of the libraries that features need is missing: CuPy loads each on first use."""
+    """Raise `DeviceError` if a library that features need is missing: CuPy loads each on first use."""
     xp = backend.xp
     try:
         ones = xp.ones((2, 4, 4), "float32")
@@ -117,12 +118,13 @@ def try_device(backend: Backend) -> None:
         index = xp.arange(power.shape[1], dtype="int32")
         summed = backend.coo_matrix((power[0], (index, index)), shape=2 * index.shape).tocsr() @ power.T
         backend.to_host(summed.T @ summed)
-    except Exception as error:  # of many kinds, by library and by what is amiss with it
+    except Exception as error:  # each library raises its own kinds
         remedy = "pip install 'cupy-cuda12x[ctk]' brings CUDA's libraries"
         raise DeviceError(f"{NO_GPU}{_line(error)}; {remedy}") from None
 
 
 def _line(error: Exception) -> str:
+    """Return an error's message on one line."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -130,7 +132,7 @@ def _line(error: Exception) -> str:
 
 
 def laplacian(images: Array, dtype: str, *, xp: ModuleType) -> Array:
-    """`Backend.laplacian`."""
+    """Return `Backend.laplacian`."""
     images = images.astype(dtype, copy=False)
     filtered = xp.zeros_like(images)
     inner = filtered[:, 1:-1, 1:-1]
@@ -143,7 +145,7 @@ def laplacian(images: Array, dtype: str, *, xp: ModuleType) -> Array:
 
 
 def rgb_to_gray(rgb: Array, *, xp: ModuleType) -> Array:
-    """`Backend.rgb_to_gray`; of 8 bit in OpenCV's whole numbers, of weights times 2^15."""
+    """Return `Backend.rgb_to_gray`; for 8 bit in OpenCV's integers, whose weights are multiplied by 2^15."""
     red, green, blue = _channels(rgb)
     if rgb.dtype.name != "uint8":
         return 0.299 * red + 0.587 * green + 0.114 * blue
@@ -151,7 +153,7 @@ def rgb_to_gray(rgb: Array, *, xp: ModuleType) -> Array:
 
 
 def rgb_to_ycc(rgb: Array, *, xp: ModuleType) -> Array:
-    """`Backend.rgb_to_ycc`; of 8 bit in OpenCV's whole numbers, here of weights times 2^14."""
+    """Return `Backend.rgb_to_ycc`; for 8 bit in OpenCV's integers, whose weights are here multiplied by 2^14."""
     red, green, blue = _channels(rgb)
     if rgb.dtype.name != "uint8":
         luma = rgb_to_gray(rgb, xp=xp)
@@ -163,7 +165,7 @@ def rgb_to_ycc(rgb: Array, *, xp: ModuleType) -> Array:
 
 
 def planes(stack: Array, *, xp: ModuleType) -> Array:
-    """`Backend.planes`."""
+    """Return `Backend.planes`."""
     return xp.stack([stack[..., k] for k in range(3)])
 
 

@@ -1,4 +1,4 @@
-"""From an image, or a batch of them, to feature vectors, as a `FeatureSpec` says."""
+"""Turn an image, or a batch of them, into feature vectors, as a `FeatureSpec` says."""
 
 from __future__ import annotations
 
@@ -11,35 +11,42 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import Array, Backend, numpy_backend
-from spectral_detect.features.feature_groups import GROUPS, LARGE_TILE_PX, Tiles
+from spectral_detect.features.backend import Array, Backend
+from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_PX, Tiles
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spec import BLOCK_PX, PRESETS, FeatureSpec
 
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
-COLOUR_PX = 2**16  # of large tiles, those at which groups of colour look: together as many as an image of 256x256 has
+COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
 
 
 def extract_features(
     image: Array, spec: FeatureSpec | None = None, *, is_ycc: bool = False, backend: Backend | None = None
 ) -> Array:
-    """Feature vector of an image, or of each image of a batch.
+    """Return the feature vector of an image, or of each image of a batch.
 
     Parameters
     ----------
-    image : (H, W) gray or (H, W, 3) RGB; (N, H, W) or (N, H, W, 3) for a batch of equal size. Unsigned 8 bit, 16 bit
-        (divided by 257) or floating on the scale 0 to 255. Not modified.
-    spec : default `FeatureSpec.preset("azimuthal")`.
-    is_ycc : the three channels are not RGB but luma, Cb and Cr, as `read_image` gives those of a JPEG.
-    backend : where the arrays live; default NumPy.
+    image : (H, W) or (H, W, 3) array
+        Gray or RGB; (N, H, W) or (N, H, W, 3) for a batch of equal size. Unsigned 8 bit, 16 bit (divided by 257) or
+        floating on the scale 0 to 255. Not modified.
+    spec : FeatureSpec, optional
+        Default `FeatureSpec.preset("azimuthal")`.
+    is_ycc : bool
+        The three channels are not RGB but luma, Cb and Cr, as `read_image` gives those of a JPEG.
+    backend : Backend, optional
+        Where the arrays live; default NumPy.
 
     Returns
     -------
-    (n_features,), or (n_tiles, n_features) where the spec cuts tiles (`tile_corners` says where they lie), with a
-    leading axis for a batch; in the spec's precision.
+    (n_features,) array
+        In the spec's precision. (n_tiles, n_features) if the spec cuts tiles (`tile_corners` says where they lie), with
+        a leading axis for a batch.
 
     Raises
     ------
-    FeatureError : shape, type or size that the spec cannot take, or values that are not finite.
+    FeatureError
+        If the spec cannot take the image's shape, type or size, or if values are not finite.
     """
     spec = spec or PRESETS["azimuthal"]
     backend = backend or numpy_backend()
@@ -55,13 +62,16 @@ def extract_features(
 
 @dataclass(frozen=True)
 class Stack:
-    """What of an image its features are made of, checked and cut: what has to travel to a device.
+    """Hold the part of an image that its features are made of, checked and cut: what has to travel to a device.
 
     Attributes
     ----------
-    tiles : (n_tiles, h, w) gray, or (n_tiles, h, w, 3); the whole image where the spec cuts no tiles.
-    middle : (n_tiles, h', w'[, 3]), of large tiles in gray the part at which groups of colour look; else None.
-    is_ycc : the three channels are luma, Cb and Cr.
+    tiles : (n_tiles, h, w) or (n_tiles, h, w, 3) array
+        Gray, or three channels; the whole image if the spec cuts no tiles.
+    middle : (n_tiles, h', w') or (n_tiles, h', w', 3) array or None
+        For large tiles in gray, the part that colour features look at.
+    is_ycc : bool
+        The three channels are luma, Cb and Cr.
     """
 
     tiles: Array
@@ -76,21 +86,22 @@ class Stack:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """Stacks of one kind may be joined."""
+        """Return the properties that stacks must share to be joined: shapes, dtype and kind of channels."""
         middle = None if self.middle is None else self.middle.shape[1:]
         return self.tiles.shape[1:], middle, self.tiles.dtype.name, self.is_ycc
 
     @property
     def nbytes(self) -> int:
+        """Return the bytes of both arrays."""
         return int(self.tiles.nbytes + (0 if self.middle is None else self.middle.nbytes))
 
     def map(self, function: Callable[[Array], Array]) -> Stack:
-        """With other arrays in place of these."""
+        """Return a stack with `function` applied to both arrays."""
         return replace(self, tiles=function(self.tiles), middle=None if self.middle is None else function(self.middle))
 
 
 def joined(stacks: Sequence[Stack]) -> Stack:
-    """The tiles of all, which are of one kind and on the host."""
+    """Join stacks of one kind, whose arrays are NumPy's."""
     if len(stacks) == 1:
         return stacks[0]
     middles = [stack.middle for stack in stacks if stack.middle is not None]
@@ -99,30 +110,43 @@ def joined(stacks: Sequence[Stack]) -> Stack:
 
 
 def cut_stack(image: np.ndarray, spec: FeatureSpec, *, is_ycc: bool = False) -> Stack:
-    """The first half of `extract_features` of one image, with its errors; `stack_features` is the other."""
+    """Check and cut one (H, W[, 3]) image, the first half of `extract_features`; `stack_features` is the second.
+
+    Raises
+    ------
+    FeatureError
+        As `extract_features` does.
+    """
     cpu = numpy_backend()
     return _cut(image[None], spec, _check_image(image, spec, cpu), is_ycc, cpu)
 
 
 def stack_features(stack: Stack, spec: FeatureSpec, backend: Backend) -> Array:
-    """(n_tiles, n_features), of a stack that lies where the backend's arrays do."""
+    """Return the (n_tiles, n_features) features of a stack whose arrays are the backend's."""
     at_once = len(stack) if spec.tiles_per_side is None else backend.tiles_at_once
     parts = [_vectors(_tiles(stack[k : k + at_once], spec, backend)) for k in range(0, len(stack), at_once)]
     return parts[0] if len(parts) == 1 else backend.xp.concatenate(parts)
 
 
 def _vectors(tiles: Tiles) -> Array:
-    """(N, n_features)."""
-    groups = [GROUPS[name](tiles) for name in tiles.spec.groups]
+    """Return the (n_tiles, n_features) values of all feature groups."""
+    groups = [FEATURE_GROUPS[name](tiles) for name in tiles.spec.groups]
     return groups[0] if len(groups) == 1 else tiles.backend.xp.concatenate(groups, axis=-1)
 
 
 def tile_corners(shape: tuple[int, int], spec: FeatureSpec) -> tuple[int, list[tuple[int, int]]]:
-    """Side of the tiles of an image of `shape` (H, W), and the upper left corner (row, column) of each, row by row.
+    """Return where the tiles of an image of `shape` (H, W) lie.
 
-    A tile's side is the largest power of two that goes four times into the shorter side, but 32 to 128 pixels; an image
-    smaller than that is one tile. Where more would fit than `spec.tiles_per_side`, they lie evenly. Corners are
+    A tile's side is the largest power of two that goes four times into the shorter side, but 32 to 128 pixels; a
+    smaller image is one tile. If more than `spec.tiles_per_side` would fit, they are spaced evenly. Corners are
     multiples of 8, so that the blocks of a JPEG stay whole.
+
+    Returns
+    -------
+    side : int
+        Side of a tile in pixels.
+    corners : list of (int, int)
+        Upper left corner (row, column) of each tile, row by row.
     """
     side, corners = _tile_corners(shape, spec.tiles_per_side or 1)
     return side, list(corners)
@@ -141,7 +165,7 @@ def _tile_corners(shape: tuple[int, int], tiles_per_side: int) -> tuple[int, tup
 
 
 def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
-    """`FeatureError` for what is no image or too small; whether its last axis is the three channels."""
+    """Return whether the last axis holds three channels; raise `FeatureError` for what is no image or too small."""
     if not hasattr(image, "dtype"):
         raise FeatureError(f"a {type(image).__name__}: expected an array; `read_image` gives that of a file")
     shape, kind = tuple(image.shape), image.dtype.name
@@ -161,7 +185,7 @@ def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
 
 
 def _cut(batch: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Stack:
-    """Of images (N, H, W[, 3]): luma alone, with colour in the middle of each tile, where that is enough."""
+    """Cut images (N, H, W[, 3]) into tiles: luma alone, with colour in the middle of each tile, if that is enough."""
     shape = (int(batch.shape[1]), int(batch.shape[2]))
     if spec.tiles_per_side is None:
         (height, width), corners = shape, [(0, 0)]
@@ -171,7 +195,7 @@ def _cut(batch: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: B
     batch = _on_scale(batch, is_rgb, spec)
 
     def cut(images: Array, height: int, width: int, dy: int = 0, dx: int = 0) -> Array:
-        """Of each tile so much, from `dy` and `dx` on."""
+        """Cut (height, width) pixels from each tile, beginning `dy` and `dx` pixels from its corner."""
         images = images if images.ndim == 4 else backend.xp.ascontiguousarray(images)
         if shape == (height, width):
             return images
@@ -190,12 +214,12 @@ def _cut(batch: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: B
 
 
 def _middle_side(tile: tuple[int, int], n_tiles: int) -> int:
-    """Of the square in the middle of a large tile at which groups of colour look."""
+    """Return the side in pixels of the square in the middle of a large tile that colour features look at."""
     return min(*tile, max(MIN_TILE_PX, isqrt(COLOUR_PX // n_tiles) // BLOCK_PX * BLOCK_PX))
 
 
 def _on_scale(batch: Array, is_rgb: bool, spec: FeatureSpec) -> Array:
-    """Of 8 bit, or floating on the scale 0 to 255."""
+    """Return the images as 8 bit, or floating on the scale 0 to 255."""
     if batch.dtype.name == "uint8":
         return batch
     floating = batch.astype("float32" if is_rgb else spec.precision, copy=False)  # OpenCV has no gray of float64
@@ -203,6 +227,8 @@ def _on_scale(batch: Array, is_rgb: bool, spec: FeatureSpec) -> Array:
 
 
 def _tiles(stack: Stack, spec: FeatureSpec, backend: Backend) -> Tiles:
+    """Return the stack with its channels apart, as the feature groups take it."""
+
     def with_chroma(some: Array) -> Tiles:
         colour = _planes(some, stack.is_ycc, backend) if some.ndim == 4 else _without_chroma(some, backend)
         return Tiles(colour, spec, backend)
@@ -213,12 +239,12 @@ def _tiles(stack: Stack, spec: FeatureSpec, backend: Backend) -> Tiles:
 
 
 def _planes(stack: Array, is_ycc: bool, backend: Backend) -> Array:
-    """(N, h, w, 3) -> (3, N, h, w), luma, Cb and Cr."""
+    """Return luma, Cb and Cr as planes, (N, h, w, 3) -> (3, N, h, w)."""
     return backend.planes(stack if is_ycc else backend.rgb_to_ycc(stack))
 
 
 def _without_chroma(gray: Array, backend: Backend) -> Array:
-    """(N, h, w) -> (3, N, h, w): no colour, and so no detail in either chroma plane."""
+    """Add planes Cb and Cr to luma, (N, h, w) -> (3, N, h, w): no colour, and so no detail in either chroma plane."""
     planes = backend.xp.empty((3, *gray.shape), gray.dtype)
     planes[0], planes[1:] = gray, 128
     return planes

@@ -1,7 +1,7 @@
-"""The groups of features: each turns a stack of equal tiles into vectors, as a `FeatureSpec` says.
+"""Compute the feature groups: each turns a stack of equal tiles into vectors, as a `FeatureSpec` says.
 
-A group is one kind of trace that up-sampling layers leave. All are averages of a Fourier spectrum or of its real-valued
-kin, the discrete cosine transform, over frequencies or over patches; none knows of a generator.
+A feature group is one kind of trace that up-sampling layers leave. All are averages of a Fourier spectrum or of its
+real-valued kin, the discrete cosine transform, over frequencies or over patches; none knows of a generator.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from spectral_detect.features.spectrum import (
     ring_operator,
 )
 
-# Power of 8-bit rounding is 1/12 at every frequency; the floor lies far below it and only keeps log(0) away.
+# The power of 8-bit rounding is 1/12 at every frequency; the floor lies far below and only keeps log(0) away.
 POWER_FLOOR = 1e-4
 DURALL_EPSILON = 1e-8  # added to the complex spectrum by the published code
-BLOCK_FLOOR = 0.05  # of the amplitude of a cosine coefficient; that of 8-bit rounding is 0.29
-MOST_OVERLAPPED_PX = 32  # a tile up to this size holds so few patches that half overlapping ones add to them
-LARGE_TILE_PX = 128  # holds more patches, and more chroma, than their means need
+BLOCK_FLOOR = 0.05  # amplitude of a cosine coefficient; that of 8-bit rounding is 0.29
+MAX_OVERLAPPED_PX = 32  # a tile up to this size holds so few patches that half overlapping ones add information
+LARGE_TILE_PX = 128  # such a tile holds more patches, and more chroma, than their means need
 COHERENCE_FLOOR = 1e-9
 COLOUR_RING_WIDTH = MAX_FREQUENCY / (COLOUR_BINS - 1)
 NEXT = [1, 2, 0]  # each plane is paired with the next: luma with Cb, Cb with Cr, Cr with luma
@@ -37,12 +37,18 @@ NEXT = [1, 2, 0]  # each plane is paired with the next: luma with Cb, Cb with Cr
 
 @dataclass
 class Tiles:
-    """A stack of tiles of one size, with what more than one group needs of them.
+    """Hold a stack of tiles of one size and the intermediate results that several feature groups need.
 
     Attributes
     ----------
-    channels : (C, N, H, W) of 8 bit or floating, 0 to 255; luma alone, or luma, Cb and Cr.
-    middle : the part, with luma, Cb and Cr, at which groups of colour look; None: they look at all of it.
+    channels : (C, N, H, W) array
+        8 bit or floating, 0 to 255; luma alone, or luma, Cb and Cr.
+    spec : FeatureSpec
+        What to compute.
+    backend : Backend
+        Where the arrays live.
+    middle : Tiles or None
+        The part, with luma, Cb and Cr, that colour features look at; None if they look at the whole tiles.
     """
 
     channels: Array
@@ -52,21 +58,22 @@ class Tiles:
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Return height and width in pixels."""
         height, width = self.channels.shape[-2:]
         return int(height), int(width)
 
     @property
     def coloured(self) -> Tiles:
-        """What groups of colour look at."""
+        """Return the tiles that colour features look at."""
         return self.middle or self
 
     @cached_property
     def planes(self) -> Array:
-        """(C, N, H, W), the channels in the spec's precision."""
+        """Return the (C, N, H, W) channels in the spec's precision."""
         return self.channels.astype(self.spec.precision, copy=False)
 
     def filtered(self) -> Array:
-        """(C, N, H, W), a new array: the channels under the spec's filter, in its precision."""
+        """Return a new (C, N, H, W) array, the channels under the spec's filter, in its precision."""
         if self.spec.filter == "none":
             return self.channels.astype(self.spec.precision)
         stack = self.channels.reshape(-1, *self.shape)
@@ -74,7 +81,15 @@ class Tiles:
 
     @cached_property
     def spectra(self) -> tuple[Array, Array | None]:
-        """Of the filtered channels: |DFT|^2 / (H W), (C, N, H//2 + 1, W//2 + 1), and of three the cross power."""
+        """Return power and cross power of the filtered channels.
+
+        Returns
+        -------
+        power : (C, N, H//2 + 1, W//2 + 1) array
+            |DFT|^2 / (H W), see `Backend.power`.
+        cross : array of the same shape or None
+            Cross power of each plane with the next (`NEXT`); None if there is luma alone.
+        """
         transform, width = self.backend.dft(self.filtered()), self.shape[1]
         has_pairs = len(transform) == 3
         cross = self.backend.cross_power(transform, transform[NEXT], width) if has_pairs else None
@@ -82,35 +97,35 @@ class Tiles:
 
     @cached_property
     def colour_power(self) -> Array:
-        """(3, N, n_rings), the mean power of luma, Cb and Cr."""
+        """Return (3, N, n_rings), the mean power of luma, Cb and Cr."""
         return self.ring_means(self.spectra[0], COLOUR_RING_WIDTH)
 
     def ring_means(self, power: Array, ring_width: float | None) -> Array:
-        """(..., H//2 + 1, W//2 + 1) -> (..., n_rings), about the zero frequency."""
+        """Average (..., H//2 + 1, W//2 + 1) power over rings about the zero frequency, to (..., n_rings)."""
         settings = (self.shape, ring_width, "zero_frequency", self.spec.precision, self.backend)
         return apply_rings(ring_operator(*settings, quarter=True), power)
 
     def resampled(self, profile: Array, ring_width: float | None, n_bins: int) -> Array:
-        """(..., n_rings) -> (..., n_bins)."""
+        """Resample (..., n_rings) profiles to (..., n_bins)."""
         settings = (self.shape, ring_width, self.spec.centre, n_bins, self.spec.precision)
         return profile @ resampling_operator(*settings, self.backend).T
 
     @cached_property
     def luma_coefficients(self) -> Array:
-        """(N, H//8, 8, W//8, 8), the orthonormal DCT-II of the 8x8 blocks of the luma."""
+        """Return (N, H//8, 8, W//8, 8), the orthonormal DCT-II of the 8x8 blocks of the luma."""
         return self._of_blocks(self.planes[0], cosine_transform())
 
     @cached_property
     def luma_level(self) -> Array:
-        """(N, 63), log of the root mean square of each coefficient but the first."""
+        """Return (N, 63), log of the root mean square of each coefficient but the first."""
         return self._block_level(self.luma_coefficients)
 
     def _of_blocks(self, planes: Array, transform: np.ndarray) -> Array:
-        """(..., H, W) -> (..., n_rows, side, n_columns, side), T @ block @ T.T of blocks side by side."""
+        """Transform blocks side by side, T @ block @ T.T: (..., H, W) -> (..., n_rows, side, n_columns, side)."""
         return self._transformed(strips(planes, len(transform)), transform)
 
     def _transformed(self, rows: Array, transform: np.ndarray) -> Array:
-        """The same of `strips`, (..., n_rows, side, n_columns * side)."""
+        """Do the same from `strips`, (..., n_rows, side, n_columns * side)."""
         side = len(transform)
         matrix = self.backend.xp.asarray(transform.astype(self.spec.precision))
         along_rows = (rows.reshape(-1, side) @ matrix.T).reshape(rows.shape)
@@ -122,19 +137,19 @@ class Tiles:
 
     @cached_property
     def patch_levels(self) -> Array:
-        """(N, n_patches, 81) log power of 16x16 patches of the luma, less their mean, under a Hann window.
+        """Return (N, n_patches, 81), log power of 16x16 patches of the luma, less their mean, under a Hann window.
 
-        A frequency (u, v) and its mirror image (u, -v) are averaged. Patches lie side by side; where few, also
-        half a patch further; of a large tile, every other row of them.
+        A frequency (u, v) and its mirror image (u, -v) are averaged. Patches lie side by side; in small tiles, also
+        half a patch further; in large tiles, only every other row of patches counts.
         """
         xp, luma, halfway, shorter = self.backend.xp, self.planes[0], PATCH_PX // 2, min(self.shape)
-        shifts = (0, halfway) if PATCH_PX + halfway <= shorter <= MOST_OVERLAPPED_PX else (0,)
+        shifts = (0, halfway) if PATCH_PX + halfway <= shorter <= MAX_OVERLAPPED_PX else (0,)
         step = 2 if shorter >= LARGE_TILE_PX else 1
         found = [self._patch_power(luma[:, y:, x:], step) for y in shifts for x in shifts]
         return xp.log(xp.concatenate(found, axis=1) + POWER_FLOOR)
 
     def _patch_power(self, luma: Array, step: int) -> Array:
-        """(N, H, W) -> (N, n_patches, 81)."""
+        """Return the power of patches of the luma: (N, H, W) -> (N, n_patches, 81)."""
         xp, half = self.backend.xp, PATCH_PX // 2
         found = strips(luma, PATCH_PX)[:, ::step]
         means = row_mean(found, xp).reshape(*found.shape[:2], -1, PATCH_PX).mean(axis=-1)
@@ -147,7 +162,10 @@ class Tiles:
 
 
 def profile(tiles: Tiles) -> Array:
-    """(N, n_bins), the azimuthal average of the luma's spectrum on the spec's scale: Durall et al., equation 4."""
+    """Return (N, n_bins), the azimuthal average of the luma's spectrum on the spec's scale.
+
+    Source: Durall et al., "Watch Your Up-Convolution", CVPR 2020, equation 4.
+    """
     spec, xp = tiles.spec, tiles.backend.xp
     if spec.scale == "log_of_mean" and spec.centre == "zero_frequency":
         level = xp.log(tiles.ring_means(tiles.spectra[0][0], spec.ring_width) + POWER_FLOOR)
@@ -161,7 +179,7 @@ def profile(tiles: Tiles) -> Array:
 
 
 def _level_of_half(tiles: Tiles) -> Array:
-    """(N, n_rings), for what needs each frequency by itself, or rings about another centre."""
+    """Return (N, n_rings), for scales that need each frequency by itself, and for rings about another centre."""
     spec, xp, width = tiles.spec, tiles.backend.xp, tiles.shape[1]
     transform = tiles.backend.rfft2(tiles.filtered()[0])
     if spec.scale == "durall_db":
@@ -175,9 +193,9 @@ def _level_of_half(tiles: Tiles) -> Array:
 
 
 def chroma_profile(tiles: Tiles) -> Array:
-    """(N, 2 * 33), the profiles of Cb and Cr, the mean of the luma's subtracted.
+    """Return (N, 2 * 33), the profiles of Cb and Cr, the mean of the luma's subtracted.
 
-    At `POWER_FLOOR` where there is no chroma: a gray image lies far from those in colour.
+    They are ln `POWER_FLOOR` where there is no chroma: a gray image lies far from those in colour.
     """
     seen = tiles.coloured
     level = seen.resampled(seen.backend.xp.log(seen.colour_power + POWER_FLOOR), COLOUR_RING_WIDTH, COLOUR_BINS)
@@ -186,8 +204,10 @@ def chroma_profile(tiles: Tiles) -> Array:
 
 
 def coherence(tiles: Tiles) -> Array:
-    """(N, 3 * 33), per ring the correlation of two planes' spectra, for each pair of planes.
+    """Return (N, 3 * 33), per ring the correlation of two planes' spectra, for each pair of planes.
 
+    Notes
+    -----
     Re(mean F_a F_b*) / sqrt(mean |F_a|^2 mean |F_b|^2): a camera's colour filter ties the finest detail of its channels
     together, the last layer of a network mixes them anew.
     """
@@ -199,12 +219,15 @@ def coherence(tiles: Tiles) -> Array:
 
 
 def block_spectrum(tiles: Tiles) -> Array:
-    """(N, 63), log of the root mean square of each cosine coefficient of the luma's 8x8 blocks; its mean subtracted."""
+    """Return (N, 63), log of the root mean square of each cosine coefficient of the luma's blocks, less its mean.
+
+    Blocks have 8x8 pixels.
+    """
     return _less_mean(tiles.luma_level)
 
 
 def block_peakedness(tiles: Tiles) -> Array:
-    """(N, 63), log of root mean square over mean magnitude of each cosine coefficient of the luma.
+    """Return (N, 63), log of root mean square over mean magnitude of each cosine coefficient of the luma.
 
     0.23 for a normal distribution, 0.35 for a Laplacian one, to which the coefficients of photographs are near.
     """
@@ -214,7 +237,7 @@ def block_peakedness(tiles: Tiles) -> Array:
 
 
 def patch_spectrum(tiles: Tiles) -> Array:
-    """(N, 81), mean over patches of the log power spectrum of the luma; its mean subtracted."""
+    """Return (N, 81), mean over patches of the log power spectrum of the luma; its mean subtracted."""
     return _less_mean(tiles.patch_levels.mean(axis=1))
 
 
@@ -223,27 +246,27 @@ def _less_mean(level: Array) -> Array:
 
 
 def strips(planes: Array, side: int) -> Array:
-    """(..., H, W) -> (..., H//side, side, W//side * side), the rows of blocks; what is left over is dropped."""
+    """Cut images into rows of blocks, (..., H, W) -> (..., H//side, side, W//side * side), and drop the rest."""
     rows, columns = planes.shape[-2] // side, planes.shape[-1] // side
     whole = planes[..., : rows * side, : columns * side]
     return whole.reshape(*planes.shape[:-2], rows, side, columns * side)
 
 
 def mean_over_blocks(values: Array, xp: ModuleType) -> Array:
-    """(..., n_rows, 8, n_columns, 8) -> (..., 63), without the first coefficient."""
-    means = row_mean(values.mean(axis=-4), xp)  # whole rows first: they are added in one go
+    """Average over blocks, (..., n_rows, 8, n_columns, 8) -> (..., 63), and drop the first coefficient."""
+    means = row_mean(values.mean(axis=-4), xp)  # whole rows first: they are added in one pass
     return means.reshape(*means.shape[:-2], BLOCK_PX**2)[..., 1:]
 
 
 def row_mean(values: Array, xp: ModuleType) -> Array:
-    """(..., n, m) -> (..., m); by a product, which for short rows takes a fifth of the time of NumPy's mean."""
+    """Average rows, (..., n, m) -> (..., m), by a product: for short rows a fifth of the time of NumPy's mean."""
     n_rows = values.shape[-2]
     return (xp.full((1, n_rows), 1 / n_rows, values.dtype) @ values)[..., 0, :]
 
 
 @cache
 def cosine_transform() -> np.ndarray:
-    """(8, 8) matrix T of the orthonormal DCT-II: that of a block is T @ block @ T.T."""
+    """Return the (8, 8) matrix T of the orthonormal DCT-II: the transform of a block is T @ block @ T.T."""
     import scipy.fft
 
     return np.asarray(scipy.fft.dct(np.eye(BLOCK_PX), axis=0, norm="ortho"))
@@ -251,10 +274,10 @@ def cosine_transform() -> np.ndarray:
 
 @cache
 def windowed_fourier_transform() -> np.ndarray:
-    """(16, 16) matrix T of the real Fourier transform of a patch under a Hann window of unit mean square.
+    """Return the (16, 16) matrix T of the real Fourier transform of a patch under a Hann window of unit mean square.
 
-    Its rows are the cosines of the frequencies 0 to 8, then the sines of 1 to 7. In Y = T @ patch @ T.T the squares
-    of both in u and both in v, four or fewer, add up to the power |F|^2 / 16^2, the mean over (u, v) and (u, -v):
+    Its rows are the cosines of the frequencies 0 to 8, then the sines of 1 to 7. In Y = T @ patch @ T.T the squares of
+    both in u and both in v, four or fewer, add up to the power |F|^2 / 16^2, the mean over (u, v) and (u, -v):
     |(cc - ss) - i (sc + cs)|^2 + |(cc + ss) - i (sc - cs)|^2 = 2 (cc^2 + ss^2 + sc^2 + cs^2).
     """
     window = np.hanning(PATCH_PX + 2)[1:-1]
@@ -265,12 +288,12 @@ def windowed_fourier_transform() -> np.ndarray:
 
 @cache
 def sums_of_squares() -> np.ndarray:
-    """(9, 16) matrix that adds what belongs to one frequency in the rows of `windowed_fourier_transform`."""
+    """Return the (9, 16) matrix that adds the rows of `windowed_fourier_transform` that belong to one frequency."""
     frequency = [*range(PATCH_PX // 2 + 1), *range(1, PATCH_PX // 2)]
     return np.asarray(np.eye(PATCH_PX // 2 + 1)[:, frequency])
 
 
-GROUPS: dict[str, Callable[[Tiles], Array]] = {
+FEATURE_GROUPS: dict[str, Callable[[Tiles], Array]] = {
     group.__name__: group
     for group in (
         profile,

@@ -1,4 +1,4 @@
-"""What turns an image into a feature vector: every setting, with the named presets."""
+"""Define how an image becomes a feature vector: every setting, with the named presets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from spectral_detect.errors import FeatureError
 from spectral_detect.features.spectrum import MAX_FREQUENCY, Centre
 
 SPEC_VERSION = 3
-MIN_BINS, MAX_BINS = 8, 100_000  # a cubic spline needs a few rings
-MOST_TILES_PER_SIDE = 64
+MIN_BINS, MAX_BINS = 8, 100_000  # a cubic spline needs a few
+MAX_TILES_PER_SIDE = 64
 COLOUR_BINS = 33
 PATCH_PX = 16
-BLOCK_PX = 8  # on the grid of JPEG, where an image has one
-GROUP_SIZES: dict[str, int | None] = {
+BLOCK_PX = 8  # a block of JPEG; tiles lie on its grid
+FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "profile": None,  # as many as it has bins
     "chroma_profile": 2 * COLOUR_BINS,
     "coherence": 3 * COLOUR_BINS,
@@ -26,7 +26,7 @@ GROUP_SIZES: dict[str, int | None] = {
     "block_peakedness": BLOCK_PX**2 - 1,
     "patch_spectrum": (PATCH_PX // 2 + 1) ** 2,
 }
-GROUPS_OF_COLOUR = frozenset(("chroma_profile", "coherence"))
+COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence"))
 
 Filter = Literal["none", "laplacian"]
 Scale = Literal["log_of_mean", "mean_of_log", "durall_db"]
@@ -36,25 +36,41 @@ Precision = Literal["float32", "float64"]
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """Everything that turns an image into a feature vector; stored in each model.
+    """Hold every setting that turns an image into a feature vector; stored in each model.
 
     Attributes
     ----------
-    name : the preset it comes from.
-    version : of the meaning of these fields; a spec of a later version is refused.
-    groups : of features, joined in this order; the functions of these names in `groups`. In an SVM each has a kernel
-        of its own.
-    tiles_per_side : each tile of an image gives a vector of its own, with at most so many tiles along a side, see
-        `features.tile_corners`; a score is made of the mean over the tiles. None: one vector of the whole image.
-    filter : applied to the pixels before the FFT. "laplacian" cuts the leakage of the image border.
-    scale : of the profile. With P = |DFT|^2 / (H W): "log_of_mean", ln of the mean of P over a ring; "mean_of_log",
+    name : str
+        The preset that it comes from.
+    version : int
+        Version of the meaning of these fields; a spec of another version is refused.
+    groups : tuple of str
+        Feature groups, joined in this order: names of functions in `feature_groups`. In an SVM each has a kernel of its
+        own.
+    tiles_per_side : int or None
+        Each tile of an image gives a vector of its own, with at most so many tiles along a side, see
+        `extract.tile_corners`; a score is made of the mean over the tiles. None: one vector of the whole image.
+    filter : str
+        Applied to the pixels before the FFT. "laplacian" cuts the leakage of the image border.
+    scale : str
+        Scale of the profile. With P = |DFT|^2 / (H W): "log_of_mean", ln of the mean of P over a ring; "mean_of_log",
         the mean of ln P; "durall_db", the published mean of 20 ln|DFT + 1e-8|.
-    centre : where rings are centred, see `spectrum.azimuthal_average`.
-    n_bins : length of each profile after resampling by a cubic spline; None keeps one value per ring, so that
-        images of different sizes give vectors of different lengths.
-    normalisation : "mean" subtracts the profile's mean, so that contrast drops out; "first" divides by the first value.
-    precision : of the FFT and of the features.
-    min_size_px : least length of the shorter side.
+    centre : str
+        Where rings are centred, see `spectrum.azimuthal_average`.
+    n_bins : int or None
+        Length of each profile after resampling by a cubic spline; None keeps one value per ring, so that images of
+        different sizes give vectors of different lengths.
+    normalisation : str
+        "mean" subtracts the profile's mean, so that contrast drops out; "first" divides by the first value.
+    precision : str
+        Floating dtype of the FFT and of the features.
+    min_size_px : int
+        Least length of the shorter side.
+
+    Raises
+    ------
+    FeatureError
+        If a field has a value that it does not take.
     """
 
     name: str
@@ -76,10 +92,14 @@ class FeatureSpec:
         for field, allowed in {**choices, "precision": Precision}.items():
             if getattr(self, field) not in get_args(allowed):
                 raise FeatureError(f"{field} {getattr(self, field)!r}: it is one of {', '.join(get_args(allowed))}")
-        if not self.groups or not set(self.groups) <= set(GROUP_SIZES) or len(set(self.groups)) < len(self.groups):
-            raise FeatureError(f"groups {self.groups!r}: one or more of {', '.join(GROUP_SIZES)}, none twice")
-        if self.tiles_per_side is not None and not 1 <= self.tiles_per_side <= MOST_TILES_PER_SIDE:
-            raise FeatureError(f"tiles_per_side {self.tiles_per_side}: it is None or 1 to {MOST_TILES_PER_SIDE}")
+        if (
+            not self.groups
+            or not set(self.groups) <= set(FEATURE_GROUP_SIZES)
+            or len(set(self.groups)) < len(self.groups)
+        ):
+            raise FeatureError(f"groups {self.groups!r}: one or more of {', '.join(FEATURE_GROUP_SIZES)}, none twice")
+        if self.tiles_per_side is not None and not 1 <= self.tiles_per_side <= MAX_TILES_PER_SIDE:
+            raise FeatureError(f"tiles_per_side {self.tiles_per_side}: it is None or 1 to {MAX_TILES_PER_SIDE}")
         if self.n_bins is None and (len(self.groups) > 1 or self.tiles_per_side is not None):
             raise FeatureError(
                 "n_bins None (--bins none), a value per ring, goes with a profile alone: use azimuthal or durall, "
@@ -92,18 +112,22 @@ class FeatureSpec:
 
     @classmethod
     def preset(cls, name: str = "azimuthal", **changes: Any) -> FeatureSpec:
-        """The named preset, with `changes` to its fields.
+        """Return the named preset, with `changes` to its fields.
 
         Parameters
         ----------
-        name : "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean
-            power of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each
-            choice measured, see `PRESETS`. "residual": six groups of luma and chroma from each tile of the image.
+        name : str
+            "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean power
+            of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
+            measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
             "durall": exactly the published computation.
+        **changes
+            Values of fields in place of the preset's.
 
         Raises
         ------
-        FeatureError : no such preset, no such field, or a value that the field does not take.
+        FeatureError
+            If there is no such preset or field, or a field does not take the value.
         """
         if name not in PRESETS:
             raise FeatureError(f"no feature preset {name!r}: there are {', '.join(PRESETS)}")
@@ -114,7 +138,13 @@ class FeatureSpec:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FeatureSpec:
-        """The inverse of `to_dict`; `FeatureError` if a field is missing, unknown or of the wrong kind."""
+        """Return the spec that `to_dict` gave these values.
+
+        Raises
+        ------
+        FeatureError
+            If a field is missing, unknown or of the wrong kind.
+        """
         if values.get("version") != SPEC_VERSION:
             raise FeatureError(_other_version(values.get("version")))
         expected = {f.name for f in fields(cls)}
@@ -129,28 +159,28 @@ class FeatureSpec:
             raise FeatureError(f"not a feature spec: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for a model file or JSON."""
+        """Return plain values, for a model file or JSON."""
         return {**asdict(self), "groups": list(self.groups)}
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of all fields, which records carry: equal hashes mean comparable features."""
+        """Return the hash of all fields, which records carry: equal hashes mean comparable features."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     @property
     def needs_colour(self) -> bool:
-        """Whether a group looks at chroma; a gray image has none, and such a spec sees that."""
-        return not GROUPS_OF_COLOUR.isdisjoint(self.groups)
+        """Tell whether a feature group looks at chroma; a gray image has none, and such a spec sees that."""
+        return not COLOUR_FEATURE_GROUPS.isdisjoint(self.groups)
 
     @property
     def group_sizes(self) -> tuple[int, ...] | None:
-        """Number of features of each group; None where it depends on the image's size."""
-        sizes = [GROUP_SIZES[name] or self.n_bins for name in self.groups]
+        """Return the number of features of each feature group; None if it depends on the image's size."""
+        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in self.groups]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
     @property
     def ring_width(self) -> float | None:
-        """Rings are as wide as the distance of the bins, in cycles per pixel, where the image's own are narrower."""
+        """Return the distance of the bins in cycles per pixel, the width of rings unless the image's own are wider."""
         return None if self.n_bins is None else MAX_FREQUENCY / (self.n_bins - 1)
 
 
@@ -158,16 +188,18 @@ def _other_version(version: Any) -> str:
     return f"feature spec of version {str(version)[:20]}; this program knows version {SPEC_VERSION}"
 
 
-# The choices within "azimuthal" are measured: mean balanced accuracy of a standardised SVM (C = 10) over the six
+# The choices in "azimuthal" are measured: mean balanced accuracy of a standardised SVM (C = 10) over the six
 # development sources of the matched protocol, 8 draws each, with 20 / 100 training images. Mean of the log power, no
 # filter: 70.6 / 79.4 (3 draws); its mean subtracted and a Laplacian first: 75.2 / 81.5; log of the mean power instead:
 # 75.3 / 83.7; borders of the Laplacian left out: 76.1 / 83.9. The preset "durall": 68.0 / 77.6.
-# Within "residual", whose groups `examples/ablation.py` measures: chroma by its profile, where it was by 126 numbers of
-# cosine blocks beside 81 of the spread over patches, 84.7 / 92.2 in place of 84.5 / 92.4 (12 draws); of FFHQ's tiles
-# (1024 pixels) colour in the middle 32x32 pixels 74.8 / 84.9, in 64x64 74.8 / 85.5 (40 draws).
+# The feature groups in "residual" are measured by `examples/ablation.py`. Chroma by its profile: 84.7 / 92.2; by 126
+# numbers of cosine blocks and 81 of the spread over patches: 84.5 / 92.4 (12 draws). Colour in the middle 32x32 pixels
+# of the tiles of FFHQ (1024 pixels): 74.8 / 84.9; in 64x64: 74.8 / 85.5 (40 draws).
 PRESETS: dict[str, FeatureSpec] = {
     "azimuthal": FeatureSpec("azimuthal", filter="laplacian"),
-    "residual": FeatureSpec("residual", groups=tuple(GROUP_SIZES), tiles_per_side=8, filter="laplacian", n_bins=100),
+    "residual": FeatureSpec(
+        "residual", groups=tuple(FEATURE_GROUP_SIZES), tiles_per_side=8, filter="laplacian", n_bins=100
+    ),
     "durall": FeatureSpec(
         "durall", scale="durall_db", centre="array_centre", normalisation="first", precision="float64"
     ),

@@ -1,10 +1,10 @@
-"""Power spectrum, rings, azimuthal average, resampling to bins.
+"""Compute power spectra, their azimuthal average over rings, and its resampling to bins.
 
-The spectrum of a real image is half redundant, so everything here works on the half that a real FFT returns:
-(..., H, W//2 + 1). About the zero frequency rings are the same for (v, u) and (-v, u), and a quarter is enough:
-(..., H//2 + 1, W//2 + 1). The azimuthal average over all H x W frequencies is then a sparse linear operator on that
-half or quarter, and resampling the profile a dense one. Both depend on the image's size and a few settings alone; they
-are built once and kept in a cache that is bounded in bytes.
+The spectrum of a real image is half redundant, so everything here works on the half that a real FFT returns: (..., H,
+W//2 + 1). About the zero frequency rings are the same for (v, u) and (-v, u), and a quarter is enough: (..., H//2 + 1,
+W//2 + 1). The azimuthal average over all H x W frequencies is then a sparse linear operator on that half or quarter,
+and resampling the profile a dense one. Both depend on the image's size and a few settings alone; they are built once
+and kept in a cache that is bounded in bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 from cachetools import LRUCache, cached
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import Array, Backend, numpy_backend
+from spectral_detect.features.backend import Array, Backend
+from spectral_detect.features.numpy_backend import numpy_backend
 
 Centre = Literal["zero_frequency", "array_centre"]
 
@@ -26,23 +27,27 @@ CACHE_BYTES = 256 * 2**20  # the operators of about sixty sizes of 1024 x 1024
 
 
 def power_spectrum(image: Array, *, backend: Backend | None = None) -> Array:
-    """Half of the power spectrum, |DFT|^2 / (H W).
+    """Return half of the power spectrum, |DFT|^2 / (H W).
 
     With this scale white noise of variance v has the power v at every frequency, whatever the image's size.
 
     Parameters
     ----------
-    image : (..., H, W) floating; the result has its precision.
+    image : (..., H, W) floating array
+        The result has its precision.
+    backend : Backend, optional
+        Where the arrays live; default NumPy.
 
     Returns
     -------
-    (..., H, W//2 + 1), the frequencies of `scipy.fft.rfft2`.
+    (..., H, W//2 + 1) array
+        At the frequencies of `scipy.fft.rfft2`.
     """
     return power_of((backend or numpy_backend()).rfft2(image), image.shape[-1])
 
 
 def power_of(transform: Array, width: int) -> Array:
-    """(..., H, width//2 + 1) the half of a DFT -> the half of the power spectrum, |DFT|^2 / (H width)."""
+    """Return half of the power spectrum, |DFT|^2 / (H width), from (..., H, width//2 + 1), half of a DFT."""
     power = transform.real**2
     power += transform.imag**2
     power /= transform.shape[-2] * width
@@ -51,13 +56,16 @@ def power_of(transform: Array, width: int) -> Array:
 
 @dataclass(frozen=True)
 class RingOperator:
-    """The azimuthal average of one image size as a matrix.
+    """Hold the azimuthal average of one image size as a matrix.
 
     Attributes
     ----------
-    matrix : sparse (n_rings, H * (W//2 + 1)), or (n_rings, (H//2 + 1) * (W//2 + 1)) for a quarter; its rows sum to 1.
-    frequency : (n_rings,) mean radius of each ring; cycles per pixel, or pixels for the centre `array_centre`.
-    n_pixels : (n_rings,) frequencies of the full spectrum in each ring.
+    matrix : sparse (n_rings, H * (W//2 + 1)) matrix
+        (n_rings, (H//2 + 1) * (W//2 + 1)) for a quarter; its rows sum to 1.
+    frequency : (n_rings,) float64 array
+        Mean radius of each ring in cycles per pixel; in pixels if the centre is `array_centre`.
+    n_pixels : (n_rings,) float64 array
+        Number of frequencies of the full spectrum in each ring.
     """
 
     matrix: Any
@@ -66,7 +74,7 @@ class RingOperator:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the operator, for the bound of the cache."""
+        """Return the memory of the operator, for the bound of the cache."""
         m = self.matrix
         return int(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes + self.frequency.nbytes + self.n_pixels.nbytes)
 
@@ -79,24 +87,33 @@ def azimuthal_average(
     centre: Centre = "zero_frequency",
     backend: Backend | None = None,
 ) -> tuple[Array, np.ndarray]:
-    """Mean of `power` over rings of equal radial frequency.
+    """Return the mean of `power` over rings of equal radial frequency.
 
     Parameters
     ----------
-    power : (..., H, width//2 + 1), a function of the half spectrum of a real image (power, log power...).
-    width : columns of the image itself, which the half spectrum does not tell (odd or even).
-    ring_width : cycles per pixel; default one frequency step of the longer side, 1 / max(H, width).
-    centre : "zero_frequency", where it belongs; or "array_centre", the published code's (N - 1)/2 of the shifted
-        spectrum, half a pixel off for even N, in rings one pixel wide of which the first and the last are dropped.
+    power : (..., H, width//2 + 1) array
+        A function of the half spectrum of a real image (power, log power...).
+    width : int
+        Columns of the image itself, which the half spectrum does not tell (odd or even).
+    ring_width : float, optional
+        In cycles per pixel; default one frequency step of the longer side, 1 / max(H, width).
+    centre : {"zero_frequency", "array_centre"}
+        "zero_frequency", where it belongs; or "array_centre", the published code's (N - 1)/2 of the shifted spectrum,
+        half a pixel off for even N, in rings one pixel wide of which the first and the last are dropped.
+    backend : Backend, optional
+        Where the arrays live; default NumPy.
 
     Returns
     -------
-    profile : (..., n_rings), ring 0 being the zero frequency; rings that hold no frequency are left out.
-    frequency : (n_rings,) mean radius of each ring in cycles per pixel ("array_centre": in pixels).
+    profile : (..., n_rings) array
+        Ring 0 is the zero frequency; rings that hold no frequency are left out.
+    frequency : (n_rings,) float64 array
+        Mean radius of each ring in cycles per pixel ("array_centre": in pixels).
 
     Raises
     ------
-    FeatureError : `power` is not the half spectrum of an image of that width.
+    FeatureError
+        If `power` is not the half spectrum of an image of that width.
 
     Notes
     -----
@@ -112,11 +129,11 @@ def azimuthal_average(
 
 
 def apply_rings(rings: RingOperator, power: Array) -> Array:
-    """(..., H, W//2 + 1) -> (..., n_rings), the product with the ring operator."""
+    """Average (..., H, W//2 + 1) power over rings, to (..., n_rings)."""
     if power.ndim == 2:
         return rings.matrix @ power.reshape(-1)
     flat = power.reshape(-1, power.shape[-2] * power.shape[-1])
-    if len(flat) == 1:  # a vector takes half as long as a matrix of one column
+    if len(flat) == 1:  # a vector takes half the time of a matrix of one column
         return (rings.matrix @ flat[0]).reshape(*power.shape[:-2], -1)
     return (rings.matrix @ flat.T).T.reshape(*power.shape[:-2], -1)
 
@@ -130,11 +147,20 @@ def ring_operator(
     backend: Backend,
     quarter: bool = False,
 ) -> RingOperator:
-    """The operator of `azimuthal_average` for images of `shape` (H, W); cached.
+    """Return the operator of `azimuthal_average` for images of `shape` (H, W); cached.
 
     Parameters
     ----------
-    quarter : for the mean over (v, u) and (-v, u), see `Backend.cross_power`; about the zero frequency only.
+    shape : (int, int)
+        Height and width of the image in pixels.
+    ring_width, centre
+        See `azimuthal_average`.
+    dtype : str
+        Floating dtype of the matrix.
+    backend : Backend
+        Where the matrix lives.
+    quarter : bool
+        For the mean over (v, u) and (-v, u), see `Backend.cross_power`; about the zero frequency only.
     """
     if centre == "zero_frequency":
         layout = _about_zero_frequency(shape, ring_width, shape[0] // 2 + 1 if quarter else shape[0])
@@ -157,7 +183,7 @@ def ring_operator(
 
 
 def _about_zero_frequency(shape: tuple[int, int], ring_width: float | None, rows: int) -> tuple[np.ndarray, ...]:
-    """Ring, radius, weight and column of each frequency in the first `rows` of the half spectrum.
+    """Return ring, radius, weight and column of each frequency in the first `rows` of the half spectrum.
 
     The weight is the number of frequencies of the full spectrum that one stands for.
     """
@@ -169,7 +195,10 @@ def _about_zero_frequency(shape: tuple[int, int], ring_width: float | None, rows
 
 
 def _multiplicity(length: int) -> np.ndarray:
-    """(length//2 + 1,) how many frequencies share each magnitude: two, but one 0 and the highest of an even number."""
+    """Return (length//2 + 1,), how many frequencies share each magnitude.
+
+    Two, but one for 0 and for the highest of an even length.
+    """
     count = np.full(length // 2 + 1, 2.0)
     count[0] = 1.0
     if length % 2 == 0:
@@ -178,7 +207,7 @@ def _multiplicity(length: int) -> np.ndarray:
 
 
 def _about_array_centre(shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """The same of each frequency of the full spectrum, as the published code sees it; ring -1 is dropped."""
+    """Return the same for each frequency of the full spectrum, as the published code sees it; ring -1 is dropped."""
     height, width = shape
     y, x = np.ogrid[:height, :width]
     radius = np.fft.ifftshift(np.hypot(y - (height - 1) / 2, x - (width - 1) / 2))
@@ -193,6 +222,7 @@ def _about_array_centre(shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
 
 
 def _columns(shape: tuple[int, int]) -> np.ndarray:
+    """Return the index of each frequency of the half spectrum in the columns of the operator's matrix."""
     height, columns = shape[0], shape[1] // 2 + 1
     return np.arange(height * columns, dtype=np.int32).reshape(height, columns)
 
@@ -201,15 +231,26 @@ def _columns(shape: tuple[int, int]) -> np.ndarray:
 def resampling_operator(
     shape: tuple[int, int], ring_width: float | None, centre: Centre, n_bins: int, dtype: str, backend: Backend
 ) -> Array:
-    """Dense (n_bins, n_rings) matrix that resamples the profile of an image of `shape` by a cubic spline; cached.
+    """Return the dense (n_bins, n_rings) matrix that resamples an image's profile by a cubic spline; cached.
 
     "zero_frequency": to frequencies equally spaced from 0 to `MAX_FREQUENCY`; the zero frequency itself, which holds
-    the brightness, takes no part, and beyond the first and the last ring the profile is held constant.
-    "array_centre": the published code's, from equally spaced rings to equally spaced bins, whatever their frequency.
+    the brightness, takes no part, and beyond the first and the last ring the profile is held constant. "array_centre":
+    the published code's, from equally spaced rings to equally spaced bins, whatever their frequency.
+
+    Parameters
+    ----------
+    shape, ring_width, centre, dtype, backend
+        See `ring_operator`.
+    n_bins : int
+        Number of bins.
+
+    Raises
+    ------
+    FeatureError
+        If the image has too few rings for a cubic spline.
     """
-    from scipy.interpolate import (
-        make_interp_spline,
-    )  # loads much of SciPy, which a process that computes nothing needs not
+    # it loads much of SciPy, which a process that computes nothing does not need
+    from scipy.interpolate import make_interp_spline
 
     quarter = centre == "zero_frequency"
     frequency = ring_operator(shape, ring_width, centre, dtype, backend, quarter).frequency

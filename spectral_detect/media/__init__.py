@@ -1,1 +1,1 @@
-"""Bytes become pixels, and facts of the file: stills, videos, edits, faces."""
+"""Turn bytes into pixels and facts of the file: stills, videos, edits, faces."""

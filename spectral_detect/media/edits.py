@@ -1,6 +1,6 @@
-"""Edits of a decoded image, the same for real and generated ones: blur, JPEG, crop, resize.
+"""Edit decoded images, real and generated ones alike: blur, JPEG, crop, resize.
 
-For training on images as they arrive in the world, and for measuring what each edit does to a detector.
+Edits serve to train on images as they arrive in the world, and to measure what each does to a detector.
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from spectral_detect.media.images import DecodedImage, decode
 WANG_MAX_SIGMA_PX = 3.0
 WANG_QUALITIES = (30, 100)  # both included
 WANG_CROP = 224 / 256
-LEAST_CROP_PX = 32  # nothing is cut from a smaller image
+MIN_CROP_PX = 32  # nothing is cut from a smaller image
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A named edit; `apply` it to an image with a generator of random numbers, which some edits need.
+    """Name an edit; `apply` does it.
 
     Attributes
     ----------
-    name : of the operation, such as "jpeg".
-    strength : its quality, standard deviation in pixels, factor or share; None where there is none.
-    seed : of the random choices, which also depend on the file's content: the same file is edited alike every time.
+    name : str
+        Name of the operation, such as "jpeg".
+    strength : float or None
+        The operation's quality, standard deviation in pixels, factor or share; None if it has none.
+    seed : int
+        Seed of the random choices, which also depend on the file's content: the same file is edited alike every time.
     """
 
     name: str
@@ -39,11 +42,11 @@ class Edit:
 
     @property
     def title(self) -> str:
-        """Such as "jpeg 75"."""
+        """Return a title such as "jpeg 75"."""
         return self.name if self.strength is None else f"{self.name} {self.strength:g}"
 
     def apply(self, image: DecodedImage, content_sha256: str) -> DecodedImage:
-        """The edited image; the size as displayed and the format stay those of the file."""
+        """Return the edited image; the size as displayed and the format stay those of the file."""
         rng = np.random.default_rng([self.seed, int(content_sha256[:15], 16)])
         pixels, is_ycc = OPERATIONS[self.name](image.pixels, image.is_ycc, self.strength, rng)
         metadata = image.metadata
@@ -56,7 +59,7 @@ Pixels = tuple[np.ndarray, bool]  # (H, W) gray or (H, W, 3), and whether the ch
 
 
 def wang(pixels: np.ndarray, is_ycc: bool, probability: float | None, rng: np.random.Generator) -> Pixels:
-    """Blur and JPEG, each with a probability, after a random crop: Wang et al., CVPR 2020, section 3.
+    """Blur and compress an image, each with a probability, after a random crop: Wang et al., CVPR 2020, section 3.
 
     Gaussian blur with sigma uniform in [0, 3]; then JPEG with a quality uniform in 30..100, by OpenCV or Pillow at even
     odds. The crop keeps 224/256 of each side, as theirs of 224 from 256 pixels; nothing is resized.
@@ -73,7 +76,7 @@ def wang(pixels: np.ndarray, is_ycc: bool, probability: float | None, rng: np.ra
 
 
 def blur(pixels: np.ndarray, is_ycc: bool, sigma: float | None, rng: np.random.Generator) -> Pixels:
-    """Gaussian blur of a standard deviation in pixels, rounded to 8 bit as an image file would be."""
+    """Blur with a Gaussian of standard deviation `sigma` in pixels, and round to 8 bit as an image file would be."""
     import cv2
 
     rgb = as_rgb(pixels, is_ycc)
@@ -81,34 +84,34 @@ def blur(pixels: np.ndarray, is_ycc: bool, sigma: float | None, rng: np.random.G
 
 
 def jpeg(pixels: np.ndarray, is_ycc: bool, quality: float | None, rng: np.random.Generator) -> Pixels:
-    """Saved as JPEG by Pillow (4:2:0 chroma) and read again."""
+    """Save as JPEG by Pillow (4:2:0 chroma) and read again."""
     return _through_jpeg(pixels, is_ycc, int(quality or 0), _encode_by_pillow)
 
 
 def resize(pixels: np.ndarray, is_ycc: bool, factor: float | None, rng: np.random.Generator) -> Pixels:
-    """Resampled to `factor` times the size with Lanczos' kernel."""
+    """Resample to `factor` times the size with Lanczos' kernel."""
     picture = PIL.Image.fromarray(as_rgb(pixels, is_ycc))
     size = tuple(max(1, round(side * (factor or 1.0))) for side in picture.size)
     return np.asarray(picture.resize((size[0], size[1]), PIL.Image.Resampling.LANCZOS)), False
 
 
 def random_crop(pixels: np.ndarray, is_ycc: bool, share: float | None, rng: np.random.Generator) -> Pixels:
-    """A window of `share` of each side at a random place, which need not lie on the grid of JPEG."""
-    height, width = (max(min(side, LEAST_CROP_PX), round(side * (share or 1.0))) for side in pixels.shape[:2])
+    """Cut a window of `share` of each side at a random place, which need not lie on the grid of JPEG."""
+    height, width = (max(min(side, MIN_CROP_PX), round(side * (share or 1.0))) for side in pixels.shape[:2])
     top = int(rng.integers(pixels.shape[0] - height, endpoint=True))
     left = int(rng.integers(pixels.shape[1] - width, endpoint=True))
     return np.ascontiguousarray(pixels[top : top + height, left : left + width]), is_ycc
 
 
 def centre_crop(pixels: np.ndarray, is_ycc: bool, side: float | None, rng: np.random.Generator) -> Pixels:
-    """The centre square of `side` pixels, or as much of it as there is."""
+    """Cut the centre square of `side` pixels, or as much of it as there is."""
     height, width = (min(length, int(side or length)) for length in pixels.shape[:2])
     top, left = round((pixels.shape[0] - height) / 2), round((pixels.shape[1] - width) / 2)
     return np.ascontiguousarray(pixels[top : top + height, left : left + width]), is_ycc
 
 
 def unsharp(pixels: np.ndarray, is_ycc: bool, amount: float | None, rng: np.random.Generator) -> Pixels:
-    """Sharpened: `amount` times the difference to a blurred copy (sigma 1) is added."""
+    """Sharpen: add `amount` times the difference to a blurred copy (sigma 1)."""
     import cv2
 
     rgb = as_rgb(pixels, is_ycc)
@@ -117,14 +120,14 @@ def unsharp(pixels: np.ndarray, is_ycc: bool, amount: float | None, rng: np.rand
 
 
 def denoise(pixels: np.ndarray, is_ycc: bool, size: float | None, rng: np.random.Generator) -> Pixels:
-    """Smoothed by a bilateral filter of a diameter in pixels, which keeps edges."""
+    """Smooth by a bilateral filter of diameter `size` in pixels, which keeps edges."""
     import cv2
 
     return np.asarray(cv2.bilateralFilter(as_rgb(pixels, is_ycc), int(size or 5), 25, 25)), False
 
 
 def phone(pixels: np.ndarray, is_ycc: bool, quality: float | None, rng: np.random.Generator) -> Pixels:
-    """As a phone's camera or a messenger hands a picture on: denoised, sharpened, halved, saved as JPEG."""
+    """Do what a phone's camera and a messenger do to a picture: denoise, sharpen, halve, save as JPEG."""
     image = unsharp(*denoise(pixels, is_ycc, 5, rng), 0.7, rng)
     return jpeg(*resize(*image, 0.5, rng), quality, rng)
 
@@ -146,7 +149,17 @@ COPIES = 4
 
 
 def augmentation(name: str, copies: int | None = None, seed: int = 0) -> tuple[Edit | None, ...]:
-    """The edits of `train --augment`: "none", or "wang" with its probability, such as "wang0.5"."""
+    """Return the edits of `train --augment`: "none", or "wang" with its probability, such as "wang0.5".
+
+    Parameters
+    ----------
+    name : str
+        "none" gives (None,), the image as it is.
+    copies : int, optional
+        Number of edited copies of each image; default `COPIES`.
+    seed : int
+        Different seeds give different copies.
+    """
     if name == "none":
         return (None,)
     probability = float(name.removeprefix("wang"))
@@ -160,7 +173,7 @@ ROBUSTNESS = (
     Edit("crop", 0.75),
 )
 CENTRE_224 = Edit("centre", 224)  # the test images of Wang et al.
-PROCESSED = (  # what happens to camera images without any network
+PROCESSED = (  # what happens to camera images without a neural network
     Edit("jpeg", 75),
     Edit("resize", 0.75),
     Edit("sharpen", 1),
@@ -170,7 +183,7 @@ PROCESSED = (  # what happens to camera images without any network
 
 
 def as_rgb(pixels: np.ndarray, is_ycc: bool) -> np.ndarray:
-    """8 bit, (H, W) gray or (H, W, 3) RGB."""
+    """Return 8 bit pixels, (H, W) gray or (H, W, 3) RGB."""
     import cv2
 
     if pixels.dtype == np.uint16:

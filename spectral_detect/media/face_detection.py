@@ -1,4 +1,4 @@
-"""Find faces in frames: the only home of the cascade."""
+"""Find faces in frames; the only home of the cascade."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ import numpy as np
 FaceBox = tuple[int, int, int, int]
 """x, y, width, height in pixels of the full frame."""
 
-DETECTION_SIDE = 560  # pixels: 23 to 57 ms for a frame of 1280x720, by its content; 640 took up to 73
+DETECTION_SIDE = 560  # pixels: 23 to 57 ms for a frame of 1280x720, depending on its content; 640 took up to 73
 SCALE_STEP, MIN_NEIGHBOURS, MIN_FACE = 1.2, 4, 24  # a smaller step costs twice as much
 
 
 def detect_faces(rgb: np.ndarray) -> list[FaceBox]:
-    """Frontal faces in a frame, the largest first.
+    """Find frontal faces in a frame.
 
     Parameters
     ----------
-    rgb : (H, W, 3) RGB or (H, W) gray, uint8.
+    rgb : (H, W, 3) or (H, W) uint8 array
+        RGB or gray.
+
+    Returns
+    -------
+    list of (int, int, int, int)
+        x, y, width and height of each face in pixels of the frame, the largest first.
 
     Notes
     -----
     Viola and Jones' cascade, as OpenCV ships it (`haarcascade_frontalface_alt2`), on a copy whose longer side is at
-    most `DETECTION_SIDE`. To use another detector, replace this function: nothing else knows which one it is, and a
-    box may reach beyond the frame. Its boxes may be closer or wider; `face_fraction` goes with them.
+    most `DETECTION_SIDE`. To use another detector, replace this function: nothing else knows which one it is, and a box
+    may reach beyond the frame. Its boxes may be tighter or wider; `face_fraction` goes with them.
     """
     import cv2
 
@@ -48,12 +54,17 @@ def _cascade() -> Any:
 
 
 def inner_box(box: FaceBox, fraction: float, frame_shape: tuple[int, ...]) -> FaceBox:
-    """The central part of a box, within the frame.
+    """Return the central part of a box, within the frame.
 
     Parameters
     ----------
-    fraction : of the width and of the height, in (0, 1]; a third leaves out hair and background, as the authors do.
-    frame_shape : (H, W, ...) in pixels.
+    box : (int, int, int, int)
+        x, y, width and height in pixels.
+    fraction : float
+        Part of the width and of the height to keep, in (0, 1]; a third leaves out hair and background, as the authors
+        do.
+    frame_shape : tuple of int
+        (H, W, ...) in pixels.
     """
     x, y, width, height = box
     left, inner_width = _middle(x, width, fraction, frame_shape[1])
@@ -62,7 +73,7 @@ def inner_box(box: FaceBox, fraction: float, frame_shape: tuple[int, ...]) -> Fa
 
 
 def _middle(start: int, length: int, fraction: float, limit: int) -> tuple[int, int]:
-    """Start and length, at least 1 pixel, of the central part of an interval, within 0 to `limit`."""
+    """Return start and length, at least 1 pixel, of the central part of an interval, within 0 to `limit`."""
     inner = max(1, round(length * fraction))
     first = start + (length - inner) // 2
     low = min(max(first, 0), limit - 1)
@@ -70,7 +81,7 @@ def _middle(start: int, length: int, fraction: float, limit: int) -> tuple[int, 
 
 
 def overlap(a: Any, b: Any) -> float:
-    """Intersection over union of two boxes."""
+    """Return intersection over union of two boxes."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:
@@ -79,9 +90,11 @@ def overlap(a: Any, b: Any) -> float:
 
 
 def area(box: Any) -> float:
+    """Return the area of a box in square pixels."""
     return float(box[2] * box[3])
 
 
 def to_box(numbers: np.ndarray) -> FaceBox:
+    """Round four numbers to a box."""
     x, y, width, height = (round(float(number)) for number in numbers)
     return x, y, width, height

@@ -11,11 +11,12 @@ import numpy as np
 from spectral_detect.media.face_detection import FaceBox, area, overlap, to_box
 
 Item = TypeVar("Item")
-Followed = tuple[Item, dict[int, FaceBox]]
+Followed = tuple[Item, dict[int, FaceBox]]  # a frame, and the box of each track in it
 
 PATIENCE = 3  # sampled frames that a face may go undetected
 MIN_OVERLAP = 0.1  # sampled frames may be seconds apart
-STEADY_OVERLAP, SMOOTHING = 0.5, 0.5  # a detection this near the last box is jitter; what moved is followed at once
+STEADY_OVERLAP = 0.5  # a detection so near the last box is jitter; a face that moved is followed at once
+SMOOTHING = 0.5  # weight of the new box in jitter
 
 
 @dataclass
@@ -28,18 +29,20 @@ class _Track:
 class Tracker(Generic[Item]):
     """Turn the faces detected in each frame into tracks, so that one missed detection does not drop the frame.
 
-    Frames are held back, at most `patience` of them: a face that is found again within that many is put into the
-    frames between, by interpolation. Those at the very start and end get the first and the last box. A face that
-    stays away longer is forgotten, and is a new track when it comes back.
+    Frames are held back, at most `patience` of them: a face that is found again within that many is put into the frames
+    between, by interpolation. The frames at the very start and end get the first and the last box. A face that stays
+    away longer is forgotten, and is a new track when it comes back.
 
     Attributes
     ----------
-    most : "largest" follows one face, always as track 0, and prefers the one it followed to one up to twice as large;
+    faces : {"largest", "all"}
+        "largest" follows one face, always as track 0, and prefers the one it followed to one up to twice as large;
         "all" follows each face as a track of its own.
-    patience : sampled frames that a face may go undetected.
+    patience : int
+        Number of sampled frames that a face may go undetected.
     """
 
-    most: Literal["largest", "all"] = "largest"
+    faces: Literal["largest", "all"] = "largest"
     patience: int = PATIENCE
     _held: deque[Followed[Item]] = field(default_factory=deque, init=False)
     _tracks: dict[int, _Track] = field(default_factory=dict, init=False)
@@ -47,11 +50,11 @@ class Tracker(Generic[Item]):
     _n_tracks: int = field(default=0, init=False)
 
     def push(self, item: Item, detected: list[FaceBox]) -> list[Followed[Item]]:
-        """Take the next frame and its faces; give back the frames that are settled, each with a box by track."""
+        """Take the next frame and its faces; return the frames that are settled, each with a box by track."""
         now = self._n_pushed
         self._n_pushed += 1
         self._tracks = {t: track for t, track in self._tracks.items() if now - track.last_seen <= self.patience + 1}
-        if self.most == "largest" and detected:
+        if self.faces == "largest" and detected:
             detected = [max(detected, key=self._prominence)]
         self._held.append((item, {}))
         for number, box in self._match(detected).items():
@@ -59,7 +62,7 @@ class Tracker(Generic[Item]):
         return [self._held.popleft()] if len(self._held) > self.patience else []
 
     def flush(self) -> list[Followed[Item]]:
-        """The frames that were still held back, at the end of the video."""
+        """Return the frames that were still held back, at the end of the video."""
         for number, track in self._tracks.items():
             if self._n_pushed - 1 - track.last_seen <= self.patience:
                 self._fill(number, track.last_seen + 1, self._n_pushed, track.box, track.box)
@@ -72,7 +75,7 @@ class Tracker(Generic[Item]):
         return area(box) * (2 if is_followed else 1)
 
     def _match(self, detected: list[FaceBox]) -> dict[int, FaceBox]:
-        """The track of each face: the pairs with most overlap first, a new track for what overlaps with none."""
+        """Return the track of each face: the one it overlaps most with, or a new one if it overlaps with none."""
         pairs = [(overlap(track.box, box), t, k) for t, track in self._tracks.items() for k, box in enumerate(detected)]
         matched: dict[int, int] = {}
         for common, number, k in sorted(pairs, key=lambda pair: -pair[0]):
@@ -84,7 +87,7 @@ class Tracker(Generic[Item]):
         return {number: detected[k] for number, k in matched.items()}
 
     def _new_number(self) -> int:
-        if self.most == "largest":
+        if self.faces == "largest":
             self._tracks.clear()  # another face takes the place of the one that was followed
             return 0
         self._n_tracks += 1
@@ -104,7 +107,7 @@ class Tracker(Generic[Item]):
         self._tracks[number] = _Track(box, now)
 
     def _fill(self, number: int, start: int, stop: int, before: np.ndarray, box: np.ndarray) -> None:
-        """Boxes on the line from `before`, one frame ahead of `start`, to `box`, in the last frame."""
+        """Put boxes on the line from `before`, one frame ahead of `start`, to `box`, in the last frame."""
         oldest = self._n_pushed - len(self._held)
         for frame in range(max(start, oldest), stop):
             weight = (frame - start + 1) / (stop - start)

@@ -1,4 +1,4 @@
-"""OpenCV's FFmpeg, bound to one local file and silent, and why it did not open it."""
+"""Open local video files with OpenCV's FFmpeg, silent and bound to one file, and say why one does not open."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ DEMUXERS = (
         ","
     )
 )
-# FFmpeg would open whatever a playlist, a concat script or a session description names, by its content and whatever
-# its suffix: only formats that hold their own pictures are let in, and no protocol but that of files.
+# FFmpeg would open whatever a playlist, a concat script or a session description names, and it knows these by content,
+# not by suffix: only formats that hold their own pictures are allowed, and no protocol but that of files.
 CAPTURE_OPTIONS = f"protocol_whitelist;file|format_whitelist;{','.join(DEMUXERS)}"
 SILENT = "-8"  # AV_LOG_QUIET
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 
 
 def open_capture(path: str, *, packets_only: bool = False) -> Any:
-    """A capture of one local file, on one thread: cores belong to the worker processes."""
+    """Return a capture of one local file, on one thread: cores belong to the worker processes.
+
+    Parameters
+    ----------
+    path : str
+        A local file, whatever its name.
+    packets_only : bool
+        Read the packets without decoding them.
+    """
     import cv2
 
     settings = [cv2.CAP_PROP_N_THREADS, 1, *([cv2.CAP_PROP_FORMAT, -1] if packets_only else [])]
@@ -30,7 +38,7 @@ def open_capture(path: str, *, packets_only: bool = False) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """FFmpeg bound to `CAPTURE_OPTIONS`, and silent: what is wrong with a file is for its record to say."""
+    """Bind FFmpeg to `CAPTURE_OPTIONS` and silence it: the file's record says what is wrong with a file."""
     import cv2
 
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", SILENT)  # read once, when the first capture is made
@@ -49,7 +57,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _name_for_ffmpeg(path: str) -> Iterator[str]:
-    """A name that FFmpeg takes for nothing but a file: not a protocol (`http:...`), nor OpenCV for a device."""
+    """Yield a name that FFmpeg does not take for a protocol (`http:...`), nor OpenCV for a device."""
     try:
         path.encode()
     except UnicodeEncodeError:  # bytes that are not UTF-8, which OpenCV refuses
@@ -63,7 +71,7 @@ def _name_for_ffmpeg(path: str) -> Iterator[str]:
 
 
 def counts_its_frames(path: str) -> bool:
-    """Whether the container (ISO media, AVI) holds a true number of frames; of others it is time times rate."""
+    """Tell whether the container (ISO media, AVI) holds a true number of frames; others give time times rate."""
     start = _start(path)
     return start[4:8] in ISO_BOXES or start[:4] == b"RIFF"
 
@@ -73,8 +81,8 @@ def _start(path: str) -> bytes:
         return stream.read(16)
 
 
-def why_not_opened(path: str) -> str:
-    """What is wrong with a file that FFmpeg refuses, and what to do."""
+def reason_not_opened(path: str) -> str:
+    """Return what is wrong with a file that FFmpeg refuses, and the remedy."""
     start = _start(path)
     if start[4:8] in ISO_BOXES and b"moov" not in _iso_boxes(path):
         return "the index of the video (moov) is missing: the recording or the copy was cut off; get an intact copy"
@@ -85,7 +93,7 @@ def why_not_opened(path: str) -> str:
 
 
 def _iso_boxes(path: str) -> set[bytes]:
-    """The types of the outermost boxes of an ISO media file (ISO/IEC 14496-12, 4.2)."""
+    """Return the types of the outermost boxes of an ISO media file (ISO/IEC 14496-12, 4.2)."""
     types = set()
     with open(path, "rb") as stream:
         while len(head := stream.read(16)) >= 8:

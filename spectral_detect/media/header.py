@@ -1,4 +1,4 @@
-"""What a file's header says of it: all that may tell two classes apart without a look at the pixels."""
+"""Read the facts in a file's header: all that may tell two classes apart without a look at the pixels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import PIL.Image
 import PIL.JpegImagePlugin
 
-VIDEO_FORMAT = "VIDEO"  # of a frame of a video file
+VIDEO_FORMAT = "VIDEO"  # for a frame of a video file
 EXIF_SOFTWARE, EXIF_IFD = 0x0131, 0x8769
 SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"))
 LONGEST_TEXT = 80
-STANDARD_CODE_LENGTHS = bytes.fromhex("0002010303020403050504040000017d")  # ITU-T T.81, table K.5: of luma's AC codes
+STANDARD_CODE_LENGTHS = bytes.fromhex("0002010303020403050504040000017d")  # ITU-T T.81, table K.5: luma's AC codes
 STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xDA)))
 SOS, DHT, FIRST_APP, LAST_APP, COMMENT = 0xDA, 0xC4, 0xE0, 0xEF, 0xFE
 
@@ -34,17 +34,30 @@ CHROMA_TABLE = (
 
 @dataclass(frozen=True)
 class Metadata:
-    """Facts of an image file.
+    """Hold the facts of an image file.
 
     Attributes
     ----------
-    width, height : pixels, as displayed.
-    jpeg_quality : 1 to 100 where the quantisation tables are exactly those of libjpeg at that quality, else None.
-    nearest_quality : the quality whose luma table is nearest; None of a file that is no JPEG.
-    subsampling : of a JPEG's chroma, "4:4:4", "4:2:2", "4:2:0" or "other"; None for gray and other formats.
-    is_gray : one channel, or (where the pixels were looked at) three that show no colour.
-    software : the program that the file names as its writer.
-    layout : the order of the parts of a JPEG or PNG file, which differs from writer to writer.
+    format : str
+        Name of the file format.
+    width, height : int
+        In pixels, as displayed.
+    jpeg_quality : int or None
+        1 to 100 if the quantisation tables are exactly those of libjpeg at that quality, else None.
+    nearest_quality : int or None
+        The quality whose luma table is nearest; None if the file is no JPEG.
+    subsampling : str or None
+        Subsampling of a JPEG's chroma, "4:4:4", "4:2:2", "4:2:0" or "other"; None for gray and other formats.
+    is_progressive : bool
+        A JPEG that stores the whole image in several scans.
+    is_gray : bool
+        One channel, or (if the pixels were looked at) three that show no colour.
+    has_exif : bool
+        Whether EXIF is there; in TIFF, whether its sub-directory is.
+    software : str or None
+        The program that the file names as its writer.
+    layout : str
+        The order of the parts of a JPEG or PNG file, which differs from writer to writer.
     """
 
     format: str
@@ -61,7 +74,7 @@ class Metadata:
 
     @property
     def quality(self) -> str:
-        """The quality in words: a number, "custom" with the nearest number, or "none"."""
+        """Return the quality in words: a number, "custom" with the nearest number, or "none"."""
         if self.jpeg_quality is None and self.nearest_quality is not None:
             return f"custom (about {self.nearest_quality})"
         return "none" if self.jpeg_quality is None else str(self.jpeg_quality)
@@ -70,7 +83,21 @@ class Metadata:
 def read_metadata(
     picture: PIL.Image.Image, content: bytes, image_format: str, size: tuple[int, int], *, is_gray: bool
 ) -> Metadata:
-    """The facts of an opened file; `size` as displayed. Metadata that cannot be read count as absent."""
+    """Return the facts of an opened file; metadata that cannot be read count as absent.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        The opened file.
+    content : bytes
+        The whole file.
+    image_format : str
+        Name of the file format.
+    size : (int, int)
+        Width and height as displayed.
+    is_gray : bool
+        Whether the file holds one channel.
+    """
     exif = _exif(picture)
     facts: dict[str, Any] = {
         "is_gray": is_gray,
@@ -94,7 +121,7 @@ def read_metadata(
 def _exif(picture: PIL.Image.Image) -> Mapping[int, object]:
     try:
         return dict(picture.getexif())
-    except Exception:  # a stranger's broken EXIF says nothing
+    except Exception:  # broken EXIF counts as absent
         return {}
 
 
@@ -104,10 +131,19 @@ def _text(value: object) -> str | None:
 
 @lru_cache(maxsize=256)
 def libjpeg_quality(tables: Sequence[Sequence[int]]) -> tuple[int | None, int]:
-    """(exact, nearest) quality of a JPEG's quantisation tables, luma first, each 64 numbers in rows.
+    """Return the (exact, nearest) quality of a JPEG's quantisation tables.
 
-    Exact where every table is libjpeg's at one quality, `jpeg_set_quality` with baseline tables; else None. The nearest
-    has the least sum of absolute differences to the luma table.
+    Parameters
+    ----------
+    tables : sequence of sequences of int
+        Luma first, each 64 numbers in rows.
+
+    Returns
+    -------
+    exact : int or None
+        The quality at which every table is libjpeg's (`jpeg_set_quality` with baseline tables); None if there is none.
+    nearest : int
+        The quality whose luma table has the least sum of absolute differences.
     """
     scaled = [(quality, scaled_table(LUMA_TABLE, quality)) for quality in range(100, 0, -1)]
     distance, nearest = min((sum(abs(a - b) for a, b in zip(tables[0], t, strict=False)), -q) for q, t in scaled)
@@ -119,7 +155,7 @@ def libjpeg_quality(tables: Sequence[Sequence[int]]) -> tuple[int | None, int]:
 
 @lru_cache(maxsize=256)
 def scaled_table(table: tuple[int, ...], quality: int) -> tuple[int, ...]:
-    """libjpeg's `jpeg_add_quant_table` at `jpeg_quality_scaling(quality)`, limited to 8 bits."""
+    """Return libjpeg's `jpeg_add_quant_table` at `jpeg_quality_scaling(quality)`, limited to 8 bits."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     return tuple(min(max((value * scale + 50) // 100, 1), 255) for value in table)
 
@@ -130,15 +166,16 @@ def _layout(content: bytes, image_format: str) -> str:
             return " ".join(_jpeg_parts(content))
         if image_format == "PNG":
             return _png_parts(content)
-    except (struct.error, IndexError):  # torn off in the middle
+    except (struct.error, IndexError):  # the file ends in the middle
         return "torn"
     return ""
 
 
 def _jpeg_parts(content: bytes) -> list[str]:
-    """Markers up to the first scan, without comments and application data, which editors and cameras add at will.
+    """Return the markers up to the first scan.
 
-    "optimised" at the end: the Huffman codes are not the standard's.
+    Comments and application data are left out: editors and cameras add them at will. "optimised" at the end: the
+    Huffman codes are not the standard's.
     """
     parts: list[str] = []
     codes = b""
@@ -161,9 +198,9 @@ def _jpeg_parts(content: bytes) -> list[str]:
 
 
 def _png_parts(content: bytes) -> str:
-    """The chunks before the data, and of the zlib header the two bits that tell at what effort they were compressed.
+    """Return the chunks before the data, and the two bits of the zlib header that tell the effort of compression.
 
-    Its other bits follow from the number of pixels.
+    The other bits follow from the number of pixels.
     """
     parts: list[str] = []
     at = 8

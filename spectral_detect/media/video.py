@@ -1,4 +1,4 @@
-"""Videos -> the frames to judge: sampled, and cut to a face or to the centre. Nothing is ever resampled."""
+"""Turn videos into the frames to judge: sampled, and cut to a face or to the centre. Nothing is ever resampled."""
 
 from __future__ import annotations
 
@@ -23,20 +23,30 @@ from spectral_detect.sources.reading import read_file
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video"]
 
 VIDEOS_ARE_LOCAL = "videos are read from local files only (OpenCV reads no URLs); download it first"
-MOST_BRIDGED_S = 3.0  # without a detection; a face may have gone after that
+MAX_BRIDGED_S = 3.0  # without a detection; after that the face may be gone
 
 
 @dataclass(frozen=True)
 class FrameOptions:
-    """Which frames of a video are judged, and what of them.
+    """Choose which frames of a video are judged, and which part of them.
 
     Attributes
     ----------
-    n_frames : equally spaced over the video, 20 as the authors take; None for all.
-    every_s : a frame every so many seconds in place of `n_frames`.
-    crop : "face" is the inner part of a detected face, "centre" the largest central square, "none" the whole frame.
-    faces : the largest face of a frame, or all of them as separate tracks.
-    face_fraction : of the width and height of a face's box; the central third as the authors take.
+    n_frames : int or None
+        Number of frames, equally spaced over the video, 20 as the authors take; None for all.
+    every_s : float or None
+        Judge a frame every so many seconds in place of `n_frames`.
+    crop : {"none", "face", "centre"}
+        "face" is the inner part of a detected face, "centre" the largest central square, "none" the whole frame.
+    faces : {"largest", "all"}
+        The largest face of a frame, or all of them as separate tracks.
+    face_fraction : float
+        Part of the width and height of a face's box; the central third as the authors take.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
 
     n_frames: int | None = 20
@@ -56,16 +66,21 @@ class FrameOptions:
 
 @dataclass(frozen=True)
 class Frame:
-    """What is judged of one frame.
+    """Hold the part of one frame that is judged.
 
     Attributes
     ----------
-    index : in the video, from 0, among the frames that can be read.
-    time_s : of presentation; None in a folder of frames and in a stream without time stamps.
-    image : of a video file (H, W, 3) uint8 RGB, format "VIDEO"; of a folder a still as `decode` gives it; cut, with
-        the width and height of the cut.
-    box : x, y, width, height in pixels of what was cut; None when nothing was.
-    track : which face, when all are followed.
+    index : int
+        Number in the video, from 0, among the frames that can be read.
+    time_s : float or None
+        Time of presentation in seconds; None in a folder of frames and in a stream without time stamps.
+    image : DecodedImage
+        From a video file (H, W, 3) uint8 RGB with the format "VIDEO"; from a folder a still as `decode` gives it. Cut,
+        with the width and height of the cut.
+    box : (int, int, int, int) or None
+        x, y, width, height of the cut in pixels of the frame; None if nothing was cut.
+    track : int
+        Number of the face, if all are followed.
     """
 
     index: int
@@ -76,14 +91,18 @@ class Frame:
 
 
 class Video:
-    """An open video; a context manager, made by `open_video`.
+    """Hold an open video; a context manager, made by `open_video`.
 
     Attributes
     ----------
-    facts : what the video says of itself.
-    n_sampled : frames that were decoded to be judged, so far.
-    n_without_face : of those, the ones that gave nothing to judge for want of a face.
-    warnings : what a reader of the verdict should know; complete once `frames` has ended.
+    facts : VideoFacts
+        What the video's header says.
+    n_sampled : int
+        Frames that were decoded to be judged, so far.
+    n_without_face : int
+        Those of them that gave nothing to judge because no face was found.
+    warnings : list of str
+        What a reader of the verdict should know; complete once `frames` has ended.
     """
 
     def __init__(self, source: _ClipSource | _Stills, options: FrameOptions) -> None:
@@ -102,10 +121,11 @@ class Video:
 
     @property
     def warnings(self) -> list[str]:
+        """Return what a reader of the verdict should know; complete once `frames` has ended."""
         return self._source.warnings
 
     def frames(self) -> Iterator[Frame]:
-        """The frames to judge, in order, once; a frame with several faces gives one for each."""
+        """Yield the frames to judge, in order, once; a frame with several faces gives one for each."""
         if self._options.crop == "face":
             yield from self._faces()
             return
@@ -113,18 +133,18 @@ class Video:
             box = _central_square(whole.image) if self._options.crop == "centre" else None
             yield _cut(whole, box)
 
-    def _decode(self) -> Iterator[_Whole]:
+    def _decode(self) -> Iterator[_WholeFrame]:
         for whole in self._source.decode(self._wanted):
             self.n_sampled += 1
             yield whole
 
     def _faces(self) -> Iterator[Frame]:
-        tracker: Tracker[_Whole] = Tracker(self._options.faces, _patience(self._wanted, self._source.times_s))
+        tracker: Tracker[_WholeFrame] = Tracker(self._options.faces, _patience(self._wanted, self._source.times_s))
         for whole in self._decode():
             yield from self._cut_faces(tracker.push(whole, faces.detect_faces(_eight_bits(whole.image))))
         yield from self._cut_faces(tracker.flush())
 
-    def _cut_faces(self, settled: Iterable[tuple[_Whole, dict[int, FaceBox]]]) -> Iterator[Frame]:
+    def _cut_faces(self, settled: Iterable[tuple[_WholeFrame, dict[int, FaceBox]]]) -> Iterator[Frame]:
         for whole, boxes in settled:
             self.n_without_face += not boxes
             for track, box in sorted(boxes.items()):
@@ -137,11 +157,18 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
 
     Parameters
     ----------
-    max_pixels : a video of larger frames is refused.
+    found : FoundVideo
+        The file or the folder with its frames.
+    options : FrameOptions
+        Which frames to judge.
+    max_pixels : int
+        A video of larger frames is refused.
 
     Raises
     ------
-    VideoReadError : missing, not a video, sound only, no frame, frames too large, or a folder that cannot be used.
+    VideoReadError
+        If the file is missing, no video, sound only or without a frame, the frames are too large, or the folder cannot
+        be used.
     """
     if found.problem:
         raise VideoReadError(found.problem)
@@ -158,8 +185,8 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
 
 
 @dataclass(frozen=True)
-class _Whole:
-    """A frame before anything is cut from it."""
+class _WholeFrame:
+    """Hold a frame before anything is cut from it."""
 
     index: int
     time_s: float | None
@@ -167,7 +194,7 @@ class _Whole:
 
 
 class _ClipSource:
-    """The frames of a video file."""
+    """Give the frames of a video file."""
 
     def __init__(self, path: str, max_pixels: int) -> None:
         self._clip = Clip(path, max_pixels)
@@ -177,13 +204,14 @@ class _ClipSource:
         self.times_s = self._clip.timeline.times_s
         self.close = self._clip.close
 
-    def decode(self, wanted: Iterable[int]) -> Iterator[_Whole]:
+    def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
+        """Yield the frames at these rising indices."""
         for index, time_s, rgb in self._clip.decode(wanted):
-            yield _Whole(index, time_s, DecodedImage(rgb, rgb.shape[1], rgb.shape[0], VIDEO_FORMAT))
+            yield _WholeFrame(index, time_s, DecodedImage(rgb, rgb.shape[1], rgb.shape[0], VIDEO_FORMAT))
 
 
 class _Stills:
-    """The frames of a folder; one that cannot be read is skipped with a warning."""
+    """Give the frames of a folder; skip one that cannot be read, with a warning."""
 
     def __init__(self, paths: tuple[str, ...], max_pixels: int) -> None:
         self._paths = paths
@@ -194,12 +222,13 @@ class _Stills:
         self.facts = self._facts()
 
     def close(self) -> None:
-        """Each file was closed when it had been read."""
+        """Do nothing: each file was closed when it had been read."""
 
-    def decode(self, wanted: Iterable[int]) -> Iterator[_Whole]:
+    def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
+        """Yield the frames at these rising indices."""
         for index in wanted:
             try:
-                yield _Whole(index, None, self._read(index))
+                yield _WholeFrame(index, None, self._read(index))
             except ImageReadError as error:
                 self.warnings.append(f"frame {os.path.basename(self._paths[index])} skipped: {error}")
 
@@ -207,7 +236,7 @@ class _Stills:
         return decode(read_file(Location(self._paths[index])).content, max_pixels=self._max_pixels, colour=True)
 
     def _facts(self) -> VideoFacts:
-        """The size is that of the first frame that can be read."""
+        """Return the facts of the folder, with the size of the first frame that can be read."""
         reason = ""
         for index in range(self.n_frames):
             try:
@@ -223,7 +252,7 @@ class _Stills:
 
 
 def _sample(source: _ClipSource | _Stills, options: FrameOptions) -> list[int]:
-    """The indices of the frames to judge, rising."""
+    """Return the indices of the frames to judge, rising."""
     n = source.n_frames
     if options.every_s is not None:
         return _every(options.every_s, source)
@@ -233,22 +262,22 @@ def _sample(source: _ClipSource | _Stills, options: FrameOptions) -> list[int]:
 
 
 def _every(step_s: float, source: _ClipSource | _Stills) -> list[int]:
-    """The first frame at or after each multiple of the step from the first frame on."""
+    """Return the first frame at or after each multiple of the step from the first frame on."""
     times = source.times_s
     if times is None:
         if not source.facts.fps:
             raise VideoReadError("there are no time stamps to count seconds by; give a number of frames, or take all")
         times = np.arange(source.n_frames) / source.facts.fps
-    steps = np.floor((times - times[0]) / step_s + 1e-6)  # a time stamp is rounded
+    steps = np.floor((times - times[0]) / step_s + 1e-6)  # time stamps are rounded
     return [int(index) for index in np.flatnonzero(np.diff(steps, prepend=-1) > 0)]
 
 
 def _patience(wanted: Sequence[int], times_s: np.ndarray | None) -> int:
-    """How many sampled frames a face may be missed in: no longer than `MOST_BRIDGED_S`."""
+    """Return how many sampled frames a face may go undetected: no longer than `MAX_BRIDGED_S`."""
     if times_s is None or len(wanted) < 2:
         return PATIENCE
     spacing_s = float(np.median(np.diff(times_s[np.asarray(wanted)])))
-    return min(PATIENCE, int(MOST_BRIDGED_S / max(spacing_s, 1e-6)))
+    return min(PATIENCE, int(MAX_BRIDGED_S / max(spacing_s, 1e-6)))
 
 
 def _central_square(image: DecodedImage) -> FaceBox:
@@ -257,7 +286,7 @@ def _central_square(image: DecodedImage) -> FaceBox:
     return (width - side) // 2, (height - side) // 2, side, side
 
 
-def _cut(whole: _Whole, box: FaceBox | None, track: int = 0) -> Frame:
+def _cut(whole: _WholeFrame, box: FaceBox | None, track: int = 0) -> Frame:
     image = whole.image
     if box is not None:
         x, y, width, height = box
@@ -267,7 +296,7 @@ def _cut(whole: _Whole, box: FaceBox | None, track: int = 0) -> Frame:
 
 
 def _eight_bits(image: DecodedImage) -> np.ndarray:
-    """(H, W, 3) RGB or (H, W) gray uint8, for the detection of faces alone."""
+    """Return (H, W, 3) RGB or (H, W) gray uint8, for the detection of faces alone."""
     pixels = image.pixels[..., 0] if image.is_ycc else image.pixels
     if pixels.dtype == np.uint16:
         pixels = pixels // 257

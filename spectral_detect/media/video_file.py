@@ -1,4 +1,4 @@
-"""Decode video files: which frames are there, and any of them, by seeking where that is cheaper."""
+"""Decode video files: list the frames they hold, and decode any of them, by seeking where that is cheaper."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.errors import VideoReadError
-from spectral_detect.media.ffmpeg import counts_its_frames, open_capture, why_not_opened
+from spectral_detect.media.ffmpeg import counts_its_frames, open_capture, reason_not_opened
 from spectral_detect.sources.reading import check_regular
 
-MAX_FAILURES = 1000  # in a row, 0.5 ms: then what is left is lost, or there is nothing left
+MAX_FAILURES = 1000  # in a row, 0.5 ms: after that the rest is lost, or the file has ended
 END_TOLERANCE_S = 0.25  # Matroska and MPEG announce a duration, and OpenCV a number of frames at the nominal rate
 SEEK_BACK = 16  # OpenCV seeks this many frames ahead of the one it is asked for, then decodes
 SEEK_GAIN = 8  # frames that a seek must save, for it decodes one or two itself
@@ -21,15 +21,20 @@ SEEK_GAIN = 8  # frames that a seek must save, for it decodes one or two itself
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a video says of itself.
+    """Hold what a video's header says.
 
     Attributes
     ----------
-    width, height : in pixels, as displayed.
-    fps : mean number of frames per second.
-    duration_s : of the frames that are there.
-    n_frames : as announced, which an index that is missing or a file cut off can make wrong.
-    codec : its four letters.
+    width, height : int
+        In pixels, as displayed.
+    fps : float or None
+        Mean number of frames per second.
+    duration_s : float or None
+        Duration of the frames that are there, in seconds.
+    n_frames : int or None
+        Number of frames as announced, which a missing index or a truncated file can make wrong.
+    codec : str or None
+        Its four letters.
     """
 
     width: int
@@ -42,12 +47,16 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class Timeline:
-    """The frames that a file holds, in order of presentation.
+    """Hold the frames of a file, in order of presentation.
 
     Attributes
     ----------
-    times_s : (n_frames,) strictly rising, from the start of the video; None for a stream without time stamps.
-    keys : indices of the frames that decode without others, where it is safe to seek.
+    n_frames : int
+        Number of frames.
+    times_s : (n_frames,) float64 array or None
+        Strictly rising, in seconds from the start of the video; None for a stream without time stamps.
+    keys : (n_keys,) int array
+        Indices of the frames that decode without others, to which it is safe to seek.
     """
 
     n_frames: int
@@ -56,11 +65,21 @@ class Timeline:
 
 
 class Clip:
-    """A video file that is open for decoding.
+    """Hold a video file that is open for decoding.
+
+    Attributes
+    ----------
+    timeline : Timeline
+        The frames it holds.
+    facts : VideoFacts
+        What its header says.
+    warnings : list of str
+        What a reader of the verdict should know.
 
     Raises
     ------
-    VideoReadError : not a video, no pictures in it, or frames larger than `max_pixels`.
+    VideoReadError
+        If the file is not a video, holds no pictures, or its frames are larger than `max_pixels`.
     """
 
     def __init__(self, path: str, max_pixels: int) -> None:
@@ -69,7 +88,7 @@ class Clip:
         self._path = path
         self._capture = open_capture(path)
         if not self._capture.isOpened():
-            raise VideoReadError(why_not_opened(path))
+            raise VideoReadError(reason_not_opened(path))
         width, height = round(self._get("FRAME_WIDTH")), round(self._get("FRAME_HEIGHT"))
         if width * height > max_pixels:
             self.close()
@@ -84,14 +103,14 @@ class Clip:
         self._warn_of_missing_frames()
 
     def close(self) -> None:
-        """Close the file; what it gave stays valid."""
+        """Close the file; the frames it gave stay valid."""
         self._capture.release()
 
     def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, float | None, np.ndarray]]:
-        """Frames at rising indices: index, presentation time in seconds, (H, W, 3) uint8 RGB as displayed.
+        """Yield frames at rising indices: index, presentation time in seconds, (H, W, 3) uint8 RGB as displayed.
 
         Frames that are not wanted are skipped by seeking where that saves decoding. In place of a frame that cannot be
-        decoded comes the next one that can; what is lost in the end is counted in `warnings`.
+        decoded comes the next one that can; the number of frames lost in the end is told in `warnings`.
         """
         import cv2
 
@@ -99,7 +118,7 @@ class Clip:
         for index in wanted:
             n_wanted += 1
             if n_wanted > 1 and index <= self._position:
-                continue  # the frame that took its place has been given
+                continue  # the frame in its place has been given
             if self._advance_to(index):
                 is_sound, bgr = self._capture.retrieve()
                 if is_sound:
@@ -113,13 +132,13 @@ class Clip:
 
         return float(self._capture.get(getattr(cv2, f"CAP_PROP_{name}")))
 
-    # -------------------------------------------------------------------------------------------------- what is there
+    # ----------------------------------------------------------------------------------------------- timeline and facts
 
     def _read_timeline(self) -> Timeline:
-        """From the packets, which costs little more than reading the file; else by decoding all of it once."""
+        """Read the timeline from the packets, little more work than reading the file, or else by decoding all of it."""
         packets = _packets(self._path)
         self._n_packets = len(packets)
-        shown = packets[packets[:, 0] >= 0]  # an edit list hides what comes before the start
+        shown = packets[packets[:, 0] >= 0]  # an edit list hides frames before the start
         times, is_key = shown[np.argsort(shown[:, 0])].T
         if len(times) and self._grab_any() and times[0] == self._clock() and (np.diff(times) > 0).all():
             self._position = 0
@@ -153,7 +172,7 @@ class Clip:
         if counts_its_frames(self._path) or end_s < announced / fps - END_TOLERANCE_S:
             self.warnings.append(f"truncated or damaged: {n_found} of {announced} announced frames could be read")
 
-    # ------------------------------------------------------------------------------------------------- moving about
+    # ----------------------------------------------------------------------------------------------------- positioning
 
     def _time(self) -> float | None:
         times = self.timeline.times_s
@@ -168,7 +187,7 @@ class Clip:
         self._position = -1
 
     def _advance_to(self, index: int) -> bool:
-        """Decode on to this frame, or to the first after it that is sound; False at the end."""
+        """Decode on to this frame, or to the first after it that is sound; return False at the end."""
         key = self._key_before(index)
         if self._can_seek and key - self._position >= SEEK_GAIN and not self._seek(key, index):
             self._can_seek = False
@@ -180,13 +199,13 @@ class Clip:
         return True
 
     def _key_before(self, index: int) -> int:
-        """The last key frame from which a seek cannot overshoot."""
+        """Return the last key frame from which a seek cannot overshoot; -1 if there is none."""
         keys = self.timeline.keys
         k = int(np.searchsorted(keys, index - SEEK_BACK - 1, side="right")) - 1
         return int(keys[k]) if k >= 0 else -1
 
     def _seek(self, key: int, index: int) -> bool:
-        """Go back to a key frame and a little on from there; whether that led to no later frame than `index`.
+        """Go back to a key frame and a little on from there; return whether that led to no later frame than `index`.
 
         OpenCV numbers frames by their time at the nominal rate, and from the key frame on by counting: asked for the
         number of a key frame plus `SEEK_BACK` + 1, it starts from that key frame even where the rate varies.
@@ -204,11 +223,11 @@ class Clip:
         return key <= self._position <= index
 
     def _grab_any(self) -> bool:
-        """Grab the next frame that can be decoded."""
+        """Grab the next frame that can be decoded; return whether there was one."""
         return any(self._capture.grab() for _ in range(MAX_FAILURES))
 
     def _note_position(self) -> None:
-        """By the time of the frame; one that a damaged stream gives too late changes nothing."""
+        """Find the position by the time of the frame; in a damaged stream, a time that comes too late is ignored."""
         times = self.timeline.times_s
         if times is None:
             self._position += 1
@@ -217,7 +236,7 @@ class Clip:
 
 
 def _clock_of_each_frame(capture: Any) -> Iterator[float]:
-    """The time in seconds of all that can be grabbed, past what is damaged."""
+    """Yield the time in seconds of every frame that can be grabbed, past damaged ones."""
     import cv2
 
     while any(capture.grab() for _ in range(MAX_FAILURES)):
@@ -225,7 +244,7 @@ def _clock_of_each_frame(capture: Any) -> Iterator[float]:
 
 
 def _packets(path: str) -> np.ndarray:
-    """(n_packets, 2) presentation time in seconds and whether it is a key frame, as stored; nothing is decoded."""
+    """Return (n_packets, 2), presentation time in seconds and whether it is a key frame, without decoding."""
     import cv2
 
     capture = open_capture(path, packets_only=True)

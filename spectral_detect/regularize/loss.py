@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import ring_operator
 from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
 from spectral_detect.regularize.reals import N_PROFILES, real_profile

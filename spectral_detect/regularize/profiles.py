@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectral_detect.errors import DatasetError, FeatureError
-from spectral_detect.features.backend import numpy_backend
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import MAX_FREQUENCY, azimuthal_average, power_spectrum
 
 MIN_REALS = 50  # of fewer the deviation of a ring is a guess

@@ -12,7 +12,8 @@ import numpy as np
 
 from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import write_aside
-from spectral_detect.detector.metrics import Curves, reliability
+from spectral_detect.detector.calibration_metrics import reliability
+from spectral_detect.detector.metrics import Curves
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.scanning.judge import Judgement
 from spectral_detect.scanning.videos import VideoResult

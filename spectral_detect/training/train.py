@@ -17,8 +17,8 @@ from spectral_detect.detector.classifiers import (
     KMeans,
     LogisticRegression,
     Svm,
-    group_kernel,
-    split_groups,
+    feature_group_kernel,
+    split_features,
 )
 from spectral_detect.detector.experience import Experience
 from spectral_detect.detector.metrics import evaluate_scores
@@ -241,12 +241,12 @@ def _fit_svm(Z: np.ndarray, y: np.ndarray, group_sizes: np.ndarray, paper_settin
     from sklearn.svm import SVC
 
     C = PAPER_SVM_C if paper_settings else SVM_C
-    groups = split_groups(Z, group_sizes)
+    groups = split_features(Z, group_sizes)
     gamma = np.array([PAPER_SVM_GAMMA if paper_settings else 1 / max(g.shape[1] * g.var(), 1e-12) for g, _ in groups])
     if len(groups) == 1:  # scikit-learn computes this kernel as it goes, for any number of vectors
         seen, svc = Z, SVC(C=C, gamma=float(gamma[0]))
     else:
-        seen, svc = group_kernel(groups, groups, gamma), SVC(C=C, kernel="precomputed")
+        seen, svc = feature_group_kernel(groups, groups, gamma), SVC(C=C, kernel="precomputed")
     svc.fit(seen, y)
     fitted = Svm(Z[svc.support_], svc.dual_coef_[0], float(svc.intercept_[0]), gamma, group_sizes.astype(float))
     _check_against_sklearn(fitted, Z, svc.decision_function(seen))

@@ -10,13 +10,19 @@ from sklearn.isotonic import IsotonicRegression
 
 from spectral_detect import FAKE, REAL
 from spectral_detect.detector.calibration import Calibration, fit_calibration, sigmoid
-from spectral_detect.detector.metrics import evaluate_scores
+from spectral_detect.detector.metrics import METRICS, Curves
 
 
 def drawn(n_real: int, n_fake: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Labels and values, normal around -1 and 1: the log likelihood ratio of a value is twice the value."""
     y = np.repeat([REAL, FAKE], [n_real, n_fake])
     return y, np.random.default_rng(seed).normal(size=len(y)) + 2 * y - 1
+
+
+def estimates(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """The metrics of `evaluate_scores` without their intervals, which take a thousand times as long."""
+    columns, _ = Curves(y, scores).metrics(np.ones((1, len(y))), 0.5)
+    return dict(zip(METRICS, columns[0].tolist(), strict=True))
 
 
 def test_the_sigmoid_is_platts() -> None:
@@ -50,7 +56,7 @@ def test_scores_are_the_known_probabilities_whatever_the_shares_of_the_classes(n
         new_y, new = drawn(20_000, 20_000, seed=1)
         assert fitted.kind == kind
         assert np.mean(np.abs(fitted.scores(new) - sigmoid(2 * new))) < most
-        measured = evaluate_scores(new_y, fitted.scores(new), 0.5, np.arange(40_000) // 100)
+        measured = estimates(new_y, fitted.scores(new))
         assert measured["ece"] < most
         assert measured["cllr"] - measured["cllr_min"] < most
 

@@ -16,7 +16,8 @@ import pytest
 
 from gaussian import gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
-from spectral_detect.detector.model_file import FORMAT, MAX_FILE_BYTES, _digest
+from spectral_detect.detector.model_content import FORMAT, content_sha256
+from spectral_detect.detector.model_file import MAX_FILE_BYTES
 from spectral_detect.detector.shipped import find_model, shipped_models
 from spectral_detect.errors import ModelFileError, OutputError
 
@@ -211,7 +212,7 @@ def changed(saved: Path, change: Any) -> bytes:
     change(values, header)
     if values["header"] is not None:
         values["header"] = json.dumps(header)
-        values["sha256"] = _digest(values["header"], values["arrays"])
+        values["sha256"] = content_sha256(values["header"], values["arrays"])
     return pickle.dumps(values, protocol=4)
 
 
@@ -233,14 +234,14 @@ def set_array(name: str, value: float) -> Any:
         (lambda v, h: h["spec"].update(filter="magic"), "filter 'magic'"),
         (lambda v, h: h["spec"].update(n_bins=13), "do not fit together"),
         (lambda v, h: h.update(labels={"real": 1, "fake": 0}), "labels"),
-        (lambda v, h: h.update(threshold="high"), "finite number"),
-        (lambda v, h: h.update(threshold=float("nan")), "finite number"),
-        (lambda v, h: h["calibration"].update(slope=-1.0), "its calibration is none"),
-        (lambda v, h: h["calibration"].update(kind="magic"), "its calibration is none"),
-        (lambda v, h: h["calibration"].update(n_real="many"), "finite number"),
+        (lambda v, h: h.update(threshold="high"), "not a finite number"),
+        (lambda v, h: h.update(threshold=float("nan")), "not a finite number"),
+        (lambda v, h: h["calibration"].update(slope=-1.0), "its calibration is not valid"),
+        (lambda v, h: h["calibration"].update(kind="magic"), "its calibration is not valid"),
+        (lambda v, h: h["calibration"].update(n_real="many"), "not a finite number"),
         (lambda v, h: h["experience"].update(jpeg_qualities=[1]), "damaged"),
         (set_array("calibration_values", float("nan")), "holds NaN or infinity"),
-        (lambda v, h: h["metrics"].update(auroc="good"), "finite number"),
+        (lambda v, h: h["metrics"].update(auroc="good"), "not a finite number"),
         (lambda v, h: h["metrics"].update(auroc_ci=[1]), "damaged"),
         (lambda v, h: h["classifier"].update(kind="forest"), "damaged .KeyError"),
         (lambda v, h: h["classifier"].update(bias=1.0), "damaged .TypeError"),
@@ -265,7 +266,7 @@ def test_every_damage_is_noticed(saved: Path, change: Any, match: str) -> None:
 def test_a_header_nested_without_end_is_damaged(saved: Path) -> None:
     values = pickle.loads(saved.read_bytes())
     values["header"] = "[" * 100_000
-    values["sha256"] = _digest(values["header"], values["arrays"])
+    values["sha256"] = content_sha256(values["header"], values["arrays"])
     refused(saved, pickle.dumps(values, protocol=4), "damaged .RecursionError|damaged .JSONDecodeError")
 
 

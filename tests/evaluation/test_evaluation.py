@@ -14,7 +14,8 @@ from PIL import Image
 from conftest import EXAMPLES, Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, REAL, Model, load_model, train_model
-from spectral_detect.detector.metrics import METRICS, predictive_values, reliability
+from spectral_detect.detector.calibration_metrics import reliability
+from spectral_detect.detector.metrics import METRICS, predictive_values
 from spectral_detect.detector.shipped import find_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.evaluate import evaluate_model

@@ -13,7 +13,6 @@ import pytest
 from fake_cupy import FakeRuntime
 from spectral_detect.errors import DeviceError
 from spectral_detect.features import cupy_backend as devices
-from spectral_detect.features.backend import numpy_backend
 from spectral_detect.features.cupy_backend import (
     PLAN_BYTES,
     check_device,
@@ -25,6 +24,7 @@ from spectral_detect.features.cupy_backend import (
     rgb_to_ycc,
     try_device,
 )
+from spectral_detect.features.numpy_backend import numpy_backend
 from strict_arrays import strict_backend
 
 

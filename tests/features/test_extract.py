@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,11 +10,10 @@ from hypothesis import strategies as st
 from conftest import SHARED, needs_shared
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.errors import FeatureError
-from spectral_detect.features.backend import TILES_AT_ONCE, numpy_backend
 from spectral_detect.features.extract import cut_stack, stack_features
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spec import PRESETS
 from spectral_detect.media.images import decode
-from strict_arrays import StrictArray, strict_backend, to_host
 
 PRECISION = 1e-4  # of float32 features, in nepers of log power
 
@@ -136,95 +132,6 @@ def test_what_is_no_image_is_refused(image: np.ndarray, message: str) -> None:
 def test_a_constant_image_still_gives_numbers() -> None:
     for name in PRESETS:
         assert np.isfinite(extract_features(np.full((32, 32), 7, np.uint8), FeatureSpec.preset(name))).all()
-
-
-# ------------------------------------------------------------------------------------------------------------- spec
-
-
-def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
-    spec = FeatureSpec.preset("azimuthal", n_bins=80)
-    again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
-    assert again == spec
-    assert again.sha256 == spec.sha256
-    assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (80, 300)}) == 6
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"n_bins": 7}, "n_bins 7: it is None or 8 to 100000"),
-        ({"filter": "sobel"}, "filter 'sobel': it is one of none, laplacian"),
-        ({"groups": ()}, "groups"),
-        ({"groups": ("profile", "noise")}, "groups .* one or more of profile, chroma_profile"),
-        ({"groups": ("profile", "profile")}, "none twice"),
-        ({"tiles_per_side": 0}, "tiles_per_side 0: it is None or 1 to 64"),
-        ({"n_bins": None, "tiles_per_side": 2}, "goes with a profile alone"),
-        ({"n_bins": None, "groups": ("profile", "coherence")}, "goes with a profile alone"),
-        ({"min_size_px": 2}, "min_size_px 2"),
-        ({"version": 1}, "version 1; this program knows version 3"),
-        ({"bins": 3}, "has no bins"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(FeatureError, match=message):
-        FeatureSpec.preset("azimuthal", **changes)
-
-
-def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(FeatureError, match="no feature preset 'fancy': there are azimuthal, residual, durall"):
-        FeatureSpec.preset("fancy")
-
-
-@pytest.mark.parametrize(
-    "change", [{"n_bins": "80"}, {"n_bins": True}, {"name": 3}, {"groups": 7}, {"tiles_per_side": 2.0}, {"extra": 1}]
-)
-def test_a_damaged_spec_is_refused(change: dict[str, object]) -> None:
-    with pytest.raises(FeatureError):
-        FeatureSpec.from_dict(FeatureSpec.preset("azimuthal").to_dict() | change)
-
-
-# ---------------------------------------------------------------------------------------------------------- backend
-
-
-@pytest.mark.parametrize("name", sorted(PRESETS))
-@pytest.mark.parametrize("shape", [(2, 40, 50), (2, 140, 152, 3)])
-def test_no_array_leaves_its_device(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
-    device = strict_backend(tiles_at_once=TILES_AT_ONCE)
-    cpu = replace(numpy_backend(), dft=numpy_backend().rfft2)  # to have every digit
-    image = rng.integers(0, 256, shape, np.uint8)
-    spec = FeatureSpec.preset(name)
-    for is_ycc in (False, True)[: len(shape) - 2]:
-        there = extract_features(device.xp.asarray(image), spec, is_ycc=is_ycc, backend=device)
-        assert isinstance(there, StrictArray)
-        np.testing.assert_array_equal(to_host(there), extract_features(image, spec, is_ycc=is_ycc, backend=cpu))
-
-
-@pytest.mark.parametrize("kind", ["uint16", "float32", "float64"])
-def test_other_types_agree_on_a_device(kind: str, rng: np.random.Generator) -> None:
-    device = strict_backend()
-    image = (rng.integers(0, 256, (140, 152, 3)) * (257 if kind == "uint16" else 1)).astype(kind)
-    for name in PRESETS:
-        there = to_host(extract_features(device.xp.asarray(image), FeatureSpec.preset(name), backend=device))
-        here = extract_features(image, FeatureSpec.preset(name))
-        np.testing.assert_allclose(there, here, atol=1e-4 * np.abs(here).max())
-
-
-def test_the_strict_arrays_would_notice() -> None:
-    device = strict_backend()
-    there = device.xp.asarray(np.ones(3))
-    mistakes = (
-        lambda: np.log(there),
-        lambda: np.asarray(there),
-        lambda: there + np.ones(3),
-        lambda: np.ones(3) * there,
-        lambda: device.xp.log(np.ones(3)),
-        lambda: list(there),
-        lambda: there[np.arange(2)],
-        lambda: device.xp.fft,
-    )
-    for mistake in mistakes:
-        with pytest.raises((TypeError, IndexError, AttributeError)):
-            mistake()
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))

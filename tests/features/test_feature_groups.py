@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from spectral_detect import FeatureSpec, extract_features
-from spectral_detect.features.backend import numpy_backend
 from spectral_detect.features.extract import tile_corners
 from spectral_detect.features.feature_groups import (
-    GROUPS,
+    FEATURE_GROUPS,
     POWER_FLOOR,
     Tiles,
     cosine_transform,
     strips,
     windowed_fourier_transform,
 )
-from spectral_detect.features.spec import GROUP_SIZES, PRESETS
+from spectral_detect.features.numpy_backend import numpy_backend
+from spectral_detect.features.spec import FEATURE_GROUP_SIZES, PRESETS
 
 RESIDUAL = FeatureSpec.preset("residual")
 
@@ -36,9 +36,9 @@ def noisy(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_every_group_gives_as_many_numbers_as_the_spec_says(noisy: np.ndarray) -> None:
-    assert set(GROUPS) == set(GROUP_SIZES)
-    for name, size in GROUP_SIZES.items():
-        assert GROUPS[name](tiles(noisy)).shape == (4, size or 100)
+    assert set(FEATURE_GROUPS) == set(FEATURE_GROUP_SIZES)
+    for name, size in FEATURE_GROUP_SIZES.items():
+        assert FEATURE_GROUPS[name](tiles(noisy)).shape == (4, size or 100)
     assert sum(RESIDUAL.group_sizes or ()) == 472
     assert RESIDUAL.needs_colour
     assert not PRESETS["azimuthal"].needs_colour
@@ -84,43 +84,43 @@ def test_small_tiles_have_overlapping_patches_and_large_ones_every_other_row() -
 
 
 def test_white_noise_has_a_flat_block_spectrum_and_the_peakedness_of_a_normal_distribution(noisy: np.ndarray) -> None:
-    assert np.abs(GROUPS["block_spectrum"](tiles(noisy))).max() < 0.35
+    assert np.abs(FEATURE_GROUPS["block_spectrum"](tiles(noisy))).max() < 0.35
     # E|x| of a normal distribution is sqrt(2 / pi) of its standard deviation
-    peakedness = GROUPS["block_peakedness"](tiles(noisy)).mean()
+    peakedness = FEATURE_GROUPS["block_peakedness"](tiles(noisy)).mean()
     assert peakedness == pytest.approx(np.log(np.sqrt(np.pi / 2)), abs=0.02)
 
 
 def test_coherence_is_one_for_equal_planes_minus_one_for_opposite_and_nought_for_independent(noisy: np.ndarray) -> None:
     noisy[:, 1] = noisy[:, 0]
     noisy[:, 2] = 255 - noisy[:, 0]
-    same, opposite, also = np.split(GROUPS["coherence"](tiles(noisy)), 3, axis=1)
+    same, opposite, also = np.split(FEATURE_GROUPS["coherence"](tiles(noisy)), 3, axis=1)
     np.testing.assert_allclose(same, 1, atol=0.01)
     np.testing.assert_allclose(opposite, -1, atol=0.01)
     np.testing.assert_allclose(also, -1, atol=0.01)
     independent = np.random.default_rng(1).normal(128, 20, (4, 3, 64, 64))
-    assert np.abs(GROUPS["coherence"](tiles(independent))[:, 3:33].mean()) < 0.02
+    assert np.abs(FEATURE_GROUPS["coherence"](tiles(independent))[:, 3:33].mean()) < 0.02
 
 
 def test_a_pattern_of_period_two_stands_out_in_patches_and_blocks(noisy: np.ndarray) -> None:
     checkered = noisy.copy()
     checkered[:, 0] += 20 * (-1) ** np.add.outer(np.arange(64), np.arange(64))
     for name, at in (("patch_spectrum", 80), ("block_spectrum", 62)):
-        rise = GROUPS[name](tiles(checkered)) - GROUPS[name](tiles(noisy))
+        rise = FEATURE_GROUPS[name](tiles(checkered)) - FEATURE_GROUPS[name](tiles(noisy))
         assert (rise.argmax(axis=1) == at).all(), name  # (1/2, 1/2), and the highest cosine
 
 
 def test_contrast_and_brightness_drop_out(noisy: np.ndarray) -> None:
     for name in ("block_spectrum", "chroma_profile", "patch_spectrum", "coherence"):
-        expected = GROUPS[name](tiles(noisy))
-        np.testing.assert_allclose(GROUPS[name](tiles(0.5 * noisy + 40)), expected, atol=0.02, err_msg=name)
+        expected = FEATURE_GROUPS[name](tiles(noisy))
+        np.testing.assert_allclose(FEATURE_GROUPS[name](tiles(0.5 * noisy + 40)), expected, atol=0.02, err_msg=name)
 
 
 def test_the_profile_of_chroma_is_that_of_its_noise(noisy: np.ndarray) -> None:
     """White noise under a Laplacian has the same profile in each plane; ten times the amplitude is ln 100 more."""
     louder = noisy.copy()
     louder[:, 2] = 128 + 10 * (noisy[:, 2] - 128)
-    cb, cr = np.split(GROUPS["chroma_profile"](tiles(noisy)), 2, axis=1)
-    same, louder_cr = np.split(GROUPS["chroma_profile"](tiles(louder)), 2, axis=1)
+    cb, cr = np.split(FEATURE_GROUPS["chroma_profile"](tiles(noisy)), 2, axis=1)
+    same, louder_cr = np.split(FEATURE_GROUPS["chroma_profile"](tiles(louder)), 2, axis=1)
     np.testing.assert_array_equal(same, cb)
     np.testing.assert_allclose(louder_cr, cr + np.log(100), atol=1e-3)
 

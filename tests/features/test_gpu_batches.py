@@ -22,9 +22,10 @@ from spectral_detect.extraction.many_files import device_for, extract_then
 from spectral_detect.extraction.on_gpu import extract_on_gpu
 from spectral_detect.extraction.one_file import Extraction, Extractor, Keep
 from spectral_detect.features import gpu_batches as batching
-from spectral_detect.features.backend import Backend, numpy_backend
+from spectral_detect.features.backend import Backend
 from spectral_detect.features.extract import Stack, cut_stack
-from spectral_detect.features.gpu_batches import Batch, Buckets, Device, features_as_done, working_bytes
+from spectral_detect.features.gpu_batches import Batch, Device, features_as_done, working_bytes
+from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.media.edits import Edit
 from spectral_detect.parallel.work import Work
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
@@ -32,52 +33,6 @@ from spectral_detect.sources.location import Location
 from strict_arrays import StrictArray, StrictModule, strict_backend
 
 AZIMUTHAL = FeatureSpec.preset("azimuthal")
-
-
-def stack(height: int = 32, width: int = 32, *, kind: str = "uint8", is_ycc: bool = False) -> Stack:
-    return Stack(np.zeros((1, height, width), kind), is_ycc=is_ycc)
-
-
-# ------------------------------------------------------------------------------------------------------------ buckets
-
-
-def test_equal_images_fill_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 3)
-    buckets = Buckets[int]()
-    kinds = [stack(), stack(40), stack(), stack(kind="uint16"), stack(is_ycc=True), stack()]
-    given = [batch for k, s in enumerate(kinds) for batch in buckets.add(k, s)]
-    assert [batch.tickets for batch in given] == [[0, 2, 5]]
-    assert [batch.tickets for batch in buckets.rest()] == [[1], [3], [4]]
-    assert list(buckets.rest()) == []
-
-
-def test_large_images_fill_a_batch_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "BATCH_BYTES", 2000)
-    buckets = Buckets[int]()
-    assert [[batch.tickets for batch in buckets.add(k, stack())] for k in range(4)] == [[], [[0, 1]], [], [[2, 3]]]
-    assert [batch.tickets for batch in buckets.add(4, stack(64))] == [[4]]
-
-
-def test_what_waits_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
-    monkeypatch.setattr(batching, "WAITING_BYTES", 20_000)
-    buckets, given = Buckets[int](), []
-    for k in range(300):
-        side = int(rng.integers(16, 80))
-        before = {kind: batch.n_bytes for kind, batch in buckets._filling.items()}
-        for batch in buckets.add(k, stack(side)):
-            given += batch.tickets
-            assert batch.n_bytes >= max(before.values())  # the fullest
-        assert buckets.n_bytes <= 20_000
-    given += [ticket for batch in buckets.rest() for ticket in batch.tickets]
-    assert sorted(given) == list(range(300))
-
-
-def test_a_rare_size_is_not_overtaken_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_OVERTAKING", 10)
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
-    buckets = Buckets[int]()
-    given = [(k, batch.tickets) for k in range(30) for batch in buckets.add(k, stack(99 if k == 2 else 32))]
-    assert next(k for k, tickets in given if tickets == [2]) == 2 + 10
 
 
 # ------------------------------------------------------------------------------------------------------------- device
@@ -151,7 +106,7 @@ def test_an_image_that_never_fits_is_done_on_the_cpu(
 
 
 def test_a_batch_is_cut_to_the_memory_that_is_free(rng: np.random.Generator) -> None:
-    fits_four = int(4.5 * working_bytes(stack(), AZIMUTHAL) / batching.SHARE_OF_MEMORY)
+    fits_four = int(4.5 * working_bytes(Stack(np.zeros((1, 32, 32), np.uint8)), AZIMUTHAL) / batching.SHARE_OF_MEMORY)
     small = SmallDevice(100, MemoryError())
     device = Device(AZIMUTHAL, replace(small.backend, free_bytes=lambda: fits_four))
     device.outcomes(batch_of(rng.integers(0, 256, (10, 32, 32), np.uint8)))
@@ -196,7 +151,7 @@ def test_the_estimate_of_memory_covers_what_numpy_takes(rng: np.random.Generator
 
 @pytest.mark.parametrize("name", ["azimuthal", "residual", "durall"])
 def test_each_image_gets_its_own_features(name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 4)
     spec = FeatureSpec.preset(name)
     sides = [32, 48, 32, 200, 32, 48, 32, 32, 32, 200, 32, 140]
     images = [rng.integers(0, 256, (side, side, 3), np.uint8) for side in sides]
@@ -216,8 +171,8 @@ def test_each_image_gets_its_own_features(name: str, rng: np.random.Generator, m
 def test_images_are_taken_while_the_device_works_but_not_without_end(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 4)
-    most = 4 * (batching.MOST_UNDER_WAY + 1)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 4)
+    most = 4 * (batching.MAX_UNDER_WAY + 1)
     taken, is_at_most, may_go_on = 0, threading.Event(), threading.Event()
     done: list[int] = []
 
@@ -299,7 +254,7 @@ def assert_same(there: tuple[Extraction, ...], here: tuple[Extraction, ...]) -> 
 def test_a_device_gives_what_the_cpu_gives_in_the_same_order(
     name: str, jobs: int, files: list[FoundFile | FoundVideo], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "MOST_IN_BATCH", 5)
+    monkeypatch.setattr(batching, "MAX_IMAGES", 5)
     spec, work = FeatureSpec.preset(name), Work(jobs, device="cpu")
     edits = (None, Edit("jpeg", 90), Edit("crop", 0.9)) if jobs else (None,)
     extractor = Extractor(spec, edits, examine=True)

@@ -123,7 +123,7 @@ def test_the_largest_face_is_followed_until_another_is_twice_as_large() -> None:
 
 @given(st.lists(st.lists(st.tuples(*(st.integers(0, 300),) * 2, *(st.integers(1, 200),) * 2), max_size=3), max_size=12))
 def test_every_frame_comes_out_once_and_no_detection_is_lost(detections: list[list[FaceBox]]) -> None:
-    for most in ("largest", "all"):
-        boxes = follow(Tracker(most), detections)
+    for faces in ("largest", "all"):
+        boxes = follow(Tracker(faces), detections)
         for found, followed in zip(detections, boxes, strict=True):
-            assert len(followed) >= (len(found) if most == "all" else bool(found))
+            assert len(followed) >= (len(found) if faces == "all" else bool(found))

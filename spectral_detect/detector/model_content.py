@@ -1,0 +1,239 @@
+"""Turn a model into plain values for its file, and plain values back into a checked model.
+
+The content of a model file is one dictionary: `format` and `format_version`; `header`, JSON text with all but the
+arrays; `arrays`, the bytes of each as little-endian floating point; `sha256` of both. The hash tells damage; it is no
+signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import datetime, timezone
+from typing import Any, get_args
+
+import numpy as np
+
+from spectral_detect.detector.calibration import Calibration, CalibrationKind
+from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Svm
+from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.metrics import METRICS
+from spectral_detect.detector.model import Model
+from spectral_detect.errors import ModelFileError
+from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.records import LABELS
+
+TYPES = ("<f2", "<f4", "<f8")
+CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
+FORMAT = "spectral-detect model"
+FORMAT_VERSION = 3
+CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, KMeans)}
+
+
+# ------------------------------------------------------------------------------------------------------- from a model
+
+
+def to_plain(model: Model) -> dict[str, Any]:
+    """Return the content of a model file.
+
+    The time of creation is that of SOURCE_DATE_EPOCH if it is set, so that the same training gives the same bytes.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    created = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch else datetime.now(timezone.utc)
+    fitted = {k: v for k, v in vars(model.classifier).items() if not k.startswith("_")}
+    arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
+    arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
+    arrays |= {"calibration_values": model.calibration.values, "calibration_log_odds": model.calibration.log_odds}
+    arrays["reference_scores"] = model.scores(model.reference)
+    header: dict[str, Any] = {
+        "spec": model.spec.to_dict(),
+        "classifier": {"kind": model.classifier.kind, **{k: v for k, v in fitted.items() if k not in arrays}},
+        "calibration": {name: getattr(model.calibration, name) for name in CALIBRATION_NUMBERS},
+        "threshold": model.threshold,
+        "labels": LABELS,
+        "training": model.training,
+        "metrics": model.metrics,
+        "experience": asdict(model.experience) if model.experience else None,
+        "card": model.card,
+        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "libraries": _library_versions(),
+        "shapes": {name: array.shape for name, array in arrays.items()},
+        "types": {name: _smallest_type(array) for name, array in arrays.items()},
+    }
+    text = json.dumps(header)
+    content = {
+        name: np.ascontiguousarray(array, dtype=header["types"][name]).tobytes() for name, array in arrays.items()
+    }
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "header": text,
+        "arrays": content,
+        "sha256": content_sha256(text, content),
+    }
+
+
+def _smallest_type(array: np.ndarray) -> str:
+    """Return the least precision that holds every value exactly."""
+    with np.errstate(over="ignore"):
+        return next((kind for kind in TYPES if np.array_equal(array.astype(kind), array)), TYPES[-1])
+
+
+def content_sha256(header: str, arrays: Mapping[str, bytes]) -> str:
+    """Return the hash of header and arrays, which reveals a flipped bit even where no reference vector would."""
+    digest = hashlib.sha256(header.encode("utf-8", "surrogatepass"))
+    for name in sorted(arrays):
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0" + arrays[name])
+    return digest.hexdigest()
+
+
+def _library_versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+# --------------------------------------------------------------------------------------------------------- to a model
+
+
+def from_plain(content: Any) -> tuple[Model, np.ndarray]:
+    """Return the model of a file's content, and the (n,) scores that were stored with its reference vectors.
+
+    Raises
+    ------
+    ModelFileError
+        If the content is not a model of this version, is damaged, or does not fit together.
+    FeatureError
+        If the feature spec is not one of this version.
+    LookupError, TypeError, ValueError, AttributeError, RecursionError
+        If damaged content has another structure.
+    """
+    values = _of_this_version(content)
+    if content_sha256(values["header"], values["arrays"]) != values["sha256"]:
+        raise ModelFileError("damaged: its content does not have the hash stored with it; get it again")
+    header = json.loads(values["header"])
+    arrays = {k: _array(values["arrays"][k], header["types"][k], s) for k, s in header["shapes"].items()}
+    return _assemble(header, arrays), arrays["reference_scores"]
+
+
+def _of_this_version(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ModelFileError("not a model of this program; `spectral-detect train` makes one")
+    if values.get("format_version") != FORMAT_VERSION:
+        raise ModelFileError(
+            f"format version {values.get('format_version')!r}, this program reads {FORMAT_VERSION}; "
+            "update spectral-detect or train the model again"
+        )
+    return values
+
+
+def _array(content: bytes, kind: str, shape: list[int]) -> np.ndarray:
+    if kind not in TYPES:
+        raise ModelFileError("damaged: an array of an unknown type; train it again")
+    array = np.frombuffer(content, dtype=kind).reshape(shape).astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ModelFileError("damaged: an array holds NaN or infinity; train it again")
+    return array
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ModelFileError("damaged: a value is not a finite number; train it again")
+    return float(value)
+
+
+def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
+    if header["labels"] != LABELS:
+        raise ModelFileError(f"its labels are not those of this program, {LABELS}")
+    model = Model(
+        spec=FeatureSpec.from_dict(header["spec"]),
+        classifier=_classifier(header["classifier"], arrays),
+        mean=arrays["mean"],
+        scale=arrays["scale"],
+        calibration=_calibration(header["calibration"], arrays),
+        threshold=_number(header["threshold"]),
+        training=dict(header["training"]),
+        metrics=_metrics(header["metrics"]),
+        experience=_experience(header["experience"]),
+        reference=arrays["reference"],
+        card=str(header["card"]),
+        created=str(header["created"]),
+        libraries=dict(header["libraries"]),
+    )
+    if not _fits_together(model):
+        raise ModelFileError("damaged: its arrays do not fit together; train it again")
+    return model
+
+
+def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
+    for name in set(METRICS) & set(values):
+        if values[name] is None:
+            continue
+        _number(values[name])
+        low, high = values[f"{name}_ci"]
+        _number(low), _number(high)
+    return dict(values)
+
+
+def _experience(values: Mapping[str, Any] | None) -> Experience | None:
+    if values is None:
+        return None
+    least, most, distance, rate = (_number(values[f.name]) for f in fields(Experience)[:4])
+    seen = values["jpeg_qualities"]
+    qualities = None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
+    return Experience(int(least), int(most), distance, rate, qualities, bool(values["has_seen_others"]))
+
+
+def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Calibration:
+    kind, slope, n_real, n_fake = (values[name] for name in CALIBRATION_NUMBERS)
+    knots, log_odds = arrays["calibration_values"], arrays["calibration_log_odds"]
+    is_sound = kind in get_args(CalibrationKind) and _number(slope) > 0 and min(_number(n_real), _number(n_fake)) >= 0
+    is_rising = knots.ndim == 1 and knots.shape == log_odds.shape and len(knots) > 0 and not _falls(knots, log_odds)
+    if not (is_sound and is_rising):
+        raise ModelFileError("damaged: its calibration is not valid; train it again")
+    return Calibration(kind, float(slope), int(n_real), int(n_fake), knots, log_odds)
+
+
+def _falls(*arrays: np.ndarray) -> bool:
+    return any(bool((np.diff(array) <= 0).any()) for array in arrays)
+
+
+def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classifier:
+    kind = CLASSIFIERS[values["kind"]]
+    numbers = {k: _number(v) for k, v in values.items() if k != "kind"}
+    classifier: Classifier = kind(**numbers, **{f.name: arrays[f.name] for f in fields(kind) if f.name not in numbers})
+    return classifier
+
+
+def _fits_together(model: Model) -> bool:
+    n_features = len(model.mean)
+    group_sizes = model.spec.group_sizes or (n_features,)
+    if sum(group_sizes) != n_features:
+        return False
+    classifier = model.classifier
+    if isinstance(classifier, Svm):
+        n = len(classifier.dual_coef)
+        fitting = (
+            classifier.support_vectors.shape == (n, n_features)
+            and classifier.dual_coef.shape == (n,)
+            and classifier.gamma.shape == (len(group_sizes),)
+            and classifier.group_sizes.tolist() == list(group_sizes)
+        )
+    elif isinstance(classifier, LogisticRegression):
+        fitting = classifier.weights.shape == (n_features,)
+    else:
+        fitting = isinstance(classifier, KMeans) and classifier.centres.shape == (2, n_features)
+    n_reference = len(model.reference)
+    return (
+        fitting
+        and n_reference > 0
+        and model.reference.shape == (n_reference, n_features)
+        and model.mean.shape == model.scale.shape == (n_features,)
+        and bool((model.scale > 0).all())
+    )

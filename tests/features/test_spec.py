@@ -1,0 +1,53 @@
+"""Settings of features: presets, hashes, JSON, nonsense."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from spectral_detect import FeatureSpec
+from spectral_detect.errors import FeatureError
+from spectral_detect.features.spec import PRESETS
+
+
+def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
+    spec = FeatureSpec.preset("azimuthal", n_bins=80)
+    again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
+    assert again == spec
+    assert again.sha256 == spec.sha256
+    assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (80, 300)}) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_bins": 7}, "n_bins 7: it is None or 8 to 100000"),
+        ({"filter": "sobel"}, "filter 'sobel': it is one of none, laplacian"),
+        ({"groups": ()}, "groups"),
+        ({"groups": ("profile", "noise")}, "groups .* one or more of profile, chroma_profile"),
+        ({"groups": ("profile", "profile")}, "none twice"),
+        ({"tiles_per_side": 0}, "tiles_per_side 0: it is None or 1 to 64"),
+        ({"n_bins": None, "tiles_per_side": 2}, "goes with a profile alone"),
+        ({"n_bins": None, "groups": ("profile", "coherence")}, "goes with a profile alone"),
+        ({"min_size_px": 2}, "min_size_px 2"),
+        ({"version": 1}, "version 1; this program knows version 3"),
+        ({"bins": 3}, "has no bins"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(FeatureError, match=message):
+        FeatureSpec.preset("azimuthal", **changes)
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(FeatureError, match="no feature preset 'fancy': there are azimuthal, residual, durall"):
+        FeatureSpec.preset("fancy")
+
+
+@pytest.mark.parametrize(
+    "change", [{"n_bins": "80"}, {"n_bins": True}, {"name": 3}, {"groups": 7}, {"tiles_per_side": 2.0}, {"extra": 1}]
+)
+def test_a_damaged_spec_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(FeatureError):
+        FeatureSpec.from_dict(FeatureSpec.preset("azimuthal").to_dict() | change)
