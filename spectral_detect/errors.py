@@ -7,7 +7,25 @@ TORCH_MISSING = "needs PyTorch: pip install 'spectral-detect[torch]'"
 
 
 class SpectralDetectError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, and the value seen.
+    remedy : str
+        What to do about it. Both name parameters of the library in backticks, such as `jobs=0`; the command line puts
+        its options in their place.
+
+    Attributes
+    ----------
+    problem, remedy : str
+        As given; `str(error)` joins them by a semicolon.
+    """
+
+    def __init__(self, problem: str = "", *, remedy: str = "") -> None:
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+        self.problem, self.remedy = problem, remedy
 
 
 class ImageReadError(SpectralDetectError):
