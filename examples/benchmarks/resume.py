@@ -1,6 +1,7 @@
-"""What it costs to find that nothing is left to do, and to merge, per record, over the same command with few records.
+"""Measure what each further record costs a run with nothing left to do, and a merge: time, and memory if it grows.
 
-Links to one image stand for many files: they are found and looked at as files are, and none is decoded.
+Links to one image stand for many files: they are found and looked at as files are, and none is decoded. Each command is
+run with few and with many records; its memory is flat where the ratio at the end of its line is 1.00.
 
 python examples/benchmarks/resume.py IMAGE [--few 1000] [--many 100000] [--known-by size-mtime|sha256]
 """
@@ -46,7 +47,7 @@ def write_files(folder: Path, image: str, count: int) -> list[Path]:
 
 
 def write_records(output: Path, paths: Sequence[Path]) -> None:
-    """Those of a scan, but for the path all alike."""
+    """Write the records of a scan, which differ in their paths alone."""
     run("scan", paths[0], "--resume", output, "--jobs", 0)
     record = json.loads(output.read_text())
     with open(output, "w") as stream:
@@ -54,7 +55,7 @@ def write_records(output: Path, paths: Sequence[Path]) -> None:
 
 
 def run(*arguments: object) -> tuple[float, float]:
-    """Seconds and peak memory in MB."""
+    """Run a command, and return its seconds and its peak memory in MB."""
     start = time.perf_counter()
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)

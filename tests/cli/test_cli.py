@@ -350,7 +350,7 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["scan", "empty"], "no image found"),
         (["scan", "examples", "--model", "nowhere.pkl"], "nowhere.pkl' cannot be read: No such file"),
         (["scan", "examples", "--model", "text.pkl"], "text.pkl': not a model file"),
-        (["scan", "examples", "-o", "nowhere/out.csv"], "nowhere/out.csv cannot be written: No such file"),
+        (["scan", "examples", "-o", "nowhere/out.csv"], "'nowhere/out.csv' cannot be written: No such file"),
         (["scan", "examples", "-o", "out.xml"], "end it in .csv, .jsonl or .txt, or give --format"),
         (["scan", "--files-from", "nowhere"], "nowhere: No such file"),
         (["train", "-o", "m.pkl"], "give --real DIR and --fake DIR, or --manifest CSV"),
@@ -447,7 +447,7 @@ def test_a_full_disk_is_an_error_with_a_name() -> None:
     scanning = program("scan", EXAMPLES, "-o", "/dev/full", "--format", "jsonl")
     _, stderr = scanning.communicate(timeout=60)
     assert scanning.returncode == 2
-    assert stderr.decode().strip() == "Error: /dev/full cannot be written: No space left on device"
+    assert stderr.decode().strip() == "Error: '/dev/full' cannot be written: No space left on device"
 
 
 @pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models faces"])
@@ -455,7 +455,7 @@ def test_a_standard_output_that_takes_nothing_is_status_2(arguments: str) -> Non
     command = f"{sys.executable} -m spectral_detect {arguments} > /dev/full"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.strip() == "Error: output cannot be written: No space left on device"
+    assert done.stderr.strip() == "Error: standard output cannot be written: No space left on device"
 
 
 def test_closed_standard_streams() -> None:
