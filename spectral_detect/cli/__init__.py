@@ -34,7 +34,7 @@ COMMANDS = {
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
     "regularize": (
         "spectral_detect.cli.regularize:regularize",
-        "Train generators whose spectrum is right (needs the extra torch).",
+        "Train generators with a right spectrum (needs the extra torch).",
     ),
 }
 

@@ -51,13 +51,14 @@ def merge(
     null: bool,
     group_by: str | None,
 ) -> None:
-    """Join outputs (.csv or .jsonl) of `scan --shard`, `video --shard` or `extract --shard` into one.
+    """Join the outputs of shards into one.
 
-    All must be made by one version, with the same models, features and settings. With --expect or --files-from, rows
-    get the order in which one scan of these files would write them; files without a row are named. Without them, rows
-    are sorted by path, which is the order of a scan of one folder. If two outputs have rows for a file, the first
-    without an error is taken. Rows of `video --per-frame` do not say how they were made and are joined unchecked. The
-    exit status is 1 if an expected file has no row or a record has an error.
+    OUTPUT is a .csv or .jsonl of `scan --shard`, `video --shard` or `extract --shard`. All must be made by one version,
+    with the same models, features and settings. With --expect or --files-from, rows get the order in which one scan of
+    these files would write them; files without a row are named. Without them, rows are sorted by path, which is the
+    order of a scan of one folder. If two outputs have rows for a file, the first without an error is taken. Rows of
+    `video --per-frame` do not say how they were made and are joined unchecked. The exit status is 1 if an expected
+    file has no row or a record has an error.
 
     \b
     Examples:

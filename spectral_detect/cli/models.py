@@ -11,7 +11,9 @@ import click
 @click.argument("file", required=False)
 @click.option("--json", "as_json", is_flag=True, help="JSON in place of text.")
 def models(file: str | None, as_json: bool) -> None:
-    """List the shipped models, or show what is in a model FILE (or a shipped one, by name).
+    """List the shipped models, or show what is in a model file.
+
+    FILE is a model file, or the name of a shipped model.
 
     \b
     Examples:

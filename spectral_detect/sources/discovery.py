@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -13,6 +14,9 @@ from spectral_detect.sources import stores
 from spectral_detect.sources.formats import SIGNATURE_BYTES, SUFFIXES, has_image_signature, has_video_suffix
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import is_web, local_name, without_credentials
+
+# errors of the system, after which a file may be an image all the same: it becomes an error record and is not skipped
+SAY_NOTHING_OF_THE_FILE = frozenset((errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM))
 
 
 @dataclass(frozen=True)
@@ -300,8 +304,8 @@ def looks_like_image(entry: os.DirEntry[str]) -> bool:
             return True
         with open(entry.path, "rb") as stream:
             return has_image_signature(stream.read(SIGNATURE_BYTES))
-    except OSError:
-        return _is_dead_link(entry)
+    except OSError as error:
+        return error.errno in SAY_NOTHING_OF_THE_FILE or _is_dead_link(entry)
 
 
 def _is_dead_link(entry: os.DirEntry[str]) -> bool:

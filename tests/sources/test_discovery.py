@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -127,6 +128,24 @@ def test_a_named_file_is_taken_for_a_video_whatever_its_name(tree: Path) -> None
     assert found_videos(named)[0] == [FoundVideo(Location(named))]
     assert has_video_suffix("A.MP4")
     assert not has_video_suffix(named)
+
+
+@pytest.mark.parametrize(("number", "is_taken"), [(errno.EIO, True), (errno.EMFILE, True), (errno.EACCES, False)])
+def test_a_file_whose_start_the_system_cannot_give_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_taken: bool
+) -> None:
+    """Evidence behind a bad sector, or beyond the limit of open files, becomes an error and is not skipped."""
+    (tmp_path / "no_suffix").write_bytes(b"x")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    skipped: list[str] = []
+    found = [f.path for f in find_images([Location(str(tmp_path))], on_skip=skipped.append)]
+    monkeypatch.undo()
+    path = str(tmp_path / "no_suffix")
+    assert (found, skipped) == (([path], []) if is_taken else ([], [path]))
 
 
 def test_a_folder_that_cannot_be_listed_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from spectral_detect.cli.lazy_group import LazyGroup
 COMMANDS = {
     "train": (
         "spectral_detect.cli.regularize.train:train",
-        "Train a GAN on a folder of camera images, with or without the spectral loss.",
+        "Train a GAN on camera images, with or without the spectral loss.",
     ),
     "sample": (
         "spectral_detect.cli.regularize.sample:sample",
@@ -17,14 +17,14 @@ COMMANDS = {
     ),
     "autoencoder": (
         "spectral_detect.cli.regularize.autoencoder:autoencoder",
-        "Show what up-sampling does to the spectrum, and what the spectral loss does about it.",
+        "Show what up-sampling and the spectral loss do to the spectrum.",
     ),
 }
 
 
 @click.group(cls=LazyGroup, places=COMMANDS)
 def regularize() -> None:
-    """Train generators whose spectrum is right (needs the extra torch).
+    """Train generators with a right spectrum (needs the extra torch).
 
     Up-sampling layers leave traces in the spectrum because nothing in a generator's loss looks there; the spectral loss
     does. Durall, Keuper, Keuper: Watch Your Up-Convolution, CVPR 2020.

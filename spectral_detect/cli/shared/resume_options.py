@@ -122,7 +122,7 @@ def target_options(command: F) -> F:
     @wraps(command)
     def with_format(*args: Any, row_format: StreamFormat | None, target: Target, **kwargs: Any) -> Any:
         chosen = row_format or format_of(target.output)
-        if target.is_resumed and chosen == "table":
+        if target.is_resumed and target.output and chosen == "table":
             raise click.UsageError("--resume goes on with rows: name a .csv or a .jsonl")
         return command(*args, target=replace(target, row_format=chosen), **kwargs)
 
