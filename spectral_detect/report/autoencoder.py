@@ -161,9 +161,8 @@ def _training_panel(axes: Axes, cells: Sequence[Cell], measure: str) -> None:
             x = [m.epoch for m in network.history]
             y = [getattr(m, measure) for m in network.history]
             label = f"{cell.kernel}x{cell.kernel}, {'with' if name == 'corrected' else 'without'} the loss"
-            axes.plot(
-                x, y, style, color=KERNEL_COLOURS[k % len(KERNEL_COLOURS)], label=label, linewidth=1.3, marker="."
-            )
+            colour = KERNEL_COLOURS[k % len(KERNEL_COLOURS)]
+            axes.plot(x, y, style, color=colour, label=label, linewidth=1.3, marker=".")
     axes.set_xlabel("epochs", fontsize=9)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)

@@ -69,12 +69,11 @@ class Reconstruction:
     def numbers(self) -> dict[str, float | None]:
         """Return single numbers by name; None for those that a network that diverged does not have."""
         fidelity = self.fidelity
-        difference = None if fidelity is None else fidelity.difference
         return {
-            "difference": difference and difference.per_image,
-            "difference_of_means": difference and difference.of_means,
-            "signed_difference": difference and difference.signed,
-            "mse": fidelity and fidelity.mse,
+            "difference": None if fidelity is None else fidelity.difference.per_image,
+            "difference_of_means": None if fidelity is None else fidelity.difference.of_means,
+            "signed_difference": None if fidelity is None else fidelity.difference.signed,
+            "mse": None if fidelity is None else fidelity.mse,
             "diverged_in": self.diverged_in,
             "seconds": round(self.seconds, 2),
         }

@@ -36,7 +36,7 @@ def extra_convolutions(topology: Topology, n_upconvolutions: int) -> list[int]:
 
 
 class Generator(nn.Module):
-    """Turn z into an image by up-convolutions that double the size from 4 pixels on, as in DCGAN (Radford et al., 2016).
+    """Turn z into an image by up-convolutions that double the size from 4 pixels on, as DCGAN (Radford et al., 2016).
 
     The last convolution gives the image, by tanh; batch normalisation and ReLU follow all others.
 
