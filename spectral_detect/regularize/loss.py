@@ -158,7 +158,7 @@ class SpectralLoss(nn.Module):
 
     @property
     def floor(self) -> float:
-        """The least possible value: cross-entropy of the reals' mean profile with itself; 0 for "mse" and "l1"."""
+        """Return the least possible value: cross-entropy of the target with itself; 0 for "mse" and "l1"."""
         if self.distance != "bce":
             return 0.0
         target = self._target().double()

@@ -20,7 +20,7 @@ GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 @dataclass(frozen=True, eq=False)
 class RealProfile:
-    """Radial profiles of camera images of one size; `mean_profile` computes them.
+    """Describe the radial profiles of camera images of one size; `mean_profile` computes this.
 
     Attributes
     ----------

@@ -57,8 +57,6 @@ def read_reals(
         Searched as by `find_images`.
     size : int
         Pixels on a side, see `read_square`.
-    work : Work, optional
-        How the files are worked through.
     on_failure : callable
         Called with path and reason of each file that gave no square; the others are read.
     progress : callable
@@ -76,9 +74,8 @@ def read_reals(
 
     Notes
     -----
-    The cache is `.spectral-detect/` in the folder or, if that cannot be written, in the user's cache folder. It is
-    made anew when names, sizes or times of the files change. A cache is kept only if no file failed, so that bad files
-    are named each time.
+    The cache is in `.spectral-detect/` in the folder or, if that cannot be written, the user's cache folder. It is made
+    again when names, sizes or times of files change, and kept only if no file failed: bad files are named each time.
     """
     files = _files_of(folder)
     caches = [place / f"images-{size}-{_key(files, size)}.npy" for place in _cache_folders(folder)]

@@ -44,7 +44,7 @@ LARGEST_KERNEL = 31
 
 
 class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
-    """A list of choices, parted by commas; one that is given twice counts once."""
+    """Read a list of choices, parted by commas; one that is given twice counts once."""
 
     def __init__(self, choices: tuple[str, ...]) -> None:
         self.name = "a,b,..."
@@ -62,14 +62,14 @@ class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
 
 image_options = together(
     click.option(
-        "--n-images", type=click.IntRange(60), default=2000, show_default=True, help="Draw so many images from DATA."
+        "--n-images", type=click.IntRange(60), default=2000, show_default=True, help="Draw this many images from DATA."
     ),
     click.option(
         "--size",
         type=click.IntRange(16, 512),
         default=64,
         show_default=True,
-        help="Reduce images to so many pixels on a side, an even number.",
+        help="Reduce images to this many pixels on a side, an even number.",
     ),
 )
 
@@ -91,14 +91,14 @@ network_options = together(
         type=Several(("1", "2", "3", "4")),
         default=",".join(map(str, DEFAULT_KERNELS)),
         show_default=True,
-        help="Try decoders of so many layers.",
+        help="Try decoders of this many layers.",
     ),
     click.option(
         "--channels",
         type=click.IntRange(1, 1024),
         default=Architecture.channels,
         show_default=True,
-        help="Use so many filters in all hidden layers.",
+        help="Use this many filters in all hidden layers.",
     ),
 )
 
@@ -108,14 +108,14 @@ training_options = together(
         type=click.IntRange(1),
         default=Settings.epochs,
         show_default=True,
-        help="Pass over the images so many times.",
+        help="Pass over the images this many times.",
     ),
     click.option(
         "--batch-size",
         type=click.IntRange(1),
         default=Settings.batch_size,
         show_default=True,
-        help="Take so many images for a step.",
+        help="Take this many images for a step.",
     ),
     click.option(
         "--learning-rate",
@@ -129,7 +129,7 @@ training_options = together(
         type=click.IntRange(0, 2**32 - 1),
         default=Settings.seed,
         show_default=True,
-        help="Choose images, weights and batches.",
+        help="Seed of the drawn images, weights and batches; the same seed repeats an experiment on the CPU.",
     ),
 )
 
@@ -146,7 +146,7 @@ spectral_options = together(
         type=FiniteRange(0),
         default=Settings.warm_up,
         show_default=True,
-        help="Let the weight rise from 0 over so many epochs.",
+        help="Let the weight rise from 0 over this many epochs.",
     ),
     click.option(
         "--normalisation",
@@ -182,7 +182,7 @@ machine_options = together(
     click.option(
         "--threads",
         type=click.IntRange(1),
-        help="Train so many networks side by side on the CPU.  [default: one per core]",
+        help="Train this many networks side by side on the CPU.  [default: one per core]",
     ),
 )
 

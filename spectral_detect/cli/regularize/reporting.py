@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class EpochReport:
-    """Prints and draws a run as it goes on.
+    """Print and draw a run as it goes on.
 
     Parameters
     ----------

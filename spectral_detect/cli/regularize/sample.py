@@ -18,7 +18,7 @@ from spectral_detect.text import visible
 @click.command()
 @click.argument("run")
 @click.option(
-    "--n", "n", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="Make so many images."
+    "--n", "n", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="Make this many images."
 )
 @click.option("-o", "--output", required=True, metavar="DIR", help="Write the images to DIR, a new or empty folder.")
 @click.option("--reals", metavar="DIR", help="Also write as many camera images to DIR, reduced as in training.")
@@ -27,7 +27,7 @@ from spectral_detect.text import visible
     type=click.IntRange(0, 2**31 - 1),
     default=0,
     show_default=True,
-    help="Choose the images; the same seed makes the same ones.",
+    help="Seed of the images; the same seed makes the same ones.",
 )
 @click.option(
     "--device",

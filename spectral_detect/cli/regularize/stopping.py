@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass
 class Stop:
-    """The signals that asked for an end, and whether training has begun, so that there is something to save."""
+    """Hold the signals that asked for an end, and whether training has begun, so that there is something to save."""
 
     received: list[int] = field(default_factory=list)
     may_wait: bool = False

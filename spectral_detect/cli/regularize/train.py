@@ -60,14 +60,14 @@ network_options = together(
         type=click.Choice(tuple(map(str, SIZES))),
         default=str(TrainingOptions.size),
         show_default=True,
-        help="Train on images of so many pixels on a side.",
+        help="Train on images of this many pixels on a side.",
     ),
     click.option(
         "--channels",
         type=click.IntRange(8, MOST["channels"]),
         default=TrainingOptions.channels,
         show_default=True,
-        help="Use so many filters at half the size, twice as many at each size below.",
+        help="Use this many filters at half the size, twice as many at each size below.",
     ),
 )
 
@@ -106,7 +106,7 @@ spectral_options = together(
         type=click.IntRange(MIN_REALS),
         default=TrainingOptions.n_profiles,
         show_default=True,
-        help="Take the mean profile of so many camera images.",
+        help="Compare with the mean profile of this many camera images.",
     ),
 )
 
@@ -116,14 +116,14 @@ training_options = together(
         type=click.IntRange(1),
         default=TrainingOptions.epochs,
         show_default=True,
-        help="Pass over the images so many times.",
+        help="Pass over the images this many times.",
     ),
     click.option(
         "--batch-size",
         type=click.IntRange(2),
         default=TrainingOptions.batch_size,
         show_default=True,
-        help="Take so many images for a step.",
+        help="Take this many images for a step.",
     ),
     click.option(
         "--learning-rate",
@@ -135,14 +135,14 @@ training_options = together(
         type=click.IntRange(0, 2**31 - 1),
         default=TrainingOptions.seed,
         show_default=True,
-        help="Choose weights, batches and latent vectors.",
+        help="Seed of weights, batches and latent vectors; the same seed repeats a run.",
     ),
     click.option(
         "--n-watched",
         type=click.IntRange(MIN_REALS),
         default=TrainingOptions.n_watched,
         show_default=True,
-        help="Compare so many samples with as many camera images after each epoch.",
+        help="Compare this many samples with as many camera images after each epoch.",
     ),
     click.option(
         "--fid",
@@ -159,7 +159,9 @@ machine_options = together(
         show_default=True,
         help="Train on the CPU or on a GPU; auto takes a GPU if there is one.",
     ),
-    click.option("--threads", type=click.IntRange(1), help="Use so many threads of the CPU.  [default: one per core]"),
+    click.option(
+        "--threads", type=click.IntRange(1), help="Use this many threads of the CPU.  [default: one per core]"
+    ),
     click.option(
         "--compile", is_flag=True, help="Let PyTorch compile the networks: minutes at the start, faster later."
     ),
@@ -180,7 +182,7 @@ machine_options = together(
 def train(
     ctx: click.Context, /, data: str, output: str, resume: bool, dry_run: bool, work: Work, **chosen: Any
 ) -> None:
-    """Train a GAN on a folder of camera images, with or without the spectral loss.
+    """Train a GAN on DATA, a folder of camera images, with or without the spectral loss.
 
     Each image of DATA is cut to its central square and reduced to --size; half of them are mirrored. Each epoch prints
     a row: losses, the distance of the samples' spectra to those of camera images, and how well a detector of this

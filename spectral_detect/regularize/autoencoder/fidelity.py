@@ -15,7 +15,7 @@ from spectral_detect.regularize.profiles import UPPER_QUARTER, log_profiles, rad
 
 @dataclass(frozen=True)
 class ProfileDifference:
-    """Difference of log profiles over the upper quarter of the frequencies, in natural logarithms.
+    """Hold the difference of log profiles over the upper quarter of the frequencies, in natural logarithms.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class ProfileDifference:
 
 @dataclass(frozen=True, eq=False)
 class Fidelity:
-    """How true a network's reconstructions are, for images that it was not trained on.
+    """Tell how true a network's reconstructions are, for images that it was not trained on.
 
     Attributes
     ----------

@@ -14,14 +14,14 @@ HELD_OUT_SHARE, MOST_HELD_OUT = 10, 200
 
 @dataclass(frozen=True, eq=False)
 class SplitImages:
-    """Images that are trained on, and others that are measured on: (N, size, size, 3) uint8."""
+    """Hold images that are trained on, and others that are measured on: (N, size, size, 3) uint8."""
 
     training: np.ndarray
     held_out: np.ndarray
 
     @property
     def originals(self) -> np.ndarray:
-        """The held-out images from 0 to 1."""
+        """Return the held-out images scaled to 0 to 1."""
         return self.held_out.astype(np.float32) / 255
 
 

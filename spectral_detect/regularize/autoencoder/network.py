@@ -20,7 +20,7 @@ SEEDING = Lock()  # initial weights come from random numbers that belong to the 
 
 
 class AutoEncoder(nn.Module):
-    """One convolution down by two, then `layers` convolutions of which the first scales up by two.
+    """Reconstruct images by a convolution down by two, then `layers` convolutions, the first of which scales up by two.
 
     Raises
     ------

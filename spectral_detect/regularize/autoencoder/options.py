@@ -15,7 +15,7 @@ OTHER_KERNELS = (3, 5)  # for other numbers of layers
 
 @dataclass(frozen=True)
 class Architecture:
-    """An auto-encoder.
+    """Describe an auto-encoder.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Settings:
-    """How all networks of an experiment are trained.
+    """Tell how all networks of an experiment are trained.
 
     Attributes
     ----------

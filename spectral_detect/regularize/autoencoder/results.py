@@ -19,7 +19,7 @@ LEAST = 1e-12  # divisor of a ratio
 
 @dataclass(frozen=True)
 class Measured:
-    """Measures of a network on held-out images at some time of its training.
+    """Hold measures of a network on held-out images at some time of its training.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """One trained network.
+    """Describe one trained network.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Reconstruction:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One architecture, trained twice from the same seed: without the spectral loss, and with it."""
+    """Hold one architecture, trained twice from the same seed: without the spectral loss, and with it."""
 
     upsampling: str
     kernel: int
@@ -91,19 +91,19 @@ class Cell:
 
     @property
     def has_diverged(self) -> bool:
-        """Whether either network diverged."""
+        """Tell whether either network diverged."""
         return self.plain.fidelity is None or self.corrected.fidelity is None
 
     @property
     def times_closer(self) -> float | None:
-        """By how much the loss divides the per-image difference."""
+        """Return the factor by which the loss divides the per-image difference."""
         if self.plain.fidelity is None or self.corrected.fidelity is None:
             return None
         return self.plain.fidelity.difference.per_image / max(self.corrected.fidelity.difference.per_image, LEAST)
 
     @property
     def mse_ratio(self) -> float | None:
-        """By how much the loss multiplies the mean squared error."""
+        """Return the factor by which the loss multiplies the mean squared error."""
         if self.plain.fidelity is None or self.corrected.fidelity is None:
             return None
         return self.corrected.fidelity.mse / max(self.plain.fidelity.mse, LEAST)
@@ -131,7 +131,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Experiment:
-    """All cells of an experiment.
+    """Hold all cells of an experiment.
 
     Attributes
     ----------

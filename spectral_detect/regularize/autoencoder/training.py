@@ -38,14 +38,8 @@ def train_autoencoder(
 
     Parameters
     ----------
-    images : SplitImages
-        Images to train and to measure on.
-    architecture : Architecture
-        The network.
-    settings : Settings
-        How it is trained.
-    device : torch.device or str
-        Where it is trained.
+    images, architecture, settings, device
+        See `experiment.run_grid`.
     spectral : SpectralLoss, optional
         By default made from the training images.
     stopped : Event, optional
@@ -99,7 +93,7 @@ def spectral_loss(images: SplitImages, settings: Settings) -> SpectralLoss:
 
 
 class _Trainer:
-    """The steps of one network: batches in a seeded order, Adam, learning rate and spectral weight by the step."""
+    """Make the steps of one network: batches in a seeded order, Adam, rate and spectral weight by the step."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ KEY = "spectral_detect"  # our JSON in the file's metadata
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a checkpoint: named tensors, and plain values that were stored as JSON."""
+    """Hold the content of a checkpoint: named tensors, and plain values that were stored as JSON."""
 
     tensors: dict[str, Tensor]
     values: dict[str, Any]

@@ -25,7 +25,7 @@ Embed = Callable[[np.ndarray], np.ndarray]  # (N, H, W, 3) uint8 -> (N, n_featur
 
 @dataclass(frozen=True)
 class Measures:
-    """How far generated images are from camera images.
+    """Tell how far generated images are from camera images.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Measures:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong with the samples, as sentences."""
+        """Say in sentences what is wrong with the samples."""
         if self.diversity < COLLAPSED:
             return [f"collapse: samples vary {self.diversity:.2f} times as much as camera images do"]
         return []
@@ -69,7 +69,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class RealMeasures:
-    """How far camera images are from other camera images: no generator can come nearer.
+    """Tell how far camera images are from other camera images: no generator can come nearer.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class RealMeasures:
 
 
 class Monitor:
-    """Compares samples with camera images, whose side of the comparison is computed once.
+    """Compare samples with camera images, whose side of the comparison is computed once.
 
     Parameters
     ----------

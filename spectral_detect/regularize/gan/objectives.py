@@ -18,7 +18,7 @@ PENALTY_WEIGHT = 10.0  # lambda, in DRAGAN and in WGAN-GP
 
 @dataclass(frozen=True)
 class Objective:
-    """The losses of one paper, with the settings that go with them.
+    """Hold the losses of one paper, and the settings that go with them.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ Topology = Literal["baseline", "v1", "v2", "v3", "v4"]
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Everything that a run of `regularize train` depends on.
+    """Hold everything that a run of `regularize train` depends on.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class TrainingOptions:
         return options
 
     def check(self) -> None:
-        """Refuse values that no run can have; a file may hold what a stranger wrote.
+        """Refuse values that no run can have; a file may come from anybody.
 
         Raises
         ------

@@ -32,7 +32,7 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What a caller is told during a run, and how it stops one.
+    """Tell a caller what happens during a run, and let it stop the run.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class Hooks:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The options of a run, and what follows from them and from the images.
+    """Hold the options of a run, and what follows from them and from the images.
 
     Attributes
     ----------

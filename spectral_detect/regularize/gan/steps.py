@@ -31,7 +31,7 @@ class Diverged(SpectralDetectError):
 
 
 class Gan:
-    """Generator G, discriminator D, their optimisers, and the steps that train them.
+    """Train generator G and discriminator D by steps of their optimisers.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ LOSSES = ("loss_d", "loss_g", "penalty", "spectral_loss")
 
 @dataclass
 class Progress:
-    """How far a training has come: full epochs, batches of the next one, and the sums of its losses."""
+    """Tell how far a training has come: full epochs, batches of the next one, and the sums of its losses."""
 
     epoch: int = 0
     batch: int = 0
@@ -36,7 +36,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochLosses:
-    """Mean losses of an epoch; None for a loss that no step had.
+    """Hold the mean losses of an epoch; None for a loss that no step had.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class EpochLosses:
 
 
 class Trainer:
-    """Trains a GAN epoch after epoch, and saves it after each and when it is interrupted.
+    """Train a GAN epoch after epoch, and save it after each and when it is interrupted.
 
     Parameters
     ----------
