@@ -1,18 +1,18 @@
-"""GANs trained with and without the spectral loss, on the same seed: a table and a picture.
+"""Train GANs with and without the spectral loss, from the same seed; print a table and draw a picture.
 
 python examples/spectral_gan/compare.py FACES --output runs [--size 64] [--epochs 30] [--device gpu] [--fid WEIGHTS]
 
-Four runs for each objective: the baseline and the topology v4 (three 5x5 convolutions more), each without the loss and
-with it. A run that is complete is not trained again, one that was interrupted goes on.
+There are four runs for each objective: the baseline and the topology v4 (three more 5x5 convolutions), each without the
+loss and with it. A run that is complete is not trained again; one that was interrupted is continued.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ import matplotlib.image
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from spectral_detect.cli import main as spectral_detect
 
 WEIGHTS = {"dcgan": 2.0, "lsgan": 0.5, "dragan": 2.0, "wgan-gp": 2.0}  # the first two are the paper's
 VARIANTS = {
@@ -41,7 +43,7 @@ Row = dict[str, Any]
 
 
 def train(folder: Path, objective: str, variant: str, args: argparse.Namespace) -> None:
-    """One run by the command line; its table goes to this one's error stream."""
+    """Train one network by the command line; the table of its epochs goes to stderr."""
     topology, has_loss = VARIANTS[variant]
     command = ["regularize", "train", args.data, "--output", folder, "--epochs", args.epochs]
     if (folder / "checkpoint.safetensors").exists():
@@ -49,29 +51,34 @@ def train(folder: Path, objective: str, variant: str, args: argparse.Namespace) 
     else:
         command += ["--objective", objective, "--topology", topology, "--size", args.size, "--channels", args.channels]
         command += ["--spectral-weight", WEIGHTS[objective] if has_loss else 0, "--seed", args.seed]
+        command += ["--batch-size", args.batch_size]
     command += ["--device", args.device]
     for name in ("threads", "fid"):
         if getattr(args, name) is not None:
             command += [f"--{name}", getattr(args, name)]
-    subprocess.run([sys.executable, "-m", "spectral_detect", *map(str, command)], check=True, stdout=sys.stderr)
+    with redirect_stdout(sys.stderr):
+        status = spectral_detect(list(map(str, command)), standalone_mode=False)
+    if status > 1:  # 1: some image could not be read
+        raise SystemExit(status)
 
 
 def rows_of(folder: Path) -> list[Row]:
+    """Return the rows of a run's log."""
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def runs(args: argparse.Namespace) -> Iterator[tuple[str, str, Path, list[Row]]]:
-    """Objective, variant, folder and log of each run, trained now where it is not there."""
+    """Yield objective, variant, folder and log of each run, which is trained now unless it is complete."""
     args.output.mkdir(parents=True, exist_ok=True)
     for objective in args.objectives:
-        for variant in VARIANTS:
+        for variant in args.networks:
             folder = args.output / f"{objective}-{variant.replace(', ', '-').replace(' ', '-')}"
             train(folder, objective, variant, args)
             yield objective, variant, folder, rows_of(folder)
 
 
 def table_line(objective: str, variant: str, rows: list[Row]) -> str:
-    """The mean of the last three epochs: single ones vary."""
+    """Format the means of the last three epochs, since single ones vary."""
     last = rows[-3:]
     cells = []
     for name, _, form in COLUMNS:
@@ -82,11 +89,12 @@ def table_line(objective: str, variant: str, rows: list[Row]) -> str:
 
 
 def draw(found: list[tuple[str, str, Path, list[Row]]], output: Path) -> None:
-    """Of each objective: mean profiles against the reals, and samples of each variant."""
+    """Draw a line per objective: mean profiles against those of the reals, and samples of each network."""
     objectives = list(dict.fromkeys(objective for objective, *_ in found))
-    figure = Figure(figsize=(4.2 * (1 + len(VARIANTS)), 3.6 * len(objectives)), layout="constrained")
+    n_networks = len({variant for _, variant, *_ in found})
+    figure = Figure(figsize=(4.2 * (1 + n_networks), 3.6 * len(objectives)), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(len(objectives), 1 + len(VARIANTS), squeeze=False)
+    panels = figure.subplots(len(objectives), 1 + n_networks, squeeze=False)
     for line, objective in zip(panels, objectives, strict=True):
         own = [(variant, folder, rows) for name, variant, folder, rows in found if name == objective]
         reals = json.loads((own[0][1] / "reals.json").read_text())
@@ -112,8 +120,10 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--objectives", nargs="+", choices=WEIGHTS, default=list(WEIGHTS))
+    parser.add_argument("--networks", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")

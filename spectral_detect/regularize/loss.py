@@ -1,14 +1,14 @@
-"""The spectral loss: how far the radial profiles of generated images are from those of camera images.
+"""Measure how far the radial profiles of generated images are from those of camera images: the spectral loss.
 
-Durall, Keuper, Keuper, "Watch Your Up-Convolution", CVPR 2020, equations 4 and 9 to 11. The published code computes it
-outside of the graph, so that it scales the generator's loss and never turns its gradient; here it is differentiable.
+Durall, Keuper, Keuper, "Watch Your Up-Convolution", CVPR 2020, equations 4 and 9 to 11. The published code computes the
+loss outside the graph, so that it scales the generator's loss and never turns its gradient; here it is differentiable.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -18,27 +18,28 @@ from torch.nn import functional
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import ring_operator
+from spectral_detect.regularize.choices import ComparedPer, ProfileDistance, ProfileNormalisation
 from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
 from spectral_detect.regularize.reals import N_PROFILES, real_profile
 
-Normalisation = Literal["log", "paper"]
-Distance = Literal["bce", "mse", "l1"]
-Per = Literal["batch", "image"]
-BOUND_SD = 3.0  # standard deviations of the reals that the bounds of a log profile lie from its mean
-AT_BOUND = 4.0  # where the logistic function has them: 0.02 and 0.98
-MARGIN = 1e-7  # of the paper's normalisation to 0 and 1, where cross-entropy is infinite
+BOUND_SD = 3.0  # distance of a log profile's bounds from its mean, in standard deviations of the reals
+AT_BOUND = 4.0  # argument of the logistic function at the bounds, where it is 0.02 and 0.98
+LEAST_SPREAD = 0.1  # distance of the bounds, in natural logarithms, if all reals agree
+MARGIN = 1e-7  # distance kept by the paper's normalisation from 0 and 1, where cross-entropy is infinite
 
 
 class RadialProfile(nn.Module):
-    """Azimuthal average of the power of a batch, differentiable; rings and scale are those of `azimuthal_average`.
+    """Average the power of a batch azimuthally, differentiably; rings and scale are those of `azimuthal_average`.
 
     Parameters
     ----------
-    shape : (H, W) of the images.
+    shape : tuple of int
+        (H, W) of the images.
 
     Attributes
     ----------
-    frequency : (n_rings,) mean radius of each ring in cycles per pixel, from the zero frequency on.
+    frequency : array (n_rings,)
+        Mean radius of each ring in cycles per pixel, from the zero frequency on.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
@@ -50,11 +51,11 @@ class RadialProfile(nn.Module):
         self.ring: Tensor
         self.weight: Tensor
         self.register_buffer("ring", torch.from_numpy(columns.indices.astype(np.int64)), persistent=False)
-        weight = columns.data / (shape[0] * shape[1])  # of |DFT|^2
+        weight = columns.data / (shape[0] * shape[1])  # |DFT|^2 / (H W) is the scale of `power_spectrum`
         self.register_buffer("weight", torch.from_numpy(weight), persistent=False)
 
     def forward(self, gray: Tensor) -> Tensor:
-        """(N, H, W) -> (N, n_rings), mean of |DFT|^2 / (H W) over each ring, in the precision of `gray`."""
+        """Return the mean of |DFT|^2 / (H W) over each ring: (N, H, W) -> (N, n_rings), in the precision of `gray`."""
         transform = torch.fft.rfft2(gray)
         power = (transform * transform.conj()).real.flatten(1)
         profile = power.new_zeros(len(power), len(self.frequency))
@@ -62,23 +63,29 @@ class RadialProfile(nn.Module):
 
 
 class SpectralLoss(nn.Module):
-    """Distance of the radial profiles of generated images to the mean profile of camera images, differentiable.
+    """Measure the distance of generated images' radial profiles to the mean profile of camera images, differentiably.
 
     Parameters
     ----------
-    reals : what camera images of this size are like; `from_folder` and `from_images` make it.
-    normalisation : of the profile AI to (0, 1), which the cross-entropy needs. "log": the logistic function of the log
+    reals : RealProfile
+        Profiles of camera images of this size; `from_folder` and `from_images` make it.
+    normalisation : {"log", "paper"}
+        How the profile AI is brought to (0, 1), which the cross-entropy needs. "log": the logistic function of the log
         profile, with bounds per ring taken from the reals (mean +- 3 standard deviations at 0.02 and 0.98), so that all
         frequencies count alike. "paper": AI / AI_0, as in the paper; power falls so fast with the frequency that the
         highest frequencies hardly count.
-    distance : "bce", binary cross-entropy, equation 11; "mse" or "l1" of the log profiles, in natural logarithms.
-    per : "batch" compares the mean normalised (or log) profile of the batch with that of the reals; "image" each
-        image's, as the paper has it, which also makes images more alike in spectrum than camera images are.
-    value_range : (black, white) of the images that the loss is given; -1 and 1 are what tanh gives.
+    distance : {"bce", "mse", "l1"}
+        "bce": binary cross-entropy, equation 11. "mse", "l1": between the log profiles, in natural logarithms.
+    per : {"batch", "image"}
+        "batch" compares the batch's mean normalised (or log) profile with that of the reals. "image" compares each
+        image's, as the paper does, which also makes images more alike in spectrum than camera images are.
+    value_range : tuple of float
+        (black, white) of the images that the loss is given; a generator that ends in tanh gives -1 and 1.
 
     Raises
     ------
-    FeatureError : a combination that does not exist, or (when called) images of another size.
+    FeatureError
+        The combination does not exist, or (when called) the images have another size.
 
     Examples
     --------
@@ -88,30 +95,21 @@ class SpectralLoss(nn.Module):
     Notes
     -----
     L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of generated images and t that of
-    the reals. The zero frequency, which holds the brightness, takes no part. Its least value is
-    not 0 but `floor`, the entropy of t.
+    the reals. The zero frequency, which holds the brightness, takes no part. The least value of L is not 0 but `floor`,
+    the entropy of t.
     """
 
     def __init__(
         self,
         reals: RealProfile,
         *,
-        normalisation: Normalisation = "log",
-        distance: Distance = "bce",
-        per: Per = "batch",
+        normalisation: ProfileNormalisation = "log",
+        distance: ProfileDistance = "bce",
+        per: ComparedPer = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> None:
         super().__init__()
-        if normalisation not in get_args(Normalisation) or distance not in get_args(Distance):
-            choices = f"{', '.join(get_args(Normalisation))} and {', '.join(get_args(Distance))}"
-            raise FeatureError(f"normalisation {normalisation!r}, distance {distance!r}: there are {choices}")
-        if normalisation == "paper" and distance != "bce":
-            raise FeatureError(f"distance {distance!r} is between log profiles: it goes with normalisation 'log'")
-        if per not in get_args(Per):
-            raise FeatureError(f"per {per!r}: it is one of {', '.join(get_args(Per))}")
-        black, white = value_range
-        if not (math.isfinite(black) and math.isfinite(white) and black < white):
-            raise FeatureError(f"value_range {value_range!r}: the values of black and of white, such as (-1, 1)")
+        _check_choices(normalisation, distance, per, value_range)
         self.reals, self.normalisation, self.distance, self.per = reals, normalisation, distance, per
         self.value_range = value_range
         self.profile = RadialProfile(reals.shape)
@@ -127,12 +125,12 @@ class SpectralLoss(nn.Module):
         cls,
         images: np.ndarray,
         *,
-        normalisation: Normalisation = "log",
-        distance: Distance = "bce",
-        per: Per = "batch",
+        normalisation: ProfileNormalisation = "log",
+        distance: ProfileDistance = "bce",
+        per: ComparedPer = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> SpectralLoss:
-        """The loss against (N, H, W, 3) or (N, H, W) camera images, uint8 or from 0 to 1; at least 50."""
+        """Make the loss from at least 50 camera images, (N, H, W, 3) or (N, H, W), uint8 or from 0 to 1."""
         reals = mean_profile(images)
         return cls(reals, normalisation=normalisation, distance=distance, per=per, value_range=value_range)
 
@@ -143,36 +141,39 @@ class SpectralLoss(nn.Module):
         size: int,
         *,
         n_images: int = N_PROFILES,
-        normalisation: Normalisation = "log",
-        distance: Distance = "bce",
-        per: Per = "batch",
+        normalisation: ProfileNormalisation = "log",
+        distance: ProfileDistance = "bce",
+        per: ComparedPer = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> SpectralLoss:
-        """The loss against `n_images` of a folder, brought to `size` pixels; see `reals.real_profile`.
+        """Make the loss from `n_images` camera images of a folder, brought to `size` pixels; see `reals.real_profile`.
 
         Raises
         ------
-        DatasetError : fewer than 50 images that can be read and are large enough.
+        DatasetError
+            Fewer than 50 images can be read and are large enough.
         """
         reals = real_profile(os.fspath(folder), size, n_images)
         return cls(reals, normalisation=normalisation, distance=distance, per=per, value_range=value_range)
 
     @property
     def floor(self) -> float:
-        """The least value there is: cross-entropy of the reals' mean profile with itself; 0 of "mse" and "l1"."""
+        """Return the least possible value: cross-entropy of the target with itself; 0 for "mse" and "l1"."""
         if self.distance != "bce":
             return 0.0
         target = self._target().double()
         return float(functional.binary_cross_entropy(target, target))
 
     def forward(self, images: Tensor, like: Tensor | None = None) -> Tensor:
-        """The loss of a batch.
+        """Return the loss of a batch.
 
         Parameters
         ----------
-        images : (N, 3, H, W), (N, 1, H, W) or (N, H, W) in `value_range`. Half precision is computed in single.
-        like : images of the same shape whose own profiles are the target, as for an auto-encoder; default the mean
-            profile of the reals.
+        images : Tensor (N, 3, H, W), (N, 1, H, W) or (N, H, W)
+            Generated images in `value_range`. Half precision is computed in single.
+        like : Tensor, optional
+            Images of the same shape whose own profiles are the target, as for an auto-encoder. By default the target is
+            the mean profile of the reals.
         """
         self._check(images)
         if like is not None and like.shape[0] != images.shape[0]:
@@ -183,7 +184,7 @@ class SpectralLoss(nn.Module):
             return self._distance(profile, target)
 
     def profiles(self, images: Tensor) -> Tensor:
-        """(N, n_rings) azimuthal averages from the zero frequency on, of the gray images on the scale 0 to 1."""
+        """Return the gray images' profiles, (N, n_rings) from the zero frequency on, on the scale 0 to 1."""
         self._check(images)
         black, white = self.value_range
         single = images if images.dtype == torch.float64 else images.float()
@@ -198,13 +199,11 @@ class SpectralLoss(nn.Module):
 
     def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
         if self.normalisation == "paper":
-            ratio, target = (
-                self._gather(_ratio(profile)),
-                self._target() if like is None else self._gather(_ratio(like)),
-            )
+            ratio = self._gather(_ratio(profile))
+            target = self._target() if like is None else self._gather(_ratio(like))
             return functional.binary_cross_entropy(ratio, target.to(ratio).expand_as(ratio))
-        log, mean = self._gather(_log(profile)), self.mean if like is None else self._gather(_log(like))
-        mean = mean.to(log).expand_as(log)
+        log = self._gather(_log(profile))
+        mean = (self.mean if like is None else self._gather(_log(like))).to(log).expand_as(log)
         if self.distance == "mse":
             return functional.mse_loss(log, mean)
         if self.distance == "l1":
@@ -213,19 +212,29 @@ class SpectralLoss(nn.Module):
         return functional.binary_cross_entropy_with_logits((log - centre) / scale, ((mean - centre) / scale).sigmoid())
 
     def _gather(self, rows: Tensor) -> Tensor:
-        """(N, n_rings) -> (1, n_rings), their mean, where the loss is per batch."""
+        """Replace the rows by their mean, (1, n_rings), if the loss is per batch."""
         return rows.mean(dim=0, keepdim=True) if self.per == "batch" else rows
 
     def _target(self) -> Tensor:
-        """(n_rings,) the reals' mean profile in (0, 1)."""
+        """Return the reals' mean profile in (0, 1), (n_rings,)."""
         return self.mean.clamp(MARGIN, 1 - MARGIN) if self.normalisation == "paper" else torch.full_like(self.mean, 0.5)
 
 
-LEAST_SPREAD = 0.1  # in natural logarithms, where all reals agree
+def _check_choices(normalisation: str, distance: str, per: str, value_range: tuple[float, float]) -> None:
+    if normalisation not in get_args(ProfileNormalisation) or distance not in get_args(ProfileDistance):
+        choices = f"{', '.join(get_args(ProfileNormalisation))} and {', '.join(get_args(ProfileDistance))}"
+        raise FeatureError(f"normalisation {normalisation!r}, distance {distance!r}: there are {choices}")
+    if normalisation == "paper" and distance != "bce":
+        raise FeatureError(f"distance {distance!r} is between log profiles: it goes with normalisation 'log'")
+    if per not in get_args(ComparedPer):
+        raise FeatureError(f"per {per!r}: it is one of {', '.join(get_args(ComparedPer))}")
+    black, white = value_range
+    if not (math.isfinite(black) and math.isfinite(white) and black < white):
+        raise FeatureError(f"value_range {value_range!r}: give the values of black and of white, such as (-1, 1)")
 
 
 def _gray(images: Tensor, black: float, white: float) -> Tensor:
-    """(N, C, H, W) or (N, H, W) -> (N, H, W) on the scale 0 to 1; one pass for colour."""
+    """Turn (N, C, H, W) or (N, H, W) into gray (N, H, W) on the scale 0 to 1, in one pass for colour."""
     if images.ndim == 3 or images.shape[1] == 1:
         return (images.flatten(0, -3) - black) / (white - black)
     weights = images.new_tensor(GRAY).div(white - black).expand(len(images), 1, 3)
@@ -234,12 +243,14 @@ def _gray(images: Tensor, black: float, white: float) -> Tensor:
 
 
 def _ratio(profile: Tensor) -> Tensor:
-    """AI / AI_0, below 1 since no coefficient of a picture without negative values exceeds that of frequency zero."""
+    """Return AI / AI_0, below 1: no coefficient of an image without negative values exceeds that of frequency zero."""
     return (profile[:, 1:] / profile[:, :1].clamp_min(ROUNDING_POWER)).clamp(MARGIN, 1 - MARGIN)
 
 
 def _log(profile: Tensor) -> Tensor:
-    """The differentiable `log_profiles`. Without the noise of rounding, images that have almost no power at a frequency
-    had gradients that drowned all others: over four epochs the spectral distance of a DCGAN fell to 0.83 in place of
-    0.36, and did not fall at all by "mse"."""
+    """Return what `log_profiles` returns, differentiably.
+
+    Without the noise of rounding, images with almost no power at a frequency had gradients that drowned all others:
+    over four epochs the spectral distance of a DCGAN fell to 0.83 instead of 0.36, and with "mse" not at all.
+    """
     return (profile[:, 1:] + ROUNDING_POWER).log()

@@ -1,4 +1,4 @@
-"""Radial profiles of images at one size, and what those of camera images are like: the target of the spectral loss."""
+"""Measure radial profiles of images of one size; the mean profile of camera images is the spectral loss's target."""
 
 from __future__ import annotations
 
@@ -10,25 +10,30 @@ from spectral_detect.errors import DatasetError, FeatureError
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import MAX_FREQUENCY, azimuthal_average, power_spectrum
 
-MIN_REALS = 50  # of fewer the deviation of a ring is a guess
-ROUNDING_POWER = 1 / (12 * 255**2)  # of the noise that rounding pixels from 0 to 1 to 8 bits adds at every frequency
-AT_ONCE = 256
+MIN_REALS = 50  # with fewer the deviation of a ring is a guess
+ROUNDING_POWER = 1 / (12 * 255**2)  # at every frequency: the noise of rounding pixels from 0 to 1 to 8 bits
+AT_ONCE = 256  # images in memory in double precision
 TOLERANCE = 1e-3  # beyond 0 and 1, where an interpolation overshoots
-UPPER_QUARTER = 0.75 * MAX_FREQUENCY  # cycles per pixel, of the frequencies up to the corner of the spectrum
+UPPER_QUARTER = 0.75 * MAX_FREQUENCY  # cycles per pixel; frequencies reach to the corner of the spectrum
 GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)
 class RealProfile:
-    """Radial profiles of camera images of one size; see `mean_profile`.
+    """Describe the radial profiles of camera images of one size; `mean_profile` computes this.
 
     Attributes
     ----------
-    shape : (H, W) of the images.
-    n_images : how many they are.
-    frequency : (n_rings,) in cycles per pixel, without the zero frequency.
-    mean_log, sd_log : (n_rings,) mean and standard deviation of the log profile, see `log_profiles`.
-    mean_ratio : (n_rings,) mean of AI / AI_0, AI_0 being the power of the zero frequency.
+    shape : tuple of int
+        (H, W) of the images.
+    n_images : int
+        Number of images.
+    frequency : array (n_rings,)
+        Cycles per pixel, without the zero frequency.
+    mean_log, sd_log : array (n_rings,)
+        Mean and standard deviation of the log profile, see `log_profiles`.
+    mean_ratio : array (n_rings,)
+        Mean of AI / AI_0, where AI_0 is the power of the zero frequency.
     """
 
     shape: tuple[int, int]
@@ -40,16 +45,19 @@ class RealProfile:
 
 
 def radial_profiles(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Azimuthal averages of the power of many gray images.
+    """Average the power of each gray image azimuthally.
 
     Parameters
     ----------
-    images : (N, H, W, 3) or (N, H, W) of uint8, or floating from 0 to 1.
+    images : array (N, H, W, 3) or (N, H, W)
+        uint8, or floating from 0 to 1.
 
     Returns
     -------
-    profiles : (N, n_rings) from the zero frequency on, of the gray images on the scale 0 to 1, in double precision.
-    frequency : (n_rings,) cycles per pixel.
+    profiles : array (N, n_rings)
+        From the zero frequency on, for gray images on the scale 0 to 1, in double precision.
+    frequency : array (n_rings,)
+        Cycles per pixel.
     """
     parts = []
     for start in range(0, len(images), AT_ONCE):
@@ -62,16 +70,19 @@ def radial_profiles(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_profile(images: np.ndarray) -> RealProfile:
-    """What the profiles of camera images are like.
+    """Compute mean and deviation of the profiles of camera images.
 
     Parameters
     ----------
-    images : see `radial_profiles`; at least `MIN_REALS`.
+    images : array (N, H, W, 3) or (N, H, W)
+        As for `radial_profiles`; at least `MIN_REALS`.
 
     Raises
     ------
-    DatasetError : fewer.
-    FeatureError : no such array, or values outside of 0 to 1.
+    DatasetError
+        There are fewer images.
+    FeatureError
+        The array has another shape, or values outside 0 to 1.
     """
     _check_images(images)
     if len(images) < MIN_REALS:
@@ -95,9 +106,9 @@ def _check_images(images: np.ndarray) -> None:
 
 
 def log_profiles(profiles: np.ndarray) -> np.ndarray:
-    """(N, n_rings) of `radial_profiles` -> (N, n_rings - 1) ln (AI + noise of rounding), without the zero frequency.
+    """Return ln(AI + noise of rounding) without the zero frequency: (N, n_rings) -> (N, n_rings - 1).
 
-    The noise is what a power that falls to zero ends in once the image is saved; without it the logarithm, and its
-    gradient, have no bound.
+    A power that falls to zero ends in that noise once the image is saved. Without it the logarithm, and its gradient,
+    have no bound.
     """
     return np.asarray(np.log(profiles[:, 1:] + ROUNDING_POWER))

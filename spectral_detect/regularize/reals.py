@@ -1,4 +1,4 @@
-"""A folder of images -> squares of one size, and their mean profile; both are read once and kept beside the images.
+"""Read a folder of images as squares of one size, and their mean profile; both are kept in a cache beside the images.
 
 Free of torch: the worker processes that decode import this module.
 """
@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from spectral_detect.atomic_write import write_aside
@@ -32,14 +33,14 @@ N_PROFILES = 1000  # images whose mean profile is the target of the spectral los
 CACHE = ".spectral-detect"  # a folder beside the images
 CACHE_VERSION = 2
 LEAST_SIZE, LARGEST_SIZE = 8, 4096
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # what a cache file that is none raises
+DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # raised for a missing or damaged cache file
 
-Square = np.ndarray | str  # (size, size, 3) uint8, or why there is none
+Square = np.ndarray | str  # (size, size, 3) uint8, or the reason why there is none
 OnFailure = Callable[[str, str], None]  # path, reason
 
 
 def _ignore(path: str, reason: str) -> None:
-    """Whoever wants to hear of bad files says so."""
+    """Do nothing: the default for callers that need not hear of bad files."""
 
 
 def read_reals(
@@ -49,40 +50,43 @@ def read_reals(
     limits: Limits | None = None,
     *,
     on_failure: OnFailure = _ignore,
-    watch: Callable[[Iterable[Square]], Iterable[Square]] = iter,
+    progress: Callable[[Iterable[Square]], Iterable[Square]] = iter,
 ) -> np.ndarray:
-    """All images of a folder as squares; decoded once, then read from the cache beside them.
+    """Read all images of a folder as squares; they are decoded once, then read from the cache beside them.
 
     Parameters
     ----------
-    folder : searched as by `find_images`.
-    size : see `read_square`.
-    on_failure : hears of each file that gave no square; the others are read.
-    watch : passes the squares on as they come, to show progress.
+    folder : str
+        Searched as by `find_images`.
+    size : int
+        Pixels on a side, see `read_square`.
+    on_failure : callable
+        Called with path and reason of each file that gave no square; the others are read.
+    progress : callable
+        Passes the squares on as they come, to show how many are read.
 
     Returns
     -------
-    (N, size, size, 3) uint8 RGB in the order of the paths; mapped from the cache where there is one.
+    array (N, size, size, 3) uint8
+        RGB, in the order of the paths; memory-mapped if it comes from the cache.
 
     Raises
     ------
-    DatasetError : no folder, or fewer than `MIN_REALS` images in it that can be used.
+    DatasetError
+        There is no such folder, or fewer than `MIN_REALS` images in it can be used.
 
     Notes
     -----
-    The cache is `.spectral-detect/` in the folder, or, where that cannot be written, in the user's cache folder; it is
-    made anew when names, sizes or times of the files change. Only a cache without failures is kept, so that bad files
-    are named each time.
+    The cache is in `.spectral-detect/` in the folder or, if that cannot be written, the user's cache folder. It is made
+    again when names, sizes or times of files change, and kept only if no file failed: bad files are named each time.
     """
     files = _files_of(folder)
     caches = [place / f"images-{size}-{_key(files, size)}.npy" for place in _cache_folders(folder)]
-    for cache in caches:
-        with suppress(*DAMAGED):
-            images = np.load(cache, mmap_mode="r", allow_pickle=False)
-            if images.shape == (len(files), size, size, 3) and images.dtype == np.uint8:
-                return np.asarray(images)
+    cached = _load_images(caches, (len(files), size, size, 3))
+    if cached is not None:
+        return cached
     squares, n_failed = [], 0
-    for file, square in zip(files, watch(_squares(files, size, work or Work(), limits or Limits())), strict=True):
+    for file, square in zip(files, progress(_squares(files, size, work or Work(), limits or Limits())), strict=True):
         if isinstance(square, str):
             on_failure(file.path, square)
             n_failed += 1
@@ -98,11 +102,14 @@ def read_reals(
 def real_profile(
     folder: str, size: int, n_images: int = N_PROFILES, work: Work | None = None, limits: Limits | None = None
 ) -> RealProfile:
-    """Mean profile of `n_images` of a folder, chosen at random but always alike; kept as `read_reals` keeps images.
+    """Compute the mean profile of `n_images` of a folder; it is kept in a cache as `read_reals` keeps images.
+
+    The images are drawn at random, and always the same ones.
 
     Raises
     ------
-    DatasetError : no folder, or fewer than `MIN_REALS` images in it that can be used.
+    DatasetError
+        There is no such folder, or fewer than `MIN_REALS` images in it can be used.
     """
     if n_images < MIN_REALS:
         raise DatasetError(f"{n_images} images: a mean profile needs at least {MIN_REALS}")
@@ -112,9 +119,8 @@ def real_profile(
         with suppress(*DAMAGED):
             return _load_profile(cache)
     some = [files[k] for k in sorted(np.random.default_rng(0).permutation(len(files))[:n_images])]
-    squares = [
-        square for square in _squares(some, size, work or Work(), limits or Limits()) if not isinstance(square, str)
-    ]
+    read = _squares(some, size, work or Work(), limits or Limits())
+    squares = [square for square in read if not isinstance(square, str)]
     _require_enough(len(squares), folder, size, len(some) - len(squares))
     profile = mean_profile(np.stack(squares))
     _keep(caches, profile)
@@ -122,12 +128,10 @@ def real_profile(
 
 
 def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Square:
-    """The central square of an image, reduced to `size` pixels by area averaging; or why there is none.
+    """Return the central square of an image, reduced to `size` pixels by area averaging; or why there is none.
 
     An image with a shorter side below `size` is refused: enlarged, it would have the spectrum of the enlargement.
     """
-    import cv2
-
     if file.problem:
         return file.problem
     try:
@@ -180,12 +184,12 @@ def _require_enough(n: int, folder: str, size: int, n_failed: int) -> None:
     if n < MIN_REALS:
         failed = f", and {n_failed} that could not be used" if n_failed else ""
         raise DatasetError(
-            f"{folder!r} holds {n} images of at least {size}x{size} pixels{failed}; {MIN_REALS} are the least"
+            f"{folder!r} holds {n} images of at least {size}x{size} pixels{failed}; at least {MIN_REALS} are needed"
         )
 
 
 def _key(files: Iterable[FoundFile], size: int) -> str:
-    """Hash of what the cache depends on: names, sizes and times of the files."""
+    """Hash all that the cache depends on: names, sizes and times of the files."""
     digest = hashlib.sha256(f"{CACHE_VERSION} {size}".encode())
     for file in files:
         with suppress(OSError):
@@ -201,7 +205,7 @@ def _cache_folders(folder: str) -> list[Path]:
 
 
 def _keep(caches: Iterable[Path], content: np.ndarray | RealProfile) -> None:
-    """Write to the first place that takes it; a cache that cannot be kept is no error."""
+    """Write to the first place that can be written; a cache that cannot be kept is no error."""
     stream = io.BytesIO()
     if isinstance(content, RealProfile):
         np.savez(stream, **vars(content))
@@ -212,6 +216,15 @@ def _keep(caches: Iterable[Path], content: np.ndarray | RealProfile) -> None:
             cache.parent.mkdir(parents=True, exist_ok=True)
             write_aside(cache, stream.getvalue())
             return
+
+
+def _load_images(caches: Iterable[Path], shape: tuple[int, ...]) -> np.ndarray | None:
+    for cache in caches:
+        with suppress(*DAMAGED):
+            images = np.load(cache, mmap_mode="r", allow_pickle=False)
+            if images.shape == shape and images.dtype == np.uint8:
+                return np.asarray(images)
+    return None
 
 
 def _load_profile(cache: Path) -> RealProfile:

@@ -1,30 +1,33 @@
-"""Where torch computes: the device, its threads and its precision."""
+"""Choose where torch computes: the device, its threads and its precision."""
 
 from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
 from spectral_detect.errors import SpectralDetectError
+from spectral_detect.regularize.choices import DeviceName
 
 Network = TypeVar("Network", bound=torch.nn.Module)
-DeviceName = Literal["auto", "cpu", "gpu"]
 
 
 def choose_device(name: DeviceName = "auto", threads: int | None = None) -> torch.device:
-    """The device of that name, with the process set up for it.
+    """Return the device of that name, and set the process up for it.
 
     Parameters
     ----------
-    name : "auto" takes a CUDA device where there is one.
-    threads : of the CPU; default as many as cores are ours. Sums depend on it in their last digits.
+    name : {"auto", "cpu", "gpu"}
+        "auto" takes a CUDA device if there is one.
+    threads : int, optional
+        Threads of the CPU, one per core by default. Sums depend on their number in the last digits.
 
     Raises
     ------
-    SpectralDetectError : "gpu", and there is none.
+    SpectralDetectError
+        "gpu" was asked for, and there is none.
     """
     torch.set_num_threads(threads or available_cores())
     if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
@@ -38,21 +41,21 @@ def choose_device(name: DeviceName = "auto", threads: int | None = None) -> torc
 
 
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[object]:
-    """bfloat16 where the GPU computes in it, which needs no scaling of losses; single precision elsewhere."""
+    """Compute in bfloat16 if the GPU can, which needs no scaling of losses; in single precision otherwise."""
     is_on = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=is_on)
 
 
 def put_on(device: torch.device, network: Network) -> Network:
-    """The network on a device, in the memory format that is fastest there."""
+    """Move the network to a device, in the memory format that is fastest there."""
     return cast(Network, cast(Any, network).to(device, memory_format=memory_format(device)))
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """`channels_last` on a GPU, whose convolutions are faster so."""
+    """Return `channels_last` for a GPU, whose convolutions are faster in it."""
     return torch.channels_last if device.type == "cuda" else torch.contiguous_format

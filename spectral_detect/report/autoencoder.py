@@ -1,4 +1,4 @@
-"""The auto-encoder experiment as a table, as files, and as pictures."""
+"""Show the auto-encoder experiment as a table, as files, and as pictures."""
 
 from __future__ import annotations
 
@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spectral_detect.atomic_write import write_aside
-from spectral_detect.regularize.autoencoder.fidelity import Cell, Experiment, Fidelity, Reconstruction
+from spectral_detect.regularize.autoencoder.fidelity import Fidelity
+from spectral_detect.regularize.autoencoder.results import Cell, Experiment
 from spectral_detect.regularize.profiles import UPPER_QUARTER
 from spectral_detect.report.plots import BLUE, ORANGE, new_figure, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-GREEN = "#2f8f4e"
-AMPLIFIED = 8  # differences of pixels in the picture
+AMPLIFIED = 8  # factor of the differences of pixels in the picture
 N_SHOWN = 2  # images for each up-sampling
 SHOWN_KERNEL = 5  # the paper's
+KERNEL_COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#e0a010", "#c05020")
+TRAINED = (
+    ("mse", "MSE"),
+    ("spectral", "spectral loss"),
+    ("signed_difference", "high frequencies, signed"),
+)
 TITLE = """\
 differ.: mean |difference| of the log profile (natural logarithm) of a held-out image from the original's, over the
          upper quarter of the frequencies; means: the same of the mean profiles; signed: mean difference, positive where
@@ -36,12 +42,12 @@ COLUMNS = (
 
 
 def table_head() -> str:
-    """What stands above the rows."""
+    """Return the lines above the rows of the table."""
     return f"{TITLE}\n\n{GROUPS}\n{COLUMNS}"
 
 
 def table_row(cell: Cell) -> str:
-    """A cell in numbers; or the network of it that diverged."""
+    """Format a cell as a row of the table, or say that a network of it diverged."""
     head = f"{cell.upsampling:<15}{cell.kernel:>6}{cell.layers:>7}"
     plain, corrected = cell.plain.fidelity, cell.corrected.fidelity
     if plain is None or corrected is None:
@@ -58,45 +64,24 @@ def _fidelity(fidelity: Fidelity) -> str:
 
 
 def divergence(cell: Cell) -> str:
-    """Which network diverged, when, and what to do."""
+    """Say which network diverged, when, and what to do."""
     name, network = ("without", cell.plain) if cell.plain.fidelity is None else ("with", cell.corrected)
     return (
-        f"{_name(cell)}, {name} the loss: the network diverged (its loss is no number) after "
+        f"{_name(cell)}, {name} the loss: the network diverged (its loss is not finite) after "
         f"{network.diverged_in:.2f} epochs; lower --learning-rate or --spectral-weight"
     )
 
 
 def experiment_record(experiment: Experiment, options: dict[str, Any]) -> dict[str, Any]:
-    """All numbers, as JSON has them."""
-    return {
-        "options": options,
-        "measure": f"|ln profile - ln profile of the original|, rings from {UPPER_QUARTER:.4f} cycles per pixel on",
-        "frequency": experiment.originals.frequency.tolist(),
-        "real_profile": _profile(experiment.originals),
-        "cells": [_cell_record(cell) for cell in experiment.cells],
-    }
-
-
-def cell_numbers(cell: Cell) -> dict[str, Any]:
-    """One row of the CSV; what a network that diverged has not is None."""
-    row: dict[str, Any] = {"upsampling": cell.upsampling, "kernel": cell.kernel, "layers": cell.layers}
-    for name, network in _networks(cell):
-        fidelity = network.fidelity
-        difference = None if fidelity is None else fidelity.difference
-        row[f"{name}_difference"] = difference and difference.per_image
-        row[f"{name}_difference_of_means"] = difference and difference.of_means
-        row[f"{name}_signed_difference"] = difference and difference.signed
-        row[f"{name}_mse"] = fidelity and fidelity.mse
-        row[f"{name}_diverged_in"] = network.diverged_in
-        row[f"{name}_seconds"] = round(network.seconds, 2)
-    return row | {"times_closer": cell.times_closer, "mse_ratio": cell.mse_ratio}
+    """Return options and results as plain values, for JSON."""
+    return {"options": options, **experiment.to_dict()}
 
 
 def write_numbers(experiment: Experiment, options: dict[str, Any], folder: str) -> None:
-    """`results.json` and `results.csv`, each written aside and renamed."""
+    """Write `results.json` and `results.csv`, each under a temporary name, and rename them."""
     record = experiment_record(experiment, options)
     write_aside(os.path.join(folder, "results.json"), f"{json.dumps(record, indent=1)}\n".encode())
-    rows = [cell_numbers(cell) for cell in experiment.cells]
+    rows = [cell.numbers() for cell in experiment.cells]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]))
     writer.writeheader()
@@ -105,7 +90,7 @@ def write_numbers(experiment: Experiment, options: dict[str, Any], folder: str) 
 
 
 def write_pictures(experiment: Experiment, folder: str) -> None:
-    """`profiles.png`, `training.png` and `differences.png` of the cells that did not diverge."""
+    """Draw `profiles.png`, `training.png` and `differences.png` of the cells that did not diverge."""
     experiment = Experiment(
         experiment.originals, experiment.examples, tuple(c for c in experiment.cells if not c.has_diverged)
     )
@@ -117,7 +102,7 @@ def write_pictures(experiment: Experiment, folder: str) -> None:
 
 
 def plot_profiles(experiment: Experiment, output: str) -> None:
-    """Mean and standard deviation of the log profiles: originals, output, corrected; a panel for each cell."""
+    """Plot mean and standard deviation of the log profiles: originals, output, corrected; a panel for each cell."""
     groups = list(_groups(experiment.cells))
     n_columns = max(len(cells) for cells in groups)
     figure = new_figure(max(6.5, 1.2 + 3.1 * n_columns), 1.2 + 2.7 * len(groups))
@@ -154,7 +139,7 @@ def _profile_panel(axes: Axes, originals: Fidelity, cell: Cell) -> None:
 
 
 def plot_training(experiment: Experiment, output: str) -> None:
-    """MSE, spectral loss and signed difference over training; a row for each up-sampling and number of layers."""
+    """Plot MSE, spectral loss and signed difference over training; a row per up-sampling and number of layers."""
     groups = list(_groups(experiment.cells))
     figure = new_figure(14, 0.8 + 3.1 * len(groups))
     panels = figure.subplots(len(groups), 3, squeeze=False)
@@ -170,28 +155,21 @@ def plot_training(experiment: Experiment, output: str) -> None:
     write_figure(figure, output)
 
 
-TRAINED = (
-    ("mse", "MSE"),
-    ("spectral", "spectral loss"),
-    ("signed_difference", "high frequencies, signed"),
-)
-
-
 def _training_panel(axes: Axes, cells: Sequence[Cell], measure: str) -> None:
-    colours = ("#440154", "#3b528b", "#21918c", "#5ec962", "#e0a010", "#c05020")
     for k, cell in enumerate(cells):
-        for (name, network), style in zip(_networks(cell), ("--", "-"), strict=True):
+        for (name, network), style in zip(cell.networks(), ("--", "-"), strict=True):
             x = [m.epoch for m in network.history]
             y = [getattr(m, measure) for m in network.history]
             label = f"{cell.kernel}x{cell.kernel}, {'with' if name == 'corrected' else 'without'} the loss"
-            axes.plot(x, y, style, color=colours[k % len(colours)], label=label, linewidth=1.3, marker=".")
+            colour = KERNEL_COLOURS[k % len(KERNEL_COLOURS)]
+            axes.plot(x, y, style, color=colour, label=label, linewidth=1.3, marker=".")
     axes.set_xlabel("epochs", fontsize=9)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
 
 
 def plot_differences(experiment: Experiment, output: str) -> None:
-    """Originals, outputs and what is between them, amplified; the deepest cell of each up-sampling."""
+    """Draw originals, outputs and their differences, amplified, of the deepest cell of each up-sampling."""
     cells = list(_shown(experiment.cells))
     n_shown = min(N_SHOWN, len(experiment.examples))
     figure = new_figure(11.5, 0.5 + 2.35 * n_shown * len(cells))
@@ -216,7 +194,7 @@ def _difference_row(row: Sequence[Axes], real: np.ndarray, plain: np.ndarray, co
 
 
 def _amplified(difference: np.ndarray) -> np.ndarray:
-    """Gray where there is none."""
+    """Turn a difference into a picture that is gray where there is none."""
     return np.clip(0.5 + AMPLIFIED * difference, 0, 1)
 
 
@@ -227,7 +205,7 @@ def _shown(cells: Sequence[Cell]) -> Iterator[Cell]:
 
 
 def _groups(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
-    """Cells that differ in the kernel alone."""
+    """Group cells that differ in the kernel alone."""
     for layers, upsampling in dict.fromkeys((cell.layers, cell.upsampling) for cell in cells):
         yield [cell for cell in cells if (cell.layers, cell.upsampling) == (layers, upsampling)]
 
@@ -238,19 +216,3 @@ def _name(cell: Cell) -> str:
 
 def _layers(cell: Cell) -> str:
     return "1 layer" if cell.layers == 1 else f"{cell.layers} layers"
-
-
-def _networks(cell: Cell) -> tuple[tuple[str, Reconstruction], ...]:
-    return ("plain", cell.plain), ("corrected", cell.corrected)
-
-
-def _cell_record(cell: Cell) -> dict[str, Any]:
-    record = cell_numbers(cell)
-    for name, network in _networks(cell):
-        record[f"{name}_profile"] = network.fidelity and _profile(network.fidelity)
-        record[f"{name}_history"] = [vars(measured) for measured in network.history]
-    return record
-
-
-def _profile(fidelity: Fidelity) -> dict[str, list[float]]:
-    return {"mean_log": fidelity.mean_log.tolist(), "sd_log": fidelity.sd_log.tolist()}

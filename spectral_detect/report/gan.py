@@ -1,4 +1,4 @@
-"""What a training run of a GAN says and shows: a table row per epoch, samples, profiles, a summary."""
+"""Show the training of a GAN: a table row per epoch, samples, profiles, a summary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from spectral_detect.report.plots import BLUE, ORANGE, new_figure, plain, write_
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-N_GRID = 64
 LARGEST_GRID_PX = 1024
 COLUMNS = (
     ("epoch", "epoch", "5"),
@@ -36,12 +35,12 @@ COLUMNS = (
 
 
 def epoch_heading() -> str:
-    """Titles of the columns of `epoch_line`."""
+    """Return the titles of the columns of `epoch_line`."""
     return "".join(f"{title:>{_width(form)}}" for _, title, form in COLUMNS)
 
 
 def epoch_line(row: dict[str, Any]) -> str:
-    """A row of the log, for people; a dash for what was not measured."""
+    """Format a row of the log for people; a dash stands for a missing measure."""
     cells = (f"{'-':>{_width(form)}}" if row.get(name) is None else f"{row[name]:{form}}" for name, _, form in COLUMNS)
     return "".join(cells)
 
@@ -51,12 +50,12 @@ def _width(form: str) -> int:
 
 
 def draw_samples(samples: np.ndarray, output: Path) -> None:
-    """The first 64 of (N, H, W, 3) uint8 images side by side, pixel for pixel, as PNG."""
+    """Draw the first 64 of (N, H, W, 3) uint8 images side by side, pixel for pixel, as PNG."""
     write_aside(output, _png(grid_of(samples)))
 
 
 def grid_of(samples: np.ndarray) -> np.ndarray:
-    """(rows * H, columns * W, 3), at most 8 by 8 images and 1024 pixels."""
+    """Arrange (N, H, W, 3) images as (rows * H, columns * W, 3), at most 8 by 8 images and 1024 pixels."""
     height, width = samples.shape[1:3]
     side = max(1, min(8, LARGEST_GRID_PX // max(height, width), int(np.sqrt(len(samples)))))
     shown = samples[: side * side].reshape(side, side, height, width, 3)
@@ -72,7 +71,7 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def plot_profiles(row: dict[str, Any], reals: dict[str, Any], output: Path) -> None:
-    """Mean and deviation of the radial profiles of samples and of reals: figure 1 of the paper, for one epoch."""
+    """Plot mean and deviation of the radial profiles of samples and of reals: the paper's figure 1, for one epoch."""
     figure = new_figure(7.0, 4.6)
     axes = figure.add_subplot()
     _profiles(axes, row, reals)
@@ -83,22 +82,29 @@ def plot_profiles(row: dict[str, Any], reals: dict[str, Any], output: Path) -> N
 def plot_run(
     rows: Sequence[dict[str, Any]], reals: dict[str, Any], samples: np.ndarray, title: str, output: Path
 ) -> None:
-    """A run on one page: profiles, their course, losses, distances, detector and FID over training, samples.
+    """Plot a run on one page: profiles, their course, losses, distances, detector and FID over training, samples.
 
     Figures 1, 11, 13 and 14 of Durall et al., CVPR 2020, for this run.
 
     Parameters
     ----------
-    rows : of the log.
-    reals : measures of camera images against others, with their profile.
-    samples : (N, H, W, 3) uint8 of the last epoch.
+    rows : sequence of dict
+        Rows of the log.
+    reals : dict
+        Measures of camera images against others, with their profile: `RealMeasures` as JSON.
+    samples : array (N, H, W, 3) uint8
+        Samples of the last epoch.
+    title : str
+        Title of the page.
+    output : Path
+        The picture; written under a temporary name and renamed.
     """
     figure = new_figure(16.0, 9.6)
     grid = figure.add_gridspec(2, 3)
     panels = [figure.add_subplot(grid[row, column]) for row in range(2) for column in range(3)]
     _profiles(panels[0], rows[-1], reals)
     panels[0].set_title(f"Radial profile, epoch {rows[-1]['epoch']}")
-    _course(panels[1], rows, reals)
+    _approach(panels[1], rows, reals)
     panels[2].imshow(grid_of(samples))
     panels[2].set_title("Samples")
     panels[2].set_axis_off()
@@ -123,8 +129,8 @@ def _profiles(axes: Axes, row: dict[str, Any], reals: dict[str, Any]) -> None:
     axes.legend(frameon=False)
 
 
-def _course(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
-    """How the profile of the samples comes to that of the reals, epoch after epoch."""
+def _approach(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
+    """Plot how the profile of the samples approaches that of the reals, epoch after epoch."""
     import matplotlib
 
     frequency, real = np.array(reals["frequency"]), np.array(reals["real_profile_mean"])
@@ -154,7 +160,7 @@ def _over_epochs(
 
 
 def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
-    """The FID (without Inception's weights the Frechet distance of spectral features) and the spectral distance."""
+    """Plot the spectral distance and the FID (the Frechet distance of spectral features if no FID was measured)."""
     has_fid = any(row["fid"] is not None for row in rows)
     name, label = ("fid", "FID") if has_fid else ("spectral_frechet", "Frechet distance")
     _over_epochs(axes, rows, ((name, label, BLUE),), f"{label} and spectral distance")

@@ -1,10 +1,7 @@
-"""The auto-encoder experiment: networks, measure, grid and command."""
+"""The auto-encoder experiment: networks, measure and grid."""
 
 from __future__ import annotations
 
-import csv
-import importlib.util
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,29 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from conftest import Run
 from spectral_detect.errors import DatasetError, FeatureError
-from spectral_detect.regularize.autoencoder.experiment import (
-    Faces,
-    Settings,
-    run_grid,
-    split_images,
-    train_autoencoder,
-)
-from spectral_detect.regularize.autoencoder.fidelity import (
-    Experiment,
-    compare_profiles,
-    measure_fidelity,
-)
-from spectral_detect.regularize.autoencoder.network import (
-    Architecture,
-    AutoEncoder,
-    Upsampling,
-    seeded_network,
-)
+from spectral_detect.regularize.autoencoder.experiment import run_grid
+from spectral_detect.regularize.autoencoder.fidelity import compare_profiles, measure_fidelity
+from spectral_detect.regularize.autoencoder.images import SplitImages, split_images
+from spectral_detect.regularize.autoencoder.network import AutoEncoder, seeded_network
+from spectral_detect.regularize.autoencoder.options import Architecture, Settings
+from spectral_detect.regularize.autoencoder.results import Experiment
+from spectral_detect.regularize.autoencoder.training import train_autoencoder
+from spectral_detect.regularize.choices import Upsampling
 from spectral_detect.regularize.loss import SpectralLoss
 from spectral_detect.regularize.profiles import UPPER_QUARTER
-from spectral_detect.report.autoencoder import cell_numbers, table_row, write_numbers, write_pictures
+from spectral_detect.report.autoencoder import table_row, write_numbers, write_pictures
 
 UPSAMPLINGS: tuple[Upsampling, ...] = ("transconv", "upconv-nearest", "upconv-bilinear")
 SMALL = Architecture("transconv", 3, 1, channels=8)
@@ -45,21 +31,8 @@ TINY = ("--size", 32, "--kernels", 3, "--channels", 4, "--epochs", 1, "--batch-s
 
 
 @pytest.fixture(scope="module")
-def faces(tiles: list[Image.Image]) -> Faces:
-    images = np.stack([np.asarray(tile)[:32, :32] for tile in tiles[:60]])
-    return split_images(images, 60, seed=0)
-
-
-@pytest.fixture
-def folder(tmp_path: Path, tiles: list[Image.Image]) -> Path:
-    data = tmp_path / "data"
-    data.mkdir()
-    for number, tile in enumerate(tiles[:60]):
-        tile.save(data / f"{number:02d}.png")
-    return data
-
-
-# Networks
+def images(tiles: list[Image.Image]) -> SplitImages:
+    return split_images(np.stack([np.asarray(tile)[:32, :32] for tile in tiles[:60]]), 60, seed=0)
 
 
 @pytest.mark.parametrize("upsampling", UPSAMPLINGS)
@@ -102,9 +75,9 @@ def test_the_seed_chooses_the_weights_and_leaves_other_random_numbers_alone() ->
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_the_loss_turns_the_gradient_of_the_network(faces: Faces) -> None:
-    spectral = SpectralLoss.from_images(faces.training, distance="mse")
-    x = torch.from_numpy(faces.training[:16]).permute(0, 3, 1, 2).float() / 127.5 - 1
+def test_the_loss_turns_the_gradient_of_the_network(images: SplitImages) -> None:
+    spectral = SpectralLoss.from_images(images.training, distance="mse")
+    x = torch.from_numpy(images.training[:16]).permute(0, 3, 1, 2).float() / 127.5 - 1
 
     def gradient(weight: float) -> torch.Tensor:
         network = seeded_network(SMALL, 0)
@@ -114,9 +87,6 @@ def test_the_loss_turns_the_gradient_of_the_network(faces: Faces) -> None:
 
     cosine = torch.nn.functional.cosine_similarity(gradient(0), gradient(0.1), dim=0)
     assert cosine < 0.9
-
-
-# The measure
 
 
 def test_images_are_as_their_originals_are(rng: np.random.Generator) -> None:
@@ -161,21 +131,18 @@ def test_the_mse_is_of_pixels_from_minus_one_to_one() -> None:
     assert measure_fidelity(np.full((1, 16, 16, 3), 0.75), np.full((1, 16, 16, 3), 0.5)).mse == 0.25
 
 
-# Training
-
-
 def test_no_image_is_both_trained_on_and_measured_on(rng: np.random.Generator) -> None:
     images = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None, None], (100, 16, 16, 3))
     split = split_images(images, 80, seed=3)
     training, held_out = (set(part[:, 0, 0, 0].tolist()) for part in (split.training, split.held_out))
     assert (len(training), len(held_out), training & held_out) == (72, 8, set())
-    with pytest.raises(DatasetError, match="54 images: of them 5 are held out, and at least 50"):
+    with pytest.raises(DatasetError, match="54 images: 5 of them are held out, and at least 50"):
         split_images(images, 54, seed=0)
 
 
-def test_the_same_seed_gives_the_same_numbers_for_any_number_of_jobs(faces: Faces) -> None:
+def test_the_same_seed_gives_the_same_numbers_for_any_number_of_jobs(images: SplitImages) -> None:
     architectures = [SMALL, replace(SMALL, upsampling="upconv-nearest")]
-    once, again = (list(run_grid(faces, architectures, QUICK, jobs=jobs)) for jobs in (1, 2))
+    once, again = (list(run_grid(images, architectures, QUICK, jobs=jobs)) for jobs in (1, 2))
     for a, b in zip(once, again, strict=True):
         assert (a.upsampling, a.plain.history, a.corrected.history) == (
             b.upsampling,
@@ -183,21 +150,21 @@ def test_the_same_seed_gives_the_same_numbers_for_any_number_of_jobs(faces: Face
             b.corrected.history,
         )
         assert np.array_equal(a.corrected.examples, b.corrected.examples)
-    other = train_autoencoder(faces, SMALL, replace(QUICK, seed=1, spectral_weight=0.0))
+    other = train_autoencoder(images, SMALL, replace(QUICK, seed=1, spectral_weight=0.0))
     assert other.history != once[0].plain.history
 
 
-def test_the_pair_differs_in_the_loss_alone(faces: Faces) -> None:
-    cell = next(run_grid(faces, [SMALL], replace(QUICK, spectral_weight=1e-12)))
+def test_the_pair_differs_in_the_loss_alone(images: SplitImages) -> None:
+    cell = next(run_grid(images, [SMALL], replace(QUICK, spectral_weight=1e-12)))
     assert cell.plain.spectral_weight == 0
     assert cell.plain.history[-1].mse == pytest.approx(cell.corrected.history[-1].mse, rel=1e-4)
     assert cell.mse_ratio == pytest.approx(1, rel=1e-4)
 
 
-def test_the_loss_brings_the_spectrum_closer(faces: Faces) -> None:
+def test_the_loss_brings_the_spectrum_closer(images: SplitImages) -> None:
     """Nearest up-sampling and one small convolution remove high frequencies, and the loss brings them back."""
     architecture = Architecture("upconv-nearest", 3, 1, channels=16)
-    cell = next(run_grid(faces, [architecture], Settings(epochs=30, batch_size=8), jobs=2))
+    cell = next(run_grid(images, [architecture], Settings(epochs=30, batch_size=8), jobs=2))
     assert cell.plain.fidelity is not None and cell.plain.fidelity.difference.signed < -1
     assert cell.times_closer is not None and cell.times_closer > 1.5
     assert cell.corrected.history[-1].spectral < cell.plain.history[-1].spectral
@@ -205,10 +172,10 @@ def test_the_loss_brings_the_spectrum_closer(faces: Faces) -> None:
     assert [m.epoch for m in cell.plain.history][-2:] == [29, 30]
 
 
-def test_warm_up_delays_the_loss(faces: Faces) -> None:
+def test_warm_up_delays_the_loss(images: SplitImages) -> None:
     weighted = replace(QUICK, epochs=2, spectral_weight=1.0)
     early = {
-        name: train_autoencoder(faces, SMALL, settings).history[0].spectral
+        name: train_autoencoder(images, SMALL, settings).history[0].spectral
         for name, settings in {
             "none": replace(weighted, spectral_weight=0.0),
             "late": replace(weighted, warm_up=2.0),
@@ -223,161 +190,27 @@ def test_warm_up_delays_the_loss(faces: Faces) -> None:
     "change",
     [{"normalisation": "paper", "distance": "bce"}, {"distance": "bce"}, {"distance": "l1", "target": "mean"}],
 )
-def test_other_losses_train(faces: Faces, change: dict[str, str]) -> None:
-    trained = train_autoencoder(faces, SMALL, replace(QUICK, **change))  # type: ignore[arg-type]
+def test_other_losses_train(images: SplitImages, change: dict[str, str]) -> None:
+    trained = train_autoencoder(images, SMALL, replace(QUICK, **change))  # type: ignore[arg-type]
     assert trained.fidelity is not None
     assert np.isfinite(trained.history[-1].spectral)
 
 
-def test_a_network_that_diverges_is_noticed(faces: Faces, tmp_path: Path) -> None:
-    cell = next(run_grid(faces, [SMALL], replace(QUICK, learning_rate=1e30)))
+def test_a_network_that_diverges_is_noticed(images: SplitImages, tmp_path: Path) -> None:
+    cell = next(run_grid(images, [SMALL], replace(QUICK, learning_rate=1e30)))
     assert cell.has_diverged and cell.times_closer is None and cell.mse_ratio is None
     assert cell.plain.diverged_in is not None and cell.plain.diverged_in <= 1
     assert "diverged" in table_row(cell)
-    assert cell_numbers(cell)["plain_mse"] is None
-    experiment = Experiment(measure_fidelity(faces.originals, faces.originals), faces.originals[:2], (cell,))
+    assert cell.numbers()["plain_mse"] is None
+    experiment = Experiment(measure_fidelity(images.originals, images.originals), images.originals[:2], (cell,))
     write_numbers(experiment, {}, str(tmp_path))
     write_pictures(experiment, str(tmp_path))
     assert "NaN" not in (tmp_path / "results.json").read_text()
     assert not (tmp_path / "profiles.png").exists()
 
 
-def test_closing_the_grid_stops_its_training(faces: Faces) -> None:
-    cells = run_grid(faces, [SMALL, replace(SMALL, kernel=5)], replace(QUICK, epochs=2), jobs=2)
+def test_closing_the_grid_stops_its_training(images: SplitImages) -> None:
+    cells = run_grid(images, [SMALL, replace(SMALL, kernel=5)], replace(QUICK, epochs=2), jobs=2)
     assert next(cells).kernel == 3
     cells.close()
     assert list(cells) == []
-
-
-# The command
-
-
-def test_the_command_writes_numbers_and_pictures(run: Run, folder: Path, tmp_path: Path) -> None:
-    result = run(*COMMAND, folder, "--output", tmp_path / "run", *TINY)
-    assert (result.exit_code, result.stderr) == (0, "")
-    names = {path.name for path in (tmp_path / "run").iterdir()}
-    pictures = {"profiles.png", "training.png", "differences.png"}
-    assert names == {"options.json", "results.json", "results.csv", *pictures}
-    for name in pictures:
-        with Image.open(tmp_path / "run" / name) as picture:
-            assert np.asarray(picture).std() > 10
-    rows = [line.split() for line in result.stdout.splitlines() if line.startswith(("transconv ", "upconv-nearest "))]
-    record = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert [row[:3] for row in rows] == [
-        [name, "3", layers] for layers in "13" for name in ("transconv", "upconv-nearest")
-    ]
-    assert [float(row[5]) for row in rows] == pytest.approx([c["plain_difference"] for c in record["cells"]], abs=1e-3)
-    with open(tmp_path / "run" / "results.csv", newline="") as stream:
-        table = list(csv.DictReader(stream))
-    assert [float(row["corrected_mse"]) for row in table] == [cell["corrected_mse"] for cell in record["cells"]]
-    options = json.loads((tmp_path / "run" / "options.json").read_text())
-    assert record["options"] == options
-    assert (options["n_training"], options["n_held_out"], options["distance"]) == (54, 6, "mse")
-    assert len(record["frequency"]) == len(record["real_profile"]["mean_log"])
-
-
-def test_a_dry_run_stops_at_the_options_and_the_run_follows_it(run: Run, folder: Path, tmp_path: Path) -> None:
-    arguments = (*COMMAND, folder, "--output", tmp_path / "run", *TINY, "--layers", 1, "--upsampling", "upconv")
-    dry = run(*arguments, "--dry-run")
-    assert dry.exit_code == 0
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["options.json"]
-    options = json.loads(dry.stdout)
-    assert (options["upsampling"], options["kernels"]) == (["upconv-nearest"], {"1": [3]})
-    wet = run(*arguments, "--json")
-    assert wet.exit_code == 0
-    record = json.loads(wet.stdout)
-    assert record["options"] == options
-    assert [cell["upsampling"] for cell in record["cells"]] == ["upconv-nearest"]
-    third = run(*arguments)
-    assert third.exit_code == 2
-    assert "is not empty; name a new folder" in third.stderr
-
-
-def test_a_file_that_cannot_be_read_is_named(run: Run, folder: Path, tmp_path: Path) -> None:
-    (folder / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    result = run(*COMMAND, folder, "--output", tmp_path / "run", *TINY, "--layers", 1, "--upsampling", "transconv")
-    assert result.exit_code == 1
-    assert "bad.png" in result.stderr
-    assert (tmp_path / "run" / "profiles.png").exists()
-
-
-def test_folders_with_too_little_in_them(run: Run, folder: Path, tmp_path: Path) -> None:
-    few = tmp_path / "few"
-    few.mkdir()
-    output = tmp_path / "run"
-    for names, message in (((), "holds 0 images"), (("00.png", "01.png", "02.png"), "holds 3 images")):
-        for name in names:
-            (few / name).write_bytes((folder / name).read_bytes())
-        result = run(*COMMAND, few, "--output", output, *TINY)
-        assert result.exit_code == 2
-        assert message in result.stderr and "50 are the least" in result.stderr
-    missing = run(*COMMAND, tmp_path / "nowhere", "--output", output)
-    assert missing.exit_code == 2 and "is not a folder" in missing.stderr
-    drawn = run(*COMMAND, folder, "--output", output, *TINY, "--n-images", 10)
-    assert drawn.exit_code == 2 and "10 is not in the range x>=60" in drawn.stderr
-    assert not output.exists()
-
-
-def test_a_size_above_that_of_the_images(run: Run, folder: Path, tmp_path: Path) -> None:
-    result = run(*COMMAND, folder, "--output", tmp_path / "run", "--size", 128)
-    assert result.exit_code == 2
-    assert "smaller than the 128 asked for" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (("--size", 33), "--size 33 is odd"),
-        (("--kernels", "3,4"), "'4' is none of 3, 5, 7"),
-        (("--upsampling", "bicubic"), "'bicubic' is none of transconv, upconv-nearest, upconv-bilinear"),
-        (("--normalisation", "paper", "--distance", "l1"), "--normalisation paper goes with --distance bce"),
-        (("--spectral-weight", "nan"), "not a finite number"),
-    ],
-)
-def test_wrong_options(run: Run, folder: Path, tmp_path: Path, options: tuple[object, ...], message: str) -> None:
-    result = run(*COMMAND, folder, "--output", tmp_path / "run", *options)
-    assert result.exit_code == 2
-    assert message in result.stderr
-    assert not (tmp_path / "run").exists()
-
-
-def test_outputs_that_cannot_be_made(run: Run, folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for output, message in (
-        (tmp_path / "a" / "b", "No such file or directory"),
-        (tmp_path / "file", "is a file; name a new folder"),
-        (tmp_path, "is not empty"),
-        (folder / "run", "its pictures would be trained on"),
-        ("/proc/run", "cannot be"),
-    ):
-        result = run(*COMMAND, folder, "--output", output, *TINY)
-        assert result.exit_code == 2
-        assert message in result.stderr
-
-
-def test_without_torch_it_says_how_to_install_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
-    result = run(*COMMAND, tmp_path / "nowhere", "--output", tmp_path / "run")
-    assert result.exit_code == 2
-    assert result.stderr.strip() == "Error: regularize needs PyTorch: pip install 'spectral-detect[torch]'"
-    assert not (tmp_path / "run").exists()
-
-
-def test_what_was_done_is_kept_when_the_run_is_interrupted(
-    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from spectral_detect.report import autoencoder as report
-
-    def interrupt(cell: object) -> str:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(report, "table_row", interrupt)
-    result = run(*COMMAND, folder, "--output", tmp_path / "run", *TINY)
-    assert result.exit_code != 0
-    assert len(json.loads((tmp_path / "run" / "results.json").read_text())["cells"]) == 1
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "options.json",
-        "results.csv",
-        "results.json",
-    ]

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from regularize.conftest import natural
 from spectral_detect import SpectralLoss, azimuthal_average, power_spectrum
-from spectral_detect.errors import DatasetError, ExtraMissingError, FeatureError, ImageReadError
-from spectral_detect.regularize import reals as reals_module
+from spectral_detect.errors import DatasetError, ExtraMissingError, FeatureError
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.steps import Gan
 from spectral_detect.regularize.loss import RadialProfile
 from spectral_detect.regularize.profiles import ROUNDING_POWER, RealProfile, log_profiles, mean_profile, radial_profiles
-from spectral_detect.regularize.reals import CACHE, read_reals, real_profile
-from spectral_detect.sources.location import Location
 
 LOSSES = (("log", "bce"), ("log", "mse"), ("log", "l1"), ("paper", "bce"))
-
-
-def natural(rng: np.random.Generator, n: int = 60, size: int = 32) -> np.ndarray:
-    """(n, size, size) from 0 to 1 with a falling spectrum, as photographs have."""
-    noise = rng.normal(size=(n, size, size))
-    smooth = sum(gaussian_filter(noise, (0, s, s), mode="wrap") * s for s in (0.5, 1, 2, 4))
-    return np.clip(0.5 + 0.15 * smooth / smooth.std(), 0, 1)
 
 
 def as_batch(images: np.ndarray) -> torch.Tensor:
@@ -213,121 +202,6 @@ def test_reals_of_another_shape_are_refused(photographs: np.ndarray) -> None:
             SpectralLoss.from_images(images)  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def folder(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Sixty images of 24x20 pixels, each of one colour."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    images = tmp_path / "images"
-    images.mkdir()
-    for k in range(60):
-        Image.fromarray(np.full((20, 24, 3), 4 * k, np.uint8)).save(images / f"{k:02d}.png")
-    return images
-
-
-def test_squares_are_cut_from_the_centre_and_averaged(tmp_path: Path) -> None:
-    pixels = np.zeros((8, 20, 3), np.uint8)
-    pixels[:, 6:14] = np.kron([[10, 200], [60, 90]], np.ones((4, 4)))[..., None]
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    file = reals_module.FoundFile(Location(str(tmp_path / "a.png")))
-    square = reals_module.read_square(file, 4)
-    np.testing.assert_array_equal(square[..., 0], np.kron([[10, 200], [60, 90]], np.ones((2, 2))))  # type: ignore[index,call-overload]
-    assert "smaller than the 16 asked for" in reals_module.read_square(file, 16)  # type: ignore[operator]
-
-
-def test_gray_images_become_three_channels(folder: Path) -> None:
-    Image.fromarray(np.full((20, 24), 90, np.uint8)).save(folder / "07.png")
-    Image.fromarray(np.full((20, 24), 90 * 257, np.uint16)).save(folder / "08.png")
-    images = read_reals(str(folder), 16)
-    assert images.shape == (60, 16, 16, 3)
-    assert (images[7:9] == 90).all()
-
-
-def test_images_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = read_reals(str(folder), 16)
-    assert first.shape == (60, 16, 16, 3)
-    assert (first[7] == 28).all()
-    assert list((folder / CACHE).glob("images-16-*.npy"))
-    monkeypatch.setattr(reals_module, "_squares", None)
-    np.testing.assert_array_equal(read_reals(str(folder), 16), first)
-
-
-def test_a_changed_folder_is_read_anew(folder: Path) -> None:
-    read_reals(str(folder), 16)
-    Image.fromarray(np.full((20, 24, 3), 255, np.uint8)).save(folder / "07.png")
-    assert (read_reals(str(folder), 16)[7] == 255).all()
-    (folder / "07.png").unlink()
-    assert len(read_reals(str(folder), 16)) == 59
-
-
-def test_the_mean_profile_is_computed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    for k, image in enumerate(natural(rng, 60, 20)):
-        Image.fromarray((255 * image).astype(np.uint8)).save(folder / f"{k:02d}.png")
-    first = SpectralLoss.from_folder(folder, 16, n_images=55).reals
-    assert first.n_images == 55
-    monkeypatch.setattr(reals_module, "_squares", None)
-    again = real_profile(str(folder), 16, 55)
-    np.testing.assert_array_equal(again.mean_log, first.mean_log)
-    assert again.shape == (16, 16)
-
-
-def test_a_damaged_cache_is_made_anew(folder: Path) -> None:
-    read_reals(str(folder), 16)
-    (cache,) = (folder / CACHE).iterdir()
-    whole = cache.read_bytes()
-    for damaged in (whole[:1000], b"", b"nothing"):
-        cache.write_bytes(damaged)
-        assert read_reals(str(folder), 16).shape == (60, 16, 16, 3)
-        assert cache.read_bytes() == whole
-    real_profile(str(folder), 16)
-    (cache,) = (folder / CACHE).glob("*.npz")
-    whole = cache.read_bytes()
-    for damaged in (whole[:300], b"", b"nothing"):
-        cache.write_bytes(damaged)
-        assert real_profile(str(folder), 16).n_images == 60
-        assert cache.read_bytes() == whole
-
-
-def test_where_nothing_can_be_kept_beside_the_images_it_is_kept_at_home(folder: Path, tmp_path: Path) -> None:
-    (folder / CACHE).write_text("in the way")
-    read_reals(str(folder), 16)
-    assert list((tmp_path / "home" / "spectral-detect").glob("images-16-*.npy"))
-    (tmp_path / "home" / "spectral-detect").rename(tmp_path / "gone")
-    (tmp_path / "home" / "spectral-detect").write_text("in the way too")
-    assert len(read_reals(str(folder), 16)) == 60
-
-
-def test_bad_files_are_named_and_the_rest_is_read(folder: Path) -> None:
-    (folder / "07.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
-    Image.new("RGB", (8, 8)).save(folder / "08.png")
-    failures: dict[str, str] = {}
-    for _ in range(2):  # of a folder with bad files nothing is kept, so that they are named every time
-        images = read_reals(str(folder), 16, on_failure=failures.__setitem__)
-        assert len(images) == 58
-        assert {Path(path).name for path in failures} == {"07.png", "08.png"}
-        failures.clear()
-
-
-def test_too_few_images_are_refused(tmp_path: Path, folder: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="holds 0 images of at least 16x16 pixels; 50 are the least"):
-        read_reals(str(tmp_path / "empty"), 16)
-    with pytest.raises(DatasetError, match="0 images of at least 32x32 pixels, and 60 that could not be used"):
-        read_reals(str(folder), 32)
-    with pytest.raises(DatasetError, match="0 images of at least 32x32 pixels, and 60"):
-        real_profile(str(folder), 32)
-    with pytest.raises(DatasetError, match="is not a folder"):
-        read_reals(str(folder / "00.png"), 16)
-    with pytest.raises(DatasetError, match="40 images: a mean profile needs at least 50"):
-        real_profile(str(folder), 16, 40)
-
-
-def test_reading_a_file_that_cannot_be_read_gives_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(ImageReadError):
-        reals_module.read_image(str(tmp_path / "none.png"))
-    assert "No such file" in reals_module.read_square(reals_module.FoundFile(Location(str(tmp_path / "none.png"))), 16)  # type: ignore[operator]
-
-
 def test_without_torch_the_library_says_how_to_get_it() -> None:
     code = "import sys; sys.modules['torch'] = None; from spectral_detect import SpectralLoss"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -335,11 +209,31 @@ def test_without_torch_the_library_says_how_to_get_it() -> None:
     assert issubclass(ExtraMissingError, ImportError)
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "reals",
+        "profiles",
+        "gan.options",
+        "gan.monitor",
+        "gan.log",
+        "autoencoder.options",
+        "autoencoder.images",
+        "autoencoder.fidelity",
+        "autoencoder.results",
+    ],
+)
+def test_what_needs_no_torch_does_not_load_it(module: str) -> None:
+    """The worker processes that read images import `reals`; the command line and the reports import the others."""
+    code = f"import sys, spectral_detect.regularize.{module}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_without_torch_all_else_works() -> None:
     code = (
         "import spectral_detect as s, sys\n"
-        "[getattr(s, name) for name in s.__all__ if name != 'SpectralLoss']; import spectral_detect.cli\n"
-        "from spectral_detect.regularize import profiles, reals; from spectral_detect.regularize.gan import options\n"
+        "[getattr(s, name) for name in s.__all__ if name != 'SpectralLoss']\n"
+        "import spectral_detect.cli, spectral_detect.cli.regularize, spectral_detect.report.autoencoder\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,4 @@
-"""`spectral-detect regularize`: a group of commands, one file each."""
+"""Define the group of commands `spectral-detect regularize`, one file each."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ COMMANDS = {
 def regularize() -> None:
     """Train generators with a right spectrum (needs the extra torch).
 
-    Up-sampling layers leave traces in the spectrum because nothing in a generator's loss looks there; the spectral loss
-    does. Durall, Keuper, Keuper: Watch Your Up-Convolution, CVPR 2020.
+    Up-sampling layers leave traces in the spectrum because no part of a generator's loss measures the spectrum; the
+    spectral loss does. Durall, Keuper, Keuper: Watch Your Up-Convolution, CVPR 2020.
 
     \b
     Example:

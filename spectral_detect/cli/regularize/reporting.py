@@ -1,82 +1,43 @@
-"""How a run shows itself: options, a live line, a row and pictures per epoch; and how ctrl-C stops it."""
+"""Show a run on the terminal and in its folder: options, a live line, a row and pictures per epoch."""
 
 from __future__ import annotations
 
 import json
-import signal
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
+from tqdm import tqdm
 
-from spectral_detect.cli.shared.failures import Failure, report_failure
+from spectral_detect.cli.regularize.stopping import Stop
+from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.progress import progress, shows_progress
+from spectral_detect.regularize.gan.log import read_log, read_real_measures
+from spectral_detect.regularize.gan.options import TrainingOptions
+from spectral_detect.report.gan import draw_samples, epoch_heading, epoch_line, plot_profiles, plot_run
 from spectral_detect.text import visible
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from spectral_detect.regularize.gan.options import TrainingOptions
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def check_apart(folder: str | Path, data: str) -> None:
-    """`Failure` where a run would lie among its own images."""
-    run = Path(folder).resolve()
-    if Path(data).resolve() in (run, *run.parents):
-        raise Failure(
-            f"{visible(str(folder))} lies in {visible(data)}: its pictures would be trained on; name another RUN"
-        )
-
-
-@dataclass
-class Stop:
-    """The signals that asked for an end, and whether there is anything to save."""
-
-    received: list[int] = field(default_factory=list)
-    may_wait: bool = False
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[Stop]:
-    """The first ctrl-C or SIGTERM during training asks for an end between two steps; a second one ends at once."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-
-    def ask(number: int, frame: Any) -> None:
-        handler = before[signal.Signals(number)]
-        if (stop.received or not stop.may_wait) and callable(handler):
-            handler(number, frame)
-        stop.received.append(number)
-        click.echo("stopping after this step; once more to stop at once", err=True)
-
-    for number in SIGNALS:
-        signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    from spectral_detect.regularize.gan.run import Hooks, RunFacts
 
 
 class EpochReport:
-    """Prints, draws and shows what a run tells.
+    """Print and draw a run as it goes on.
 
     Parameters
     ----------
-    folder : of the run, for the pictures.
-    stop : is told that training has begun.
-    dry_run : stop once the options were printed.
+    folder : Path
+        Folder of the run, for the pictures.
+    options : TrainingOptions
+        Options of the run.
+    stop : Stop
+        Learns that training has begun.
+    dry_run : bool
+        Whether to stop once the options are printed.
     """
 
     def __init__(self, folder: Path, options: TrainingOptions, stop: Stop, *, dry_run: bool) -> None:
@@ -93,24 +54,36 @@ class EpochReport:
         if self._bar is not None:
             self._bar.close()
 
+    def hooks(self) -> Hooks:
+        """Return the hooks by which a run reports here."""
+        from spectral_detect.regularize.gan.run import Hooks
+
+        return Hooks(
+            on_failure=self.fail,
+            reading_progress=self.reading,
+            on_note=self.note,
+            on_start=self.start,
+            on_step=self.step,
+            on_epoch=self.epoch,
+            should_stop=lambda: bool(self.stop.received),
+        )
+
     def fail(self, path: str, reason: str) -> None:
         """Name a file that cannot be used."""
         self.n_failed += 1
         report_failure(path, reason)
 
     def reading(self, squares: Iterable[Any]) -> Iterable[Any]:
-        """Show how the reading gets on."""
+        """Show how many images are read."""
         return partial(progress, unit="images")(squares)
 
     def note(self, text: str) -> None:
-        """Say something on stderr."""
+        """Print a note on stderr."""
         click.echo(f"note: {visible(text)}", err=True)
 
-    def start(self, facts: dict[str, Any]) -> bool:
-        """Print all options; whether to go on."""
-        from spectral_detect.report.gan import epoch_heading
-
-        click.echo(json.dumps(facts, indent=2))
+    def start(self, facts: RunFacts) -> bool:
+        """Print all options; return whether to go on."""
+        click.echo(json.dumps(facts.to_dict(), indent=2))
         if self.dry_run:
             return False
         self.stop.may_wait = True
@@ -119,27 +92,23 @@ class EpochReport:
         for name in ("samples", "profiles")[: 1 + self._draws]:
             (self.folder / name).mkdir(exist_ok=True)
         if shows_progress():
-            from tqdm import tqdm
-
-            left = (self.options.epochs - facts["continues_after"]) * facts["batches_per_epoch"]
+            left = (self.options.epochs - facts.continues_after) * facts.batches_per_epoch
             self._bar = tqdm(total=left, unit=" batches", dynamic_ncols=True, leave=False)
         click.echo(epoch_heading())
         return True
 
-    def tick(self, losses: dict[str, float]) -> None:
-        """Move the live line on."""
+    def step(self, losses: dict[str, float]) -> None:
+        """Update the live line."""
         if self._bar is not None:
             self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
             self._bar.update()
 
     def epoch(self, row: dict[str, Any], samples: np.ndarray) -> None:
         """Print a row, draw samples and profiles, and the summary of the run so far."""
-        from spectral_detect.report.gan import draw_samples, epoch_line
-
         if self._bar is not None:
             self._bar.clear()
         if not self._has_shown_reals:
-            click.echo(epoch_line({**self._reals(), "epoch": "reals"}))
+            click.echo(epoch_line({**read_real_measures(self.folder), "epoch": "reals"}))
             self._has_shown_reals = True
         click.echo(epoch_line(row))
         for warning in row["warnings"]:
@@ -148,16 +117,8 @@ class EpochReport:
         if self._draws:
             self._draw(row, samples)
 
-    def _reals(self) -> dict[str, Any]:
-        from spectral_detect.regularize.gan.run import REALS_FILE
-
-        return dict(json.loads((self.folder / REALS_FILE).read_bytes()))
-
     def _draw(self, row: dict[str, Any], samples: np.ndarray) -> None:
-        from spectral_detect.regularize.gan.run import read_log
-        from spectral_detect.report.gan import plot_profiles, plot_run
-
-        reals = self._reals()
+        reals = read_real_measures(self.folder)
         plot_profiles(row, reals, self.folder / "profiles" / f"epoch-{row['epoch']:04d}.png")
         options = self.options
         loss = f"spectral weight {options.spectral_weight:g}" if options.spectral_weight else "no spectral loss"

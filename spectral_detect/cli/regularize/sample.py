@@ -1,54 +1,79 @@
-"""`spectral-detect regularize sample`."""
+"""Define `spectral-detect regularize sample`."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import click
 
+from spectral_detect.atomic_write import check_new_folder, folder_aside
 from spectral_detect.cli.shared.checks import require_torch
 from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.progress import progress
+from spectral_detect.parallel.work import Work
+from spectral_detect.regularize.choices import DeviceName
 from spectral_detect.text import visible
 
 
 @click.command()
 @click.argument("run")
-@click.option("--n", "n", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="Images to make.")
-@click.option("-o", "--output", required=True, metavar="DIR", help="A new or empty folder.")
-@click.option("--reals", metavar="DIR", help="Also write as many camera images there, reduced as in training.")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
-@click.option("--device", type=click.Choice(("auto", "cpu", "gpu")), default="auto", show_default=True)
-def sample(run: str, n: int, output: str, reals: str | None, seed: int, device: Any) -> None:
+@click.option(
+    "--n", "n", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="Make this many images."
+)
+@click.option("-o", "--output", required=True, metavar="DIR", help="Write the images to DIR, a new or empty folder.")
+@click.option("--reals", metavar="DIR", help="Also write as many camera images to DIR, reduced as in training.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the images; the same seed makes the same ones.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(get_args(DeviceName)),
+    default="auto",
+    show_default=True,
+    help="Compute on the CPU or on a GPU; auto takes a GPU if there is one.",
+)
+def sample(run: str, n: int, output: str, reals: str | None, seed: int, device: DeviceName) -> None:
     """Write images of a trained generator as PNG files.
 
     RUN is the folder of a run of `regularize train`, or its checkpoint. The folder appears when all images are written.
-    A detector is trained on them and on camera images of the same history, which --reals writes: files of another size
-    or compression would differ by that, too.
+    To train a detector, use camera images of the same history, which --reals writes: files of another size or
+    compression would differ by that as well.
 
     \b
     Example:
       spectral-detect regularize sample run --n 1000 --output fakes --reals reals
     """
     require_torch()
-    from spectral_detect.atomic_write import check_new_folder, folder_aside
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.regularize.gan.run import Hooks, load_generator, load_reals, write_images
-    from spectral_detect.regularize.gan.steps import sample_images
-
     for folder in filter(None, (output, reals)):
         check_new_folder(folder)
     if reals is not None and Path(reals).resolve() == Path(output).resolve():
         raise click.UsageError("--output and --reals name the same folder")
-    generator = load_generator(Path(run), device)
-    parts = progress(sample_images(generator, n, seed), unit="x 64 images", total=-(-n // 64))
+    _write_samples(Path(run), n, output, seed, device)
+    if reals is not None:
+        _write_reals(Path(run), n, reals)
+
+
+def _write_samples(run: Path, n: int, output: str, seed: int, device: DeviceName) -> None:
+    from spectral_detect.regularize.gan.samples import AT_ONCE, load_generator, sample_images, write_images
+
+    generator = load_generator(run, device)
+    parts = progress(sample_images(generator, n, seed), unit=f"x {AT_ONCE} images", total=-(-n // AT_ONCE))
     with folder_aside(output) as aside:
         write_images((image for part in parts for image in part), aside)
     click.echo(f"wrote {n} images to {visible(output)}")
-    if reals is not None:
-        hooks = Hooks(report_failure, partial(progress, unit="images"))
-        with folder_aside(reals) as aside:
-            n_reals = write_images(load_reals(Path(run), n, Work(), hooks), aside)
-        click.echo(f"wrote {n_reals} camera images to {visible(reals)}")
+
+
+def _write_reals(run: Path, n: int, output: str) -> None:
+    from spectral_detect.regularize.gan.run import Hooks, load_reals
+    from spectral_detect.regularize.gan.samples import write_images
+
+    hooks = Hooks(on_failure=report_failure, reading_progress=partial(progress, unit="images"))
+    with folder_aside(output) as aside:
+        n_reals = write_images(load_reals(run, n, Work(), hooks), aside)
+    click.echo(f"wrote {n_reals} camera images to {visible(output)}")

@@ -1,91 +1,184 @@
-"""`spectral-detect regularize train`."""
+"""Define `spectral-detect regularize train`."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
 
-from spectral_detect.atomic_write import OPTIONS_FILE
-from spectral_detect.cli.regularize.reporting import EpochReport, check_apart, stop_on_signal
+from spectral_detect.cli.regularize.reporting import EpochReport
+from spectral_detect.cli.regularize.run_folder import check_apart, check_unused
+from spectral_detect.cli.regularize.stopping import stop_on_signal
 from spectral_detect.cli.shared.checks import require_torch
 from spectral_detect.cli.shared.failures import Failure
-from spectral_detect.cli.shared.options import FiniteRange
+from spectral_detect.cli.shared.options import FiniteRange, together
 from spectral_detect.cli.shared.work_options import work_options
+from spectral_detect.media.limits import Limits
+from spectral_detect.parallel.work import Work
+from spectral_detect.regularize.choices import (
+    ComparedPer,
+    DeviceName,
+    ProfileDistance,
+    ProfileNormalisation,
+    Upsampling,
+)
+from spectral_detect.regularize.gan.options import (
+    MOST,
+    SIZES,
+    ObjectiveName,
+    Topology,
+    TrainingOptions,
+    read_options,
+)
+from spectral_detect.regularize.profiles import MIN_REALS
 from spectral_detect.text import visible
 
-if TYPE_CHECKING:
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.regularize.gan.options import TrainingOptions
+network_options = together(
+    click.option(
+        "--objective",
+        type=click.Choice(get_args(ObjectiveName)),
+        default=TrainingOptions.objective,
+        show_default=True,
+        help="Train with the losses of this paper.",
+    ),
+    click.option(
+        "--upsampling",
+        type=click.Choice(get_args(Upsampling)),
+        default=TrainingOptions.upsampling,
+        show_default=True,
+        help="Double the size by transposed convolutions, or by interpolation and a convolution.",
+    ),
+    click.option(
+        "--topology",
+        type=click.Choice(get_args(Topology)),
+        help="Add 5x5 convolutions to the generator: v1 one after each of the last two up-samplings, v2 two after the "
+        "last, v3 one after each, v4 three of 32 filters after the last, baseline none.  [default: v4 with a spectral "
+        "loss, baseline without]",
+    ),
+    click.option(
+        "--size",
+        type=click.Choice(tuple(map(str, SIZES))),
+        default=str(TrainingOptions.size),
+        show_default=True,
+        help="Train on images of this many pixels on a side.",
+    ),
+    click.option(
+        "--channels",
+        type=click.IntRange(8, MOST["channels"]),
+        default=TrainingOptions.channels,
+        show_default=True,
+        help="Use this many filters at half the size, twice as many at each size below.",
+    ),
+)
 
+spectral_options = together(
+    click.option(
+        "--spectral-weight",
+        type=FiniteRange(0),
+        default=TrainingOptions.spectral_weight,
+        show_default=True,
+        help="Weight of the spectral loss (the paper: 2 for dcgan, 0.5 for lsgan).",
+    ),
+    click.option(
+        "--normalisation",
+        type=click.Choice(get_args(ProfileNormalisation)),
+        default=TrainingOptions.normalisation,
+        show_default=True,
+        help="Normalise profiles by logarithm and bounds taken from the camera images, so that all frequencies count; "
+        "or, as in the paper, by the zero frequency.",
+    ),
+    click.option(
+        "--distance",
+        type=click.Choice(get_args(ProfileDistance)),
+        default=TrainingOptions.distance,
+        show_default=True,
+        help="Measure the distance between profiles by cross-entropy, squared or absolute difference.",
+    ),
+    click.option(
+        "--per",
+        type=click.Choice(get_args(ComparedPer)),
+        default=TrainingOptions.per,
+        show_default=True,
+        help="Compare the mean profile of each batch, or, as in the paper, the profile of each image.",
+    ),
+    click.option(
+        "--n-profiles",
+        type=click.IntRange(MIN_REALS),
+        default=TrainingOptions.n_profiles,
+        show_default=True,
+        help="Compare with the mean profile of this many camera images.",
+    ),
+)
 
-BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, "log.jsonl", "reals.json", "samples", "profiles"}  # nothing to continue
+training_options = together(
+    click.option(
+        "--epochs",
+        type=click.IntRange(1),
+        default=TrainingOptions.epochs,
+        show_default=True,
+        help="Pass over the images this many times.",
+    ),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(2),
+        default=TrainingOptions.batch_size,
+        show_default=True,
+        help="Take this many images for a step.",
+    ),
+    click.option(
+        "--learning-rate",
+        type=FiniteRange(0, 1, min_open=True),
+        help="Learning rate of Adam.  [default: that of the objective's paper]",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**31 - 1),
+        default=TrainingOptions.seed,
+        show_default=True,
+        help="Seed of weights, batches and latent vectors; the same seed repeats a run.",
+    ),
+    click.option(
+        "--n-watched",
+        type=click.IntRange(MIN_REALS),
+        default=TrainingOptions.n_watched,
+        show_default=True,
+        help="Compare this many samples with as many camera images after each epoch.",
+    ),
+    click.option(
+        "--fid",
+        metavar="WEIGHTS",
+        help="Also measure the FID (extra fid), with the file of Inception's weights that torch-fidelity publishes.",
+    ),
+)
+
+machine_options = together(
+    click.option(
+        "--device",
+        type=click.Choice(get_args(DeviceName)),
+        default=TrainingOptions.device,
+        show_default=True,
+        help="Train on the CPU or on a GPU; auto takes a GPU if there is one.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(1), help="Use this many threads of the CPU.  [default: one per core]"
+    ),
+    click.option(
+        "--compile", is_flag=True, help="Let PyTorch compile the networks: minutes at the start, faster later."
+    ),
+)
 
 
 @click.command()
 @click.argument("data")
-@click.option("-o", "--output", required=True, metavar="RUN", help="The folder of the run.")
-@click.option(
-    "--objective", type=click.Choice(("dcgan", "lsgan", "dragan", "wgan-gp")), default="dcgan", show_default=True
-)
-@click.option(
-    "--upsampling",
-    type=click.Choice(("transconv", "upconv-nearest", "upconv-bilinear")),
-    default="transconv",
-    show_default=True,
-)
-@click.option(
-    "--topology",
-    type=click.Choice(("baseline", "v1", "v2", "v3", "v4")),
-    help="5x5 convolutions after up-convolutions: v1 one after the last two, v2 two after the last, v3 one after each, "
-    "v4 three of 32 filters after the last.  [default: v4 with a spectral loss, baseline without]",
-)
-@click.option(
-    "--size", type=click.Choice(("32", "64", "128")), default="64", show_default=True, help="Pixels of a side."
-)
-@click.option(
-    "--channels", type=click.IntRange(8, 512), default=64, show_default=True, help="Filters at half the size."
-)
-@click.option(
-    "--spectral-weight",
-    type=FiniteRange(0),
-    default=0.0,
-    show_default=True,
-    help="Of the spectral loss; the paper: 2 for dcgan, 0.5 for lsgan.",
-)
-@click.option(
-    "--normalisation", type=click.Choice(("log", "paper")), default="log", show_default=True, help="Of profiles."
-)
-@click.option(
-    "--distance", type=click.Choice(("bce", "mse", "l1")), default="bce", show_default=True, help="Of profiles."
-)
-@click.option(
-    "--per",
-    type=click.Choice(("batch", "image")),
-    default="batch",
-    show_default=True,
-    help="Compare the mean profile of a batch, or, as the paper, each image's.",
-)
-@click.option(
-    "--n-profiles", type=click.IntRange(50), default=1000, show_default=True, help="Reals in the mean profile."
-)
-@click.option("--epochs", type=click.IntRange(1), default=30, show_default=True)
-@click.option("--batch-size", type=click.IntRange(2), default=64, show_default=True)
-@click.option("--learning-rate", type=FiniteRange(0, 1, min_open=True), help="[default: that of the objective's paper]")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True)
-@click.option(
-    "--n-watched", type=click.IntRange(50), default=1000, show_default=True, help="Samples measured per epoch."
-)
-@click.option("--fid", metavar="WEIGHTS", help="Inception's weights as torch-fidelity publishes them: measure the FID.")
-@click.option("--device", type=click.Choice(("auto", "cpu", "gpu")), default="auto", show_default=True)
-@click.option("--threads", type=click.IntRange(1), help="Of the CPU.  [default: one per core]")
-@click.option("--compile", is_flag=True, help="Let PyTorch compile the networks: minutes at the start, faster later.")
-@click.option("--resume", is_flag=True, help="Continue the run in RUN, with its options; --epochs may be raised.")
+@click.option("-o", "--output", required=True, metavar="RUN", help="Write the run to the folder RUN.")
+@network_options
+@spectral_options
+@training_options
+@machine_options
+@click.option("--resume", is_flag=True, help="Continue the run in RUN with its options; --epochs may be raised.")
 @click.option("--dry-run", is_flag=True, help="Print and write the options, and stop before the first step.")
 @work_options
 @click.pass_context
@@ -100,36 +193,28 @@ def train(
     limits: Limits,
     **chosen: Any,
 ) -> None:
-    """Train a GAN on a folder of camera images, with or without the spectral loss.
+    """Train a GAN on camera images, with or without the spectral loss.
 
-    Each image becomes its central square, reduced to --size; half of them are mirrored. Per epoch: losses, the
-    distance of the samples' spectra to those of camera images, and how well a detector of our own, freshly trained,
-    tells the two apart (AUROC; 0.5 where it cannot). RUN gets options.json, checkpoint.safetensors, log.jsonl, samples
-    and plots. Ctrl-C saves; --resume goes on to the same numbers.
+    DATA is a folder of camera images. Each is cut to its central square and reduced to --size; half of them are
+    mirrored. Each epoch prints a row: losses, the distance of the samples' spectra to those of camera images, and how
+    well a detector of this program, freshly trained, tells the two apart (AUROC; 0.5 if it cannot). RUN receives
+    options.json, checkpoint.safetensors, log.jsonl, reals.json, samples and plots. Ctrl-C saves the run; --resume
+    continues it to the same numbers.
 
     \b
     Example:
       spectral-detect regularize train faces/ --output run --spectral-weight 2 --epochs 50
     """
     require_torch()
-    from spectral_detect.regularize.gan.run import Hooks, train_gan
+    from spectral_detect.regularize.gan.run import train_gan
 
     folder = Path(output)
     options = _options(ctx, folder, data, chosen, resume)
-    _check_folder(folder, data, resume)
-    with stop_on_signal() as stop:
-        report = EpochReport(folder, options, stop, dry_run=dry_run)
-        hooks = Hooks(
-            report.fail,
-            report.reading,
-            report.note,
-            report.start,
-            report.tick,
-            report.epoch,
-            lambda: bool(stop.received),
-        )
-        with report:
-            train_gan(options, folder, work, hooks, limits=limits, resume=resume)
+    check_apart(folder, data)
+    if not resume:
+        check_unused(folder)
+    with stop_on_signal() as stop, EpochReport(folder, options, stop, dry_run=dry_run) as report:
+        train_gan(options, folder, work, report.hooks(), limits=limits, resume=resume)
     if stop.received:
         click.echo(f"stopped; --resume continues {visible(output)}", err=True)
         ctx.exit(128 + stop.received[0])
@@ -137,27 +222,28 @@ def train(
 
 
 def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any], resume: bool) -> TrainingOptions:
-    """Those of the command line; of a run that is taken up, its own, with those that were given in their place."""
-    from spectral_detect.regularize.gan.objectives import OBJECTIVES
-    from spectral_detect.regularize.gan.options import TrainingOptions, read_options
-
     chosen["size"] = int(chosen["size"])
-    if resume:
-        given = {name for name in chosen if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
-        stored = read_options(folder)
-        options = replace(stored, data=data, **{name: chosen[name] for name in given})
-        if differences := options.differences(stored):
-            raise Failure(f"{visible(str(folder))} was begun otherwise ({'; '.join(differences)}): start a new run")
-    else:
-        chosen["topology"] = chosen["topology"] or ("v4" if chosen["spectral_weight"] else "baseline")
-        chosen["learning_rate"] = chosen["learning_rate"] or OBJECTIVES[chosen["objective"]].learning_rate
-        options = TrainingOptions(data, **chosen)
+    options = _resumed_options(ctx, folder, data, chosen) if resume else _new_options(data, chosen)
     options.check()
     return options
 
 
-def _check_folder(folder: Path, data: str, resume: bool) -> None:
-    """A folder that holds a run already, or anything else, is not written over."""
-    check_apart(folder, data)
-    if not resume and folder.is_dir() and set(os.listdir(folder)) - BEFORE_THE_FIRST_EPOCH:
-        raise Failure(f"{visible(str(folder))} is not empty: --resume continues the run in it; or name a new folder")
+def _new_options(data: str, chosen: dict[str, Any]) -> TrainingOptions:
+    """Fill in the options that depend on others."""
+    from spectral_detect.regularize.gan.objectives import OBJECTIVES
+
+    chosen["topology"] = chosen["topology"] or ("v4" if chosen["spectral_weight"] else TrainingOptions.topology)
+    chosen["learning_rate"] = chosen["learning_rate"] or OBJECTIVES[chosen["objective"]].learning_rate
+    return TrainingOptions(data, **chosen)
+
+
+def _resumed_options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any]) -> TrainingOptions:
+    """Return the options of the run in the folder, replaced by those that were given and may change."""
+    given = {name for name in chosen if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    stored = read_options(folder)
+    options = replace(stored, data=data, **{name: chosen[name] for name in given})
+    if differences := options.differences(stored):
+        raise Failure(
+            f"{visible(str(folder))} was begun with other options ({'; '.join(differences)}): start a new run"
+        )
+    return options

@@ -1,1 +1,1 @@
-"""The auto-encoder experiment: what one up-sampling does to the spectrum, with the spectral loss and without."""
+"""Run the auto-encoder experiment: how one up-sampling layer changes the spectrum, and the spectral loss with it."""

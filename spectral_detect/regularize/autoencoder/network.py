@@ -1,40 +1,31 @@
-"""The networks of the auto-encoder experiment: once down by two, once up by two."""
+"""Build the networks of the auto-encoder experiment: once down by two, once up by two."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from spectral_detect.errors import FeatureError
+from spectral_detect.regularize.autoencoder.options import Architecture
+from spectral_detect.regularize.choices import Upsampling
 
-Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
 COLOURS = 3
 LEAK = 0.2  # with plain ReLU the MSE after an epoch was 1.5 times as high in a probe of 16 channels
-SEEDING = Lock()  # the random numbers that initial weights come from belong to the whole process
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Of an auto-encoder: `kernel` (odd) and number of `layers` are those of the decoder."""
-
-    upsampling: Upsampling
-    kernel: int
-    layers: int
-    channels: int = 32
+SEEDING = Lock()  # initial weights come from random numbers that belong to the whole process
 
 
 class AutoEncoder(nn.Module):
-    """One convolution down by two, then `layers` convolutions of which the first scales up by two.
+    """Reconstruct images by a convolution down by two, then `layers` convolutions, the first of which scales up by two.
 
     Raises
     ------
-    FeatureError : an even kernel, which has no centre; no layer; an up-sampling that does not exist.
+    FeatureError
+        The kernel is even, and so has no centre; there is no layer; or the up-sampling does not exist.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -46,7 +37,7 @@ class AutoEncoder(nn.Module):
         self.decoder = nn.Sequential(*_decoder(a))
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) from -1 to 1, H and W even -> the same shape, not clipped."""
+        """Reconstruct (N, 3, H, W) from -1 to 1, H and W even; the output is not clipped."""
         return torch.as_tensor(self.decoder(self.encoder(images)))
 
 
@@ -65,7 +56,7 @@ def _decoder(a: Architecture) -> Iterator[nn.Module]:
 
 
 def seeded_network(architecture: Architecture, seed: int) -> AutoEncoder:
-    """The same weights for the same seed, on any device; the caller's random numbers are left alone."""
+    """Build a network with the same weights for the same seed, on any device; other random numbers stay the same."""
     with SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoEncoder(architecture)

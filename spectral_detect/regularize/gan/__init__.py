@@ -1,1 +1,1 @@
-"""Generative adversarial networks, trained with the spectral loss or without."""
+"""Train generative adversarial networks, with the spectral loss or without."""

@@ -1,4 +1,4 @@
-"""Save and load the state of a training run: tensors and text in one file of safetensors, which holds no code."""
+"""Save and load the state of a training run: tensors and text in one safetensors file, which holds no code."""
 
 from __future__ import annotations
 
@@ -17,28 +17,29 @@ from spectral_detect.atomic_write import write_aside
 from spectral_detect.errors import CheckpointError
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-KEY = "spectral_detect"  # of our JSON in the file's metadata
+KEY = "spectral_detect"  # our JSON in the file's metadata
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Named tensors, and plain values as JSON."""
+    """Hold the content of a checkpoint: named tensors, and plain values that were stored as JSON."""
 
     tensors: dict[str, Tensor]
     values: dict[str, Any]
 
     def part(self, name: str) -> dict[str, Tensor]:
-        """The tensors `name.*`, without that prefix."""
+        """Return the tensors `name.*`, without that prefix."""
         start = f"{name}."
         return {key.removeprefix(start): tensor for key, tensor in self.tensors.items() if key.startswith(start)}
 
 
 def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-    """Written aside and renamed.
+    """Write a checkpoint under a temporary name and rename it.
 
     Raises
     ------
-    OutputError : the file cannot be written.
+    OutputError
+        The file cannot be written.
     """
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_aside(path, safetensors.torch.save(stored, metadata={KEY: json.dumps(values)}))
@@ -49,11 +50,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises
     ------
-    CheckpointError : missing, damaged, or not of this program.
+    CheckpointError
+        The file is missing, damaged, or not a checkpoint of this program.
     """
     try:
         content = path.read_bytes()
-        length = int.from_bytes(content[:8], "little")  # of the header, a JSON object; the tensors follow
+        length = int.from_bytes(content[:8], "little")  # the header is a JSON object; the tensors follow
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][KEY])
         return Checkpoint(safetensors.torch.load(content), values)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -66,32 +68,33 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers of a module, as `name.*`."""
+    """Return parameters and buffers of a module as `name.*`."""
     return {f"{name}.{key}": tensor for key, tensor in module.state_dict().items()}
 
 
-def load_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    """Put parameters and buffers back.
+def load_module(module: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Put parameters and buffers back into a module.
 
     Raises
     ------
-    CheckpointError : they are those of another network.
+    CheckpointError
+        The tensors are those of another network; the message calls it `name`.
     """
     try:
         module.load_state_dict(dict(tensors))
     except RuntimeError as error:
         line = str(error).splitlines()[-1].strip()[:160]
-        raise CheckpointError(f"the {what} in the checkpoint is of another size or topology ({line})") from None
+        raise CheckpointError(f"the {name} in the checkpoint is of another size or topology ({line})") from None
 
 
 def optimizer_tensors(name: str, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """What an optimiser remembers of each parameter, as `name.<number>.*`."""
+    """Return an optimiser's memory of each parameter as `name.<number>.*`."""
     state = optimizer.state_dict()["state"]
     return {f"{name}.{number}.{key}": value for number, part in state.items() for key, value in part.items()}
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`; settings such as the learning rate stay the optimiser's own."""
+    """Put back what `optimizer_tensors` gave; settings such as the learning rate stay the optimiser's own."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         number, _, field = key.partition(".")

@@ -1,4 +1,4 @@
-"""Inception's features for the FID, by torch-fidelity (extra `fid`) and weights that the user has."""
+"""Compute Inception's features for the FID with torch-fidelity (extra `fid`) and weights that the user supplies."""
 
 from __future__ import annotations
 
@@ -6,29 +6,40 @@ import io
 import os
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 
 from spectral_detect.errors import ExtraMissingError, ModelFileError
 
-AT_ONCE = 50
+AT_ONCE = 50  # images in a pass
 FEATURES = "2048"
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 FID_MISSING = "--fid needs torch-fidelity: pip install 'spectral-detect[fid]'"
 
 
 def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
-    """The network whose features the FID compares: (N, H, W, 3) uint8 -> (N, 2048).
+    """Load the network whose features the FID compares.
 
     Parameters
     ----------
-    weights : file of its weights, as torch-fidelity publishes them (`WEIGHTS`, 91 MB, on its page of releases).
+    weights : str
+        File of its weights, as torch-fidelity publishes them (`WEIGHTS`, 91 MB, among its releases).
+    device : torch.device
+        Where the network computes.
+
+    Returns
+    -------
+    callable
+        Turns images (N, H, W, 3) uint8 into features (N, 2048).
 
     Raises
     ------
-    ExtraMissingError : torch-fidelity is not installed, or torchvision, which it needs, does not fit PyTorch.
-    ModelFileError : no such file, or not these weights.
+    ExtraMissingError
+        torch-fidelity is not installed, or torchvision, which it needs, does not fit PyTorch.
+    ModelFileError
+        There is no such file, or it does not hold these weights.
     """
     if not os.path.isfile(weights):
         raise ModelFileError(f"{weights!r}: no such file; --fid takes {WEIGHTS}, published by torch-fidelity")
@@ -38,19 +49,7 @@ def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray],
         raise ExtraMissingError(f"{FID_MISSING} ({error})") from None
     except RuntimeError as error:
         raise ExtraMissingError(f"--fid: torchvision does not fit this PyTorch ({error}); install both anew") from None
-    try:
-        tensors = io.BytesIO()
-        torch.save(torch.load(weights, map_location="cpu", weights_only=True), tensors)
-        tensors.seek(0)  # torch-fidelity would run what it finds in a file, so it gets one that holds tensors alone
-        network = FeatureExtractorInceptionV3("inception-v3-compat", [FEATURES], feature_extractor_weights_path=tensors)
-    except pickle.UnpicklingError:
-        raise ModelFileError(
-            f"{weights!r} holds something else than tensors, and was not loaded; get {WEIGHTS}"
-        ) from None
-    except Exception as error:  # the readers of a damaged or foreign file raise what they like
-        reason = " ".join(str(error).split())[:200]
-        raise ModelFileError(f"{weights!r} does not hold Inception's weights ({reason}); get {WEIGHTS}") from None
-    network.to(device).eval()
+    network = _network(FeatureExtractorInceptionV3, weights).to(device).eval()
 
     @torch.no_grad()
     def embed(images: np.ndarray) -> np.ndarray:
@@ -61,3 +60,19 @@ def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray],
         return np.concatenate(parts)
 
     return embed
+
+
+def _network(extractor: Any, weights: str) -> Any:
+    """Build torch-fidelity's network; it would run code that it finds in a file, so it gets one of tensors alone."""
+    try:
+        tensors = io.BytesIO()
+        torch.save(torch.load(weights, map_location="cpu", weights_only=True), tensors)
+        tensors.seek(0)
+        return extractor("inception-v3-compat", [FEATURES], feature_extractor_weights_path=tensors)
+    except pickle.UnpicklingError:
+        raise ModelFileError(
+            f"{weights!r} holds other things than tensors, and was not loaded; get {WEIGHTS}"
+        ) from None
+    except Exception as error:  # the readers of a damaged or foreign file raise errors of many kinds
+        reason = " ".join(str(error).split())[:200]
+        raise ModelFileError(f"{weights!r} does not hold Inception's weights ({reason}); get {WEIGHTS}") from None

@@ -1,4 +1,4 @@
-"""What is watched during training: spectrum, detector, Frechet distances, diversity of samples against reals."""
+"""Monitor a training: compare samples with reals by spectrum, detector, Frechet distances and diversity."""
 
 from __future__ import annotations
 
@@ -17,25 +17,33 @@ from spectral_detect.training.dataset import folds
 from spectral_detect.training.train import fit_classifier
 
 N_FOLDS = 5
-COLLAPSED = 0.25  # samples that vary so much less than the reals are nearly one image
+COLLAPSED = 0.25  # diversity below which samples are nearly one image
 COARSE_PX = 8
+REALS_SEED = 1
 Embed = Callable[[np.ndarray], np.ndarray]  # (N, H, W, 3) uint8 -> (N, n_features)
 
 
 @dataclass(frozen=True)
 class Measures:
-    """How far generated images are from camera images.
+    """Tell how far generated images are from camera images.
 
     Attributes
     ----------
-    spectral_distance : mean over all rings of |mean ln AI of samples - mean ln AI of reals|, natural logarithms.
-    high_frequency_distance : the same over the upper quarter of the frequencies.
-    detector_auroc : of a logistic regression on `azimuthal` features, freshly trained and cross-validated to tell
-        samples from reals; 0.5 where it cannot.
-    spectral_frechet : Frechet distance of the `azimuthal` features; needs no weights.
-    fid : Frechet distance of Inception's features; None without its weights.
-    diversity : how much samples vary, against reals: mean deviation of the pixels of images reduced to 8 x 8.
-    profile_mean, profile_sd : (n_rings,) of ln AI of the samples.
+    spectral_distance : float
+        Mean over all rings of |mean ln AI of samples - mean ln AI of reals|, in natural logarithms.
+    high_frequency_distance : float
+        The same over the upper quarter of the frequencies.
+    detector_auroc : float
+        AUROC of a logistic regression on `azimuthal` features, freshly trained and cross-validated to tell samples from
+        reals; 0.5 if it cannot.
+    spectral_frechet : float
+        Frechet distance of the `azimuthal` features; needs no weights.
+    fid : float or None
+        Frechet distance of Inception's features; None without its weights.
+    diversity : float
+        How much samples vary, against reals: mean deviation of the pixels of images reduced to 8 x 8.
+    profile_mean, profile_sd : tuple of float
+        (n_rings,) mean and standard deviation of ln AI of the samples.
     """
 
     spectral_distance: float
@@ -49,23 +57,53 @@ class Measures:
 
     @property
     def warnings(self) -> list[str]:
-        """What is wrong with the samples, in words."""
+        """Say in sentences what is wrong with the samples."""
         if self.diversity < COLLAPSED:
             return [f"collapse: samples vary {self.diversity:.2f} times as much as camera images do"]
         return []
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return {**asdict(self), "warnings": self.warnings}
 
 
-class Watch:
-    """Compares samples with camera images, whose side of the comparison is computed once.
+@dataclass(frozen=True)
+class RealMeasures:
+    """Tell how far camera images are from other camera images: no generator can come nearer.
+
+    Attributes
+    ----------
+    measures : Measures
+        The comparison.
+    n : int
+        Number of images on either side.
+    frequency : tuple of float
+        (n_rings,) in cycles per pixel.
+    real_profile_mean, real_profile_sd : tuple of float
+        (n_rings,) mean and standard deviation of ln AI of the images that samples are compared with.
+    """
+
+    measures: Measures
+    n: int
+    frequency: tuple[float, ...]
+    real_profile_mean: tuple[float, ...]
+    real_profile_sd: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON; the measures stand beside the profile."""
+        profile = {name: value for name, value in vars(self).items() if name != "measures"}
+        return {**self.measures.to_dict(), **profile}
+
+
+class Monitor:
+    """Compare samples with camera images, whose side of the comparison is computed once.
 
     Parameters
     ----------
-    reals : (N, H, W, 3) uint8, as many as there will be samples.
-    inception : images to Inception's features; None measures no FID.
+    reals : array (N, H, W, 3) uint8
+        As many camera images as there will be samples.
+    inception : callable, optional
+        Turns images into Inception's features; without it no FID is measured.
     """
 
     def __init__(self, reals: np.ndarray, inception: Embed | None = None) -> None:
@@ -79,7 +117,7 @@ class Watch:
         self._spread = _spread(reals)
 
     def measure(self, samples: np.ndarray) -> Measures:
-        """(N, H, W, 3) uint8 -> the measures."""
+        """Compare samples, (N, H, W, 3) uint8, with the reals."""
         logs = log_profiles(radial_profiles(samples)[0])
         mean = logs.mean(axis=0)
         gap = np.abs(mean - self.profile_mean)
@@ -98,18 +136,34 @@ class Watch:
             tuple(map(float, logs.std(axis=0))),
         )
 
+    def measure_reals(self, others: np.ndarray) -> RealMeasures:
+        """Compare other camera images, (N, H, W, 3) uint8, with the reals."""
+        frequency, mean, sd = (tuple(map(float, a)) for a in (self.frequency, self.profile_mean, self.profile_sd))
+        return RealMeasures(self.measure(others), len(others), frequency, mean, sd)
+
+
+def split_reals(images: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two disjoint sets of `n` reals, or of half of the images if there are fewer.
+
+    Samples are compared with the first; the second shows how near camera images come to it.
+    """
+    n = min(n, len(images) // 2)
+    order = np.random.default_rng(REALS_SEED).permutation(len(images))
+    return np.array(images[np.sort(order[:n])]), np.array(images[np.sort(order[n : 2 * n])])
+
 
 def azimuthal_features(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, 3) uint8 -> (N, 300), the preset `azimuthal`."""
+    """Extract the features of the preset `azimuthal`: (N, H, W, 3) uint8 -> (N, 300)."""
     return np.asarray(extract_features(np.ascontiguousarray(images), FeatureSpec.preset("azimuthal")))
 
 
 def detector_auroc(reals: np.ndarray, fakes: np.ndarray) -> float:
-    """Cross-validated AUROC of a logistic regression, mean over the folds.
+    """Return the cross-validated AUROC of a logistic regression, mean over the folds.
 
     Parameters
     ----------
-    reals, fakes : (N, n_features).
+    reals, fakes : array (N, n_features)
+        Features of either class.
     """
     X = np.concatenate([reals, fakes])
     y = np.repeat([REAL, FAKE], [len(reals), len(fakes)])
@@ -121,11 +175,12 @@ def detector_auroc(reals: np.ndarray, fakes: np.ndarray) -> float:
 
 
 def frechet_distance(X: np.ndarray, Y: np.ndarray) -> float:
-    """Squared Frechet distance of two normal distributions fitted to vectors.
+    """Return the squared Frechet distance of two normal distributions fitted to vectors.
 
     Parameters
     ----------
-    X, Y : (n_samples, n_features).
+    X, Y : array (n_samples, n_features)
+        The vectors.
 
     Notes
     -----
@@ -140,7 +195,7 @@ def frechet_distance(X: np.ndarray, Y: np.ndarray) -> float:
 
 
 def _spread(images: np.ndarray) -> float:
-    """Mean over coarse pixels of their standard deviation over images, in gray levels."""
+    """Return the mean over coarse pixels of their standard deviation over images, in gray levels."""
     n, height, width = images.shape[:3]
     block = height // COARSE_PX, width // COARSE_PX
     cut = images[:, : block[0] * COARSE_PX, : block[1] * COARSE_PX]

@@ -1,4 +1,4 @@
-"""Generators and discriminators: those of DCGAN, with a choice of up-sampling and of convolutions after it."""
+"""Build DCGAN's generators and discriminators, with a choice of up-sampling and of convolutions after it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from spectral_detect.errors import FeatureError
-from spectral_detect.regularize.gan.options import Topology, Upsampling
+from spectral_detect.regularize.choices import Upsampling
+from spectral_detect.regularize.gan.options import SIZES, Topology
 
-Normalisation = Literal["batch", "layer"]
+NormalisationLayer = Literal["batch", "layer"]
 
-SIZES = (32, 64, 128)
 LATENT = 100  # length of z, as in DCGAN
 START_PX = 4
 V4_FILTERS = 32
@@ -23,7 +23,7 @@ SLOPE = 0.2
 
 
 def extra_convolutions(topology: Topology, n_upconvolutions: int) -> list[int]:
-    """How many 5x5 convolutions follow each up-convolution; Durall et al., CVPR 2020, supplement 7.3."""
+    """Return how many 5x5 convolutions follow each up-convolution; Durall et al., CVPR 2020, supplement 7.3."""
     last = n_upconvolutions - 1
     after = {
         "baseline": {},
@@ -36,21 +36,25 @@ def extra_convolutions(topology: Topology, n_upconvolutions: int) -> list[int]:
 
 
 class Generator(nn.Module):
-    """z -> image: up-convolutions that double the size from 4 pixels on, as in DCGAN (Radford et al., 2016).
+    """Turn z into an image by up-convolutions that double the size from 4 pixels on, as DCGAN (Radford et al., 2016).
 
     The last convolution gives the image, by tanh; batch normalisation and ReLU follow all others.
 
     Parameters
     ----------
-    size : 32, 64 or 128 pixels.
-    upsampling : "transconv", a transposed convolution of 4x4; "upconv-nearest" and "upconv-bilinear", interpolation and
-        a convolution of 3x3.
-    topology : where 5x5 convolutions follow the up-sampling, see `extra_convolutions`; those of "v4" have 32 filters.
-    channels : filters at half of the size; twice as many at each size below.
+    size : {32, 64, 128}
+        Pixels on a side.
+    upsampling : {"transconv", "upconv-nearest", "upconv-bilinear"}
+        "transconv": a transposed convolution of 4x4. The others: interpolation and a convolution of 3x3.
+    topology : {"baseline", "v1", "v2", "v3", "v4"}
+        Where 5x5 convolutions follow the up-sampling, see `extra_convolutions`; those of "v4" have 32 filters.
+    channels : int
+        Filters at half the size; twice as many at each size below.
 
     Raises
     ------
-    FeatureError : a size that the network cannot have.
+    FeatureError
+        The network cannot have that size or up-sampling.
     """
 
     def __init__(
@@ -69,21 +73,25 @@ class Generator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, z: Tensor) -> Tensor:
-        """(N, 100) standard normal -> (N, 3, size, size) in [-1, 1]."""
+        """Turn (N, 100) standard normal numbers into images (N, 3, size, size) in [-1, 1]."""
         return torch.tanh(self.layers(self.start(z).unflatten(1, self.start_shape)).float())
 
 
 class Discriminator(nn.Module):
-    """Image -> how real it looks: strided convolutions of 4x4 that halve the size down to 4 pixels, as in DCGAN.
+    """Judge how real an image looks by strided convolutions of 4x4 that halve the size down to 4 pixels, as in DCGAN.
 
     Parameters
     ----------
-    normalisation : "batch", or "layer" where a penalty on the gradient of each image needs them independent
-        (Gulrajani et al., 2017, section 4).
-    channels : filters after the first convolution; twice as many after each that follows.
+    size : {32, 64, 128}
+        Pixels on a side.
+    normalisation : {"batch", "layer"}
+        "layer" if a penalty on the gradient of each image needs the images to be independent (Gulrajani et al., 2017,
+        section 4).
+    channels : int
+        Filters after the first convolution; twice as many after each that follows.
     """
 
-    def __init__(self, size: int = 64, normalisation: Normalisation = "batch", channels: int = 64) -> None:
+    def __init__(self, size: int = 64, normalisation: NormalisationLayer = "batch", channels: int = 64) -> None:
         super().__init__()
         widths = [channels << k for k in range(_n_doublings(size))]
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(SLOPE)]
@@ -94,12 +102,12 @@ class Discriminator(nn.Module):
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, 3, size, size) -> (N,) logits, or values of a critic."""
+        """Return (N,) logits, or values of a critic, of images (N, 3, size, size)."""
         return torch.as_tensor(self.layers(x)).flatten()
 
 
 def _generator_layers(widths: list[int], upsampling: Upsampling, topology: Topology) -> Iterator[nn.Module]:
-    """From widths[0] channels at 4 pixels to 3 at the full size."""
+    """Yield the layers that lead from widths[0] channels at 4 pixels to 3 at the full size."""
     n_after = extra_convolutions(topology, len(widths))
     last_width = V4_FILTERS if topology == "v4" else max(widths[-1] // 2, 3)
     before = widths[0]

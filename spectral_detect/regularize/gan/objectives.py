@@ -1,4 +1,4 @@
-"""What generator G and discriminator D minimise, in the symbols of the papers: x real, z latent, G(z) generated."""
+"""Define what generator G and discriminator D minimise, in the papers' symbols: x real, z latent, G(z) generated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from spectral_detect.regularize.gan.networks import Normalisation
+from spectral_detect.regularize.gan.networks import NormalisationLayer
 from spectral_detect.regularize.gan.options import ObjectiveName
 
 Penalty = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
@@ -18,58 +18,65 @@ PENALTY_WEIGHT = 10.0  # lambda, in DRAGAN and in WGAN-GP
 
 @dataclass(frozen=True)
 class Objective:
-    """Losses of one paper, with the settings that go with them.
+    """Hold the losses of one paper, and the settings that go with them.
 
     Attributes
     ----------
-    loss_d : of D(x) and D(G(z)); `loss_g` : of D(G(z)).
-    penalty : of D, x, G(z) and a source of random numbers; None where there is none.
-    normalisation : of D; batch normalisation would mix the images whose gradients a penalty takes one by one.
-    n_critic : steps of D for each step of G.
-    learning_rate, betas : of Adam.
+    loss_d : callable
+        Takes D(x) and D(G(z)).
+    loss_g : callable
+        Takes D(G(z)).
+    penalty : callable or None
+        Takes D, x, G(z) and a source of random numbers; None if the paper has no penalty.
+    normalisation : {"batch", "layer"}
+        Normalisation in D; batch normalisation would mix the images whose gradients a penalty takes one by one.
+    n_critic : int
+        Steps of D for each step of G.
+    learning_rate, betas
+        Settings of Adam.
     """
 
     loss_d: Callable[[Tensor, Tensor], Tensor]
     loss_g: Callable[[Tensor], Tensor]
     penalty: Penalty | None = None
-    normalisation: Normalisation = "batch"
+    normalisation: NormalisationLayer = "batch"
     n_critic: int = 1
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
 
 
 def dcgan_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
-    """-ln D(x) - ln(1 - D(G(z))), D being the logistic function of the logit; Goodfellow et al., 2014, equation 1."""
+    """Return -ln D(x) - ln(1 - D(G(z))), D being the logit's logistic function; Goodfellow et al., 2014, equation 1."""
     return softplus(-d_real).mean() + softplus(d_fake).mean()
 
 
 def dcgan_g(d_fake: Tensor) -> Tensor:
-    """-ln D(G(z)), which does not saturate; Goodfellow et al., 2014, section 3."""
+    """Return -ln D(G(z)), which does not saturate; Goodfellow et al., 2014, section 3."""
     return softplus(-d_fake).mean()
 
 
 def lsgan_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
-    """(D(x) - 1)^2 / 2 + D(G(z))^2 / 2; Mao et al., 2017, equation 9."""
+    """Return (D(x) - 1)^2 / 2 + D(G(z))^2 / 2; Mao et al., 2017, equation 9."""
     return ((d_real - 1).square().mean() + d_fake.square().mean()) / 2
 
 
 def lsgan_g(d_fake: Tensor) -> Tensor:
-    """(D(G(z)) - 1)^2 / 2; Mao et al., 2017, equation 9."""
+    """Return (D(G(z)) - 1)^2 / 2; Mao et al., 2017, equation 9."""
     return (d_fake - 1).square().mean() / 2
 
 
 def wgan_d(d_real: Tensor, d_fake: Tensor) -> Tensor:
-    """D(G(z)) - D(x); Arjovsky et al., 2017, equation 3."""
+    """Return D(G(z)) - D(x); Arjovsky et al., 2017, equation 3."""
     return d_fake.mean() - d_real.mean()
 
 
 def wgan_g(d_fake: Tensor) -> Tensor:
-    """-D(G(z))."""
+    """Return -D(G(z))."""
     return -d_fake.mean()
 
 
 def gradient_penalty(D: nn.Module, x_hat: Tensor) -> Tensor:
-    """(|grad D(x_hat)| - 1)^2, the norm being that of each image; Gulrajani et al., 2017, equation 3."""
+    """Return (|grad D(x_hat)| - 1)^2, with the norm of each image; Gulrajani et al., 2017, equation 3."""
     x_hat = x_hat.detach().requires_grad_()
     gradient: Tensor = torch.autograd.grad(D(x_hat).sum(), x_hat, create_graph=True)[0]
     norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
@@ -77,19 +84,22 @@ def gradient_penalty(D: nn.Module, x_hat: Tensor) -> Tensor:
 
 
 def dragan_penalty(D: nn.Module, x: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-    """Around the reals: x_hat = x + alpha beta, beta uniform up to half a standard deviation; Kodali et al., 2017."""
+    """Penalise gradients around the reals; Kodali et al., 2017.
+
+    x_hat = x + alpha beta, with beta uniform up to half a standard deviation.
+    """
     beta = 0.5 * x.std() * _uniform(tuple(x.shape), x, random)
     return gradient_penalty(D, x + _uniform((len(x), 1, 1, 1), x, random) * beta)
 
 
 def wgan_gp_penalty(D: nn.Module, x: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-    """Between: x_hat = eps x + (1 - eps) G(z); Gulrajani et al., 2017, algorithm 1."""
+    """Penalise gradients between: x_hat = eps x + (1 - eps) G(z); Gulrajani et al., 2017, algorithm 1."""
     epsilon = _uniform((len(x), 1, 1, 1), x, random)
     return gradient_penalty(D, epsilon * x + (1 - epsilon) * fake)
 
 
 def _uniform(shape: tuple[int, ...], like: Tensor, random: torch.Generator) -> Tensor:
-    """Drawn on the CPU, so that every device gets the same."""
+    """Draw on the CPU, so that every device gets the same numbers."""
     return torch.rand(shape, generator=random).to(like.device)
 
 

@@ -1,4 +1,4 @@
-"""The options of a training run, and what a run was trained with when it is taken up again."""
+"""Hold the options of a training run, check them, and compare them when a run is resumed."""
 
 from __future__ import annotations
 
@@ -10,32 +10,60 @@ from typing import Any, Literal, get_args
 
 from spectral_detect.atomic_write import OPTIONS_FILE
 from spectral_detect.errors import CheckpointError, FeatureError
+from spectral_detect.regularize.choices import (
+    ComparedPer,
+    DeviceName,
+    ProfileDistance,
+    ProfileNormalisation,
+    Upsampling,
+)
 
 RUN_SCHEMA = "spectral-detect/gan/1"
-MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile"))  # when taken up again
+MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile"))  # when a run is resumed
 
-MOST = {"size": 128, "channels": 512, "batch_size": 2**16, "threads": 1024}
+SIZES = (32, 64, 128)  # pixels on a side
+MOST = {"size": max(SIZES), "channels": 512, "batch_size": 2**16, "threads": 1024}
 
 ObjectiveName = Literal["dcgan", "lsgan", "dragan", "wgan-gp"]
-Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
 Topology = Literal["baseline", "v1", "v2", "v3", "v4"]
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Everything that a run of `regularize train` depends on.
+    """Hold everything that a run of `regularize train` depends on.
 
     Attributes
     ----------
-    data : folder of camera images.
-    objective, upsampling, topology, size, channels : of the networks and their losses.
-    spectral_weight : lambda of Durall et al., CVPR 2020, equation 9: L = L_G + lambda L_spectral.
-    normalisation, distance, per : of the spectral loss, see `SpectralLoss`.
-    n_profiles : real images whose mean profile is its target.
-    epochs : passes over the images. `batch_size` : images of a step.
-    learning_rate : None takes that of the objective's paper.
-    n_watched : samples and reals that each epoch's measures are taken of.
-    fid : file of Inception's weights; None measures no FID.
+    data : str
+        Folder of camera images.
+    objective : {"dcgan", "lsgan", "dragan", "wgan-gp"}
+        What generator and discriminator minimise, see `objectives`.
+    upsampling, topology, size, channels
+        See `networks.Generator`.
+    spectral_weight : float
+        lambda in Durall et al., CVPR 2020, equation 9: L = L_G + lambda L_spectral.
+    normalisation, distance, per
+        See `SpectralLoss`.
+    n_profiles : int
+        Number of real images whose mean profile is the target of the spectral loss.
+    epochs : int
+        Passes over the images.
+    batch_size : int
+        Images in a step.
+    learning_rate : float or None
+        None takes that of the objective's paper.
+    seed : int
+        Decides weights, batches and latent vectors.
+    n_watched : int
+        Number of samples, and of reals, that the monitor compares after each epoch.
+    device : {"auto", "cpu", "gpu"}
+        See `choose_device`.
+    threads : int or None
+        Threads of the CPU; None takes one per core.
+    compile : bool
+        Whether PyTorch compiles the networks.
+    fid : str or None
+        File of Inception's weights; None measures no FID.
     """
 
     data: str
@@ -45,27 +73,35 @@ class TrainingOptions:
     size: int = 64
     channels: int = 64
     spectral_weight: float = 0.0
-    normalisation: Literal["log", "paper"] = "log"
-    distance: Literal["bce", "mse", "l1"] = "bce"
-    per: Literal["batch", "image"] = "batch"
+    normalisation: ProfileNormalisation = "log"
+    distance: ProfileDistance = "bce"
+    per: ComparedPer = "batch"
     n_profiles: int = 1000
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float | None = None
     seed: int = 0
     n_watched: int = 1000
-    device: Literal["auto", "cpu", "gpu"] = "auto"
+    device: DeviceName = "auto"
     threads: int | None = None
     compile: bool = False
     fid: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return {"schema": RUN_SCHEMA, **asdict(self)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingOptions:
-        """The inverse of `to_dict`; `CheckpointError` for anything else."""
+        """Make options from what `to_dict` gave.
+
+        Raises
+        ------
+        CheckpointError
+            The values are not those of a training run of this version.
+        FeatureError
+            See `check`.
+        """
         named = {key: value for key, value in values.items() if key != "schema"}
         if values.get("schema") != RUN_SCHEMA or set(named) != {f.name for f in fields(cls)}:
             raise CheckpointError("not the options of a training run of this version")
@@ -77,7 +113,13 @@ class TrainingOptions:
         return options
 
     def check(self) -> None:
-        """`FeatureError` for a value that there is not; what strangers write into a file is checked as well."""
+        """Refuse values that no run can have; a file may come from anybody.
+
+        Raises
+        ------
+        FeatureError
+            A name that is no choice, or a number out of range.
+        """
         for name, names in (("objective", ObjectiveName), ("upsampling", Upsampling), ("topology", Topology)):
             if getattr(self, name) not in get_args(names):
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
@@ -88,7 +130,7 @@ class TrainingOptions:
                 raise FeatureError(f"{name} {value!r}: it is a whole number from 1 to {most}")
 
     def differences(self, other: TrainingOptions) -> list[str]:
-        """In words, the options in which a run cannot be continued with those of `other`."""
+        """Say in words which options differ from those of `other` though a resumed run must keep them."""
         mine, theirs = asdict(self), asdict(other)
         return [
             f"{name} {mine[name]!r}, not {theirs[name]!r}"
@@ -98,11 +140,12 @@ class TrainingOptions:
 
 
 def read_options(run: Path) -> TrainingOptions:
-    """The options of a run.
+    """Read the options of a run from its folder.
 
     Raises
     ------
-    CheckpointError : there are none, or the file is damaged.
+    CheckpointError
+        The file is missing or damaged.
     """
     path = run / OPTIONS_FILE
     try:

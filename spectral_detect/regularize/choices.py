@@ -1,0 +1,11 @@
+"""Name the choices that networks and losses offer; free of torch, so that the command line can list them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ProfileNormalisation = Literal["log", "paper"]  # how a radial profile is brought to (0, 1)
+ProfileDistance = Literal["bce", "mse", "l1"]
+ComparedPer = Literal["batch", "image"]  # whose profile is compared with that of the reals
+Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
+DeviceName = Literal["auto", "cpu", "gpu"]

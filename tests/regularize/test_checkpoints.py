@@ -1,0 +1,97 @@
+"""Checkpoints, options and samples of a run, also those that a stranger wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+
+from spectral_detect.errors import CheckpointError, FeatureError
+from spectral_detect.parallel.work import Work
+from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from spectral_detect.regularize.gan.networks import Generator
+from spectral_detect.regularize.gan.options import TrainingOptions, read_options
+from spectral_detect.regularize.gan.run import Hooks, train_gan
+from spectral_detect.regularize.gan.samples import load_generator, sample_images
+from spectral_detect.regularize.gan.steps import Diverged
+
+
+def test_samples_do_not_depend_on_how_many_are_made() -> None:
+    G = Generator(32, channels=8)
+    many = np.concatenate(list(sample_images(G, 70, 5)))
+    few = np.concatenate(list(sample_images(G, 3, 5)))
+    np.testing.assert_array_equal(many[:3], few)
+    assert many.shape == (70, 32, 32, 3)
+    assert G.training
+    assert not np.array_equal(np.concatenate(list(sample_images(G, 3, 6))), few)
+
+
+def test_checkpoints_of_others_are_refused(options: TrainingOptions, tmp_path: Path) -> None:
+    options = replace(options, epochs=1)
+    train_gan(options, tmp_path, Work(jobs=0), Hooks())
+    with pytest.raises(CheckpointError, match="trained with other options: topology 'v3', not 'baseline'"):
+        train_gan(replace(options, topology="v3"), tmp_path, Work(jobs=0), Hooks(), resume=True)
+    path = tmp_path / CHECKPOINT_FILE
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'\\"topology\\": \\"baseline\\"', b'\\"topology\\": \\"v4\\"      '))
+    with pytest.raises(CheckpointError, match="the generator in the checkpoint is of another size or topology"):
+        load_generator(tmp_path)
+    path.write_bytes(content.replace(b'\\"topology\\": \\"baseline\\"', b'\\"topology\\": \\"v9\\"      '))
+    with pytest.raises(FeatureError, match="topology 'v9'"):
+        load_generator(tmp_path)
+    for damaged in (content[:-100], content[:50], b"", b"\x80\x04K\x01.", np.random.default_rng(0).bytes(1000)):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="is damaged or not a checkpoint of this program"):
+            load_generator(tmp_path)
+    path.unlink()
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        load_generator(tmp_path)
+
+
+def test_checkpoints_with_mad_contents_are_refused(options: TrainingOptions, tmp_path: Path) -> None:
+    train_gan(replace(options, epochs=1), tmp_path, Work(jobs=0), Hooks())
+    path = tmp_path / CHECKPOINT_FILE
+    whole = load_checkpoint(path)
+    for progress in ({"epoch": -5}, {"batch": "x"}, {"batch": 10**6}, {"other": 1}, None):
+        save_checkpoint(path, whole.tensors, {**whole.values, "progress": progress})
+        with pytest.raises(CheckpointError, match="does not say how far the run had come"):
+            train_gan(options, tmp_path, Work(jobs=0), Hooks(), resume=True)
+    save_checkpoint(path, whole.tensors, {**whole.values, "options": {**options.to_dict(), "channels": 10**9}})
+    with pytest.raises(FeatureError, match="channels 1000000000: it is a whole number from 1 to 512"):
+        load_generator(tmp_path)
+    stored = {name: tensor.clone() for name, tensor in whole.tensors.items()}
+    path.write_bytes(safetensors.torch.save(stored, metadata={"spectral_detect": "[" * 100_000}))
+    with pytest.raises(CheckpointError, match="is damaged or not a checkpoint"):
+        load_generator(tmp_path)
+    stored["G.start.weight"].fill_(float("nan"))
+    save_checkpoint(path, stored, whole.values)
+    with pytest.raises(Diverged, match="values that are not finite"):
+        list(sample_images(load_generator(tmp_path), 2, 0))
+
+
+def test_options_of_strangers_are_checked(tmp_path: Path, options: TrainingOptions) -> None:
+    path = tmp_path / "options.json"
+    for content, message in (
+        ("nothing", "damaged: not JSON"),
+        ("[]", "does not hold the options"),
+        ("{}", "not the options of a training run of this version"),
+        (json.dumps({**options.to_dict(), "code": 1}), "not the options of a training run of this version"),
+    ):
+        path.write_text(content)
+        with pytest.raises(CheckpointError, match=message):
+            read_options(tmp_path)
+    path.write_text(json.dumps(options.to_dict()))
+    assert read_options(tmp_path) == options
+    path.write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="damaged: not JSON"):
+        read_options(tmp_path)
+    path.write_text(json.dumps({**options.to_dict(), "threads": 10**9}))
+    with pytest.raises(FeatureError, match="threads 1000000000"):
+        read_options(tmp_path)
+    path.write_text(json.dumps({**options.to_dict(), "channels": "8"}))
+    with pytest.raises(FeatureError, match="channels '8': it is a whole number"):
+        read_options(tmp_path)

@@ -1,0 +1,142 @@
+"""Runs: the same numbers after an interruption, divergence, other images, other devices."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spectral_detect.errors import CheckpointError
+from spectral_detect.parallel.work import Work
+from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint
+from spectral_detect.regularize.gan.log import LOG_FILE, read_log
+from spectral_detect.regularize.gan.objectives import OBJECTIVES
+from spectral_detect.regularize.gan.options import TrainingOptions, read_options
+from spectral_detect.regularize.gan.run import Hooks, train_gan
+from spectral_detect.regularize.gan.steps import Diverged
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    """The log without what the clock says."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in read_log(folder)]
+
+
+def test_the_spectral_loss_brings_the_spectrum_to_the_reals(
+    options: TrainingOptions, tmp_path: Path, faces: Path
+) -> None:
+    distances = {}
+    for weight in (0.0, 2.0):
+        folder = tmp_path / str(weight)
+        folder.mkdir()
+        chosen = replace(options, epochs=8, spectral_weight=weight)
+        train_gan(chosen, folder, Work(jobs=0), Hooks())
+        distances[weight] = read_log(folder)[-1]["spectral_distance"]
+    assert distances[2.0] < 0.6 * distances[0.0]
+
+
+@pytest.mark.parametrize("objective", ["dcgan", "wgan-gp"])
+def test_an_interrupted_run_goes_on_to_the_same_numbers(
+    objective: Any, options: TrainingOptions, tmp_path: Path
+) -> None:
+    options = replace(options, objective=objective, spectral_weight=1.0)
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    assert train_gan(options, tmp_path / "whole", Work(jobs=0), Hooks())
+    n_steps = 0
+
+    def stop_at(step: int) -> Callable[[], bool]:
+        def should_stop() -> bool:
+            nonlocal n_steps
+            n_steps += 1
+            return n_steps == step
+
+        return should_stop
+
+    parts = tmp_path / "parts"
+    for step in (4, 13):  # in the middle of the first epoch, and of the third
+        n_steps = n_steps if step > 4 else 0
+        assert not train_gan(options, parts, Work(jobs=0), Hooks(should_stop=stop_at(step)), resume=step > 4)
+    assert len(rows_of(parts)) == 2
+    with open(parts / LOG_FILE, "a") as log:  # as if it had been killed between log and checkpoint
+        log.write(json.dumps({"epoch": 3}) + '\n{"epo')
+    assert train_gan(options, parts, Work(jobs=0), Hooks(), resume=True)
+    assert rows_of(parts) == rows_of(tmp_path / "whole")
+    ends = [load_checkpoint(tmp_path / name / CHECKPOINT_FILE).tensors for name in ("whole", "parts")]
+    assert set(ends[0]) == set(ends[1])
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_more_epochs_can_be_added(options: TrainingOptions, tmp_path: Path) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    train_gan(options, tmp_path / "whole", Work(jobs=0), Hooks())
+    train_gan(replace(options, epochs=2), tmp_path / "parts", Work(jobs=0), Hooks())
+    train_gan(options, tmp_path / "parts", Work(jobs=0), Hooks(), resume=True)
+    assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
+
+
+def test_the_seed_decides(options: TrainingOptions, tmp_path: Path) -> None:
+    rows = []
+    for number, seed in enumerate((0, 0, 1)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        train_gan(replace(options, epochs=1, seed=seed), folder, Work(jobs=0), Hooks())
+        rows.append(rows_of(folder))
+    assert rows[0] == rows[1] != rows[2]
+
+
+def test_a_loss_that_is_no_number_ends_the_run(
+    options: TrainingOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_calls = 0
+
+    def breaks(d_fake: torch.Tensor) -> torch.Tensor:
+        nonlocal n_calls
+        n_calls += 1
+        return d_fake.mean() * (float("nan") if n_calls == 9 else 1.0)
+
+    monkeypatch.setitem(OBJECTIVES, "dcgan", replace(OBJECTIVES["dcgan"], loss_g=breaks))
+    message = "diverged in epoch 2, batch 3: loss_g nan; the checkpoint is that of epoch 1; lower --learning-rate"
+    with pytest.raises(Diverged, match=message):
+        train_gan(options, tmp_path, Work(jobs=0), Hooks())
+    assert all(torch.isfinite(t).all() for t in load_checkpoint(tmp_path / CHECKPOINT_FILE).part("G").values())
+    assert [row["epoch"] for row in read_log(tmp_path)] == [1]
+
+
+def test_other_images_are_noticed(options: TrainingOptions, tmp_path: Path, faces: Path) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(faces, data)
+    options = replace(options, data=str(data))
+    train_gan(replace(options, epochs=1), run, Work(jobs=0), Hooks())
+    moved = data.rename(tmp_path / "moved")
+    assert train_gan(replace(options, data=str(moved), epochs=2), run, Work(jobs=0), Hooks(), resume=True)
+    (moved / "000.png").write_bytes((moved / "001.png").read_bytes())
+    with pytest.raises(CheckpointError, match="was trained on other images than those of"):
+        train_gan(replace(options, data=str(moved)), run, Work(jobs=0), Hooks(), resume=True)
+
+
+def test_a_complete_run_says_so(options: TrainingOptions, tmp_path: Path) -> None:
+    notes: list[str] = []
+    train_gan(options, tmp_path, Work(jobs=0), Hooks())
+    assert train_gan(replace(options, epochs=2), tmp_path, Work(jobs=0), Hooks(on_note=notes.append), resume=True)
+    assert notes == ["the run is complete: 3 epochs; raise --epochs to go on"]
+    assert read_options(tmp_path).epochs == 3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_trains_as_a_cpu_does(options: TrainingOptions, tmp_path: Path) -> None:
+    rows = {}
+    for device in ("cpu", "gpu"):
+        folder = tmp_path / device
+        folder.mkdir()
+        train_gan(replace(options, epochs=1, device=device, spectral_weight=1.0), folder, Work(jobs=0), Hooks())  # type: ignore[arg-type]
+        rows[device] = read_log(folder)[0]
+    assert rows["gpu"]["loss_d"] == pytest.approx(rows["cpu"]["loss_d"], rel=0.1)
+    assert rows["gpu"]["spectral_loss"] == pytest.approx(rows["cpu"]["spectral_loss"], rel=0.1)
