@@ -140,7 +140,7 @@ def scan(
 
 def _worth(judges: list[Model], rules: Rules) -> str:
     """What a verdict is worth at the prevalence; nothing where the verdicts are not those that were cross-validated."""
-    from spectral_detect.report.evaluation import prevalence_text
+    from spectral_detect.report.metrics import prevalence_text
 
     if rules.prevalence is None:
         return ""

@@ -13,34 +13,26 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.detector.metric_values import (
+    METRICS,
+    Confusion,
+    Estimate,
+    Metrics,
+    PredictiveValues,
+    ReliabilityPoint,
+)
 from spectral_detect.records import FAKE, REAL
 
 N_RESAMPLES = 1000
 RESAMPLES_AT_ONCE = 2_000_000  # numbers in a block of rows
 N_BINS = 10  # of the reliability diagram
 ODDS_LIMIT = 30.0  # natural logarithm; beyond it a double cannot tell a score from 0 or 1
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "real_accuracy",
-    "fake_accuracy",
-    "average_precision",
-    "auroc",
-    "eer",
-    "tpr_at_fpr_5",
-    "tpr_at_fpr_1",
-    "ece",
-    "brier",
-    "cllr",
-    "cllr_min",
-    "oracle_accuracy",
-)
 REALS_NEEDED = {"tpr_at_fpr_5": 20, "tpr_at_fpr_1": 100}  # with fewer, one false alarm is already more
 
 
 def evaluate_scores(
     y: np.ndarray, scores: np.ndarray, threshold: float, groups: np.ndarray, *, seed: int = 0
-) -> dict[str, Any]:
+) -> Metrics:
     """All metrics of scored, labelled samples, each with a 95 % interval.
 
     Parameters
@@ -48,11 +40,6 @@ def evaluate_scores(
     y, scores, groups : (n_samples,); scores in [0, 1]. Groups are drawn together, with replacement, 1000 times;
         percentiles.
     threshold : a score at or above it counts as fake.
-
-    Returns
-    -------
-    `n_real`, `n_fake`, `n_groups`, `threshold`, `confusion` (true class -> called class -> count), `oracle_threshold`,
-    each of `METRICS` and `<metric>_ci` as [low, high]; both are None where there are too few reals (`REALS_NEEDED`).
 
     Raises
     ------
@@ -75,19 +62,14 @@ def evaluate_scores(
     estimates, best = curves.metrics(np.ones((1, len(y))), threshold)
     resampled = [curves.metrics(weights, threshold)[0] for weights in resamples(y, groups, seed)]
     low, high = np.percentile(np.concatenate(resampled), [2.5, 97.5], axis=0)
-    result: dict[str, Any] = {
-        "n_real": int(np.sum(y == REAL)),
-        "n_fake": int(np.sum(y == FAKE)),
-        "n_groups": len(np.unique(groups)),
-        "threshold": threshold,
-        "oracle_threshold": float(best[0]),
-        "confusion": confusion,
+    n_real = int(np.sum(y == REAL))
+    intervals = zip(METRICS, estimates[0].tolist(), low.tolist(), high.tolist(), strict=True)
+    measured: dict[str, Any] = {
+        name: Estimate(*interval) if n_real >= REALS_NEEDED.get(name, 0) else None for name, *interval in intervals
     }
-    for k, name in enumerate(METRICS):
-        is_measurable = result["n_real"] >= REALS_NEEDED.get(name, 0)
-        result[name] = float(estimates[0, k]) if is_measurable else None
-        result[f"{name}_ci"] = [float(low[k]), float(high[k])] if is_measurable else None
-    return result
+    return Metrics(
+        n_real, int(np.sum(y == FAKE)), len(np.unique(groups)), threshold, float(best[0]), confusion, **measured
+    )
 
 
 def resamples(y: np.ndarray, groups: np.ndarray, seed: int, n: int = N_RESAMPLES) -> Iterator[np.ndarray]:
@@ -117,8 +99,8 @@ def bootstrap_interval(
 
 
 def predictive_values(
-    confusion: dict[str, dict[str, int]], n_real: int, n_fake: int, prevalence: float, *, seed: int = 0
-) -> dict[str, Any]:
+    confusion: Confusion, n_real: int, n_fake: int, prevalence: float, *, seed: int = 0
+) -> PredictiveValues:
     """What a verdict is worth where a share `prevalence` of the images is fake.
 
     Parameters
@@ -126,11 +108,10 @@ def predictive_values(
     confusion : true class -> called class -> count of the images with a verdict.
     n_real, n_fake : images of each class, with or without a verdict.
 
-    Returns
-    -------
-    `prevalence`; `ppv`, the share of fakes among images called fake, and `npv`, of reals among those called real, each
-    with `_ci`, [low, high]; None where no image was called so. The rates are drawn from Jeffreys' posterior, so that no
-    error among few images is not taken for none among all; the estimates are the medians.
+    Notes
+    -----
+    The rates are drawn from Jeffreys' posterior, so that no error among few images is not taken for none among all; the
+    estimates are the medians.
     """
     rng = np.random.default_rng(seed)
 
@@ -140,14 +121,16 @@ def predictive_values(
 
     reals = {called: (1 - prevalence) * rate("real", called, n_real) for called in ("fake", "real")}
     fakes = {called: prevalence * rate("fake", called, n_fake) for called in ("fake", "real")}
-    result: dict[str, Any] = {"prevalence": prevalence}
-    for name, right, wrong in (("ppv", fakes["fake"], reals["fake"]), ("npv", reals["real"], fakes["real"])):
-        low, middle, high = np.percentile(right / np.maximum(right + wrong, 1e-300), [2.5, 50, 97.5])
-        result |= {name: float(middle), f"{name}_ci": [float(low), float(high)]}
-    for name, called in (("ppv", "fake"), ("npv", "real")):
+
+    def share(called: str, right: np.ndarray, wrong: np.ndarray) -> Estimate | None:
         if confusion["real"][called] + confusion["fake"][called] == 0:
-            result |= {name: None, f"{name}_ci": None}
-    return result
+            return None
+        low, middle, high = np.percentile(right / np.maximum(right + wrong, 1e-300), [2.5, 50, 97.5])
+        return Estimate(float(middle), float(low), float(high))
+
+    return PredictiveValues(
+        prevalence, share("fake", fakes["fake"], reals["fake"]), share("real", reals["real"], fakes["real"])
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,14 +231,8 @@ def expected_calibration_error(y: np.ndarray, scores: np.ndarray, weights: np.nd
     return np.asarray(np.sum([np.abs(excess[:, in_bin == b].sum(axis=1)) for b in range(N_BINS)], axis=0))
 
 
-def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
-    """The diagram that `expected_calibration_error` sums up: a point for each bin of the score that holds images.
-
-    Returns
-    -------
-    `mean_score`; `fake_share`, as if both classes were equally frequent; `low` and `high`, its 95 % interval
-    (Jeffreys); `n` images.
-    """
+def reliability(y: np.ndarray, scores: np.ndarray) -> list[ReliabilityPoint]:
+    """The diagram that `expected_calibration_error` sums up: a point for each bin of the score that holds images."""
     from scipy.stats import beta
 
     weights = np.where(y == FAKE, 0.5 / np.mean(y == FAKE), 0.5 / np.mean(y == REAL))
@@ -268,7 +245,7 @@ def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
         low, high = beta.ppf([0.025, 0.975], k + 0.5, n - k + 0.5)
         mean_score = float(np.average(scores[here], weights=weights[here]))
         share = float(fakes / everything)
-        points.append({"mean_score": mean_score, "fake_share": share, "low": float(low), "high": float(high), "n": n})
+        points.append(ReliabilityPoint(mean_score, share, float(low), float(high), n))
     return points
 
 

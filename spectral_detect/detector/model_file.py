@@ -25,7 +25,7 @@ from spectral_detect.atomic_write import write_aside
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Svm
 from spectral_detect.detector.experience import Experience
-from spectral_detect.detector.metrics import METRICS
+from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.plain_pickle import unpickle_plain
 from spectral_detect.detector.shipped import find_model, shipped_models

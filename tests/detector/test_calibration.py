@@ -50,7 +50,7 @@ def test_scores_are_the_known_probabilities_whatever_the_shares_of_the_classes(n
         new_y, new = drawn(20_000, 20_000, seed=1)
         assert fitted.kind == kind
         assert np.mean(np.abs(fitted.scores(new) - sigmoid(2 * new))) < most
-        measured = evaluate_scores(new_y, fitted.scores(new), 0.5, np.arange(40_000) // 100)
+        measured = evaluate_scores(new_y, fitted.scores(new), 0.5, np.arange(40_000) // 100).to_dict()
         assert measured["ece"] < most
         assert measured["cllr"] - measured["cllr_min"] < most
 

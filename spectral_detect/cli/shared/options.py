@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -20,9 +20,7 @@ from spectral_detect.text import visible
 if TYPE_CHECKING:
     from spectral_detect.extraction.work import Work
     from spectral_detect.features.spec import FeatureSpec
-    from spectral_detect.media.edits import Edit
     from spectral_detect.sources.stores import Remote
-    from spectral_detect.training.dataset import Dataset, LabelledFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -196,58 +194,6 @@ def feature_spec(features: str, bins: int | str | None) -> FeatureSpec:
 
     changes = {} if bins is None else {"n_bins": None if bins == "none" else bins}
     return FeatureSpec.preset(features, **changes)
-
-
-def labelled_files(
-    real: tuple[str, ...], fake: tuple[str, ...], manifest: str | None, group_by: str | None = None
-) -> list[LabelledFile]:
-    """What `--real`, `--fake` and `--manifest` name."""
-    from spectral_detect.training.dataset import files_in_folders, files_in_manifest
-
-    if manifest is not None:
-        if real or fake or group_by:
-            raise click.UsageError("give folders or a manifest, which has groups of its own, not both")
-        return files_in_manifest(manifest)
-    if not (real and fake):
-        raise click.UsageError("give --real DIR and --fake DIR, or --manifest CSV")
-    return files_in_folders(real, fake, group_by_parent=group_by == "parent")
-
-
-def read_labelled(
-    files: list[LabelledFile], spec: FeatureSpec | None, work: Work, edits: Sequence[Edit | None] = (None,)
-) -> Dataset:
-    """Extract features (without a spec: none) under a progress bar, and name the files that failed on stderr."""
-    from spectral_detect.training.dataset import read_dataset
-
-    watch = partial(progress, total=len(files))
-    dataset = read_dataset(files, spec, work, edits=edits, watch=watch)
-    for failure in dataset.failures:
-        report_failure(failure.path, failure.error)
-    return dataset
-
-
-def warn_of_bias(dataset: Dataset, name: str = "", *, of_lookalikes: bool = True) -> None:
-    """Say on stderr what makes an estimate too good: classes that metadata tell apart, and lookalikes across them.
-
-    `name` tells which of several data sets it is.
-    """
-    from spectral_detect.audit.facts import audit_dataset
-    from spectral_detect.report.audit import bias_warning
-
-    if not (dataset.n_real and dataset.n_fake):
-        return
-    result = audit_dataset(dataset)
-    start = f"warning: {visible(name)}: " if name else "warning: "
-    if result["is_biased"]:
-        click.echo(f"{start}{bias_warning(result)}", err=True)
-    lookalikes = result["duplicates"]["near"]["across"]
-    if lookalikes["n_pairs"] and of_lookalikes:
-        real, fake = map(visible, lookalikes["first"][0])
-        click.echo(
-            f"{start}{lookalikes['n_pairs']} pairs of a real and a fake image look the same, the first: {real} and "
-            f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
-            err=True,
-        )
 
 
 def report_failure(path: str, error: str | None) -> None:

@@ -1,0 +1,62 @@
+"""Read the labelled images that a command is given, and warn of biased ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import click
+
+from spectral_detect.audit.dataset_audit import audit_dataset
+from spectral_detect.cli.shared.options import progress, report_failure
+from spectral_detect.extraction.work import Work
+from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.edits import Edit
+from spectral_detect.report.audit import bias_warning
+from spectral_detect.text import visible
+from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
+
+
+def labelled_files(
+    real: Sequence[str], fake: Sequence[str], manifest: str | None, group_by: str | None = None
+) -> list[LabelledFile]:
+    """Find the files that `--real`, `--fake` and `--manifest` name."""
+    if manifest is not None:
+        if real or fake or group_by:
+            raise click.UsageError("give folders or a manifest, which has groups of its own, not both")
+        return files_in_manifest(manifest)
+    if not (real and fake):
+        raise click.UsageError("give --real DIR and --fake DIR, or --manifest CSV")
+    return files_in_folders(real, fake, group_by_parent=group_by == "parent")
+
+
+def read_labelled(
+    files: Sequence[LabelledFile], spec: FeatureSpec | None, work: Work, edits: Sequence[Edit | None] = (None,)
+) -> Dataset:
+    """Extract features (none without a spec) under a progress bar, and name the files that failed on stderr."""
+    dataset = read_dataset(files, spec, work, edits=edits, progress=partial(progress, total=len(files)))
+    for failure in dataset.failures:
+        report_failure(failure.path, failure.error)
+    return dataset
+
+
+def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> None:
+    """Warn on stderr of what makes an estimate too good: classes that metadata tell apart, lookalikes across classes.
+
+    `name` tells which of several data sets it is.
+    """
+    if not (dataset.n_real and dataset.n_fake):
+        return
+    audit = audit_dataset(dataset)
+    start = f"warning: {visible(name)}: " if name else "warning: "
+    if audit.is_biased:
+        click.echo(f"{start}{bias_warning(audit)}", err=True)
+    lookalikes = audit.duplicates.near.across
+    if lookalikes.n_pairs and with_lookalikes:
+        real, fake = map(visible, lookalikes.first[0])
+        click.echo(
+            f"{start}{lookalikes.n_pairs} pairs of a real and a fake image look the same, the first: {real} and "
+            f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
+            err=True,
+        )
