@@ -31,7 +31,8 @@ from spectral_detect.media.video_file import Clip
 from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.scanning.videos import scan_videos
 from spectral_detect.sources.discovery import FoundVideo
-from spectral_detect.training.dataset import files_in_manifest, read_dataset
+from spectral_detect.training.dataset import read_dataset
+from spectral_detect.training.labelled_files import files_in_manifest
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "images" / "real"
 SIZE = (1280, 720)

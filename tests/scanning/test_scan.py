@@ -15,7 +15,8 @@ from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models,
 from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.media.header import Metadata
-from spectral_detect.training.dataset import files_in_manifest, read_dataset
+from spectral_detect.training.dataset import read_dataset
+from spectral_detect.training.labelled_files import files_in_manifest
 
 PHOTOGRAPH = EXAMPLES / "real" / "Aqua.png"
 
