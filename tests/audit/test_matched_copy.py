@@ -225,12 +225,10 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     code += "from spectral_detect.cli import main; main()"
     arguments = ["audit", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--fix", tmp_path / "out"]
     fixing = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".out.*/real/*.jpg")):
-        assert time.monotonic() < deadline
         assert fixing.poll() is None
         time.sleep(0.01)
     fixing.send_signal(signal.SIGINT)
-    _, stderr = fixing.communicate(timeout=60)
+    _, stderr = fixing.communicate()
     assert fixing.returncode == 130, stderr
     assert sorted(os.listdir(tmp_path)) == ["fake", "real"]
