@@ -1,4 +1,4 @@
-"""What each part of the preset `residual` is worth, and what it costs.
+"""Measure what each part of the preset `residual` is worth, and what it costs.
 
     python examples/ablation.py MATCHED --source celeba-dcgan:none --source ffhq-stylegan2:prefix ... [--only NAME]
 
@@ -66,7 +66,7 @@ def one_run(dataset: Dataset, spec: FeatureSpec, shots: int, seed: int) -> tuple
 
 
 def source_row(folder: Path, source: str, groups: str, spec: FeatureSpec) -> np.ndarray:
-    """(2, 2): balanced accuracy and AUROC with 20 and with 100 images."""
+    """Return (2, 2): balanced accuracy and AUROC with 20 and with 100 images."""
     files = [
         f for label, part in ((REAL, "real"), (FAKE, "fake")) for f in labelled(folder / part, source, groups, label)
     ]

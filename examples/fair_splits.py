@@ -1,4 +1,4 @@
-"""How often `spectral-detect audit` accuses two classes that are one folder, split at random.
+"""Count how often `spectral-detect audit` accuses two classes that are one folder, split at random.
 
     python examples/fair_splits.py --folder DIR [--splits 50] [--images N] [--seed 0]
 
@@ -13,13 +13,14 @@ from dataclasses import replace
 import numpy as np
 
 from spectral_detect import FAKE, REAL
-from spectral_detect.audit.facts import audit_dataset
+from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.extraction.one_file import Extractor
-from spectral_detect.training.dataset import Dataset, read_dataset, unlabelled_files
+from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import unlabelled_files
 
 
 def split_at_random(dataset: Dataset, n_images: int, rng: np.random.Generator) -> Dataset:
-    """Random halves of `n_images` of the images, called real and fake."""
+    """Call random halves of `n_images` of the images real and fake."""
     chosen = dataset.select(rng.permutation(len(dataset.y))[:n_images])
     return replace(chosen, y=np.where(np.arange(n_images) < n_images // 2, REAL, FAKE))
 
@@ -37,8 +38,8 @@ def main() -> None:
         aurocs, n_accused = [], 0
         for number in range(args.splits):
             result = audit_dataset(split_at_random(dataset, n_images, np.random.default_rng([args.seed, number])))
-            aurocs.append(result["metadata_auroc"])
-            n_accused += bool(result["is_biased"])
+            aurocs.append(result.metadata_auroc)
+            n_accused += bool(result.is_biased)
         print(
             f"{folder}: {n_accused} of {args.splits} fair splits of {n_images} images accused; "
             f"metadata AUROC {min(aurocs):.3f} to {max(aurocs):.3f}",

@@ -1,4 +1,4 @@
-"""False alarms on camera images that were only processed: with and without such images among the reals of a training.
+"""Count false alarms on processed camera images, with and without such images among the reals of a training.
 
     python examples/false_alarms.py --real DIR --fake DIR [--fake DIR] --control DIR
 

@@ -21,12 +21,12 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from spectral_detect import FAKE, REAL, FeatureSpec, Model, save_model, train_model
+from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, save_model, train_model
 from spectral_detect.evaluation.evaluate import evaluate_model, judge_dataset
+from spectral_detect.evaluation.results import Evaluation
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import PROCESSED, ROBUSTNESS, Edit, augmentation
 from spectral_detect.scanning.rules import Rules
@@ -34,7 +34,8 @@ from spectral_detect.sources.discovery import find_images
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
 from spectral_detect.sources.stores import locate
-from spectral_detect.training.dataset import Dataset, LabelledFile, read_dataset
+from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import LabelledFile
 
 HELD_OUT = 0.3
 PER_CLASS = 150  # of each source, so that no source outweighs the others
@@ -66,7 +67,7 @@ ABOUT = {
 
 
 def labelled(folder: Path, source: str, groups: str, label: int) -> list[LabelledFile]:
-    """The files of one class of a source with the names of their groups."""
+    """Find the files of one class of a source, with the names of their groups."""
     files = []
     for found in find_images([Location(str(folder))]):
         stem = Path(found.path).stem
@@ -76,25 +77,26 @@ def labelled(folder: Path, source: str, groups: str, label: int) -> list[Labelle
 
 
 def usable(dataset: Dataset, left_out: set[str]) -> np.ndarray:
-    """Without the groups of the files that are left out."""
+    """Return (n_samples,) whether a sample shares no group with a file that is left out."""
     tainted = dataset.groups[[s.sha256 in left_out for s in dataset.samples]]
     return ~np.isin(dataset.groups, tainted)
 
 
 def first_copies(dataset: Dataset) -> np.ndarray:
-    """Each file once: a photograph may be the real side of two sources."""
+    """Choose each file once: a photograph may be the real side of two sources."""
     first = np.zeros(len(dataset.y), dtype=bool)
     first[np.unique([str(s.sha256) for s in dataset.samples], return_index=True)[1]] = True
     return first
 
 
 class Material:
-    """The files of one model: which train, which are held out."""
+    """The files of one model: some train it, some are held out."""
 
-    def __init__(self, sources: dict[str, list[LabelledFile]], left_out: set[str]) -> None:
+    def __init__(self, sources: dict[str, list[LabelledFile]], left_out: set[str], work: Work) -> None:
         self.files = [file for files in sources.values() for file in files]
         self.source = np.array([name for name, files in sources.items() for _ in files])
-        dataset = read_dataset(self.files, Extractor(SPEC))
+        self.work = work
+        dataset = read_dataset(self.files, Extractor(SPEC), work)
         if dataset.failures:
             raise SystemExit(f"{dataset.failures[0].path}: {dataset.failures[0].error}")
         self.dataset, rng = dataset, np.random.default_rng(SEED)
@@ -111,28 +113,31 @@ class Material:
         return [file for file, taken in zip(self.files, at, strict=True) if taken]
 
     def fit(self, at: np.ndarray, name: str) -> Model:
-        dataset = read_dataset(self.chosen(at), Extractor(SPEC, TRAINING_EDITS))
+        dataset = read_dataset(self.chosen(at), Extractor(SPEC, TRAINING_EDITS), self.work)
         size = TILE_VECTORS.get(name, DEFAULT_TILE_VECTORS)
         return replace(train_model(dataset, SPEC, "svm", max_tile_vectors=size, seed=SEED), name=name)
 
+    def read_edited(self, files: Sequence[LabelledFile], edit: Edit | None) -> Dataset:
+        return read_dataset(files, Extractor(SPEC, (edit,)), self.work)
 
-def row(name: str, result: dict[str, Any]) -> str:
-    def share(metric: str) -> str:
-        low, high = result[f"{metric}_ci"]
-        return f"{100 * result[metric]:5.1f} [{100 * low:3.0f}, {100 * high:3.0f}]"
 
-    counts = f"{result['n_real']:>4} +{result['n_fake']:>4}"
-    shares = f"balanced accuracy {share('balanced_accuracy')}   AUROC {share('auroc')}   ECE {100 * result['ece']:4.1f}"
-    return f"  {name:<22} {counts}   {shares}   inconclusive {100 * result['inconclusive_rate']:5.1f} %\n"
+def row(name: str, evaluation: Evaluation) -> str:
+    metrics = evaluation.metrics
+    accuracy, auroc = (
+        f"{100 * estimate.value:5.1f} [{100 * estimate.low:3.0f}, {100 * estimate.high:3.0f}]"
+        for estimate in (metrics.balanced_accuracy, metrics.auroc)
+    )
+    counts = f"{metrics.n_real:>4} +{metrics.n_fake:>4}"
+    shares = f"balanced accuracy {accuracy}   AUROC {auroc}   ECE {100 * metrics.ece.value:4.1f}"
+    return f"  {name:<22} {counts}   {shares}   inconclusive {100 * evaluation.inconclusive_rate:5.1f} %\n"
 
 
 def is_undecided(model: Model, dataset: Dataset) -> np.ndarray:
-    """(n_samples,) whether a scan would call the image inconclusive."""
+    """Return (n_samples,) whether a scan would call the image inconclusive."""
     return np.array([j.verdict == "inconclusive" for j in judge_dataset(model, dataset, Rules())[1]])
 
 
-def false_alarms(model: Model, files: Sequence[LabelledFile], edit: Edit | None) -> str:
-    dataset = read_edited(files, edit)
+def false_alarms(model: Model, dataset: Dataset) -> str:
     called_fake, outside = model.scores(dataset.features) >= model.threshold, is_undecided(model, dataset)
     shares = 100 * np.mean([called_fake, called_fake & ~outside, outside], axis=1)
     by_score, called, inconclusive = (f"{share:5.1f} %" for share in shares)
@@ -140,8 +145,21 @@ def false_alarms(model: Model, files: Sequence[LabelledFile], edit: Edit | None)
 
 
 def card(model: Model, material: Material, controls: str) -> str:
-    """The text of the model's card, all of it measured here."""
+    """Return the text of the model's card; all its numbers are measured here."""
     names = [n for n in dict.fromkeys(material.source) if n != controls]
+    test = {n: material.test & (material.source == n) for n in names}
+    text = introduction(model, material)
+    for n in names:
+        text += row(n, evaluate_model(model, material.dataset.select(test[n])))
+    held_out = material.chosen(np.any(list(test.values()), axis=0))
+    text += "\nThe same, all sources together, after an edit of both classes:\n"
+    for edit in (None, *ROBUSTNESS):
+        title = edit.title if edit else "as it is"
+        text += row(title, evaluate_model(model, material.read_edited(held_out, edit)))
+    return text + false_alarm_table(model, material, held_out, controls) + unseen_table(model, material, test)
+
+
+def introduction(model: Model, material: Material) -> str:
     y, source = material.dataset.y, material.source
     counts = ", ".join(
         f"{n} ({np.sum(material.train & (source == n) & (y == REAL))} real + "
@@ -150,50 +168,57 @@ def card(model: Model, material: Material, controls: str) -> str:
     )
     seen = model.experience
     assert seen is not None
-    sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
     qualities = " to ".join(map(str, sorted(set(seen.jpeg_qualities)))) if seen.jpeg_qualities else ""
-    text = INTRODUCTION.format(
+    return INTRODUCTION.format(
         name=model.name,
         about=ABOUT.get(model.name, "images"),
         classifier=model.classifier.kind,
         spec=SPEC.name,
         counts=counts,
-        sides=sides,
+        sides=" to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px}))),
         files=f"JPEG files of quality {qualities}" if qualities else "files that are no JPEGs",
     )
-    test = {n: material.test & (source == n) for n in names}
-    for n in names:
-        text += row(n, evaluate_model(model, material.dataset.select(test[n])))
 
-    held_out = material.chosen(np.any(list(test.values()), axis=0))
-    text += "\nThe same, all sources together, after an edit of both classes:\n"
-    for edit in (None, *ROBUSTNESS):
-        dataset = read_edited(held_out, edit)
-        text += row(edit.title if edit else "as it is", evaluate_model(model, dataset))
 
+def false_alarm_table(model: Model, material: Material, held_out: Sequence[LabelledFile], controls: str) -> str:
     reals = [file for file in held_out if file.label == REAL]
-    text += "\nFalse alarms: held-out camera images called fake, as they are and processed without any network:\n"
+    text = "\nFalse alarms: held-out camera images called fake, as they are and processed without any network:\n"
     for edit in (None, *PROCESSED):
-        text += f"  {edit.title if edit else 'as it is':<22} {false_alarms(model, reals, edit)}\n"
-    if controls in source:
-        kept = material.chosen(material.test & (source == controls))
-        text += f"  {'reduced and enlarged 4x':<22} {false_alarms(model, kept, None)} (Lanczos; some were trained on)\n"
-
-    text += "\nTrained without the source, measured on its held-out part (a generator that it has not seen):\n"
-    for n in names if len(names) > 1 else []:
-        without = material.fit(material.train & (source != n), model.name)
-        text += row(n, evaluate_model(without, material.dataset.select(test[n])))
-    if len(names) == 1:
-        text += "  not measured: there is no second generator of such images here. Expect no better than guessing.\n"
+        title = edit.title if edit else "as it is"
+        text += f"  {title:<22} {false_alarms(model, material.read_edited(reals, edit))}\n"
+    kept = material.chosen(material.test & (material.source == controls))
+    if kept:
+        alarms = false_alarms(model, material.read_edited(kept, None))
+        text += f"  {'reduced and enlarged 4x':<22} {alarms} (Lanczos; some were trained on)\n"
     return text
 
 
-def read_edited(files: Sequence[LabelledFile], edit: Edit | None) -> Dataset:
-    return read_dataset(files, Extractor(SPEC, (edit,)))
+def unseen_table(model: Model, material: Material, test: dict[str, np.ndarray]) -> str:
+    text = "\nTrained without the source, measured on its held-out part (a generator that it has not seen):\n"
+    if len(test) == 1:
+        return text + (
+            "  not measured: there is no second generator of such images here. Expect no better than guessing.\n"
+        )
+    for n, at in test.items():
+        without = material.fit(material.train & (material.source != n), model.name)
+        text += row(n, evaluate_model(without, material.dataset.select(at)))
+    return text
 
 
 def named(pairs: Sequence[str]) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def labelled_sources(matched: Path, listed: str) -> dict[str, list[LabelledFile]]:
+    """Find the files of each source in a list such as "SOURCE:GROUPS,SOURCE:GROUPS"."""
+    return {
+        source: [
+            file
+            for label, part in ((REAL, "real"), (FAKE, "fake"))
+            for file in labelled(matched / source / part, source, groups, label)
+        ]
+        for source, groups in (item.split(":") for item in listed.split(","))
+    }
 
 
 def main() -> None:
@@ -203,25 +228,19 @@ def main() -> None:
     parser.add_argument("--control", action="append", default=[], metavar="NAME=FOLDER:GROUPS")
     parser.add_argument("--leave-out", action="append", default=[])
     parser.add_argument("--output", type=Path, default=Path("models"))
+    parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
     args = parser.parse_args()
     args.output.mkdir(exist_ok=True)
     left_out = {read_file(f.location).sha256 for f in find_images(map(locate, args.leave_out))}
     controls = named(args.control)
     for name, listed in named(args.model).items():
-        sources = {}
-        for source, groups in (item.split(":") for item in listed.split(",")):
-            folder = args.matched / source
-            sources[source] = [
-                file
-                for label, part in ((REAL, "real"), (FAKE, "fake"))
-                for file in labelled(folder / part, source, groups, label)
-            ]
+        sources = labelled_sources(args.matched, listed)
         control = ""
         if name in controls:
             folder, groups = controls[name].rsplit(":", 1)
             control = Path(folder).name
             sources[control] = labelled(Path(folder), control, groups, REAL)
-        material = Material(sources, left_out)
+        material = Material(sources, left_out, Work(args.jobs))
         model = material.fit(material.train, name)
         model = replace(model, card=card(model, material, control))
         save_model(model, args.output / f"{name}.pkl")

@@ -1,4 +1,4 @@
-"""How well a detector trained on few images does on your images when size and compression say nothing.
+"""Measure how well a detector trained on few images does on your images when size and compression say nothing.
 
     python examples/matched_protocol.py --real DIR --fake DIR [--size 128] [--quality 90] [--groups stem]
                                         [--features azimuthal] [--classifier svm] [--shots 20,100] [--seeds 3]
@@ -27,10 +27,11 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, train_model
 from spectral_detect.audit.matched_copy import MANIFEST, write_matched
-from spectral_detect.audit.matched_recipe import choose_recipe
+from spectral_detect.audit.matched_format import choose_format
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import PRESETS
-from spectral_detect.training.dataset import Dataset, LabelledFile, files_in_folders, files_in_manifest, read_dataset
+from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
 
 
 def group_of(found: LabelledFile, groups: str) -> str | None:
@@ -41,15 +42,15 @@ def group_of(found: LabelledFile, groups: str) -> str | None:
 def matched_files(args: argparse.Namespace, target: Path) -> list[LabelledFile]:
     found = files_in_folders(args.real, args.fake)
     dataset = read_dataset([replace(f, group=group_of(f, args.groups)) for f in found], Extractor(None))
-    recipe = choose_recipe(dataset, side_px=args.size, quality=args.quality)
-    facts = write_matched(dataset, target, recipe).to_dict()
-    print(f"{facts['n_real']} real and {facts['n_fake']} fake images; dropped: {facts['dropped'] or 'none'}")
-    print(f"both classes: centre square of {recipe.side_px} px, JPEG quality {args.quality}")
+    matched = choose_format(dataset, side_px=args.size, quality=args.quality)
+    copy = write_matched(dataset, target, matched)
+    print(f"{copy.n_real} real and {copy.n_fake} fake images; dropped: {copy.n_dropped or 'none'}")
+    print(f"both classes: centre square of {matched.side_px} px, JPEG quality {args.quality}")
     return files_in_manifest(str(target / MANIFEST))
 
 
 def draw(dataset: Dataset, shots: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of `shots` training images, half of each class, and of all images of the other half of the groups."""
+    """Return the indices of `shots` training images, half of each class, and of all images of the other groups."""
     kinds: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for group in np.unique(dataset.groups):
         kinds[tuple(np.unique(dataset.y[dataset.groups == group]))].append(group)

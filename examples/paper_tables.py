@@ -1,4 +1,4 @@
-"""Tables 3 to 5 of Durall et al., CVPR 2020: the authors' published features, their classifiers.
+"""Repeat tables 3 to 5 of Durall et al., CVPR 2020: the authors' published features, their classifiers.
 
     python examples/paper_tables.py celeba_durall_80.npz [--repeats 10]
     python examples/paper_tables.py faceforensics_durall_300.npz [--repeats 10]
@@ -25,7 +25,7 @@ from sklearn.model_selection import train_test_split
 
 from spectral_detect import FAKE, REAL
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
-from spectral_detect.training.train import fit_classifier
+from spectral_detect.training.fit import fit_classifier
 
 # accuracy in % where the paper gives it; tables 3 (classifiers), 4 (clustering) and 5 (frames of videos)
 CELEBA: dict[ClassifierName, dict[int, int | None]] = {
@@ -41,7 +41,7 @@ PAPER = {80: CELEBA, 300: FACEFORENSICS}  # by the number of features
 
 
 def sample(y: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of `size` rows, half of each class."""
+    """Return the indices of `size` rows, half of each class."""
     return np.concatenate([rng.permutation(np.flatnonzero(y == label))[: size // 2] for label in (REAL, FAKE)])
 
 

@@ -1,4 +1,4 @@
-"""How far a detector's scores and refusals can be trusted: calibration and experience on images that it has not seen.
+"""Measure how far a detector's scores and refusals can be trusted, on images that it has not seen.
 
     python examples/trust.py MATCHED --source celeba-dcgan:none --source ffhq-stylegan2:prefix ...
                                      [--features residual] [--classifier svm] [--shots 100] [--seeds 3]
@@ -21,6 +21,7 @@ from matched_protocol import draw
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, extract_features, train_model
 from spectral_detect.detector.calibration_metrics import expected_calibration_error
+from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.detector.experience import SIZE_TOLERANCE
 from spectral_detect.evaluation.evaluate import evaluate_model, judge_dataset
 from spectral_detect.extraction.one_file import Extraction, Extractor
@@ -46,7 +47,7 @@ def refused(model: Model, dataset: Dataset) -> float:
 
 
 def refused_noise(model: Model, metadata: Metadata, rng: np.random.Generator) -> float:
-    """Of white noise, uniform and normal, gray and coloured, in files like the source's."""
+    """Return the refused share of white noise, uniform and normal, gray and coloured, in files like the source's."""
     side = min(metadata.width, metadata.height)
     refusals = []
     for k in range(N_NOISE):
@@ -59,7 +60,7 @@ def refused_noise(model: Model, metadata: Metadata, rng: np.random.Generator) ->
 
 
 def ece_floor(scores: np.ndarray, rng: np.random.Generator) -> float:
-    """Mean ECE of images that are fake with exactly the probability of their scores."""
+    """Return the mean ECE of images that are fake with exactly the probability of their scores."""
     even = np.full((1, len(scores)), 1 / len(scores))
     return float(
         np.mean([expected_calibration_error(rng.random(len(scores)) < scores, scores, even) for _ in range(100)])
@@ -68,6 +69,27 @@ def ece_floor(scores: np.ndarray, rng: np.random.Generator) -> float:
 
 def shorter_side(dataset: Dataset) -> float:
     return float(np.median([min(s.width or 0, s.height or 0) for s in dataset.samples]))
+
+
+def one_draw(
+    dataset: Dataset,
+    others: list[Dataset],
+    metadata: Metadata,
+    spec: FeatureSpec,
+    classifier: ClassifierName,
+    shots: int,
+    seed: int,
+) -> list[float]:
+    """Return `NUMBERS` of a detector trained on some images, and the shares that it refuses."""
+    rng = np.random.default_rng([seed, shots])
+    train, test = draw(dataset, shots, rng)
+    model = train_model(dataset.select(train), spec, classifier, seed=seed)
+    tested = dataset.select(test)
+    values = evaluate_model(model, tested).metrics.to_dict()
+    values["floor"] = ece_floor(model.scores(tested.features), rng)
+    some = [d.select(rng.permutation(len(d.y))[:N_OTHERS]) for d in others]
+    of_others = float(np.mean([refused(model, d) for d in some])) if some else np.nan
+    return [*(values[n] for n in NUMBERS), refused(model, tested), of_others, refused_noise(model, metadata, rng)]
 
 
 def main() -> None:
@@ -89,19 +111,8 @@ def main() -> None:
         assert own is not None
         ratios = {other: shorter_side(d) / side for other, d in sources.items()}
         others = [d for other, d in sources.items() if max(ratios[other], 1 / ratios[other]) > SIZE_TOLERANCE]
-        rows = []
-        for seed in range(args.seeds):
-            rng = np.random.default_rng([seed, args.shots])
-            train, test = draw(dataset, args.shots, rng)
-            model = train_model(dataset.select(train), spec, args.classifier, seed=seed)
-            tested = dataset.select(test)
-            result = evaluate_model(model, tested)
-            result["floor"] = ece_floor(model.scores(tested.features), rng)
-            some = [d.select(rng.permutation(len(d.y))[:N_OTHERS]) for d in others]
-            of_others = np.mean([refused(model, d) for d in some]) if some else np.nan
-            shares = (refused(model, tested), of_others, refused_noise(model, own, rng))
-            rows.append([*(result[n] for n in NUMBERS), *shares])
-        print(f"{name:<24}" + "".join(f"{value:>19.3f}" for value in np.mean(rows, axis=0)), flush=True)
+        draws = [one_draw(dataset, others, own, spec, args.classifier, args.shots, seed) for seed in range(args.seeds)]
+        print(f"{name:<24}" + "".join(f"{value:>19.3f}" for value in np.mean(draws, axis=0)), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -71,6 +72,18 @@ def labelled_folder(tmp_path: Path, rng: np.random.Generator) -> Path:
             image = Image.fromarray(texture(rng, doubled=label == "fake"))
             image.save(tmp_path / label / f"{number:02d}.png")
     return tmp_path
+
+
+@pytest.fixture
+def generators(tmp_path: Path) -> Path:
+    """Two generators of six fakes each, and the photographs that both are judged against."""
+    folder = tmp_path / "generators"
+    for name, chosen in (("one", slice(6)), ("two", slice(6, 12))):
+        (folder / name).mkdir(parents=True)
+        for path in sorted((EXAMPLES / "fake").glob("*.png"))[chosen]:
+            shutil.copy(path, folder / name)
+    shutil.copytree(EXAMPLES / "real", folder / "0_real")
+    return folder
 
 
 @pytest.fixture

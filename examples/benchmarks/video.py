@@ -34,7 +34,8 @@ from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.videos import VideoJudge, scan_videos
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
-from spectral_detect.training.dataset import files_in_manifest, read_dataset
+from spectral_detect.training.dataset import read_dataset
+from spectral_detect.training.labelled_files import files_in_manifest
 
 PHOTOGRAPHS = Path(__file__).parent.parent / "images" / "real"
 SIZE = (1280, 720)

@@ -1,1 +1,1 @@
-"""What else than the generator tells two classes apart, and a copy in which it does not."""
+"""Find what else than the generator tells two classes apart, and write a copy in which nothing else does."""

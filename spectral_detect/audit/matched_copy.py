@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,24 +15,25 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.atomic_write import folder_aside, naming_output
-from spectral_detect.audit.matched_recipe import Cut, Recipe, cut_file, smaller_than
+from spectral_detect.audit.dataset_audit import DatasetAudit
+from spectral_detect.audit.matched_format import Cut, MatchedFormat, cut_file, smaller_than
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import FAKE, REAL
+from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.lookalikes import groups_with_lookalikes
 
-NAMES = {REAL: "real", FAKE: "fake"}
+NAMES = {label: name for name, label in LABELS.items()}
 MANIFEST, DROPPED = "manifest.csv", "dropped.csv"
 
 
 @dataclass(frozen=True)
-class Copy:
-    """A row of the manifest; `path` is relative to it."""
+class CopiedFile:
+    """A row of the manifest; `path` is relative to the manifest, `source` is the original file."""
 
     path: str
     label: int
@@ -41,8 +42,8 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """A file that is not in the copy; what follows a colon in `reason` is about this file alone."""
+class DroppedFile:
+    """A file that is not in the copy; in `reason`, the text after a colon is about this file alone."""
 
     path: str
     label: int | None
@@ -50,63 +51,100 @@ class Dropped:
 
 
 @dataclass(frozen=True)
-class Match:
-    """What was written and what was not."""
+class MatchedCopy:
+    """The files of a matched copy, and the files that are not in it."""
 
-    recipe: Recipe
-    copies: tuple[Copy, ...]
-    dropped: tuple[Dropped, ...]
+    format: MatchedFormat
+    copied: tuple[CopiedFile, ...]
+    dropped: tuple[DroppedFile, ...]
+
+    @property
+    def n_real(self) -> int:
+        """Return the number of real images in the copy."""
+        return sum(file.label == REAL for file in self.copied)
+
+    @property
+    def n_fake(self) -> int:
+        """Return the number of fake images in the copy."""
+        return sum(file.label == FAKE for file in self.copied)
+
+    @property
+    def n_dropped(self) -> Mapping[str, int]:
+        """Return the number of dropped files for each reason, the most frequent first."""
+        return dict(Counter(file.reason.split(":")[0] for file in self.dropped).most_common())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        kept = Counter(copy.label for copy in self.copies)
+        """Return plain values, ready for JSON."""
         return {
-            "side_px": self.recipe.side_px,
-            "jpeg_qualities": sorted({*self.recipe.qualities}),
-            "n_real": kept[REAL],
-            "n_fake": kept[FAKE],
-            "dropped": dict(Counter(d.reason.split(":")[0] for d in self.dropped).most_common()),
+            "side_px": self.format.side_px,
+            "jpeg_qualities": sorted({*self.format.qualities}),
+            "n_real": self.n_real,
+            "n_fake": self.n_fake,
+            "dropped": self.n_dropped,
         }
+
+
+@dataclass(frozen=True)
+class AuditedCopy:
+    """A matched copy, its folder, and its own audit."""
+
+    output: str
+    copy: MatchedCopy
+    audit: DatasetAudit
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {"output": self.output, **self.copy.to_dict(), "audit": self.audit.to_dict()}
 
 
 def write_matched(
     dataset: Dataset,
     output: str | os.PathLike[str],
-    recipe: Recipe,
+    matched: MatchedFormat,
     work: Work | None = None,
     *,
     limits: Limits | None = None,
-    watch: Callable[[Iterable[Cut]], Iterable[Cut]] = iter,
-) -> Match:
-    """Write `real/` and `fake/`, as many images of each, `manifest.csv` and `dropped.csv` into a new folder.
+    progress: Callable[[Iterable[Cut]], Iterable[Cut]] = iter,
+) -> MatchedCopy:
+    """Write `real/` and `fake/`, equally many images of each, `manifest.csv` and `dropped.csv` into a new folder.
 
-    Dropped are files that cannot be read, gray images, exact copies (of a file that is in both classes, all), images
-    smaller than the window, and of the larger class, whole groups first, what a hash of the content picks.
+    Dropped are files that cannot be read, gray images, exact copies (if a file is in both classes, all of them), images
+    smaller than the window, and the surplus of the larger class: whole groups first, chosen by a hash of the content.
 
     Parameters
     ----------
-    dataset : both classes, as `read_dataset` gives it.
-    output : a folder that is empty or does not exist. Nobody ever sees half of it.
-    watch : may look at what comes by, for a progress bar.
+    dataset : Dataset
+        Images of both classes, as `read_dataset` gives them.
+    output : str or path
+        A folder that is empty or does not exist. It appears only when it is complete.
+    matched : MatchedFormat
+        The size and the quality of all images.
+    work : Work, optional
+        How to run.
+    limits : Limits, optional
+        Which images are refused.
+    progress : callable
+        Passes the cut images on, to show progress.
 
     Raises
     ------
-    DatasetError : nothing is left of a class.
-    OutputError : the folder is not empty, or cannot be written.
+    DatasetError
+        No image is left of a class.
+    OutputError
+        The folder is not empty, or cannot be written.
     """
-    reasons = _reasons_to_drop(dataset, recipe.side_px)
+    reasons = _reasons_to_drop(dataset, matched.side_px)
     fit = [k for k, reason in enumerate(reasons) if reason is None]
+    task = _CutFile(matched, limits or Limits())
     names = {k: _safe_name(k, int(dataset.y[k]), dataset.samples[k].path) for k in fit}
     with (
         folder_aside(output) as folder,
-        closing(
-            work_through(_CutFile(recipe, limits or Limits()), (dataset.samples[k] for k in fit), work or Work())
-        ) as cuts,
+        closing(work_through(task, [dataset.samples[k] for k in fit], work or Work())) as cuts,
     ):
         with naming_output(repr(str(output))):
             for name in NAMES.values():
                 (folder / name).mkdir()
-        for k, cut in zip(fit, watch(cuts), strict=True):
+        for k, cut in zip(fit, progress(cuts), strict=True):
             reasons[k] = cut.reason
             if cut.content is not None:
                 with naming_output(repr(str(output))):
@@ -115,29 +153,29 @@ def write_matched(
         for k in _surplus([k for k in fit if reasons[k] is None], dataset):
             reasons[k] = "surplus of its class"
             (folder / names[k]).unlink()
-        match = _match(dataset, recipe, {k: names[k] for k in fit if reasons[k] is None}, reasons)
+        copy = _listed(dataset, matched, {k: names[k] for k in fit if reasons[k] is None}, reasons)
         with naming_output(repr(str(output))):
-            _write_tables(folder, match)
-    return match
+            _write_tables(folder, copy)
+    return copy
 
 
 @dataclass(frozen=True)
 class _CutFile:
     """Cut the window of a file: a task for workers."""
 
-    recipe: Recipe
+    matched: MatchedFormat
     limits: Limits
     cost: Cost = field(default="short", init=False)
 
     def __call__(self, sample: Extraction) -> Cut:
-        return cut_file(sample, self.recipe, self.limits.max_pixels)
+        return cut_file(sample, self.matched, self.limits.max_pixels)
 
     def failed(self, sample: Extraction, reason: str) -> Cut:
         return Cut(None, f"failed: {reason}")
 
 
 def _reasons_to_drop(dataset: Dataset, side_px: int) -> list[str | None]:
-    """Of each sample, as far as its header and hash tell."""
+    """Return the reason to drop each sample, as far as its header and hash tell; None to keep it."""
     labels_of: dict[str | None, set[int]] = {}
     for label, sample in zip(dataset.y.tolist(), dataset.samples, strict=True):
         labels_of.setdefault(sample.sha256, set()).add(label)
@@ -160,14 +198,14 @@ def _reasons_to_drop(dataset: Dataset, side_px: int) -> list[str | None]:
 
 def _require_both(reasons: Sequence[str | None], y: np.ndarray) -> None:
     for label, name in NAMES.items():
-        mine = [reason for reason, of in zip(reasons, y, strict=True) if of == label]
-        if None not in mine:
-            counts = ", ".join(f"{n} {reason}" for reason, n in Counter(mine).most_common())
+        reasons_of_class = [reason for reason, other in zip(reasons, y, strict=True) if other == label]
+        if None not in reasons_of_class:
+            counts = ", ".join(f"{n} {reason}" for reason, n in Counter(reasons_of_class).most_common())
             raise DatasetError(f"no {name} image is left ({counts})")
 
 
 def _surplus(kept: Sequence[int], dataset: Dataset) -> list[int]:
-    """What the larger class has too many of: ordered by a hash of the group, then of the file."""
+    """Return the images that the larger class has too many of, chosen by a hash of the group, then of the file."""
     first_of: dict[int, str] = {}
     for k in kept:
         group, content = int(dataset.groups[k]), str(dataset.samples[k].sha256)
@@ -186,20 +224,22 @@ def _safe_name(number: int, label: int, path: str) -> str:
     return f"{NAMES[label]}/{number:06d}_{stem}.jpg"
 
 
-def _match(dataset: Dataset, recipe: Recipe, names: dict[int, str], reasons: Sequence[str | None]) -> Match:
+def _listed(
+    dataset: Dataset, matched: MatchedFormat, names: Mapping[int, str], reasons: Sequence[str | None]
+) -> MatchedCopy:
     y, samples = dataset.y.tolist(), dataset.samples
     groups = groups_with_lookalikes(dataset)
-    dropped = [Dropped(f.path, None, f"failed: {f.error}") for f in dataset.failures]
-    dropped += [Dropped(samples[k].path, y[k], reason) for k, reason in enumerate(reasons) if reason is not None]
-    copies = (Copy(name, y[k], int(groups[k]), samples[k].path) for k, name in names.items())
-    return Match(recipe, tuple(copies), tuple(dropped))
+    dropped = [DroppedFile(f.path, None, f"failed: {f.error}") for f in dataset.failures]
+    dropped += [DroppedFile(samples[k].path, y[k], reason) for k, reason in enumerate(reasons) if reason is not None]
+    copied = (CopiedFile(name, y[k], int(groups[k]), samples[k].path) for k, name in names.items())
+    return MatchedCopy(matched, tuple(copied), tuple(dropped))
 
 
-def _write_tables(folder: Path, match: Match) -> None:
-    copies = ((c.path, NAMES[c.label], c.group, c.source) for c in match.copies)
-    dropped = ((d.path, "" if d.label is None else NAMES[d.label], d.reason) for d in match.dropped)
+def _write_tables(folder: Path, copy: MatchedCopy) -> None:
+    copied = ((c.path, NAMES[c.label], c.group, c.source) for c in copy.copied)
+    dropped = ((d.path, "" if d.label is None else NAMES[d.label], d.reason) for d in copy.dropped)
     for name, rows in (
-        (MANIFEST, _lines(("path", "label", "group", "source"), copies)),
+        (MANIFEST, _lines(("path", "label", "group", "source"), copied)),
         (DROPPED, _lines(("path", "label", "reason"), dropped)),
     ):
         (folder / name).write_bytes("".join(rows).encode("utf-8", "surrogateescape"))

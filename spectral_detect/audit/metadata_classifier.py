@@ -1,4 +1,4 @@
-"""How well a few label-blind facts tell two classes apart: a naive Bayes classifier, cross-validated and permuted.
+"""Measure how well facts of the files tell two classes apart: a naive Bayes classifier, cross-validated and permuted.
 
 Naive Bayes on categories needs no more than counts, so that two thousand shufflings of the labels take a second.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from spectral_detect.detector.bootstrap import RESAMPLES_AT_ONCE, bootstrap_interval
 from spectral_detect.detector.metrics import Curves, auroc
@@ -33,19 +34,23 @@ class Separability:
 
     @property
     def is_above_chance(self) -> bool:
-        """The whole interval lies above 0.5."""
+        """Return whether the whole interval lies above 0.5."""
         return self.interval[0] > 0.5
 
 
 def separability(
     columns: Sequence[np.ndarray], y: np.ndarray, groups: np.ndarray, *, seed: int = 0
 ) -> Separability | None:
-    """AUROC of a classifier that sees only these columns; None where there are too few groups for folds.
+    """Return the AUROC of a classifier that sees only these columns; None if there are too few groups for folds.
 
     Parameters
     ----------
-    columns : each (n_samples,), texts or numbers.
-    y, groups : (n_samples,); groups are kept on one side of each fold, drawn together and shuffled together.
+    columns : sequence of np.ndarray
+        Each (n_samples,), texts or numbers.
+    y, groups : np.ndarray
+        (n_samples,) labels and groups; groups stay on one side of each fold, are drawn together and shuffled together.
+    seed : int
+        Seed of folds, bootstrap and shuffling.
 
     Notes
     -----
@@ -61,7 +66,7 @@ def separability(
         return None
     cells = _cells(y, parts)
     rows, row_of = np.unique(_indicators(columns), axis=0, return_inverse=True)
-    counted = _Counted(rows.astype(np.float32), row_of.reshape(-1), len(parts))
+    counted = _CountedRows(rows.astype(np.float32), row_of.reshape(-1), len(parts))
     ranked = [(test, Curves(y[test], scores[test])) for test, scores in zip(parts, counted.scores(cells), strict=True)]
 
     def within_folds(weights: np.ndarray) -> np.ndarray:
@@ -77,15 +82,15 @@ def separability(
 
 
 def _cells(y: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
-    """(n_samples,) twice the number of the fold that holds a sample out, plus its label."""
-    fold = np.full(len(y), len(parts))  # of those that no fold holds out
+    """Return (n_samples,) twice the number of the fold that holds a sample out, plus its label."""
+    fold = np.full(len(y), len(parts))  # for samples that no fold holds out
     for number, test in enumerate(parts):
         fold[test] = number
     return np.asarray(2 * fold + (y == FAKE))
 
 
 def _indicators(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """(n_samples, n_categories) of 0 and 1: each column's categories, then those of all columns together."""
+    """Return (n_samples, n_categories) of 0 and 1: each column's categories, then those of all columns together."""
     codes = [_categories(column) for column in columns]
     together = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     codes.append(_common_or_other(together.astype(np.int64)))
@@ -93,7 +98,7 @@ def _indicators(columns: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _categories(column: np.ndarray) -> np.ndarray:
-    """(n_samples,) numbers of the common values; rarer numbers are put into ranges, rarer texts together."""
+    """Return (n_samples,) numbers of the common values; rarer numbers are put into ranges, rarer texts together."""
     codes = np.unique(column, return_inverse=True)[1].reshape(-1).astype(np.int64)
     if column.dtype.kind not in "fiu":
         return _common_or_other(codes)
@@ -106,33 +111,35 @@ def _categories(column: np.ndarray) -> np.ndarray:
 
 
 def _common_or_other(codes: np.ndarray) -> np.ndarray:
-    """Codes of less than `COMMON_SHARE` of the samples become -1."""
+    """Set the codes of less than `COMMON_SHARE` of the samples to -1."""
     return np.asarray(np.where(np.bincount(codes)[codes] >= COMMON_SHARE * len(codes), codes, -1))
 
 
-class _Counted:
-    """Samples as counts of their distinct rows, for classifiers under any assignment to cells.
+class _CountedRows:
+    """Count samples by their distinct rows, for classifiers under any assignment to cells.
 
     Parameters
     ----------
-    rows : (n_rows, n_categories) of 0 and 1.
-    row_of : (n_samples,) which row a sample has.
+    rows : np.ndarray
+        (n_rows, n_categories) of 0 and 1.
+    row_of : np.ndarray
+        (n_samples,) index of the row that a sample has.
+    n_folds : int
+        Number of folds.
     """
 
     def __init__(self, rows: np.ndarray, row_of: np.ndarray, n_folds: int) -> None:
-        from scipy.sparse import csr_matrix
-
         self._rows, self._row_of, self._n_folds = rows, row_of, n_folds
         ones, at = np.ones(len(row_of), np.float32), np.arange(len(row_of))
         self._membership = csr_matrix((ones, (at, row_of)), shape=(len(row_of), len(rows)))
 
     def scores(self, cells: np.ndarray) -> list[np.ndarray]:
-        """Of each fold, (n_samples,) scores in [0, 1] by the classifier that did not see it."""
+        """Return, for each fold, (n_samples,) scores in [0, 1] by the classifier that did not see it."""
         ratios = (log_ratio[0, self._row_of] for _, _, log_ratio in self._folds(cells[None]))
         return [np.round(1 / (1 + np.exp(-ratio)), SCORE_DECIMALS) for ratio in ratios]
 
     def aurocs(self, cells: np.ndarray) -> np.ndarray:
-        """(n,) AUROC within folds under each of (n, n_samples) assignments."""
+        """Return (n,) AUROC within folds under each of (n, n_samples) assignments."""
         wins, pairs = np.zeros(len(cells)), np.zeros(len(cells))
         for reals, fakes, log_ratio in self._folds(cells):
             order = np.argsort(log_ratio, axis=1)
@@ -142,7 +149,7 @@ class _Counted:
         return np.asarray(np.where(pairs > 0, wins / np.maximum(pairs, 1), 0.5))
 
     def _folds(self, cells: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Of each fold, (n, n_rows): the reals and fakes that it holds out, and the others' log likelihood ratio."""
+        """Yield for each fold, (n, n_rows) each: its held-out reals and fakes, and the others' log likelihood ratio."""
         held_out = [self._count(cells == cell) for cell in range(2 * self._n_folds)]
         reals, fakes = (self._count(cells % 2 == label) for label in (0, 1))
         for held_reals, held_fakes in zip(held_out[::2], held_out[1::2], strict=True):
@@ -152,7 +159,7 @@ class _Counted:
         return np.asarray(is_in.astype(np.float32) @ self._membership)
 
     def _log_ratio(self, fakes: np.ndarray, reals: np.ndarray) -> np.ndarray:
-        """(n, n_rows) sum over a row's categories of ln p(category | fake) / p(category | real)."""
+        """Return (n, n_rows) sums over a row's categories of ln p(category | fake) / p(category | real)."""
         half = (fakes + reals).sum(axis=1, keepdims=True) / 2  # both classes count as equally large
         shares = [c @ self._rows * (half / np.maximum(c.sum(axis=1, keepdims=True), 1)) for c in (fakes, reals)]
         evidence = np.log(shares[0] + SMOOTHING) - np.log(shares[1] + SMOOTHING)
@@ -160,7 +167,7 @@ class _Counted:
 
 
 def _auroc_within_folds(ranked: Sequence[tuple[np.ndarray, Curves]], y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(n_rows,) share of the pairs of a real and a fake of one fold that are in order; ties count half."""
+    """Return (n_rows,) shares of the pairs of a real and a fake of one fold that are in order; ties count half."""
     wins, pairs = np.zeros(len(weights)), np.zeros(len(weights))
     for test, curves in ranked:
         drawn = weights[:, test]
@@ -173,7 +180,7 @@ def _auroc_within_folds(ranked: Sequence[tuple[np.ndarray, Curves]], y: np.ndarr
 
 
 def _shuffled(cells: np.ndarray, groups: np.ndarray, n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Blocks of (n_rows, n_samples) cells: moved among groups of equal size, and within each group.
+    """Yield blocks of (n_rows, n_samples) cells: moved among groups of equal size, and within each group.
 
     Fold and label move together, so that shuffled folds are as well balanced as the folds are.
     """

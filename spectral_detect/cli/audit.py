@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import click
 
+from spectral_detect.atomic_write import check_new_folder
+from spectral_detect.audit.dataset_audit import audit_dataset
+from spectral_detect.audit.matched_copy import MANIFEST, AuditedCopy, write_matched
+from spectral_detect.audit.matched_format import GRID_PX, Quality, choose_format
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled
 from spectral_detect.cli.shared.options import labelled_options
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import work_options
+from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.limits import Limits
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.audit import audit_text, fix_text
 from spectral_detect.text import visible
+from spectral_detect.training.dataset import Dataset
 
-if TYPE_CHECKING:
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.training.dataset import Dataset
+LARGEST_JPEG_PX = 65_500  # libjpeg writes no longer side
 
 
-class Quality(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
+class QualityType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.4 on
     """A quality of JPEG, or `reals`."""
 
     name = "quality"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | Literal["reals"]:
+        """Return the number, or "reals"."""
         if str(value).lower() == "reals":
             return "reals"
         return int(click.IntRange(1, 100).convert(value, param, ctx))
@@ -34,17 +41,27 @@ class Quality(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
 
 @click.command()
 @labelled_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
 @click.option("--fix", "output", metavar="OUT", help="Write a matched copy into this new folder, and audit that too.")
-@click.option("--size", type=click.IntRange(16, 65_500), help="Side of the copy's images in pixels.  [default: chosen]")
+@click.option(
+    "--size",
+    type=click.IntRange(GRID_PX, LARGEST_JPEG_PX),
+    help="Cut the copy's images to squares with sides of so many pixels.  [default: chosen]",
+)
 @click.option(
     "--quality",
-    type=Quality(),
+    type=QualityType(),
     metavar="1-100|reals",
-    help="JPEG quality of the copy; reals: drawn from theirs.  [default: chosen]",
+    help="Save the copy with this JPEG quality; reals: draw from the qualities of the reals.  [default: chosen]",
 )
 @click.option("--fail-on-bias", is_flag=True, help="Exit with 3 when the images (with --fix: the copy) are biased.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of folds and shuffling.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Draw folds and shuffling from this seed.",
+)
 @work_options
 @click.pass_context
 def audit(
@@ -56,28 +73,24 @@ def audit(
     as_json: bool,
     output: str | None,
     size: int | None,
-    quality: Any,
+    quality: Quality,
     fail_on_bias: bool,
     seed: int,
     work: Work,
     limits: Limits,
 ) -> None:
-    """Find what else than the generator tells two classes apart: size, compression, colour, software, copies.
+    """Find what else than the generator tells two classes apart.
 
+    It may be size, compression, colour, software, or copies.
     The number that counts is the AUROC of a classifier that sees only metadata: where its interval lies above 0.5, a
-    detector can be right for the wrong reason. --fix writes a copy in which they tell nothing: of each image a square
-    window about the centre, not resampled, as JPEG of one quality, gray images and exact copies dropped, as many of
-    each class; with a manifest.csv to train on and a dropped.csv that says why.
+    detector can be right for the wrong reason. --fix writes a copy in which metadata tell nothing: a square window
+    about the centre of each image, not resampled, as JPEG of one quality; gray images and exact copies dropped, equally
+    many of each class; with a manifest.csv to train on and a dropped.csv that gives the reasons.
 
     \b
     Example:
       spectral-detect audit --real examples/images/real --fake examples/images/fake --fix matched
     """
-    from spectral_detect.atomic_write import check_new_folder
-    from spectral_detect.audit.facts import audit_dataset, is_unfair
-    from spectral_detect.extraction.one_file import Extractor
-    from spectral_detect.report.audit import audit_text, fix_text
-
     if output is not None:
         check_new_folder(output)
         _refuse_inside(output, (*real, *fake))
@@ -87,19 +100,18 @@ def audit(
     result = audit_dataset(dataset, seed=seed)
     if not as_json:
         click.echo(audit_text(result))
-    if output is not None:
-        result["fix"] = _matched_copy(dataset, output, size, quality, work, limits, seed)
-        if not as_json:
-            click.echo(f"\n{fix_text(result['fix'])}")
+    fix = None if output is None else _matched_copy(dataset, output, size, quality, work, limits, seed)
     if as_json:
-        click.echo(json.dumps(result, indent=2))
-    last = result.get("fix", {"audit": result, "dropped": {}})
-    has_failed = dataset.failures or "failed" in last["dropped"]
-    ctx.exit(1 if has_failed else 3 if fail_on_bias and is_unfair(last["audit"]) else 0)
+        click.echo(json.dumps(result.to_dict() | ({} if fix is None else {"fix": fix.to_dict()}), indent=2))
+    elif fix is not None:
+        click.echo(f"\n{fix_text(fix)}")
+    has_failed = dataset.failures or (fix is not None and "failed" in fix.copy.n_dropped)
+    is_unfair = result.is_unfair if fix is None else fix.audit.is_unfair
+    ctx.exit(1 if has_failed else 3 if fail_on_bias and is_unfair else 0)
 
 
 def _refuse_inside(output: str, folders: tuple[str, ...]) -> None:
-    """The next audit of such a folder would read the copy as well."""
+    """Refuse a copy in a folder of images: the next audit would read it as well."""
     target = os.path.realpath(output)
     for folder in folders:
         if target.startswith(os.path.join(os.path.realpath(folder), "")):
@@ -107,24 +119,19 @@ def _refuse_inside(output: str, folders: tuple[str, ...]) -> None:
 
 
 def _matched_copy(
-    dataset: Dataset, output: str, size: int | None, quality: Any, work: Work, limits: Limits, seed: int
-) -> dict[str, Any]:
-    """Write it, read it again, audit it."""
-    from spectral_detect.audit.facts import audit_dataset
-    from spectral_detect.audit.matched_copy import MANIFEST, write_matched
-    from spectral_detect.audit.matched_recipe import choose_recipe
-    from spectral_detect.extraction.one_file import Extractor
-
+    dataset: Dataset, output: str, size: int | None, quality: Quality, work: Work, limits: Limits, seed: int
+) -> AuditedCopy:
+    """Write a matched copy, read it again, audit it."""
     if any(sample.frame for sample in dataset.samples):
         raise Failure("--fix copies images, not videos; bring both classes through one encoder yourself")
-    recipe = choose_recipe(dataset, side_px=size, quality=quality)
-    masking = choose_recipe(dataset, side_px=size).qualities[0]
-    if max(recipe.qualities) > masking:
+    matched = choose_format(dataset, side_px=size, quality=quality)
+    masking = choose_format(dataset, side_px=size).qualities[0]
+    if max(matched.qualities) > masking:
         click.echo(
             f"warning: above quality {masking}, the first compression of some images can still be seen in the copy, "
             "which no metadata tell",
             err=True,
         )
-    match = write_matched(dataset, output, recipe, work, limits=limits, watch=progress)
-    copy = read_labelled(labelled_files((), (), os.path.join(output, MANIFEST)), Extractor(None, limits=limits), work)
-    return {"output": output, **match.to_dict(), "audit": audit_dataset(copy, seed=seed)}
+    copy = write_matched(dataset, output, matched, work, limits=limits, progress=progress)
+    again = read_labelled(labelled_files((), (), os.path.join(output, MANIFEST)), Extractor(None, limits=limits), work)
+    return AuditedCopy(output, copy, audit_dataset(again, seed=seed))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,33 +15,46 @@ from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, war
 from spectral_detect.cli.shared.options import frame_options, judging_options, labelled_options
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
-
-if TYPE_CHECKING:
-    from spectral_detect.detector.model import Model
-    from spectral_detect.extraction.one_file import Extractor
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.media.video import FrameOptions
-    from spectral_detect.parallel.work import Work
-    from spectral_detect.scanning.judge import Judgement
-    from spectral_detect.scanning.rules import Rules
-    from spectral_detect.training.dataset import Dataset, LabelledFile
+from spectral_detect.detector.model import Model
+from spectral_detect.detector.model_file import load_model
+from spectral_detect.evaluation.by_generator import GeneratorTable, evaluate_by_generator, wang_protocol
+from spectral_detect.evaluation.evaluate import judge_dataset, summarise
+from spectral_detect.evaluation.learning_curve import learning_curve
+from spectral_detect.evaluation.results import Evaluation
+from spectral_detect.evaluation.robustness import measure_robustness
+from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.edits import CENTRE_224
+from spectral_detect.media.limits import Limits
+from spectral_detect.media.video import FrameOptions
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.comparison import curve_text, generators_text
+from spectral_detect.report.evaluation import evaluation_text, robustness_text, scores_csv
+from spectral_detect.report.evaluation_plots import plot_evaluation
+from spectral_detect.scanning.judge import Judgement
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.training.dataset import Dataset, members_of
+from spectral_detect.training.labelled_files import LabelledFile, files_by_generator, files_of_all
 
 
 @click.command()
 @click.argument("model")
 @labelled_options
+@click.option("--by", metavar="FOLDER", help="Print a row for each sub-folder, a generator; goes with --real.")
 @click.option(
-    "--by",
-    metavar="FOLDER",
-    help="A row for each sub-folder, a generator; goes with --real.",
+    "--protocol",
+    type=click.Choice(("wang",)),
+    help="With --by: print average precision without a crop and on the centre 224 px.",
 )
-@click.option("--protocol", type=click.Choice(("wang",)), help="With --by: AP without a crop and on the centre 224 px.")
-@click.option("--robustness", "with_robustness", is_flag=True, help="Also after JPEG, blur, resizing and a crop.")
-@click.option("--curve", "with_curve", is_flag=True, help="Also what 10, 20, ... of these images buy as training.")
+@click.option("--robustness", "with_robustness", is_flag=True, help="Measure also after JPEG, blur, resizing, a crop.")
+@click.option(
+    "--curve", "with_curve", is_flag=True, help="Train also on 10, 20, ... of these images, to see what more would buy."
+)
 @judging_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
-@click.option("--scores", metavar="FILE", help="Write a row for each image: score, likelihood ratio, verdict (.csv).")
-@click.option("--plot", metavar="FILE", help="Draw reliability, Tippett, ROC and more there (.png, .pdf or .svg).")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@click.option(
+    "--scores", metavar="FILE", help="Write score, likelihood ratio and verdict of each image to FILE (.csv)."
+)
+@click.option("--plot", metavar="FILE", help="Draw reliability, Tippett, ROC and more to FILE (.png, .pdf or .svg).")
 @work_options
 @device_option
 @frame_options
@@ -65,93 +78,93 @@ def evaluate(
     limits: Limits,
     frames: FrameOptions,
 ) -> None:
-    """Measure MODEL, a file or a shipped name, on labelled images.
+    """Measure a model on labelled images.
+
+    MODEL is a file, or the name of a shipped model.
 
     The numbers say how well the model works only if real and generated images are matched: same size, same
-    compression; a warning says where metadata alone tell them apart. Every image counts, by score >= threshold; what a
-    scan would call inconclusive is counted beside, with the errors that this avoids. Intervals are 95 %, by a bootstrap
-    over the groups of a manifest (over images without groups).
+    compression; a warning names the classes that metadata alone tell apart. Every image counts, by score >= threshold;
+    the images that a scan would call inconclusive are counted beside, with the errors that this avoids. Intervals are
+    95 %, by a bootstrap over the groups of a manifest (over images without groups).
 
     \b
     Examples:
       spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
       spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
     """
-    from spectral_detect.detector.model_file import load_model
-    from spectral_detect.evaluation.evaluate import judge_dataset
-    from spectral_detect.extraction.one_file import Extractor
-
     if by is not None and (fake or manifest or with_robustness or with_curve or scores or plot):
         raise click.UsageError(
             "--by goes with --real and --protocol; not with --fake, --manifest, --robustness, --curve, --scores, --plot"
         )
     if protocol and by is None:
         raise click.UsageError("--protocol makes a row for each generator: give --by FOLDER as well")
-    if scores is not None:
-        if not scores.endswith(".csv"):
-            raise click.UsageError("--scores writes CSV: end the name in .csv")
-        check_output(scores, [model, manifest])
-        check_target(scores)
-    if plot is not None:
-        check_plot(plot, [model, manifest])
+    _check_outputs(scores, plot, [model, manifest])
     detector = load_model(model)
     rules.check([detector])
     extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames)
     if by is not None:
-        result, text, n_failed = _by_generator(detector, by, real, protocol, rules, extractor, work)
-        click.echo(json.dumps(result, indent=2) if as_json else text)
-    else:
-        files = labelled_files(real, fake, manifest, group_by)
-        dataset = read_labelled(files, extractor, work)
-        n_failed = len(dataset.failures)
-        warn_of_bias(dataset)
-        judged = judge_dataset(detector, dataset, rules)
-        result, text = _together(detector, files, judged, rules, extractor, work, with_robustness, with_curve)
-        click.echo(json.dumps(result | {"n_failed": n_failed}, indent=2) if as_json else text)
-        _write_details(result, judged, scores, plot)
-    ctx.exit(1 if n_failed else 0)
+        table, n_failed = _by_generator(detector, by, real, protocol, rules, extractor, work)
+        click.echo(json.dumps(table.to_dict(), indent=2) if as_json else generators_text(table))
+        ctx.exit(1 if n_failed else 0)
+    files = labelled_files(real, fake, manifest, group_by)
+    images, judgements, evaluation = _evaluate(detector, files, rules, extractor, work)
+    evaluation = _measure_more(evaluation, detector, files, images, rules, extractor, work, with_robustness, with_curve)
+    click.echo(json.dumps(evaluation.to_dict(), indent=2) if as_json else _text(evaluation))
+    if scores is not None:
+        write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
+    if plot is not None:
+        plot_evaluation(evaluation, images.y, judgements, plot)
+    ctx.exit(1 if evaluation.n_failed else 0)
 
 
-def _together(
+def _check_outputs(scores: str | None, plot: str | None, inputs: list[str | None]) -> None:
+    if scores is not None:
+        if not scores.endswith(".csv"):
+            raise click.UsageError("--scores writes CSV: end the name in .csv")
+        check_output(scores, inputs)
+        check_target(scores)
+    if plot is not None:
+        check_plot(plot, inputs)
+
+
+def _evaluate(
+    detector: Model, files: Sequence[LabelledFile], rules: Rules, extractor: Extractor, work: Work
+) -> tuple[Dataset, list[Judgement], Evaluation]:
+    """Evaluate all images as one set."""
+    dataset = read_labelled(files, extractor, work)
+    warn_of_bias(dataset)
+    images, judgements = judge_dataset(detector, dataset, rules)
+    return images, judgements, summarise(detector, images, judgements, rules, n_failed=len(dataset.failures))
+
+
+def _measure_more(
+    evaluation: Evaluation,
     detector: Model,
-    files: list[LabelledFile],
-    judged: tuple[Dataset, list[Judgement]],
+    files: Sequence[LabelledFile],
+    images: Dataset,
     rules: Rules,
     extractor: Extractor,
     work: Work,
     with_robustness: bool,
     with_curve: bool,
-) -> tuple[dict[str, Any], str]:
-    """All images as one set: the result and the text."""
-    from spectral_detect.evaluation.evaluate import robustness, summarise
-    from spectral_detect.evaluation.retraining import learning_curve
-    from spectral_detect.report.comparison import curve_text
-    from spectral_detect.report.evaluation import evaluation_text, robustness_text
-
-    result = summarise(detector, *judged, rules)
-    texts = [evaluation_text(result)]
+) -> Evaluation:
+    """Add `--robustness` and `--curve`."""
     if with_robustness:
-        result["robustness"] = robustness(detector, files, judged[0], rules, work, extractor=extractor, watch=progress)
-        texts.append(robustness_text(result["robustness"]))
+        rows = measure_robustness(detector, files, images, rules, work, extractor=extractor, progress=progress)
+        evaluation = replace(evaluation, robustness=rows)
     if with_curve:
-        result["curve"] = learning_curve(detector, judged[0], watch=partial(progress, unit="detectors"))
-        texts.append(curve_text(result["curve"]))
-    return result, "\n\n".join(texts)
+        curve = learning_curve(detector, images, progress=partial(progress, unit="detectors"))
+        evaluation = replace(evaluation, curve=curve)
+    return evaluation
 
 
-def _write_details(
-    result: dict[str, Any], judged: tuple[Dataset, list[Judgement]], scores: str | None, plot: str | None
-) -> None:
-    """`--scores` and `--plot`."""
-    from spectral_detect.report.evaluation import scores_csv
-
-    images, judgements = judged
-    if scores is not None:
-        write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
-    if plot is not None:
-        from spectral_detect.report.plots import plot_evaluation
-
-        plot_evaluation(result, images.y, judgements, plot)
+def _text(evaluation: Evaluation) -> str:
+    texts = [evaluation_text(evaluation)]
+    if evaluation.robustness is not None:
+        texts.append(robustness_text(evaluation.robustness))
+    if evaluation.curve is not None:
+        texts.append(curve_text(evaluation.curve))
+    return "\n\n".join(texts)
 
 
 def _by_generator(
@@ -162,22 +175,17 @@ def _by_generator(
     rules: Rules,
     extractor: Extractor,
     work: Work,
-) -> tuple[dict[str, Any], str, int]:
-    """A row for each sub-folder: the result, the text, and how many files failed."""
-    from spectral_detect.evaluation.evaluate import evaluate_by_generator, wang_protocol
-    from spectral_detect.media.edits import CENTRE_224
-    from spectral_detect.report.comparison import generators_text
-    from spectral_detect.training.dataset import files_by_generator, files_of_all, members_of
-
+) -> tuple[GeneratorTable, int]:
+    """Evaluate the images of each sub-folder; return also how many files failed."""
     generators = files_by_generator(folder, real)
     files = files_of_all(generators)
     dataset = read_labelled(files, extractor, work)
     members = members_of(dataset, generators)
     for name, at in members.items():
         warn_of_bias(dataset.select(at), name)
-    result = evaluate_by_generator(detector, dataset, members, rules)
+    table = evaluate_by_generator(detector, dataset, members, rules)
     if protocol == "wang":
         cropped = read_labelled(files, replace(extractor, edits=(CENTRE_224,)), work)
-        of_crops = members_of(cropped, generators)
-        result["wang"] = wang_protocol(detector, result["generators"], cropped, of_crops)
-    return result, generators_text(result), len(dataset.failures)
+        wang = wang_protocol(detector, table.generators, cropped, members_of(cropped, generators))
+        table = replace(table, wang=wang)
+    return table, len(dataset.failures)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import get_args
 
 import click
 
@@ -13,20 +13,39 @@ from spectral_detect.cli.shared.inputs import read_labelled, warn_of_bias
 from spectral_detect.cli.shared.options import feature_options, feature_spec
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
-
-if TYPE_CHECKING:
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.parallel.work import Work
+from spectral_detect.detector.classifiers import ClassifierName
+from spectral_detect.evaluation.generator_matrix import cross_generators
+from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.limits import Limits
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.comparison import matrix_text
+from spectral_detect.report.evaluation_plots import plot_matrix
+from spectral_detect.training.dataset import members_of
+from spectral_detect.training.labelled_files import files_by_generator, files_of_all
 
 
 @click.command()
 @click.argument("folder")
-@click.option("--real", multiple=True, metavar="DIR", help="Camera images for generators that bring none; repeatable.")
-@click.option("--classifier", type=click.Choice(("svm", "logreg", "kmeans")), default="svm", show_default=True)
+@click.option(
+    "--real", multiple=True, metavar="DIR", help="Use these camera images for generators that bring none; repeatable."
+)
+@click.option(
+    "--classifier",
+    type=click.Choice(get_args(ClassifierName)),
+    default="svm",
+    show_default=True,
+    help="Train this kind of classifier.",
+)
 @feature_options("residual")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of what is held out.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
-@click.option("--plot", metavar="FILE", help="Draw the matrix there (.png, .pdf or .svg).")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Draw the images that are held out from this seed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@click.option("--plot", metavar="FILE", help="Draw the matrix to FILE (.png, .pdf or .svg).")
 @work_options
 @device_option
 @click.pass_context
@@ -34,7 +53,7 @@ def matrix(
     ctx: click.Context,
     folder: str,
     real: tuple[str, ...],
-    classifier: Any,
+    classifier: ClassifierName,
     features: str,
     bins: int | str | None,
     seed: int,
@@ -43,8 +62,9 @@ def matrix(
     work: Work,
     limits: Limits,
 ) -> None:
-    """Train on each generator and measure on each other: what is recognised that was not trained on.
+    """Train on each generator and measure on each other.
 
+    The table shows which generators a detector recognises that it was not trained on.
     FOLDER holds a sub-folder for each generator, with fakes alone (judged against --real, or a sub-folder real) or
     with sub-folders of both classes (real and fake, 0_real and 1_fake, nature and ai). Three of ten images are held out
     for measuring. The row "all others" has, in each column, a detector that was trained on every other generator.
@@ -53,11 +73,6 @@ def matrix(
     Example:
       spectral-detect matrix generators/ --real camera/ --plot matrix.png
     """
-    from spectral_detect.evaluation.retraining import cross_generators
-    from spectral_detect.extraction.one_file import Extractor
-    from spectral_detect.report.comparison import matrix_text
-    from spectral_detect.training.dataset import files_by_generator, files_of_all, members_of
-
     if plot is not None:
         check_plot(plot)
     spec = feature_spec(features, bins)
@@ -65,12 +80,10 @@ def matrix(
     dataset = read_labelled(files_of_all(generators), Extractor(spec, limits=limits), work)
     members = members_of(dataset, generators)
     for name, at in members.items():
-        warn_of_bias(dataset.select(at), name, of_lookalikes=False)  # they are held out together
-    watch = partial(progress, total=2 * len(generators) + 1, unit="detectors")
-    result = cross_generators(dataset, members, spec, classifier, seed=seed, watch=watch)
+        warn_of_bias(dataset.select(at), name, with_lookalikes=False)  # they are held out together
+    bar = partial(progress, total=2 * len(generators) + 1, unit="detectors")
+    result = cross_generators(dataset, members, spec, classifier, seed=seed, progress=bar)
     if plot is not None:
-        from spectral_detect.report.plots import plot_matrix
-
         plot_matrix(result, plot)
-    click.echo(json.dumps(result, indent=2) if as_json else matrix_text(result))
+    click.echo(json.dumps(result.to_dict(), indent=2) if as_json else matrix_text(result))
     ctx.exit(1 if dataset.failures else 0)

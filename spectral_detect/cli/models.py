@@ -6,24 +6,22 @@ import json
 
 import click
 
+from spectral_detect.detector.model_file import load_model
+from spectral_detect.detector.shipped import shipped_models
+from spectral_detect.report.models import card_text, model_facts, models_text
+
 
 @click.command()
 @click.argument("file", required=False)
-@click.option("--json", "as_json", is_flag=True, help="JSON in place of text.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
 def models(file: str | None, as_json: bool) -> None:
-    """List the shipped models, or show what is in a model file.
-
-    FILE is a model file, or the name of a shipped model.
+    """List the shipped models, or describe one: a model FILE, or the name of a shipped model.
 
     \b
     Examples:
       spectral-detect models
       spectral-detect models photographs
     """
-    from spectral_detect.detector.model_file import load_model
-    from spectral_detect.detector.shipped import shipped_models
-    from spectral_detect.report.models import card_text, model_facts, models_text
-
     if file is not None:
         model = load_model(file)
         click.echo(json.dumps(model_facts(model), indent=2) if as_json else card_text(model))

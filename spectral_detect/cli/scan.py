@@ -31,7 +31,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.rows import IMAGES
 from spectral_detect.outputs.table import image_layout
 from spectral_detect.parallel.work import Work
-from spectral_detect.report.evaluation import prevalence_text
+from spectral_detect.report.metrics import prevalence_text
 from spectral_detect.scanning.images import scan_files
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules

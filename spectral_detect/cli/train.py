@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import get_args
 
 import click
 
+from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_of_bias
 from spectral_detect.cli.shared.options import (
@@ -17,20 +18,40 @@ from spectral_detect.cli.shared.options import (
 )
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.work_options import device_option, work_options
-
-if TYPE_CHECKING:
-    from spectral_detect.media.limits import Limits
-    from spectral_detect.media.video import FrameOptions
-    from spectral_detect.parallel.work import Work
+from spectral_detect.detector.classifiers import ClassifierName
+from spectral_detect.detector.model_file import save_model
+from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.edits import COPIES, augmentation
+from spectral_detect.media.limits import Limits
+from spectral_detect.media.video import FrameOptions
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.training import training_text
+from spectral_detect.training.labelled_files import unlabelled_files
+from spectral_detect.training.train import train_model
 
 
 @click.command()
 @labelled_options
-@click.option("--unlabelled", multiple=True, metavar="DIR", help="For kmeans: a folder whose images nobody labelled.")
-@click.option("-o", "--output", required=True, metavar="MODEL", help="The model file to write (.pkl).")
-@click.option("--classifier", type=click.Choice(("svm", "logreg", "kmeans")), default="svm", show_default=True)
+@click.option(
+    "--unlabelled",
+    multiple=True,
+    metavar="DIR",
+    help="With --classifier kmeans: train on the images of this folder, which nobody labelled; may be repeated.",
+)
+@click.option("-o", "--output", required=True, metavar="MODEL", help="Write the model to this file (.pkl).")
+@click.option(
+    "--classifier",
+    type=click.Choice(get_args(ClassifierName)),
+    default="svm",
+    show_default=True,
+    help="Fit this kind of classifier.",
+)
 @feature_options("residual")
-@click.option("--paper-settings", is_flag=True, help="Raw features and C, gamma as in the paper; for durall.")
+@click.option(
+    "--paper-settings",
+    is_flag=True,
+    help="Use raw features and the C and gamma of the paper; goes with --features durall.",
+)
 @click.option(
     "--augment",
     type=click.Choice(("none", "wang0.1", "wang0.5")),
@@ -41,15 +62,19 @@ if TYPE_CHECKING:
 @click.option(
     "--target-fpr",
     type=FiniteRange(0, 0.5, min_open=True),
-    help="Set the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
+    help="Choose the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
 )
-@click.option("--copies", type=click.IntRange(1, 100), help="Augmented copies of each image.  [default: 4]")
+@click.option(
+    "--copies",
+    type=click.IntRange(1, 100),
+    help=f"Make so many augmented copies of each image.  [default: {COPIES}]",
+)
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    help="Of folds, augmentation and k-means.",
+    help="Draw folds, augmentation and the start of k-means from this seed.",
 )
 @work_options
 @device_option
@@ -63,7 +88,7 @@ def train(
     group_by: str | None,
     unlabelled: tuple[str, ...],
     output: str,
-    classifier: Any,
+    classifier: ClassifierName,
     features: str,
     bins: int | str | None,
     paper_settings: bool,
@@ -75,8 +100,9 @@ def train(
     limits: Limits,
     frames: FrameOptions,
 ) -> None:
-    """Train a detector from labelled images; 10 of each class are enough to begin with, 5 the least.
+    """Train a detector from labelled images.
 
+    Ten images of each class are enough to begin with, five are the least.
     Real and generated images must not differ in anything else, such as size, format, compression or software: a
     detector learns whatever tells the folders apart. A file that cannot be read is named and left out, and the exit
     status is then 1.
@@ -85,22 +111,14 @@ def train(
     Example:
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
     """
-    from spectral_detect.atomic_write import check_target
-    from spectral_detect.detector.model_file import save_model
-    from spectral_detect.extraction.one_file import Extractor
-    from spectral_detect.media.edits import augmentation
-    from spectral_detect.report.evaluation import training_text
-    from spectral_detect.training.dataset import unlabelled_files
-    from spectral_detect.training.train import train_model
-
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     if copies and augment == "none":
         raise click.UsageError("--copies says how many augmented copies are made: give --augment as well")
-    check_output(output, [manifest])
-    check_target(output)
     if paper_settings and features != "durall":
         raise click.UsageError("--paper-settings are for the paper's features: give --features durall as well")
+    check_output(output, [manifest])
+    check_target(output)
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest, group_by)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from spectral_detect.detector.metric_values import ReliabilityPoint
 from spectral_detect.records import FAKE, REAL
 
 N_BINS = 10  # in the reliability diagram
@@ -39,7 +40,7 @@ def expected_calibration_error(y: np.ndarray, scores: np.ndarray, weights: np.nd
     return np.asarray(np.sum([np.abs(excess[:, in_bin == b].sum(axis=1)) for b in range(N_BINS)], axis=0))
 
 
-def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
+def reliability(y: np.ndarray, scores: np.ndarray) -> list[ReliabilityPoint]:
     """Return the reliability diagram: a point for each bin of the score that holds images.
 
     `expected_calibration_error` sums it up.
@@ -51,9 +52,7 @@ def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
 
     Returns
     -------
-    list of dict
-        `mean_score`; `fake_share`, as if both classes were equally frequent; `low` and `high`, its 95 % interval by
-        Jeffreys' prior; `n` images.
+    list of ReliabilityPoint
     """
     from scipy.stats import beta
 
@@ -67,7 +66,7 @@ def reliability(y: np.ndarray, scores: np.ndarray) -> list[dict[str, float]]:
         low, high = beta.ppf([0.025, 0.975], k + JEFFREYS, n - k + JEFFREYS)
         mean_score = float(np.average(scores[here], weights=weights[here]))
         share = float(fakes / everything)
-        points.append({"mean_score": mean_score, "fake_share": share, "low": float(low), "high": float(high), "n": n})
+        points.append(ReliabilityPoint(mean_score, share, float(low), float(high), n))
     return points
 
 

@@ -14,31 +14,22 @@ import numpy as np
 
 from spectral_detect.detector.bootstrap import resamples
 from spectral_detect.detector.calibration_metrics import JEFFREYS, cllr, cllr_min, expected_calibration_error, log_odds
+from spectral_detect.detector.metric_values import (
+    METRICS,
+    Confusion,
+    Estimate,
+    Metrics,
+    PredictiveValues,
+)
 from spectral_detect.records import FAKE, REAL
 
-METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "real_accuracy",
-    "fake_accuracy",
-    "average_precision",
-    "auroc",
-    "eer",
-    "tpr_at_fpr_5",
-    "tpr_at_fpr_1",
-    "ece",
-    "brier",
-    "cllr",
-    "cllr_min",
-    "oracle_accuracy",
-)
 REALS_NEEDED = {"tpr_at_fpr_5": 20, "tpr_at_fpr_1": 100}  # with fewer, one false alarm is already more
 N_DRAWS = 100_000  # from the posterior of each rate
 
 
 def evaluate_scores(
     y: np.ndarray, scores: np.ndarray, threshold: float, groups: np.ndarray, *, seed: int = 0
-) -> dict[str, Any]:
+) -> Metrics:
     """Return all metrics of scored, labelled samples, each with a 95 % interval.
 
     Parameters
@@ -50,13 +41,6 @@ def evaluate_scores(
         A score at or above it counts as fake.
     seed : int
         Seed of the bootstrap.
-
-    Returns
-    -------
-    dict
-        `n_real`, `n_fake`, `n_groups`, `threshold`, `confusion` (true class -> called class -> count),
-        `oracle_threshold`, each of `METRICS` and `<metric>_ci` as [low, high]; both are None if there are too few reals
-        (`REALS_NEEDED`).
 
     Raises
     ------
@@ -80,24 +64,19 @@ def evaluate_scores(
     estimates, best = curves.metrics(np.ones((1, len(y))), threshold)
     resampled = [curves.metrics(weights, threshold)[0] for weights in resamples(y, groups, seed)]
     low, high = np.percentile(np.concatenate(resampled), [2.5, 97.5], axis=0)
-    result: dict[str, Any] = {
-        "n_real": int(np.sum(y == REAL)),
-        "n_fake": int(np.sum(y == FAKE)),
-        "n_groups": len(np.unique(groups)),
-        "threshold": threshold,
-        "oracle_threshold": float(best[0]),
-        "confusion": confusion,
+    n_real = int(np.sum(y == REAL))
+    intervals = zip(METRICS, estimates[0].tolist(), low.tolist(), high.tolist(), strict=True)
+    measured: dict[str, Any] = {
+        name: Estimate(*interval) if n_real >= REALS_NEEDED.get(name, 0) else None for name, *interval in intervals
     }
-    for k, name in enumerate(METRICS):
-        is_measurable = result["n_real"] >= REALS_NEEDED.get(name, 0)
-        result[name] = float(estimates[0, k]) if is_measurable else None
-        result[f"{name}_ci"] = [float(low[k]), float(high[k])] if is_measurable else None
-    return result
+    return Metrics(
+        n_real, int(np.sum(y == FAKE)), len(np.unique(groups)), threshold, float(best[0]), confusion, **measured
+    )
 
 
 def predictive_values(
-    confusion: dict[str, dict[str, int]], n_real: int, n_fake: int, prevalence: float, *, seed: int = 0
-) -> dict[str, Any]:
+    confusion: Confusion, n_real: int, n_fake: int, prevalence: float, *, seed: int = 0
+) -> PredictiveValues:
     """Return how often verdicts are right if a share `prevalence` of the images is fake.
 
     Parameters
@@ -110,12 +89,6 @@ def predictive_values(
         Share of fakes, 0 to 1.
     seed : int
         Seed of the random numbers.
-
-    Returns
-    -------
-    dict
-        `prevalence`; `ppv`, the share of fakes among images called fake, and `npv`, of reals among those called real,
-        each with `_ci`, [low, high]; None if no image was called so.
 
     Notes
     -----
@@ -130,14 +103,16 @@ def predictive_values(
 
     reals = {called: (1 - prevalence) * rate("real", called, n_real) for called in ("fake", "real")}
     fakes = {called: prevalence * rate("fake", called, n_fake) for called in ("fake", "real")}
-    result: dict[str, Any] = {"prevalence": prevalence}
-    for name, right, wrong in (("ppv", fakes["fake"], reals["fake"]), ("npv", reals["real"], fakes["real"])):
-        low, middle, high = np.percentile(right / np.maximum(right + wrong, 1e-300), [2.5, 50, 97.5])
-        result |= {name: float(middle), f"{name}_ci": [float(low), float(high)]}
-    for name, called in (("ppv", "fake"), ("npv", "real")):
+
+    def share(called: str, right: np.ndarray, wrong: np.ndarray) -> Estimate | None:
         if confusion["real"][called] + confusion["fake"][called] == 0:
-            result |= {name: None, f"{name}_ci": None}
-    return result
+            return None
+        low, middle, high = np.percentile(right / np.maximum(right + wrong, 1e-300), [2.5, 50, 97.5])
+        return Estimate(float(middle), float(low), float(high))
+
+    return PredictiveValues(
+        prevalence, share("fake", fakes["fake"], reals["fake"]), share("real", reals["real"], fakes["real"])
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ import numpy as np
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Svm
 from spectral_detect.detector.experience import Experience
-from spectral_detect.detector.metrics import METRICS
+from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.features.spec import FeatureSpec

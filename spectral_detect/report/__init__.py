@@ -1,1 +1,1 @@
-"""Records -> what people and programs read."""
+"""Write results as text and pictures for people."""

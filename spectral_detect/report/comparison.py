@@ -1,10 +1,12 @@
-"""Evaluations side by side: by generator, by number of training images, across generators."""
+"""Write evaluations side by side: by generator, by number of training images, across generators."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from spectral_detect.evaluation.by_generator import GeneratorTable, WangTable
+from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
+from spectral_detect.evaluation.results import LearningCurveRow
 from spectral_detect.text import cut_in_the_middle, visible
 
 WIDEST_NAME = 28
@@ -18,58 +20,76 @@ BY_GENERATOR = (
     ("ece", "ECE"),
     ("inconclusive_rate", "inconcl."),
 )
-WANG = (("average_precision_no_crop", "AP, no crop"), ("average_precision_crop_224", "AP, crop 224"))
 
 
-def generators_text(result: dict[str, Any]) -> str:
-    """A row per generator and their unweighted means, in per cent."""
-    lines = [f"model {visible(result['model'])}; per cent; oracle: balanced accuracy at each set's own best threshold"]
-    columns = BY_GENERATOR if "at_prevalence" not in result["generators"][0] else (*BY_GENERATOR, ("ppv", "PPV"))
-    lines += _table(result["generators"], result["mean"], columns, 10)
-    if "wang" in result:
-        lines += ["", "as the tables of CNNDetection (Wang et al. 2020), average precision in per cent; mean: mAP"]
-        lines += _table(result["wang"]["generators"], result["wang"]["mean"], WANG, 14)
-    return "\n".join(lines)
+def generators_text(table: GeneratorTable) -> str:
+    """Return a row for each generator and their unweighted means, in per cent."""
+    columns = BY_GENERATOR if "ppv" not in table.mean else (*BY_GENERATOR, ("ppv", "PPV"))
+    rows = [
+        (_beginning(row.generator, row.evaluation.metrics.n_real, row.evaluation.metrics.n_fake), row.shares)
+        for row in table.generators
+    ]
+    lines = [f"model {visible(table.model)}; per cent; oracle: balanced accuracy at each set's own best threshold"]
+    lines += _table([*rows, (_beginning("mean"), table.mean)], columns, 10)
+    return "\n".join(lines if table.wang is None else [*lines, "", *_wang_lines(table.wang)])
+
+
+def _wang_lines(table: WangTable) -> list[str]:
+    columns = (("no_crop", "AP, no crop"), ("crop_224", "AP, crop 224"))
+    rows: list[tuple[str, Mapping[str, float | None]]] = [
+        (
+            _beginning(row.generator, row.n_real, row.n_fake),
+            {"no_crop": row.no_crop.value, "crop_224": row.crop_224.value},
+        )
+        for row in table.generators
+    ]
+    rows.append((_beginning("mean"), {"no_crop": table.mean_no_crop, "crop_224": table.mean_crop_224}))
+    title = "as the tables of CNNDetection (Wang et al. 2020), average precision in per cent; mean: mAP"
+    return [title, *_table(rows, columns, 14)]
 
 
 def _table(
-    rows: Sequence[dict[str, Any]], mean: dict[str, Any], columns: Sequence[tuple[str, str]], width: int
+    rows: Sequence[tuple[str, Mapping[str, float | None]]], columns: Sequence[tuple[str, str]], width: int
 ) -> list[str]:
-    head = f"{'generator':<{WIDEST_NAME}}{'real':>7}{'fake':>7}" + "".join(f"{title:>{width}}" for _, title in columns)
-    body = [
-        f"{_short(row['generator']):<{WIDEST_NAME}}{row['n_real']:>7}{row['n_fake']:>7}"
-        + "".join(f"{_per_cent(row[name]):>{width}}" for name, _ in columns)
-        for row in rows
-    ]
-    last = f"{'mean':<{WIDEST_NAME + 14}}" + "".join(f"{_per_cent(mean[name]):>{width}}" for name, _ in columns)
-    return [head, *body, last]
+    """Return a head and a line for each row: its beginning, then the shares that the columns name."""
+    head = _beginning("generator", "real", "fake") + "".join(f"{title:>{width}}" for _, title in columns)
+    return [head, *(start + "".join(f"{_per_cent(s[name]):>{width}}" for name, _ in columns) for start, s in rows)]
 
 
-def curve_text(rows: Sequence[dict[str, Any]]) -> str:
-    """A row per number of training images: mean and standard deviation, in per cent."""
+def _beginning(name: str, n_real: int | str = "", n_fake: int | str = "") -> str:
+    return f"{_short(name):<{WIDEST_NAME}}{n_real:>7}{n_fake:>7}"
+
+
+def curve_text(rows: Sequence[LearningCurveRow]) -> str:
+    """Return a row for each number of training images: mean and standard deviation, in per cent."""
     lines = [f"{'training images':<18}{'balanced accuracy':>22}{'AUROC':>18}   (mean ± standard deviation of draws)"]
     for row in rows:
-        accuracy, area = (
-            f"{100 * row[name]:.1f} ± {100 * row[f'{name}_sd']:.1f} %" for name in ("balanced_accuracy", "auroc")
-        )
-        lines.append(f"{row['n_train']:<18}{accuracy:>22}{area:>18}")
+        accuracy = f"{100 * row.balanced_accuracy:.1f} ± {100 * row.balanced_accuracy_sd:.1f} %"
+        auroc = f"{100 * row.auroc:.1f} ± {100 * row.auroc_sd:.1f} %"
+        lines.append(f"{row.n_train:<18}{accuracy:>22}{auroc:>18}")
     return "\n".join(lines)
 
 
-def matrix_text(result: dict[str, Any]) -> str:
-    """AUROC and balanced accuracy, in per cent: rows trained on, columns measured on."""
-    names = [_short(name) for name in result["generators"]]
+def matrix_text(matrix: GeneratorMatrix) -> str:
+    """Return AUROC and balanced accuracy, in per cent: rows trained on, columns measured on."""
+    aurocs = {row.trained_on: [row.results[n].auroc.value for n in matrix.generators] for row in matrix.rows}
+    accuracies = {
+        row.trained_on: [row.results[n].balanced_accuracy.value for n in matrix.generators] for row in matrix.rows
+    }
+    names = [_short(name) for name in matrix.generators]
+    return "\n\n".join((_matrix_block("AUROC", names, aurocs), _matrix_block("balanced accuracy", names, accuracies)))
+
+
+def _matrix_block(title: str, names: Sequence[str], rows: Mapping[str, Sequence[float]]) -> str:
     width = max(9, *(len(name) + 2 for name in names))
-    blocks = []
-    for metric, title in (("auroc", "AUROC"), ("balanced_accuracy", "balanced accuracy")):
-        lines = [f"{title}, per cent: trained on (rows), measured on (columns)"]
-        lines.append(f"{'':<{WIDEST_NAME}}" + "".join(f"{name:>{width}}" for name in names) + f"{'mean':>9}")
-        for row in result["rows"]:
-            values = [row["results"][name][metric] for name in result["generators"]]
-            cells = "".join(f"{_per_cent(value):>{width}}" for value in values)
-            lines.append(f"{_short(row['trained_on']):<{WIDEST_NAME}}{cells}{_per_cent(sum(values) / len(values)):>9}")
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+    lines = [
+        f"{title}, per cent: trained on (rows), measured on (columns)",
+        f"{'':<{WIDEST_NAME}}" + "".join(f"{name:>{width}}" for name in names) + f"{'mean':>9}",
+    ]
+    for trained_on, values in rows.items():
+        cells = "".join(f"{_per_cent(value):>{width}}" for value in values)
+        lines.append(f"{_short(trained_on):<{WIDEST_NAME}}{cells}{_per_cent(sum(values) / len(values)):>9}")
+    return "\n".join(lines)
 
 
 def _per_cent(share: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What is in a model file, as text and as plain values."""
+"""Describe a model file, as text and as plain values."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
-from spectral_detect.report.evaluation import metric_lines
+from spectral_detect.report.metrics import metric_lines
 from spectral_detect.text import visible
 
 CALIBRATIONS = {
@@ -18,7 +20,7 @@ CALIBRATIONS = {
 
 
 def model_facts(model: Model) -> dict[str, Any]:
-    """Plain values of a model, for JSON."""
+    """Return the facts of a model as plain values, for JSON."""
     return {
         "name": model.name,
         "sha256": model.sha256,
@@ -42,12 +44,12 @@ def model_facts(model: Model) -> dict[str, Any]:
 
 
 def models_text(models: Sequence[Model]) -> str:
-    """A paragraph per shipped model: what it is, what it was trained on, and what was measured."""
+    """Return a paragraph for each shipped model: its kind, its training images, and its metrics."""
     return "\n\n".join("\n".join(_headline(model)) for model in models) or "no models are shipped"
 
 
 def card_text(model: Model) -> str:
-    """Everything that `models FILE` tells a person. A file may come from a stranger: its texts are made visible."""
+    """Return the report of `models FILE`. A file may come from a stranger: its texts are made visible."""
     libraries = ", ".join(f"{visible(name)} {visible(str(version))}" for name, version in model.libraries.items())
     lines = [
         *_headline(model),
@@ -61,38 +63,44 @@ def card_text(model: Model) -> str:
 
 
 def _headline(model: Model) -> list[str]:
-    counts = [
-        f"{visible(str(model.training[key]))} {word}"
-        for key, word in (("n_real", "real"), ("n_fake", "fake"), ("n_unlabelled", "unlabelled"))
-        if model.training.get(key)
-    ]
-    about = [
-        f"  about          {visible(line.removeprefix(f'{model.name}: '))}" for line in model.card.splitlines()[:1]
-    ]
-    settings = visible(f"seed {model.training.get('seed')}")
-    if model.training.get("paper_settings"):
-        settings += ", the paper's settings"
+    about = model.card.splitlines()[0].removeprefix(f"{model.name}: ") if model.card else ""
     lines = [
         visible(model.name),
-        *about,
+        *([f"  about          {visible(about)}"] if model.card else []),
         f"  classifier     {model.classifier.kind} on {len(model.mean)} {visible(model.spec.name)} features",
-        f"  trained on     {', '.join(counts) or 'unknown'} images, {settings}",
+        f"  trained on     {_training(model)}",
         f"  threshold      {model.threshold:.3f}; scores {CALIBRATIONS[model.calibration.kind]}",
     ]
     if model.training.get("augment", "none") != "none":
         edits = str(model.training["augment"]).replace("none", "as it is")
         lines += [f"  augmented      each image {visible(edits)}; {model.training.get('copies')} copies in all"]
     if model.experience:
-        seen = model.experience
-        sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
-        qualities = " to ".join(map(str, sorted(set(seen.jpeg_qualities)))) if seen.jpeg_qualities else "none"
-        lines += [f"  has seen       images with a shorter side of {sides} pixels; JPEG qualities: {qualities}"]
-        lines += [
-            f"                 refuses about {100 * seen.refusal_rate:.1f} % of such images as unlike those it has seen"
-        ]
+        lines += _experience_lines(model.experience)
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
     if model.metrics:
         lines += [f"  cross-validated on the training images, {visible(str(model.metrics.get('n_groups')))} groups:"]
-        lines += [f"    {line}" for line in metric_lines(model.metrics, ("balanced_accuracy", "auroc"))]
+        estimates = stored_estimates(model.metrics)
+        lines += [f"    {line}" for line in metric_lines(estimates, ("balanced_accuracy", "auroc"))]
     return lines
+
+
+def _training(model: Model) -> str:
+    counts = [
+        f"{visible(str(model.training[key]))} {word}"
+        for key, word in (("n_real", "real"), ("n_fake", "fake"), ("n_unlabelled", "unlabelled"))
+        if model.training.get(key)
+    ]
+    settings = visible(f"seed {model.training.get('seed')}")
+    if model.training.get("paper_settings"):
+        settings += ", the paper's settings"
+    return f"{', '.join(counts) or 'unknown'} images, {settings}"
+
+
+def _experience_lines(seen: Experience) -> list[str]:
+    sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
+    qualities = " to ".join(map(str, sorted(set(seen.jpeg_qualities)))) if seen.jpeg_qualities else "none"
+    return [
+        f"  has seen       images with a shorter side of {sides} pixels; JPEG qualities: {qualities}",
+        f"                 refuses about {100 * seen.refusal_rate:.1f} % of such images as unlike those it has seen",
+    ]

@@ -1,1 +1,1 @@
-"""Labelled files become a model."""
+"""Turn labelled files into a model."""

@@ -15,14 +15,16 @@ from PIL import Image
 
 from conftest import EXAMPLES, SHARED, Run, needs_shared
 from spectral_detect import FAKE, REAL
-from spectral_detect.audit.facts import FACTS, audit_dataset, culprits
+from spectral_detect.audit.dataset_audit import audit_dataset
+from spectral_detect.audit.duplicates import Pairs
+from spectral_detect.audit.facts import FACTS, CategorySummary, FactComparison, culprits
 from spectral_detect.audit.metadata_classifier import separability
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.media.header import Metadata
 from spectral_detect.sources.location import Location
-from spectral_detect.training.dataset import Dataset, files_in_folders, read_dataset
-from spectral_detect.training.lookalikes import near_pairs
+from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import files_in_folders
 
 N = 24
 Save = Callable[[Image.Image, Path], None]
@@ -82,21 +84,23 @@ def write_classes(folder: Path, tiles: list[Image.Image], save_real: Save, save_
 def test_each_bias_is_found_and_named(bias: str, tmp_path: Path, tiles: list[Image.Image]) -> None:
     save_real, save_fake, culprit = BIASES[bias]
     result = audit_dataset(write_classes(tmp_path, tiles, save_real, save_fake))
-    assert result["is_biased"]
-    assert result["culprits"][0] == culprit
-    assert result["metadata_auroc"] == 1.0
-    assert result["metadata_auroc_ci"][0] > 0.5
-    assert result["facts"][culprit]["strength"] == pytest.approx(1.0)
-    assert json.loads(json.dumps(result)) == json.loads(json.dumps(result, allow_nan=False))
+    assert result.is_biased
+    assert result.culprits[0] == culprit
+    assert result.metadata_auroc == 1.0
+    assert result.metadata_auroc_ci is not None
+    assert result.metadata_auroc_ci[0] > 0.5
+    assert result.facts[culprit].strength == pytest.approx(1.0)
+    values = result.to_dict()
+    assert json.loads(json.dumps(values)) == json.loads(json.dumps(values, allow_nan=False))
 
 
 def test_one_writer_gives_exactly_one_half(tmp_path: Path, tiles: list[Image.Image]) -> None:
     result = audit_dataset(write_classes(tmp_path, tiles, saved(), saved()))
-    assert (result["metadata_auroc"], result["metadata_auroc_ci"]) == (0.5, [0.5, 0.5])
-    assert (result["is_biased"], result["culprits"], result["reason"]) == (False, [], None)
-    assert result["facts"]["bits_per_pixel"]["strength"] > 0
-    assert not result["facts"]["bits_per_pixel"]["is_seen"]
-    assert {name: fact["strength"] for name, fact in result["facts"].items() if fact["is_seen"]} == dict.fromkeys(
+    assert (result.metadata_auroc, result.metadata_auroc_ci) == (0.5, (0.5, 0.5))
+    assert (result.is_biased, result.culprits, result.reason) == (False, (), None)
+    assert result.facts["bits_per_pixel"].strength > 0
+    assert not result.facts["bits_per_pixel"].is_seen
+    assert {name: fact.strength for name, fact in result.facts.items() if fact.is_seen} == dict.fromkeys(
         (name for name, fact in FACTS.items() if fact.is_seen), 0.0
     )
 
@@ -124,19 +128,17 @@ def dataset_of(samples: list[Extraction], y: np.ndarray, groups: np.ndarray | No
 def test_fair_splits_of_varied_files_are_not_accused(rng: np.random.Generator) -> None:
     samples = [image_record(k, rng) for k in range(80)]
     results = [audit_dataset(dataset_of(samples, rng.permutation(np.arange(80) % 2))) for _ in range(50)]
-    assert sum(r["is_biased"] for r in results) == 0
+    assert sum(bool(r.is_biased) for r in results) == 0
     # of 40 + 40 equal scores an AUROC has a standard deviation of 0.065, the mean of 50 one of 0.009: four of them
-    assert np.mean([r["metadata_auroc"] for r in results]) == pytest.approx(0.5, abs=0.036)
-    assert np.mean([r["metadata_auroc_ci"][1] >= 0.5 for r in results]) == 1
+    assert np.mean([r.metadata_auroc for r in results]) == pytest.approx(0.5, abs=0.036)
+    assert np.mean([r.metadata_auroc_ci[1] >= 0.5 for r in results]) == 1
 
 
 def test_a_bias_of_whole_groups_is_no_evidence(rng: np.random.Generator) -> None:
     """Four cameras, two a class: that the classes differ in their cameras says as little as four images would."""
     y, camera = np.arange(80) // 40, np.arange(80) // 20
-    samples = [
-        replace(image_record(k, rng, software=f"camera {camera[k]}"), location=Location(str(k))) for k in range(80)
-    ]
-    assert not audit_dataset(dataset_of(samples, y, camera))["is_biased"]
+    samples = [replace(image_record(k, rng, software=f"camera {camera[k]}"), path=str(k)) for k in range(80)]
+    assert not audit_dataset(dataset_of(samples, y, camera)).is_biased
 
 
 def test_facts_that_tell_only_together_are_found(rng: np.random.Generator) -> None:
@@ -161,8 +163,12 @@ def test_the_interval_is_found_again_and_holds_the_estimate(rng: np.random.Gener
 
 
 def test_culprits_are_significant_or_else_the_strongest() -> None:
-    def facts(**p_and_strength: tuple[float, float]) -> dict[str, dict[str, float]]:
-        return {name: {"p": p, "strength": strength} for name, (p, strength) in p_and_strength.items()}
+    def facts(**p_and_strength: tuple[float, float]) -> dict[str, FactComparison]:
+        nothing = CategorySummary(0, {})
+        return {
+            name: FactComparison("ks", strength, p, True, nothing, nothing)
+            for name, (p, strength) in p_and_strength.items()
+        }
 
     assert culprits(facts(a=(1e-9, 0.5), b=(1e-9, 0.9), c=(0.2, 0.95))) == ["b", "a"]
     assert culprits(facts(a=(0.009, 0.5), b=(0.5, 0.6))) == ["b"]
@@ -172,36 +178,26 @@ def test_too_few_images_are_not_measured(tmp_path: Path, tiles: list[Image.Image
     dataset = write_classes(tmp_path, tiles, saved(), saved(quality=95))
     few = dataset.select(np.r_[0:4, N : 2 * N])
     result = audit_dataset(few)
-    assert (result["metadata_auroc"], result["metadata_auroc_ci"], result["is_biased"]) == (None, None, None)
-    assert result["reason"] == "4 images of a class: at least 5 of each are needed"
+    assert (result.metadata_auroc, result.metadata_auroc_ci, result.is_biased) == (None, None, None)
+    assert result.reason == "4 images of a class: at least 5 of each are needed"
     one_group = replace(dataset, groups=np.zeros(2 * N, int))
-    assert audit_dataset(one_group)["reason"] == "too few groups to cross-validate"
+    assert audit_dataset(one_group).reason == "too few groups to cross-validate"
     with pytest.raises(DatasetError, match="24 real and 0 fake images: an audit compares both"):
         audit_dataset(dataset.select(dataset.y == REAL))
 
 
 def test_copies_and_lookalikes_are_counted_within_and_across(tmp_path: Path, tiles: list[Image.Image]) -> None:
     dataset = write_classes(tmp_path, tiles, saved(".png"), saved(".png"))
-    assert audit_dataset(dataset)["duplicates"]["near"]["across"]["n_pairs"] == 0
+    assert audit_dataset(dataset).duplicates.near.across.n_pairs == 0
     real, fake = tmp_path / "real", tmp_path / "fake"
     (real / "a.png").write_bytes((real / "00.png").read_bytes())
     (fake / "b.png").write_bytes((real / "00.png").read_bytes())
     tiles[1].save(fake / "c.jpg", quality=90)
-    found = audit_dataset(read_dataset(files_in_folders([str(real)], [str(fake)]), Extractor(None)))["duplicates"]
-    assert {where: pairs["n_pairs"] for where, pairs in found["exact"].items()} == {"real": 1, "fake": 0, "across": 2}
-    assert found["exact"]["across"]["first"][0] == (str(real / "00.png"), str(fake / "b.png"))
-    assert found["near"]["across"] == {"n_pairs": 1, "first": [(str(real / "01.png"), str(fake / "c.jpg"))]}
-
-
-def test_lookalikes_are_found_across_blocks(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    codes = rng.integers(0, 2**63, 50, dtype=np.uint64)
-    codes[40] = codes[3] ^ np.uint64(0b11111)
-    codes[41] = codes[4] ^ np.uint64(0b111111)
-    samples = [replace(image_record(k, rng), fingerprint=int(code)) for k, code in enumerate(codes)]
-    dataset = dataset_of(samples, np.arange(50) % 2)
-    for rows in (7, 2048):
-        monkeypatch.setattr("spectral_detect.training.lookalikes.ROWS_AT_ONCE", rows)
-        assert [(i, j) for block in near_pairs(dataset) for i, j in zip(*block, strict=True)] == [(3, 40)]
+    found = audit_dataset(read_dataset(files_in_folders([str(real)], [str(fake)]), Extractor(None))).duplicates
+    exact = found.exact
+    assert (exact.real.n_pairs, exact.fake.n_pairs, exact.across.n_pairs) == (1, 0, 2)
+    assert exact.across.first[0] == (str(real / "00.png"), str(fake / "b.png"))
+    assert found.near.across == Pairs(1, ((str(real / "01.png"), str(fake / "c.jpg")),))
 
 
 # ---------------------------------------------------------------------------------------------------- command line
@@ -280,15 +276,15 @@ def test_train_and_evaluate_warn_in_one_line(tmp_path: Path, tiles: list[Image.I
 def test_known_collections(real: str, fake: str, culprit: str) -> None:
     files = files_in_folders([str(SHARED / "data" / real)], [str(SHARED / "data" / fake)])
     result = audit_dataset(read_dataset([f for k, f in enumerate(files) if k % 4 == 0], Extractor(None)))
-    assert result["is_biased"]
-    assert result["culprits"][0] == culprit
+    assert result.is_biased
+    assert result.culprits[0] == culprit
 
 
 def test_labels_are_where_they_belong(rng: np.random.Generator) -> None:
     y = np.repeat([REAL, FAKE], 20)
     samples = [image_record(k, rng, has_exif=bool(y[k] == REAL)) for k in range(40)]
-    facts = audit_dataset(dataset_of(samples, y))["facts"]["exif"]
-    assert (facts["real"]["counts"], facts["fake"]["counts"]) == ({"yes": 20}, {"no": 20})
+    facts = audit_dataset(dataset_of(samples, y)).facts["exif"]
+    assert (facts.real, facts.fake) == (CategorySummary(1, {"yes": 20}), CategorySummary(1, {"no": 20}))
 
 
 def test_a_file_in_both_classes_is_not_fair(labelled_folder: Path, run: Run) -> None:

@@ -18,10 +18,11 @@ from PIL import Image
 from conftest import EXAMPLES, Run
 from spectral_detect import FAKE, REAL, read_image
 from spectral_detect.audit.matched_copy import write_matched
-from spectral_detect.audit.matched_recipe import Recipe, central_window, choose_recipe
+from spectral_detect.audit.matched_format import MatchedFormat, central_window, choose_format
 from spectral_detect.errors import DatasetError, OutputError
 from spectral_detect.extraction.one_file import Extractor
-from spectral_detect.training.dataset import Dataset, files_in_folders, files_in_manifest, read_dataset
+from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest
 
 N = 12
 
@@ -58,7 +59,7 @@ def test_a_window_starts_on_the_grid_and_holds_the_centre() -> None:
     assert central_window(pixels[:128, :128], 128).tolist() == pixels[:128, :128].tolist()
 
 
-def test_one_recipe_fits_nine_tenths_of_each_class(tmp_path: Path, tiles: list[Image.Image]) -> None:
+def test_one_format_fits_nine_tenths_of_each_class(tmp_path: Path, tiles: list[Image.Image]) -> None:
     for label, side in (("real", 60), ("fake", 50)):
         (tmp_path / label).mkdir()
         for number, tile in enumerate(tiles[:20]):
@@ -66,15 +67,15 @@ def test_one_recipe_fits_nine_tenths_of_each_class(tmp_path: Path, tiles: list[I
             quality = 30 if number < 2 else 80
             tile.crop((0, 0, small, 64)).save(tmp_path / label / f"{number}.jpg", quality=quality)
     dataset = read_folders(tmp_path)
-    assert choose_recipe(dataset) == Recipe(48, (30,))
-    assert choose_recipe(dataset, side_px=20, quality=70) == Recipe(20, (70,))
-    assert choose_recipe(dataset, quality="reals").qualities[::18] == (30, 80)
+    assert choose_format(dataset) == MatchedFormat(48, (30,))
+    assert choose_format(dataset, side_px=20, quality=70) == MatchedFormat(20, (70,))
+    assert choose_format(dataset, quality="reals").qualities[::18] == (30, 80)
 
 
 def test_the_quality_depends_on_the_content_alone() -> None:
-    recipe = Recipe(16, (50, 90, 90, 90))
-    qualities = [recipe.quality_of(f"{k:064x}") for k in range(400)]
-    assert qualities == [recipe.quality_of(f"{k:064x}") for k in range(400)]
+    matched = MatchedFormat(16, (50, 90, 90, 90))
+    qualities = [matched.quality_of(f"{k:064x}") for k in range(400)]
+    assert qualities == [matched.quality_of(f"{k:064x}") for k in range(400)]
     assert 0.6 < np.mean(np.array(qualities) == 90) < 0.9
 
 
@@ -104,7 +105,7 @@ def test_all_images_come_out_alike_and_the_manifest_trains(biased: Path, run: Ru
 
 def test_a_jpeg_of_the_chosen_quality_keeps_its_coefficients(biased: Path) -> None:
     """Its grid stays in place, so that a second compression at the same quality takes nearly nothing away."""
-    write_matched(read_folders(biased), biased / "out", Recipe(64, (90,)))
+    write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
     for path in sorted((biased / "real").iterdir()):
         (copy,) = (biased / "out" / "real").glob(f"*_{path.stem}.jpg")
         before, after = (read_image(p).pixels.astype(int) for p in (path, copy))
@@ -120,8 +121,8 @@ def test_what_is_dropped_and_why(biased: Path, tiles: list[Image.Image]) -> None
     half = Image.new("RGB", (160, 160), "gray")
     half.paste("red", (0, 0, 16, 160))
     half.save(real / "edge.png")
-    match = write_matched(read_folders(biased), biased / "out", Recipe(64, (90,)))
-    reasons = {Path(d.path).name: d.reason for d in match.dropped if "surplus" not in d.reason}
+    copy = write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
+    reasons = {Path(d.path).name: d.reason for d in copy.dropped if "surplus" not in d.reason}
     assert reasons == {
         "bad.jpg": "failed: the file is empty; copy it again from its source",
         "both.png": "in both classes",
@@ -131,7 +132,7 @@ def test_what_is_dropped_and_why(biased: Path, tiles: list[Image.Image]) -> None
         "gray.png": "gray",
         "edge.png": "gray in the window",
     }
-    facts = match.to_dict()
+    facts = copy.to_dict()
     assert facts["dropped"]["surplus of its class"] == 1
     assert facts["n_real"] == facts["n_fake"] == N - 1 == len(os.listdir(biased / "out" / "real"))
     listed = {row["path"] for row in rows_of(biased / "out" / "manifest.csv")}
@@ -145,18 +146,18 @@ def test_the_larger_class_loses_whole_groups(tmp_path: Path, tiles: list[Image.I
         rows.append(f"{number:02d}.png," + (f"real,{number // 4}" if number < 24 else "fake,"))
     (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
     dataset = read_dataset(files_in_manifest(str(tmp_path / "m.csv")), Extractor(None))
-    match = write_matched(dataset, tmp_path / "out", Recipe(64, (90,)))
-    sizes = np.unique([c.group for c in match.copies if c.label == REAL], return_counts=True)[1]
+    copy = write_matched(dataset, tmp_path / "out", MatchedFormat(64, (90,)))
+    sizes = np.unique([c.group for c in copy.copied if c.label == REAL], return_counts=True)[1]
     assert sorted(sizes.tolist()) == [2, 4]
-    assert sum(c.label == FAKE for c in match.copies) == 6
-    again = write_matched(dataset, tmp_path / "again", Recipe(64, (90,)))
-    assert match.copies == again.copies
+    assert sum(c.label == FAKE for c in copy.copied) == 6
+    again = write_matched(dataset, tmp_path / "again", MatchedFormat(64, (90,)))
+    assert copy.copied == again.copied
 
 
 def test_lookalikes_share_a_group(biased: Path) -> None:
     with Image.open(biased / "real" / "00.jpg") as image:
         image.save(biased / "fake" / "like.png")
-    write_matched(read_folders(biased), biased / "out", Recipe(64, (90,)))
+    write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
     groups = {Path(row["source"]).name: row["group"] for row in rows_of(biased / "out" / "manifest.csv")}
     assert groups["like.png"] == groups["00.jpg"]
     assert groups["01.jpg"] != groups["00.jpg"]
@@ -165,7 +166,7 @@ def test_lookalikes_share_a_group(biased: Path) -> None:
 def test_odd_names_are_safe(biased: Path) -> None:
     odd = os.path.join(os.fsencode(biased), b"real", b"=1+1\xff\n.jpg")
     os.rename(os.fsencode(biased / "real" / "00.jpg"), odd)
-    write_matched(read_folders(biased), biased / "out", Recipe(64, (90,)))
+    write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
     (row,) = (r for r in rows_of(biased / "out" / "manifest.csv") if os.fsencode(r["source"]) == odd)
     assert row["path"] == "real/000011__1_1_.jpg"
     assert (biased / "out" / row["path"]).exists()
@@ -184,35 +185,35 @@ def test_any_number_of_jobs_writes_the_same_bytes(biased: Path, run: Run) -> Non
 def test_an_output_that_holds_something_is_left_alone(biased: Path) -> None:
     dataset = read_folders(biased)
     (biased / "out").mkdir()
-    write_matched(dataset, biased / "out", Recipe(64, (90,)))
+    write_matched(dataset, biased / "out", MatchedFormat(64, (90,)))
     before = sorted((biased / "out").rglob("*"))
     with pytest.raises(OutputError, match="is not empty; name a new folder"):
-        write_matched(dataset, biased / "out", Recipe(48, (90,)))
+        write_matched(dataset, biased / "out", MatchedFormat(48, (90,)))
     assert sorted((biased / "out").rglob("*")) == before
     with pytest.raises(OutputError, match="is a file"):
-        write_matched(dataset, biased / "real" / "00.jpg", Recipe(48, (90,)))
+        write_matched(dataset, biased / "real" / "00.jpg", MatchedFormat(48, (90,)))
 
 
 def test_a_failure_leaves_nothing(biased: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = read_folders(biased)
     before = sorted(biased.rglob("*"))
     with pytest.raises(DatasetError, match=r"no real image is left \(12 smaller than 65x65\)"):
-        write_matched(dataset, biased / "out", Recipe(65, (90,)))
+        write_matched(dataset, biased / "out", MatchedFormat(65, (90,)))
 
     def full_disk(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OutputError, match="out' cannot be written: No space left on device"):
-        write_matched(dataset, biased / "out", Recipe(64, (90,)))
+        write_matched(dataset, biased / "out", MatchedFormat(64, (90,)))
     assert sorted(biased.rglob("*")) == before
 
 
 def test_a_file_that_changed_since_is_not_copied(biased: Path) -> None:
     dataset = read_folders(biased)
     (biased / "real" / "00.jpg").write_bytes((biased / "real" / "01.jpg").read_bytes())
-    match = write_matched(dataset, biased / "out", Recipe(64, (90,)))
-    assert "failed: changed while it was read" in {d.reason for d in match.dropped}
+    copy = write_matched(dataset, biased / "out", MatchedFormat(64, (90,)))
+    assert "failed: changed while it was read" in {d.reason for d in copy.dropped}
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
@@ -225,12 +226,10 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     code += "from spectral_detect.cli import main; main()"
     arguments = ["audit", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--fix", tmp_path / "out"]
     fixing = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".out.*/real/*.jpg")):
-        assert time.monotonic() < deadline
         assert fixing.poll() is None
         time.sleep(0.01)
     fixing.send_signal(signal.SIGINT)
-    _, stderr = fixing.communicate(timeout=60)
+    _, stderr = fixing.communicate()
     assert fixing.returncode == 130, stderr
     assert sorted(os.listdir(tmp_path)) == ["fake", "real"]

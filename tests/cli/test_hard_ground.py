@@ -21,7 +21,8 @@ from conftest import EXAMPLES, Run, texture
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.images import decode
-from spectral_detect.training.dataset import files_in_folders, read_dataset
+from spectral_detect.training.dataset import read_dataset
+from spectral_detect.training.labelled_files import files_in_folders
 from spectral_detect.training.lookalikes import near_pairs
 
 SOUND = EXAMPLES / "real" / "Aqua.png"

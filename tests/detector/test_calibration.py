@@ -10,7 +10,8 @@ from sklearn.isotonic import IsotonicRegression
 
 from spectral_detect import FAKE, REAL
 from spectral_detect.detector.calibration import Calibration, fit_calibration, sigmoid
-from spectral_detect.detector.metrics import METRICS, Curves
+from spectral_detect.detector.metric_values import METRICS
+from spectral_detect.detector.metrics import Curves
 
 
 def drawn(n_real: int, n_fake: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

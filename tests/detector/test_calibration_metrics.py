@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from spectral_detect.detector.calibration_metrics import log_odds, reliability
-from spectral_detect.detector.metrics import METRICS, Curves
+from spectral_detect.detector.metric_values import METRICS
+from spectral_detect.detector.metrics import Curves
 
 
 def estimates(y: np.ndarray, scores: np.ndarray) -> dict[str, float]:

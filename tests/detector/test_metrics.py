@@ -17,12 +17,18 @@ from sklearn.metrics import (
 )
 
 from spectral_detect.detector.calibration_metrics import log_odds
-from spectral_detect.detector.metrics import METRICS, REALS_NEEDED, Curves, evaluate_scores, predictive_values
+from spectral_detect.detector.metric_values import METRICS
+from spectral_detect.detector.metrics import (
+    REALS_NEEDED,
+    Curves,
+    evaluate_scores,
+    predictive_values,
+)
 
 
 def test_four_scores_by_hand() -> None:
     y = np.array([0, 0, 1, 1])
-    result = evaluate_scores(y, np.array([0.1, 0.6, 0.4, 0.9]), 0.5, np.arange(4))
+    result = evaluate_scores(y, np.array([0.1, 0.6, 0.4, 0.9]), 0.5, np.arange(4)).to_dict()
     assert result["confusion"] == {"real": {"real": 1, "fake": 1}, "fake": {"real": 1, "fake": 1}}
     assert result["accuracy"] == result["balanced_accuracy"] == 0.5
     assert result["auroc"] == 0.75
@@ -37,10 +43,10 @@ def test_four_scores_by_hand() -> None:
 
 def test_a_threshold_beyond_all_scores_agrees_with_its_confusion() -> None:
     y, scores = np.repeat([0, 1], [30, 10]), np.linspace(0.1, 0.4, 40)
-    none = evaluate_scores(y, scores, 0.5, np.arange(40))
+    none = evaluate_scores(y, scores, 0.5, np.arange(40)).to_dict()
     assert none["confusion"] == {"real": {"real": 30, "fake": 0}, "fake": {"real": 10, "fake": 0}}
     assert (none["accuracy"], none["real_accuracy"], none["fake_accuracy"]) == (0.75, 1.0, 0.0)
-    everything = evaluate_scores(y, scores, 0.05, np.arange(40))
+    everything = evaluate_scores(y, scores, 0.05, np.arange(40)).to_dict()
     assert (everything["accuracy"], everything["real_accuracy"], everything["fake_accuracy"]) == (0.25, 0.0, 1.0)
 
 
@@ -54,20 +60,20 @@ def test_the_accuracy_is_that_of_the_confusion(scores: list[float], threshold: f
 
 
 def test_a_score_at_the_threshold_is_fake() -> None:
-    result = evaluate_scores(np.array([0, 1]), np.array([0.5, 0.5]), 0.5, np.arange(2))
+    result = evaluate_scores(np.array([0, 1]), np.array([0.5, 0.5]), 0.5, np.arange(2)).to_dict()
     assert result["confusion"]["real"] == {"real": 0, "fake": 1}
     assert result["confusion"]["fake"] == {"real": 0, "fake": 1}
 
 
 def test_perfect_and_useless_scores() -> None:
     y = np.repeat([0, 1], 50)
-    perfect = evaluate_scores(y, y.astype(float), 0.5, np.arange(100))
+    perfect = evaluate_scores(y, y.astype(float), 0.5, np.arange(100)).to_dict()
     measured = [m for m in METRICS if perfect[m] is not None]
     assert set(METRICS) - set(measured) == {"tpr_at_fpr_1"}
     errors = ("eer", "ece", "brier", "cllr", "cllr_min")
     assert [perfect[m] for m in measured] == pytest.approx([float(m not in errors) for m in measured], abs=1e-9)
     assert all(perfect[f"{m}_ci"] == pytest.approx([perfect[m]] * 2) for m in measured)
-    useless = evaluate_scores(y, np.ones(100), 0.5, np.arange(100))
+    useless = evaluate_scores(y, np.ones(100), 0.5, np.arange(100)).to_dict()
     assert useless["auroc"] == useless["eer"] == useless["balanced_accuracy"] == 0.5
     assert useless["tpr_at_fpr_5"] == 0
     assert useless["cllr_min"] == pytest.approx(1)  # bits: what a ratio of 1 costs
@@ -80,7 +86,7 @@ def test_intervals_hold_their_estimates_and_the_equal_error_rate_lies_on_the_cur
     rng = np.random.default_rng(seed)
     y = rng.permutation(np.repeat([0, 1], 40))
     scores = 1 / (1 + np.exp(-rng.normal(size=80) - y))
-    result = evaluate_scores(y, scores, 0.5, np.arange(80))
+    result = evaluate_scores(y, scores, 0.5, np.arange(80)).to_dict()
     biased = {"oracle_accuracy", "cllr_min", "ece"}  # a resample looks better, or less calibrated, than the samples
     for name in set(METRICS) - biased - {"tpr_at_fpr_1", "brier", "cllr"}:  # these scores are no probabilities
         low, high = result[f"{name}_ci"]
@@ -118,14 +124,14 @@ def test_a_rate_that_the_reals_cannot_show_is_refused() -> None:
     for name, needed in REALS_NEEDED.items():
         for n_real, is_given in ((needed - 1, False), (needed, True)):
             y = np.repeat([0, 1], (n_real, 5))
-            result = evaluate_scores(y, y.astype(float), 0.5, np.arange(len(y)))
+            result = evaluate_scores(y, y.astype(float), 0.5, np.arange(len(y))).to_dict()
             assert (result[name] is not None) == (result[f"{name}_ci"] is not None) == is_given
 
 
 def test_the_same_seed_gives_the_same_interval() -> None:
     rng = np.random.default_rng(2)
     y, scores = np.repeat([0, 1], 20), rng.random(40)
-    first, again, other = (evaluate_scores(y, scores, 0.5, np.arange(40), seed=s) for s in (1, 1, 2))
+    first, again, other = (evaluate_scores(y, scores, 0.5, np.arange(40), seed=s).to_dict() for s in (1, 1, 2))
     assert first == again
     assert first["auroc_ci"] != other["auroc_ci"]
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLES
-from spectral_detect.audit.facts import audit_dataset
+from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.edits import OPERATIONS, PROCESSED, ROBUSTNESS, Edit, as_rgb, augmentation
 from spectral_detect.media.images import DecodedImage, read_image
-from spectral_detect.training.dataset import files_in_folders, read_dataset
+from spectral_detect.training.dataset import read_dataset
+from spectral_detect.training.labelled_files import files_in_folders
 
 HASH = "5" * 64
 
@@ -165,8 +166,8 @@ def test_copies_of_a_lookalike_are_one_pair() -> None:
     files = files_in_folders([str(EXAMPLES / "real")], [str(EXAMPLES / "fake")])
     spec = FeatureSpec.preset("azimuthal", n_bins=20)
     result = audit_dataset(read_dataset(files, Extractor(spec, (None, Edit("jpeg", 90), Edit("jpeg", 50)))))
-    assert (result["n_real"], result["n_fake"]) == (12, 12)
-    assert 11 <= result["duplicates"]["near"]["across"]["n_pairs"] <= 12
+    assert (result.n_real, result.n_fake) == (12, 12)
+    assert 11 <= result.duplicates.near.across.n_pairs <= 12
 
 
 def test_a_file_that_fails_fails_once(tmp_path: Path) -> None:

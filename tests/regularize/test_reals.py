@@ -13,6 +13,7 @@ from spectral_detect import SpectralLoss
 from spectral_detect.errors import DatasetError, ImageReadError
 from spectral_detect.regularize import reals as reals_module
 from spectral_detect.regularize.reals import CACHE, read_reals, real_profile
+from spectral_detect.sources.location import Location
 
 LOSSES = (("log", "bce"), ("log", "mse"), ("log", "l1"), ("paper", "bce"))
 
@@ -32,7 +33,7 @@ def test_squares_are_cut_from_the_centre_and_averaged(tmp_path: Path) -> None:
     pixels = np.zeros((8, 20, 3), np.uint8)
     pixels[:, 6:14] = np.kron([[10, 200], [60, 90]], np.ones((4, 4)))[..., None]
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    file = reals_module.FoundFile(str(tmp_path / "a.png"))
+    file = reals_module.FoundFile(Location(str(tmp_path / "a.png")))
     square = reals_module.read_square(file, 4)
     np.testing.assert_array_equal(square[..., 0], np.kron([[10, 200], [60, 90]], np.ones((2, 2))))  # type: ignore[index,call-overload]
     assert "smaller than the 16 asked for" in reals_module.read_square(file, 16)  # type: ignore[operator]
@@ -129,4 +130,4 @@ def test_too_few_images_are_refused(tmp_path: Path, folder: Path) -> None:
 def test_reading_a_file_that_cannot_be_read_gives_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ImageReadError):
         reals_module.read_image(str(tmp_path / "none.png"))
-    assert "No such file" in reals_module.read_square(reals_module.FoundFile(str(tmp_path / "none.png")), 16)  # type: ignore[operator]
+    assert "No such file" in reals_module.read_square(reals_module.FoundFile(Location(str(tmp_path / "none.png"))), 16)  # type: ignore[operator]

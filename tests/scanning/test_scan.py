@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.header import Metadata
-from spectral_detect.training.dataset import files_in_manifest, read_dataset
+from spectral_detect.training.dataset import read_dataset
+from spectral_detect.training.labelled_files import files_in_manifest
 
 PHOTOGRAPH = EXAMPLES / "real" / "Aqua.png"
 
@@ -120,7 +120,7 @@ def test_the_verdict_of_an_image_in_tiles_is_that_of_their_mean(photographs: Mod
     assert record.score == pytest.approx(float(expected), abs=1e-6)  # single precision
 
 
-# ------------------------------------------------------------------------------ train --augment, evaluate --robustness
+# ------------------------------------------------------------------------------------------------- train --augment
 
 
 def test_augmented_training_says_so_and_can_be_repeated(tmp_path: Path, run: Run) -> None:
@@ -137,56 +137,3 @@ def test_augmented_training_says_so_and_can_be_repeated(tmp_path: Path, run: Run
     misused = run(*command, "--copies", 2)
     assert misused.exit_code == 2
     assert "give --augment as well" in misused.stderr
-
-
-def test_robustness_measures_every_edit(tmp_path: Path, run: Run) -> None:
-    picture = tmp_path / "robustness.png"
-    command = ("evaluate", "photographs", "--manifest", EXAMPLES / "manifest.csv", "--robustness")
-    result = run(*command, "--json", "--plot", picture)
-    assert result.exit_code == 0, result.output
-    rows = json.loads(result.stdout)["robustness"]
-    expected = [("none", None), *(("jpeg", q) for q in (95, 90, 75, 50)), *(("blur", s) for s in (1, 2, 4))]
-    expected += [*(("resize", f) for f in (0.5, 0.75, 1.5)), ("crop", 0.75)]
-    assert [(r["edit"], r["strength"]) for r in rows] == expected
-    as_is = json.loads(result.stdout)
-    assert rows[0]["auroc"] == as_is["auroc"]
-    assert rows[0]["auroc"] > rows[7]["auroc"]  # blur of 4 pixels leaves nothing
-    for row in rows:
-        low, high = row["auroc_ci"]
-        assert low <= row["auroc"] <= high
-        assert row["balanced_accuracy"] == pytest.approx(1 - (row["false_alarm_rate"] + row["miss_rate"]) / 2)
-    with Image.open(picture) as drawn:
-        assert drawn.format == "PNG"
-        assert np.asarray(drawn.convert("L")).std() > 10
-    table = run(*command).stdout
-    assert "jpeg 75 " in table
-    assert "false alarms" in table
-
-
-def test_an_edit_that_leaves_nothing_loses_no_other_row(tmp_path: Path, run: Run, rng: np.random.Generator) -> None:
-    for label in ("real", "fake"):
-        (tmp_path / label).mkdir()
-        for k in range(6):
-            Image.fromarray(rng.integers(0, 256, (24, 24, 3), np.uint8)).save(tmp_path / label / f"{k}.png")
-    command = ("evaluate", "small", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--robustness")
-    result = run(*command, "--json", "--plot", tmp_path / "p.png")
-    assert result.exit_code == 0, result.output
-    rows = {(r["edit"], r["strength"]): r for r in json.loads(result.stdout)["robustness"]}
-    assert rows["resize", 0.5]["auroc"] is None  # 12 pixels
-    assert rows["resize", 0.75]["auroc"] is not None
-    assert (tmp_path / "p.png").stat().st_size > 1000
-    assert "no image of a class is large enough" in run(*command).stdout
-
-
-def test_a_plot_is_refused_before_anything_is_computed(
-    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = ("evaluate", "photographs", "--manifest", EXAMPLES / "manifest.csv")
-    for output, message in ((tmp_path / "p.gif", "end it in .png"), (tmp_path / "no" / "p.png", "cannot be written")):
-        refused = run(*command, "--robustness", "--plot", output)
-        assert refused.exit_code == 2
-        assert message in refused.stderr
-    monkeypatch.setattr("spectral_detect.cli.shared.checks.find_spec", lambda name: None)
-    missing = run(*command, "--robustness", "--plot", tmp_path / "p.png")
-    assert missing.exit_code == 2
-    assert "pip install 'spectral-detect[plot]'" in missing.stderr

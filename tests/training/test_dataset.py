@@ -13,14 +13,8 @@ from spectral_detect import FAKE, REAL, FeatureSpec
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.sources.location import Location
-from spectral_detect.training.dataset import (
-    files_in_folders,
-    files_in_manifest,
-    folds,
-    read_dataset,
-    require_both_classes,
-    unlabelled_files,
-)
+from spectral_detect.training.dataset import folds, read_dataset, require_both_classes
+from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest, unlabelled_files
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=20)
 

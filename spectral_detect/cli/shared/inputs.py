@@ -7,14 +7,15 @@ from functools import partial
 
 import click
 
-from spectral_detect.audit.facts import audit_dataset
+from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.audit import bias_warning
 from spectral_detect.text import visible
-from spectral_detect.training.dataset import Dataset, LabelledFile, files_in_folders, files_in_manifest, read_dataset
+from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
 
 
 def labelled_files(
@@ -32,28 +33,28 @@ def labelled_files(
 
 def read_labelled(files: Sequence[LabelledFile], extractor: Extractor, work: Work) -> Dataset:
     """Extract features (none without a spec) under a progress bar, and name the files that failed on stderr."""
-    dataset = read_dataset(files, extractor, work, watch=partial(progress, total=len(files)))
+    dataset = read_dataset(files, extractor, work, progress=partial(progress, total=len(files)))
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
     return dataset
 
 
-def warn_of_bias(dataset: Dataset, name: str = "", *, of_lookalikes: bool = True) -> None:
+def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> None:
     """Warn on stderr of what makes an estimate too good: classes that metadata tell apart, lookalikes across classes.
 
     `name` tells which of several data sets it is.
     """
     if not (dataset.n_real and dataset.n_fake):
         return
-    result = audit_dataset(dataset)
+    audit = audit_dataset(dataset)
     start = f"warning: {visible(name)}: " if name else "warning: "
-    if result["is_biased"]:
-        click.echo(f"{start}{bias_warning(result)}", err=True)
-    lookalikes = result["duplicates"]["near"]["across"]
-    if lookalikes["n_pairs"] and of_lookalikes:
-        real, fake = map(visible, lookalikes["first"][0])
+    if audit.is_biased:
+        click.echo(f"{start}{bias_warning(audit)}", err=True)
+    lookalikes = audit.duplicates.near.across
+    if lookalikes.n_pairs and with_lookalikes:
+        real, fake = map(visible, lookalikes.first[0])
         click.echo(
-            f"{start}{lookalikes['n_pairs']} pairs of a real and a fake image look the same, the first: {real} and "
+            f"{start}{lookalikes.n_pairs} pairs of a real and a fake image look the same, the first: {real} and "
             f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
             err=True,
         )

@@ -14,7 +14,7 @@ from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.regularize.profiles import UPPER_QUARTER, log_profiles, radial_profiles
 from spectral_detect.training.dataset import folds
-from spectral_detect.training.train import fit_classifier
+from spectral_detect.training.fit import fit_classifier
 
 N_FOLDS = 5
 COLLAPSED = 0.25  # diversity below which samples are nearly one image

@@ -1,4 +1,4 @@
-"""What a matched copy does to each image, whatever its label: a window about the centre, saved as JPEG.
+"""Cut each image of a matched copy to one format, whatever its label: a window about the centre, saved as JPEG.
 
 Nothing is resampled, and the choice of window and quality looks at sizes and qualities alone.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import PIL.Image
@@ -20,10 +20,12 @@ from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.images import decode, shows_no_colour
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.sources.reading import read_file
-from spectral_detect.training.dataset import Dataset
+
+if TYPE_CHECKING:
+    from spectral_detect.training.dataset import Dataset  # and scikit-learn with it, which no worker needs
 
 GRID_PX = 16  # the largest block of a JPEG with 4:2:0 chroma: the window starts on this grid, and so keeps the old one
-FILLING_SHARE = 0.9  # of each class can fill the window
+FILLING_SHARE = 0.9  # of the images of each class can fill the window
 LOW_QUALITY_SHARE = 0.05  # of all images may have been saved at a lower quality than the copy
 HIGHEST_QUALITY = 90
 LOSSLESS = 100
@@ -32,42 +34,51 @@ Quality = int | Literal["reals"] | None
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What is done to each image.
+class MatchedFormat:
+    """The size and the JPEG qualities of all images of a matched copy.
 
     Attributes
     ----------
-    side_px : of the square window.
-    qualities : of the JPEG files; each image gets one of them, by a hash of its content.
+    side_px : int
+        Side of the square window.
+    qualities : tuple of int
+        Qualities of the JPEG files; each image gets one of them, by a hash of its content.
     """
 
     side_px: int
     qualities: tuple[int, ...]
 
     def quality_of(self, content_sha256: str) -> int:
-        """The same for the same content, whatever its label."""
+        """Return the quality for a content, the same whatever its label."""
         return self.qualities[int(sha256(f"quality {content_sha256}".encode()).hexdigest(), 16) % len(self.qualities)]
 
 
-def choose_recipe(dataset: Dataset, *, side_px: int | None = None, quality: Quality = None) -> Recipe:
-    """A window and a quality for all images, from sizes and qualities alone.
+def choose_format(dataset: Dataset, *, side_px: int | None = None, quality: Quality = None) -> MatchedFormat:
+    """Choose a window and a quality for all images, from sizes and qualities alone.
 
     Parameters
     ----------
-    side_px : None takes the largest multiple of 16 that at least 90 % of the colour images of each class can fill.
-    quality : None takes the lowest that at least 5 % of all images have, at most 90: of an image saved again at a
-        higher quality than before, the first compression can still be seen. "reals" draws from those of the real JPEGs.
+    dataset : Dataset
+        Images of both classes.
+    side_px : int, optional
+        Side of the window. By default the largest multiple of 16 that at least 90 % of the colour images of each class
+        can fill.
+    quality : int or "reals", optional
+        JPEG quality; "reals" draws from the qualities of the real JPEGs. By default the lowest quality that at least
+        5 % of all images have, at most 90: an image saved again at a higher quality than before still shows the first
+        compression.
 
     Raises
     ------
-    DatasetError : a class has no colour image, none so large, or no JPEG among the reals to draw from.
+    DatasetError
+        A class has no colour image or none large enough, or no real image is a JPEG whose quality could be drawn.
     """
     usable = dataset.select(np.array([not (s.metadata and s.metadata.is_gray) for s in dataset.samples], dtype=bool))
     if not (usable.n_real and usable.n_fake):
         raise DatasetError(f"{usable.n_real} real and {usable.n_fake} fake images in colour: matching needs both")
     if side_px is None:
         side_px = min(_filled_side(usable.samples, usable.y == label) for label in (REAL, FAKE))
-    return Recipe(side_px, _qualities(usable, quality))
+    return MatchedFormat(side_px, _qualities(usable, quality))
 
 
 def _filled_side(samples: Sequence[Extraction], is_chosen: np.ndarray) -> int:
@@ -85,31 +96,31 @@ def _qualities(dataset: Dataset, quality: Quality) -> tuple[int, ...]:
     if quality is None:
         lowest = np.quantile([LOSSLESS if q is None else q for q in found], LOW_QUALITY_SHARE, method="lower")
         return (min(HIGHEST_QUALITY, int(lowest)),)
-    of_reals = sorted(q for q, label in zip(found, dataset.y, strict=True) if label == REAL and q is not None)
-    if not of_reals:
+    real_qualities = sorted(q for q, label in zip(found, dataset.y, strict=True) if label == REAL and q is not None)
+    if not real_qualities:
         raise DatasetError("no real image is a JPEG, whose quality could be taken; name a quality")
-    return tuple(of_reals)
+    return tuple(real_qualities)
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A JPEG file, or the reason why there is none."""
+    """The bytes of a JPEG file, or the reason why there are none."""
 
     content: bytes | None
     reason: str | None = None
 
 
-def cut_file(sample: Extraction, recipe: Recipe, max_pixels: int) -> Cut:
-    """The window of one file, saved as JPEG."""
+def cut_file(sample: Extraction, matched: MatchedFormat, max_pixels: int) -> Cut:
+    """Cut the window out of one file, and save it as JPEG."""
     try:
         read = read_file(sample.location)
         if read.sha256 != sample.sha256:
             raise ImageReadError("changed while it was read")
         image = decode(read.content, max_pixels=max_pixels, colour=True)
-        if min(image.pixels.shape[:2]) < recipe.side_px:  # of a truncated file some rows are missing
-            return Cut(None, smaller_than(recipe.side_px))
-        window = central_window(as_rgb(image.pixels, image.is_ycc), recipe.side_px)
-        content = _as_jpeg(window, recipe.quality_of(read.sha256))
+        if min(image.pixels.shape[:2]) < matched.side_px:  # a truncated file lacks rows
+            return Cut(None, smaller_than(matched.side_px))
+        window = central_window(as_rgb(image.pixels, image.is_ycc), matched.side_px)
+        content = _as_jpeg(window, matched.quality_of(read.sha256))
         if shows_no_colour(decode(content, colour=True)):
             return Cut(None, "gray in the window")
     except ImageReadError as error:
@@ -120,7 +131,7 @@ def cut_file(sample: Extraction, recipe: Recipe, max_pixels: int) -> Cut:
 
 
 def central_window(pixels: np.ndarray, side_px: int) -> np.ndarray:
-    """(side, side, ...) about the centre, from a corner on the grid of JPEG's blocks."""
+    """Return (side, side, ...) pixels about the centre, from a corner on the grid of JPEG's blocks."""
     top, left = ((length - side_px) // 2 // GRID_PX * GRID_PX for length in pixels.shape[:2])
     return pixels[top : top + side_px, left : left + side_px]
 
@@ -132,5 +143,5 @@ def _as_jpeg(rgb: np.ndarray, quality: int) -> bytes:
 
 
 def smaller_than(side_px: int) -> str:
-    """The reason why an image does not fill the window."""
+    """Return the reason why an image does not fill the window."""
     return f"smaller than {side_px}x{side_px}"

@@ -1,0 +1,82 @@
+"""Train on ever more of the images: what more images buy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from spectral_detect.detector.metric_values import METRICS
+from spectral_detect.detector.metrics import Curves
+from spectral_detect.detector.model import Model
+from spectral_detect.errors import DatasetError
+from spectral_detect.evaluation.results import LearningCurveRow
+from spectral_detect.records import FAKE, REAL
+from spectral_detect.training.dataset import MIN_PER_CLASS, Dataset, folds
+from spectral_detect.training.lookalikes import groups_with_lookalikes
+from spectral_detect.training.train import train_model
+
+CURVE_SHOTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+N_DRAWS = 5
+Progress = Callable[[Iterable[tuple[int, int]]], Iterable[tuple[int, int]]]
+
+
+def learning_curve(
+    model: Model, dataset: Dataset, *, seed: int = 0, progress: Progress = iter
+) -> tuple[LearningCurveRow, ...]:
+    """Train detectors of the model's features and classifier on 10, 20, ... of the images, measure them on others.
+
+    Parameters
+    ----------
+    model : Model
+        The model whose features and classifier are used.
+    dataset : Dataset
+        Labelled images, read with the model's spec. Each of `N_DRAWS` folds is measured by detectors that were trained
+        on parts of the others, half of each class; groups, and images that look the same, stay together.
+    seed : int
+        Seed of the folds and of the choice of images.
+    progress : callable
+        Passes the runs, (n_train, draw), on, to show progress.
+
+    Returns
+    -------
+    tuple of LearningCurveRow
+        One for each number of training images; each detector is measured at its own threshold.
+
+    Raises
+    ------
+    DatasetError
+        There are too few groups for folds.
+    """
+    dataset = replace(dataset, groups=groups_with_lookalikes(dataset))
+    parts = [p for p in folds(dataset.y, dataset.groups, N_DRAWS, seed) if len(np.unique(dataset.y[p[1]])) == 2]
+    most = min((2 * np.bincount(dataset.y[train], minlength=2).min() for train, _ in parts), default=0)
+    if most < 2 * MIN_PER_CLASS:
+        raise DatasetError(f"a learning curve needs more images: {most} can be trained on while others are kept apart")
+    shots = [n for n in CURVE_SHOTS if n < most] + [int(most)]
+    measured: dict[int, list[tuple[float, float]]] = {n: [] for n in shots}
+    for n, draw in progress([(n, draw) for n in shots for draw in range(len(parts))]):
+        train, test = parts[draw]
+        rng = np.random.default_rng([seed, n, draw])
+        chosen = [rng.permutation(train[dataset.y[train] == label])[: n // 2] for label in (REAL, FAKE)]
+        detector = _trained_like(model, dataset.select(np.concatenate(chosen)), seed)
+        measured[n].append(_balanced_accuracy_and_auroc(detector, dataset.select(test)))
+    return tuple(_row(n, np.array(values)) for n, values in measured.items())
+
+
+def _trained_like(model: Model, dataset: Dataset, seed: int) -> Model:
+    paper_settings = bool(model.training.get("paper_settings"))
+    return train_model(dataset, model.spec, model.classifier.kind, paper_settings=paper_settings, seed=seed)
+
+
+def _balanced_accuracy_and_auroc(detector: Model, test: Dataset) -> tuple[float, float]:
+    curves = Curves(test.y, detector.scores(test.features))
+    values = curves.metrics(np.ones((1, len(test.y))), detector.threshold)[0][0]
+    return float(values[METRICS.index("balanced_accuracy")]), float(values[METRICS.index("auroc")])
+
+
+def _row(n_train: int, values: np.ndarray) -> LearningCurveRow:
+    """Average (n_draws, 2) values: balanced accuracy and AUROC."""
+    (accuracy, auroc), (accuracy_sd, auroc_sd) = values.mean(axis=0).tolist(), values.std(axis=0, ddof=1).tolist()
+    return LearningCurveRow(n_train, len(values), accuracy, accuracy_sd, auroc, auroc_sd)

@@ -1,0 +1,67 @@
+"""Write metrics, and the worth of verdicts at a prevalence, as lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from spectral_detect.detector.metric_values import Estimate, PredictiveValues
+from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
+from spectral_detect.detector.model import Model
+from spectral_detect.text import visible
+
+TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "real_accuracy": "  of real images",
+    "fake_accuracy": "  of fake images",
+    "average_precision": "average precision",
+    "auroc": "AUROC",
+    "eer": "equal error rate",
+    "tpr_at_fpr_5": "TPR at 5 % FPR",
+    "tpr_at_fpr_1": "TPR at 1 % FPR",
+    "oracle_accuracy": "balanced accuracy",
+    "ece": "ECE",
+    "brier": "Brier score",
+    "cllr": "Cllr",
+    "cllr_min": "Cllr, best possible",
+}
+PLAIN = frozenset(("brier", "cllr", "cllr_min"))  # no shares; Cllr in bits
+
+
+def metric_lines(estimates: Mapping[str, Estimate | None], names: Sequence[str]) -> list[str]:
+    """Return `title  value  [low, high]` for each named metric; shares in per cent."""
+    return [_metric_line(name, estimates[name]) for name in names]
+
+
+def _metric_line(name: str, estimate: Estimate | None) -> str:
+    if estimate is None:
+        return f"{TITLES[name]:<20}      - needs {REALS_NEEDED.get(name)} real images"
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if name in PLAIN:
+        return f"{TITLES[name]:<20} {value:6.3f}     95 % interval {low:5.3f} to {high:5.3f}"
+    return f"{TITLES[name]:<20} {100 * value:6.1f} %   95 % interval {100 * low:5.1f} to {100 * high:5.1f} %"
+
+
+def prevalence_lines(values: PredictiveValues | None) -> list[str]:
+    """Return the share of right verdicts among images called fake and among those called real; nothing if None."""
+    if values is None:
+        return []
+    lines = [f"where {100 * values.prevalence:g} % of the images are fake, of those with a verdict:"]
+    for estimate, called, true in ((values.ppv, "called fake", "fake"), (values.npv, "called real", "real")):
+        if estimate is None:
+            lines.append(f"  {called}: none")
+            continue
+        value, low, high = (100 * share for share in (estimate.value, estimate.low, estimate.high))
+        lines.append(f"  {called}: {true:<5} {value:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %")
+    return lines
+
+
+def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
+    """Say what the verdicts of models are worth at a prevalence, by their cross-validation at their own thresholds."""
+    lines = []
+    for model in models:
+        if "confusion" in model.metrics:
+            n_real, n_fake = model.metrics["n_real"], model.metrics["n_fake"]
+            at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence)
+            lines += [f"{visible(model.name)}, as cross-validated on its training images,", *prevalence_lines(at)]
+    return "\n".join(lines)

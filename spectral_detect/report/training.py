@@ -1,0 +1,49 @@
+"""Write the outcome of a training as text for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spectral_detect.detector.metric_values import stored_estimates
+from spectral_detect.detector.model import Model
+from spectral_detect.report.metrics import metric_lines
+from spectral_detect.text import visible
+
+
+def training_text(model: Model, output: str) -> str:
+    """Return the report of `train`."""
+    facts = model.training
+    counts = f"{facts['n_real']} real, {facts['n_fake']} fake"
+    if facts["n_unlabelled"]:
+        counts = f"{facts['n_unlabelled']} unlabelled"
+    lines = [
+        f"trained on           {counts} {_noun(facts)} in {facts['n_groups']} groups",
+        f"features             {model.spec.name}, {len(model.mean)} values; classifier {model.classifier.kind}",
+    ]
+    copies = ""
+    if facts["augment"] != "none":
+        lines += [f"augmented            {facts['augment']}, {facts['copies']} copies of each image"]
+        copies = ", augmented"
+    if model.metrics:
+        lines += [f"cross-validated on these images{copies} (no better than their match in size and compression):"]
+        lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))
+    elif facts["n_unlabelled"]:
+        lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
+    else:
+        lines += ["too few groups to cross-validate: how well it works is unknown"]
+    lines += [f"threshold            {model.threshold:.3f}", *_false_alarm_lines(facts.get("false_alarms"))]
+    return "\n".join([*lines, f"wrote                {visible(output)}"])
+
+
+def _noun(facts: dict[str, Any]) -> str:
+    return f"videos (or images), {facts['n_frames']} frames," if facts.get("n_frames") else "images"
+
+
+def _false_alarm_lines(rate: dict[str, Any] | None) -> list[str]:
+    if rate is None:
+        return []
+    low, high = (100 * share for share in rate["interval"])
+    return [
+        f"false alarms         {100 * rate['expected']:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %; "
+        f"the target was {100 * rate['target']:g} %"
+    ]

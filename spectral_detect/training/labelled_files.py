@@ -1,0 +1,196 @@
+"""Find files with their labels: in folders of each class, in folders of generators, in a manifest."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from spectral_detect.errors import DatasetError, RemoteError
+from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.sources import stores
+from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
+from spectral_detect.sources.formats import has_video_suffix
+from spectral_detect.sources.location import Location
+from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
+
+CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """An image or a video, its label (None if unlabelled), and its group (None: a group of its own)."""
+
+    file: FoundFile | FoundVideo
+    label: int | None
+    group: str | None = None
+
+
+def files_in_folders(real: Sequence[str], fake: Sequence[str], *, group_by_parent: bool = False) -> list[LabelledFile]:
+    """Find the images and videos in the folders of each class.
+
+    Parameters
+    ----------
+    real, fake : sequence of str
+        Folders, also URLs.
+    group_by_parent : bool
+        Put the files of one folder into one group. By default each file is a group of its own.
+
+    Raises
+    ------
+    DatasetError
+        A folder has no image and no video, or a URL leads to nothing or cannot be read.
+    ExtraMissingError
+        A URL needs a package that is not installed.
+    """
+    return [
+        LabelledFile(file, label, os.path.dirname(file.path) if group_by_parent else None)
+        for label, folders in ((REAL, real), (FAKE, fake))
+        for folder in folders
+        for file in _images_of(folder)
+    ]
+
+
+def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[LabelledFile]]:
+    """Find the labelled images of each generator, a sub-folder of `folder`.
+
+    Parameters
+    ----------
+    folder : str
+        A folder with a sub-folder for each generator. In those, a folder named in `CLASS_FOLDERS` labels its images (as
+        in ForenSynths, `0_real` and `1_fake`, and in GenImage, `nature` and `ai`); images outside such folders are
+        fakes.
+    real : sequence of str
+        Folders of camera images for the generators that bring none. A sub-folder of `folder` that has the name of a
+        folder of reals is used like them.
+
+    Returns
+    -------
+    dict
+        Name of the sub-folder -> its files; sorted.
+
+    Raises
+    ------
+    DatasetError
+        There is no sub-folder, or a generator has no real or no fake images.
+    """
+    names = _sub_folders(folder, {os.path.realpath(path) for path in real})
+    cameras = [*real, *(os.path.join(folder, name) for name in names if name in CLASS_FOLDERS[REAL])]
+    generators = {name: _labelled_by_folder(folder, name) for name in names if name not in CLASS_FOLDERS[REAL]}
+    if not generators:
+        raise DatasetError(f"{folder!r} has no sub-folders; it should have one for each generator")
+    reals = [LabelledFile(file, REAL) for camera in cameras for file in _images_of(camera)]
+    for name, files in generators.items():
+        if all(file.label == FAKE for file in files):
+            files += reals
+        if len({file.label for file in files}) < 2:
+            raise DatasetError(
+                f"{os.path.join(folder, name)!r}: not both real and fake images; name the folder of camera images with "
+                "--real, or put real and fake images into sub-folders real and fake"
+            )
+    return generators
+
+
+def _sub_folders(folder: str, others: set[str]) -> list[str]:
+    """Return the sorted names of the sub-folders, without the folders whose real paths are in `others`."""
+    if stores.is_url(folder):
+        raise DatasetError(
+            f"{without_credentials(folder)!r}: the folders of generators are found on this machine only; "
+            "download them first"
+        )
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    except OSError as error:
+        raise DatasetError(f"{folder!r} cannot be listed: {error.strerror}") from None
+    return [name for name in names if os.path.realpath(os.path.join(folder, name)) not in others]
+
+
+def _labelled_by_folder(folder: str, name: str) -> list[LabelledFile]:
+    def label_of(path: str) -> int:
+        parts = os.path.relpath(path, folder).split(os.sep)[1:-1]
+        return next((label for part in parts for label, names in CLASS_FOLDERS.items() if part in names), FAKE)
+
+    return [LabelledFile(file, label_of(file.path)) for file in _images_of(os.path.join(folder, name))]
+
+
+def unlabelled_files(folders: Sequence[Location]) -> list[LabelledFile]:
+    """Find the images of folders that nobody has labelled."""
+    return [LabelledFile(file, None) for folder in folders for file in _images_in(folder)]
+
+
+def _images_of(folder: str) -> list[FoundFile | FoundVideo]:
+    return _images_in(_looked_up(folder))
+
+
+def _images_in(folder: Location) -> list[FoundFile | FoundVideo]:
+    others: list[str] = []
+    files: list[FoundFile | FoundVideo] = [*find_images([folder], on_skip=others.append)]
+    files += (FoundVideo(Location(path)) for path in others if has_video_suffix(path))
+    if not files:
+        raise DatasetError(f"no image found in {folder.path!r}, and no video")
+    return files
+
+
+def _looked_up(folder: str) -> Location:
+    """Return where a folder is; at a URL the store is asked, which tells a folder from a file."""
+    if not stores.is_url(folder):
+        return stores.locate(folder)
+    try:
+        return stores.look_up(folder)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{str(error)!r}: there is no such file or folder") from None
+    except RemoteError as error:
+        raise DatasetError(f"{without_credentials(folder)!r}: {error}") from None
+
+
+def files_in_manifest(manifest: str) -> list[LabelledFile]:
+    """Read the rows of a CSV file with the columns `path,label[,group]`; paths are relative to the manifest, or URLs.
+
+    Raises
+    ------
+    DatasetError
+        The file cannot be read, a column is missing, or a label is neither `real` nor `fake`.
+    """
+    try:
+        with open(manifest, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
+            return list(_manifest_rows(csv.DictReader(stream), manifest))
+    except OSError as error:
+        raise DatasetError(
+            f"manifest {without_credentials(manifest)!r} cannot be read: {why_not_opened(manifest, error)}"
+        ) from None
+    except csv.Error as error:
+        raise DatasetError(f"manifest {manifest!r} is not CSV: {error}") from None
+
+
+def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[LabelledFile]:
+    missing = {"path", "label"} - set(reader.fieldnames or ())
+    if missing:
+        raise DatasetError(
+            f"manifest {manifest!r} lacks {' and '.join(sorted(missing))}; its first line must name the columns: "
+            "path,label or path,label,group"
+        )
+    folder = os.path.dirname(manifest)
+    for row in reader:
+        label = (row["label"] or "").strip().lower()
+        if label not in LABELS or not row["path"]:
+            raise DatasetError(
+                f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}; "
+                "it takes a path, and real or fake as the label"
+            )
+        yield LabelledFile(_file_in(folder, row["path"]), LABELS[label], row.get("group") or None)
+
+
+def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:
+    """Return the file that a manifest in that folder names: a local one if it exists, even if it looks like a URL."""
+    path = os.path.join(folder, name)
+    if stores.is_url(name) and not os.path.lexists(path):
+        place = Location.at_url(name)
+    else:
+        place = Location(local_name(path if os.path.lexists(path) else os.path.join(folder, local_name(name))))
+    return FoundVideo(place) if has_video_suffix(place.path) else FoundFile(place)
+
+
+def files_of_all(generators: Mapping[str, Sequence[LabelledFile]]) -> list[LabelledFile]:
+    """Return the files of all generators, each once."""
+    return list({file.file.path: file for files in generators.values() for file in files}.values())

@@ -1,0 +1,41 @@
+"""Fitting against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from gaussian import gaussian_data
+from spectral_detect.training.fit import fit_classifier
+
+
+@pytest.mark.parametrize(
+    ("name", "paper", "reference"),
+    [
+        ("svm", False, make_pipeline(StandardScaler(), SVC(C=10, gamma="scale"))),
+        ("svm", True, SVC(C=6.37, gamma=0.86)),
+        ("logreg", False, make_pipeline(StandardScaler(), LogisticRegression(max_iter=10_000))),
+        ("logreg", True, LogisticRegression(solver="liblinear", max_iter=10_000)),
+    ],
+)
+def test_decision_values_are_those_of_scikit_learn(name: str, paper: bool, reference: object) -> None:
+    data, new = gaussian_data(), gaussian_data(seed=1).features
+    fitted = fit_classifier(data.features, data.y, name, paper_settings=paper)
+    expected = reference.fit(data.features, data.y).decision_function(new)
+    np.testing.assert_allclose(fitted.decision_values(new), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_kmeans_clusters_without_labels_and_names_by_them() -> None:
+    data = gaussian_data(shift=4.0)
+    fitted = fit_classifier(data.features, data.y, "kmeans")
+    assert np.mean((fitted.decision_values(data.features) > 0) == data.y) > 0.95
+    turned = fit_classifier(data.features, 1 - data.y, "kmeans")
+    np.testing.assert_allclose(turned.decision_values(data.features), -fitted.decision_values(data.features), atol=1e-9)
+    Z = StandardScaler().fit_transform(data.features)
+    same = KMeans(2, n_init=10, random_state=0).fit_predict(Z) == (fitted.decision_values(data.features) > 0)
+    assert same.all() or not same.any()
