@@ -18,7 +18,7 @@ PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
-    """`Failure` where `output` cannot be written, or doing so would destroy an input or any other image."""
+    """Raise `Failure` if writing `output` would destroy an input or any other image, or if its name is empty."""
     if not output:
         raise Failure("the name of the output is empty")
     if not os.path.isfile(output):
@@ -30,7 +30,7 @@ def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
 
 
 def _is_own_picture(path: str) -> bool:
-    """Drawn by an earlier run of this program, which may draw it again."""
+    """Return whether an earlier run of this program has drawn the picture, which may then be drawn again."""
     try:
         metadata = read_image(path).metadata
     except ImageReadError:
@@ -39,7 +39,7 @@ def _is_own_picture(path: str) -> bool:
 
 
 def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
-    """`Failure`, before anything is computed, where a picture cannot be drawn or written to `output`."""
+    """Raise `Failure`, before anything is computed, if a picture cannot be drawn or written to `output`."""
     check_output(output, inputs)
     if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
         raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
@@ -48,7 +48,7 @@ def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
 
 
 def check_plot_folder(folder: str) -> None:
-    """`Failure`, before anything is computed, where pictures cannot be drawn into `folder`, which is made if new."""
+    """Raise `Failure`, before anything is computed, if pictures cannot be drawn into `folder`, which is made if new."""
     require_matplotlib()
     try:
         os.makedirs(folder, exist_ok=True)
@@ -59,13 +59,13 @@ def check_plot_folder(folder: str) -> None:
 
 
 def require_matplotlib() -> None:
-    """`Failure` where plots cannot be drawn."""
+    """Raise `Failure` if plots cannot be drawn."""
     if find_spec("matplotlib") is None:
         raise Failure("plots need the extra that draws them: pip install 'spectral-detect[plot]'")
 
 
 def require_torch() -> None:
-    """`Failure` where nothing can be trained; before torch is imported, since its threads are set up then."""
+    """Raise `Failure` if PyTorch is missing; call it before torch is imported, which sets up its threads."""
     if find_spec("torch") is None or find_spec("safetensors") is None:
         raise Failure(f"regularize {TORCH_MISSING}")
     # threads that wait by spinning take the cores from one another: two runs on two cores were twenty times as slow

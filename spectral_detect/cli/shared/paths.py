@@ -21,7 +21,7 @@ READ_BYTES = 2**16
 
 
 def expand(paths: Iterable[str]) -> list[Location]:
-    """Files and folders that exist, also at URLs, patterns expanded; `Failure` for what is not there."""
+    """Return the files and folders that exist, also at URLs, with patterns expanded; `Failure` if one is not there."""
     try:
         return expand_arguments(paths)
     except FileNotFoundError as error:
@@ -29,7 +29,7 @@ def expand(paths: Iterable[str]) -> list[Location]:
 
 
 def expand_local(paths: Iterable[str], reason: str) -> list[Location]:
-    """`expand` where URLs cannot be read, for that reason."""
+    """Do what `expand` does where URLs cannot be read, for that reason."""
     found: list[Location] = []
     for path in paths:
         if is_url(path):

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def shows_progress() -> bool:
-    """Progress is for terminals only."""
+    """Return whether stderr is a terminal; progress is for terminals only."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
@@ -22,7 +22,7 @@ def progress(
     unit: str = "images",
     note: Callable[[T], str] | None = None,
 ) -> Iterator[T]:
-    """Pass items on; show their rate and the time left when stderr is a terminal, and what `note` says of the last."""
+    """Pass items on; on a terminal show their rate, the time left, and what `note` says of the last one."""
     if hidden or not shows_progress():
         yield from items
         return
