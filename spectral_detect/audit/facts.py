@@ -26,7 +26,7 @@ class Fact:
 
     Attributes
     ----------
-    of : callable
+    value_of : callable
         Returns the value for a file and its header.
     is_number : bool
         Numbers are compared by the statistic of Kolmogorov and Smirnov, categories by Cramer's V.
@@ -34,13 +34,13 @@ class Fact:
         The metadata classifier sees it. Facts that the content moves are shown only.
     """
 
-    of: Callable[[Extraction, Metadata], Any]
+    value_of: Callable[[Extraction, Metadata], Any]
     is_number: bool = False
     is_seen: bool = True
 
     def column(self, samples: Sequence[Extraction]) -> np.ndarray:
         """Return (n_samples,) values, numbers or texts."""
-        values = [self.of(s, s.metadata) for s in samples if s.metadata is not None]
+        values = [self.value_of(s, s.metadata) for s in samples if s.metadata is not None]
         return np.array(values, dtype=np.float64 if self.is_number else np.str_)
 
 

@@ -92,12 +92,7 @@ def evaluate(
       spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
       spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
     """
-    if by is not None and (fake or manifest or with_robustness or with_curve or scores or plot):
-        raise click.UsageError(
-            "--by goes with --real and --protocol; not with --fake, --manifest, --robustness, --curve, --scores, --plot"
-        )
-    if protocol and by is None:
-        raise click.UsageError("--protocol makes a row for each generator: give --by FOLDER as well")
+    _check_usage(by, protocol, bool(fake or manifest or with_robustness or with_curve or scores or plot))
     _check_outputs(scores, plot, [model, manifest])
     detector = load_model(model)
     rules.check([detector])
@@ -115,6 +110,15 @@ def evaluate(
     if plot is not None:
         plot_evaluation(evaluation, images.y, judgements, plot)
     ctx.exit(1 if evaluation.n_failed else 0)
+
+
+def _check_usage(by: str | None, protocol: str | None, has_others: bool) -> None:
+    if by is not None and has_others:
+        raise click.UsageError(
+            "--by goes with --real and --protocol; not with --fake, --manifest, --robustness, --curve, --scores, --plot"
+        )
+    if protocol and by is None:
+        raise click.UsageError("--protocol makes a row for each generator: give --by FOLDER as well")
 
 
 def _check_outputs(scores: str | None, plot: str | None, inputs: list[str | None]) -> None:

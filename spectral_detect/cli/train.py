@@ -113,10 +113,7 @@ def train(
     """
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
-    if copies and augment == "none":
-        raise click.UsageError("--copies says how many augmented copies are made: give --augment as well")
-    if paper_settings and features != "durall":
-        raise click.UsageError("--paper-settings are for the paper's features: give --features durall as well")
+    _check_usage(augment, copies, paper_settings, features)
     check_output(output, [manifest])
     check_target(output)
     spec = feature_spec(features, bins)
@@ -128,3 +125,10 @@ def train(
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)
+
+
+def _check_usage(augment: str, copies: int | None, paper_settings: bool, features: str) -> None:
+    if copies and augment == "none":
+        raise click.UsageError("--copies says how many augmented copies are made: give --augment as well")
+    if paper_settings and features != "durall":
+        raise click.UsageError("--paper-settings are for the paper's features: give --features durall as well")

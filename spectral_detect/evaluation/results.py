@@ -122,7 +122,7 @@ class Evaluation:
     calibration : str
         Kind of the model's calibration.
     metrics : Metrics
-        Of all images, by score >= threshold.
+        The metrics of all images, by score >= threshold.
     inconclusive_rate : float
         Share of the images that a scan would not decide.
     inconclusive : mapping of str to int

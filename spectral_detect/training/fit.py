@@ -78,12 +78,12 @@ def fit_classifier(
 
 def _fit_svm(Z: np.ndarray, y: np.ndarray, group_sizes: np.ndarray, paper_settings: bool) -> Svm:
     C = PAPER_SVM_C if paper_settings else SVM_C
-    groups = split_features(Z, group_sizes)
-    gamma = np.array([PAPER_SVM_GAMMA if paper_settings else 1 / max(g.shape[1] * g.var(), 1e-12) for g, _ in groups])
-    if len(groups) == 1:  # scikit-learn computes this kernel as it goes, for any number of vectors
+    parts = split_features(Z, group_sizes)
+    gamma = np.array([PAPER_SVM_GAMMA if paper_settings else 1 / max(p.shape[1] * p.var(), 1e-12) for p, _ in parts])
+    if len(parts) == 1:  # scikit-learn computes this kernel as it goes, for any number of vectors
         seen, svc = Z, SVC(C=C, gamma=float(gamma[0]))
     else:
-        seen, svc = feature_group_kernel(groups, groups, gamma), SVC(C=C, kernel="precomputed")
+        seen, svc = feature_group_kernel(parts, parts, gamma), SVC(C=C, kernel="precomputed")
     svc.fit(seen, y)
     fitted = Svm(Z[svc.support_], svc.dual_coef_[0], float(svc.intercept_[0]), gamma, group_sizes.astype(float))
     _check_against_sklearn(fitted, Z, svc.decision_function(seen))
