@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
-from spectral_detect.cli.regularize.autoencoder import autoencoder
-from spectral_detect.cli.regularize.sample import sample
-from spectral_detect.cli.regularize.train import train
+COMMANDS = ("autoencoder", "sample", "train")  # a module each, with the command of the same name
 
 
-@click.group()
+class LazyCommands(click.Group):
+    """Import a command's module when the command is asked for, since it loads numerical libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=LazyCommands)
 def regularize() -> None:
     """Train generators whose spectrum is right (needs the extra torch).
 
@@ -21,8 +34,3 @@ def regularize() -> None:
       spectral-detect regularize train faces/ --output run --objective dcgan --spectral-weight 2
       spectral-detect regularize sample run --n 1000 --output fakes
     """
-
-
-regularize.add_command(train)
-regularize.add_command(autoencoder)
-regularize.add_command(sample)
