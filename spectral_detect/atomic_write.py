@@ -166,9 +166,9 @@ def check_new_folder(path: str | os.PathLike[str]) -> None:
     if not os.path.isdir(os.path.dirname(os.path.realpath(name))):
         raise OutputError(f"{name!r} cannot be written: No such file or directory")
     if os.path.lexists(name) and not os.path.isdir(name):
-        raise OutputError(f"{name!r} is a file; name a new folder")
+        raise OutputError(f"{name!r} is a file", remedy="name a new folder")
     if os.path.isdir(name) and os.listdir(name):
-        raise OutputError(f"{name!r} is not empty; name a new folder")
+        raise OutputError(f"{name!r} is not empty", remedy="name a new folder")
 
 
 def check_run_folder(path: str | os.PathLike[str]) -> None:

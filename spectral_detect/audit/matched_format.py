@@ -98,7 +98,7 @@ def _qualities(dataset: Dataset, quality: Quality) -> tuple[int, ...]:
         return (min(HIGHEST_QUALITY, int(lowest)),)
     real_qualities = sorted(q for q, label in zip(found, dataset.y, strict=True) if label == REAL and q is not None)
     if not real_qualities:
-        raise DatasetError("no real image is a JPEG, whose quality could be taken; name a quality")
+        raise DatasetError("no real image is a JPEG, whose quality could be taken", remedy="name a quality")
     return tuple(real_qualities)
 
 

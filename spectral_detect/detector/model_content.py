@@ -116,7 +116,7 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
     """
     values = _of_this_version(content)
     if content_sha256(values["header"], values["arrays"]) != values["sha256"]:
-        raise ModelFileError("damaged: its content does not have the hash stored with it; get it again")
+        raise ModelFileError("damaged: its content does not have the hash stored with it", remedy="get it again")
     header = json.loads(values["header"])
     arrays = {k: _array(values["arrays"][k], header["types"][k], s) for k, s in header["shapes"].items()}
     return _assemble(header, arrays), arrays["reference_scores"]
@@ -124,27 +124,27 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
 
 def _of_this_version(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ModelFileError("not a model of this program; `spectral-detect train` makes one")
+        raise ModelFileError("not a model of this program", remedy="`spectral-detect train` makes one")
     if values.get("format_version") != FORMAT_VERSION:
         raise ModelFileError(
-            f"format version {values.get('format_version')!r}, this program reads {FORMAT_VERSION}; "
-            "update spectral-detect or train the model again"
+            f"format version {values.get('format_version')!r}, this program reads {FORMAT_VERSION}",
+            remedy="update spectral-detect or train the model again",
         )
     return values
 
 
 def _array(content: bytes, kind: str, shape: list[int]) -> np.ndarray:
     if kind not in TYPES:
-        raise ModelFileError("damaged: an array of an unknown type; train it again")
+        raise ModelFileError("damaged: an array of an unknown type", remedy="train it again")
     array = np.frombuffer(content, dtype=kind).reshape(shape).astype(np.float64)
     if not np.isfinite(array).all():
-        raise ModelFileError("damaged: an array holds NaN or infinity; train it again")
+        raise ModelFileError("damaged: an array holds NaN or infinity", remedy="train it again")
     return array
 
 
 def _number(value: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
-        raise ModelFileError("damaged: a value is not a finite number; train it again")
+        raise ModelFileError("damaged: a value is not a finite number", remedy="train it again")
     return float(value)
 
 
@@ -167,7 +167,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         libraries=dict(header["libraries"]),
     )
     if not _fits_together(model):
-        raise ModelFileError("damaged: its arrays do not fit together; train it again")
+        raise ModelFileError("damaged: its arrays do not fit together", remedy="train it again")
     return model
 
 
@@ -196,7 +196,7 @@ def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
     is_sound = kind in get_args(CalibrationKind) and _number(slope) > 0 and min(_number(n_real), _number(n_fake)) >= 0
     is_rising = knots.ndim == 1 and knots.shape == log_odds.shape and len(knots) > 0 and not _falls(knots, log_odds)
     if not (is_sound and is_rising):
-        raise ModelFileError("damaged: its calibration is not valid; train it again")
+        raise ModelFileError("damaged: its calibration is not valid", remedy="train it again")
     return Calibration(kind, float(slope), int(n_real), int(n_fake), knots, log_odds)
 
 

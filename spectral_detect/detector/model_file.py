@@ -60,7 +60,9 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     """
     given = os.fspath(name_or_path)
     if looks_like_url(given) and not os.path.lexists(given):
-        raise ModelFileError(f"{without_credentials(given)!r}: models are read from local files; download it first")
+        raise ModelFileError(
+            f"{without_credentials(given)!r}: models are read from local files", remedy="download it first"
+        )
     name = str(find_model(given))
     content = _read(name)
     try:
@@ -68,9 +70,11 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     except ModelFileError as error:
         raise ModelFileError(f"{name!r}: {error}") from None
     except FeatureError as error:
-        raise ModelFileError(f"{name!r}: {error}; train it again") from None
+        raise ModelFileError(f"{name!r}: {error}", remedy="train it again") from None
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"{name!r} is damaged ({type(error).__name__}: {error}); train it again") from None
+        raise ModelFileError(
+            f"{name!r} is damaged ({type(error).__name__}: {error})", remedy="train it again"
+        ) from None
     _check_reference(model, reference_scores, name)
     return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
 
@@ -85,7 +89,7 @@ def load_shipped_models() -> list[Model]:
     """
     models = [load_model(path) for path in shipped_models().values()]
     if not models:
-        raise ModelFileError("the shipped models are missing; reinstall, or name a file with --model")
+        raise ModelFileError("the shipped models are missing", remedy="reinstall, or name a file with `model`")
     return models
 
 
@@ -96,7 +100,9 @@ def _read(path: str) -> bytes:
             content = stream.read(min(size, MAX_FILE_BYTES))
     except OSError as error:
         shipped = ", ".join(shipped_models()) or "none"
-        raise ModelFileError(f"{path!r} cannot be read: {error.strerror}; the shipped models: {shipped}") from None
+        raise ModelFileError(
+            f"{path!r} cannot be read: {error.strerror}", remedy=f"the shipped models: {shipped}"
+        ) from None
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path!r} is larger than any model ({MAX_FILE_BYTES} bytes)")
     return content
@@ -108,5 +114,6 @@ def _check_reference(model: Model, expected: np.ndarray, name: str) -> None:
     if scores.shape != expected.shape or not np.allclose(scores, expected, rtol=0, atol=SCORE_TOLERANCE):
         raise ModelFileError(
             f"{name!r} no longer gives the scores stored in it: the file is damaged, or this installation of NumPy "
-            "computes differently; reinstall spectral-detect, or train the model again"
+            "computes differently",
+            remedy="reinstall spectral-detect, or train the model again",
         )

@@ -30,14 +30,16 @@ def unpickle_plain(content: bytes) -> Any:
         If it holds anything else, or is damaged; nothing of it was run.
     """
     if content[:1] != b"\x80":
-        raise ModelFileError("not a model file; `spectral-detect train` makes one")
+        raise ModelFileError("not a model file", remedy="`spectral-detect train` makes one")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd escapes in texts that are refused anyway
         _refuse_all_but_plain(content)
     try:
         values = _PlainUnpickler(io.BytesIO(content)).load()
     except Exception as error:  # a pickle of plain instructions in the wrong order may raise anything
-        raise ModelFileError(f"damaged: {type(error).__name__}: {error}; get it again or train it anew") from None
+        raise ModelFileError(
+            f"damaged: {type(error).__name__}: {error}", remedy="get it again or train it anew"
+        ) from None
     return values
 
 
@@ -51,17 +53,18 @@ def _refuse_all_but_plain(content: bytes) -> None:
                 named = argument if instruction.name == "GLOBAL" else ".".join(map(str, strings))
                 what = f" ({str(named)[:80]!r})" if "GLOBAL" in instruction.name else ""
                 raise ModelFileError(
-                    f"refused, nothing was run: the file holds more than plain numbers and text, the pickle "
-                    f"instruction {instruction.name}{what}; do not open it with other programs"
+                    "refused, nothing was run: the file holds more than plain numbers and text, the pickle "
+                    f"instruction {instruction.name}{what}",
+                    remedy="do not open it with other programs",
                 )
             if count > MAX_INSTRUCTIONS:
                 raise ModelFileError("refused: more pickle instructions than any model has")
             if instruction.name == "STOP" and at != len(content) - 1:
-                raise ModelFileError("damaged: something follows the end of the model; get it again")
+                raise ModelFileError("damaged: something follows the end of the model", remedy="get it again")
     except ModelFileError:
         raise
     except Exception as error:  # the reader of instructions was not written for hostile files
-        raise ModelFileError(f"damaged: {error}; get it again or train it anew") from None
+        raise ModelFileError(f"damaged: {error}", remedy="get it again or train it anew") from None
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -100,7 +100,9 @@ def cross_generators(
     test = {name: dataset.select(at[is_held_out[at]]) for name, at in members.items()}
     for name, part in test.items():
         if not (part.n_real and part.n_fake):
-            raise DatasetError(f"{name!r}: {part.n_real} real and {part.n_fake} fake images held out; it needs more")
+            raise DatasetError(
+                f"{name!r}: {part.n_real} real and {part.n_fake} fake images held out", remedy="it needs more"
+            )
     rows: dict[str, dict[str, Metrics]] = {}
     for title, trained_on, measured_on in progress(_runs(list(members))):
         chosen = dataset.select(np.unique(np.concatenate([train[name] for name in trained_on])))

@@ -83,7 +83,9 @@ def device_for(files: Iterable[Item], work: Work) -> tuple[Backend | None, Itera
     """Return the GPU that computes the features, None for the CPU, and the same files: a few are not worth a GPU."""
     if not work.is_local:
         if work.device == "gpu":
-            raise DeviceError("the workers of a cluster compute on their CPUs; leave `device=gpu` out, or the cluster")
+            raise DeviceError(
+                "the workers of a cluster compute on their CPUs", remedy="leave `device=gpu` out, or the cluster"
+            )
         return None, files
     if work.device == "gpu":
         return cupy_backend(), files

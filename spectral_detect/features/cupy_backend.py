@@ -40,7 +40,7 @@ def cupy_backend() -> Backend:
         import cupyx.scipy.fft
         import cupyx.scipy.sparse
     except ImportError as error:
-        raise DeviceError(f"{NO_GPU}CuPy cannot be imported ({_line(error)}); install it anew") from None
+        raise DeviceError(f"{NO_GPU}CuPy cannot be imported ({_line(error)})", remedy="install it anew") from None
     check_device(cupy.cuda.runtime)
     pool = cupy.get_default_memory_pool()
 
@@ -120,7 +120,7 @@ def try_device(backend: Backend) -> None:
         backend.to_host(summed.T @ summed)
     except Exception as error:  # each library raises its own kinds
         remedy = "pip install 'cupy-cuda12x[ctk]' brings CUDA's libraries"
-        raise DeviceError(f"{NO_GPU}{_line(error)}; {remedy}") from None
+        raise DeviceError(f"{NO_GPU}{_line(error)}", remedy=remedy) from None
 
 
 def _line(error: Exception) -> str:

@@ -167,7 +167,7 @@ def _tile_corners(shape: tuple[int, int], tiles_per_side: int) -> tuple[int, tup
 def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
     """Return whether the last axis holds three channels; raise `FeatureError` for what is no image or too small."""
     if not hasattr(image, "dtype"):
-        raise FeatureError(f"a {type(image).__name__}: expected an array; `read_image` gives that of a file")
+        raise FeatureError(f"a {type(image).__name__}: expected an array", remedy="`read_image` gives that of a file")
     shape, kind = tuple(image.shape), image.dtype.name
     is_rgb = image.ndim in (3, 4) and shape[-1] == 3
     if image.ndim - is_rgb not in (2, 3):

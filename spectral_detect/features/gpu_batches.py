@@ -123,7 +123,7 @@ class Device:
         except (FeatureError, MemoryError) as error:
             return [(ticket, error) for ticket in batch.tickets]
         except RuntimeError as error:  # the errors of CUDA's libraries are such
-            raise DeviceError(f"the GPU failed ({error}); --device cpu does without it") from error
+            raise DeviceError(f"the GPU failed ({error})", remedy="`device=cpu` does without it") from error
         parts = np.split(vectors, ends[:-1])
         if self._spec.tiles_per_side is None:
             parts = [part[0] for part in parts]

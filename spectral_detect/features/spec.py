@@ -102,7 +102,7 @@ class FeatureSpec:
             raise FeatureError(f"tiles_per_side {self.tiles_per_side}: it is None or 1 to {MAX_TILES_PER_SIDE}")
         if self.n_bins is None and (len(self.groups) > 1 or self.tiles_per_side is not None):
             raise FeatureError(
-                "n_bins None (--bins none), a value per ring, goes with a profile alone: use azimuthal or durall, "
+                "`n_bins=None`, a value per ring, goes with a profile alone: use azimuthal or durall, "
                 "or a number of bins"
             )
         if self.n_bins is not None and not MIN_BINS <= self.n_bins <= MAX_BINS:

@@ -87,7 +87,7 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False
         If the content is not an image, damaged, too large, or holds pixels of a kind that has no defined gray.
     """
     if not content:
-        raise ImageReadError("the file is empty; copy it again from its source")
+        raise ImageReadError("the file is empty", remedy="copy it again from its source")
     try:
         with _quiet_pillow():
             try:
@@ -104,7 +104,7 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False
         raise ImageReadError(f"not an image in a known format ({', '.join(FORMATS)})") from None
     except Exception as error:  # hostile bytes may make a decoder raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageReadError(f"damaged or incomplete image ({reason}); get an intact copy") from None
+        raise ImageReadError(f"damaged or incomplete image ({reason})", remedy="get an intact copy") from None
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:
@@ -146,7 +146,9 @@ def _decode_quietly(content: bytes, max_pixels: int, colour: bool) -> DecodedIma
     with PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
         width, height = picture.size
         if width * height > max_pixels:
-            raise ImageReadError(f"{width}x{height} pixels, more than the limit of {max_pixels}; see --max-pixels")
+            raise ImageReadError(
+                f"{width}x{height} pixels, more than the limit of {max_pixels}", remedy="see `max_pixels`"
+            )
         image_format = "JPEG" if picture.format == "MPO" else str(picture.format)  # a JPEG with other views behind it
         has_several = picture.format != "MPO" and getattr(picture, "is_animated", False)
         notes = ("several frames or pages: only the first is judged",) if has_several else ()
@@ -166,12 +168,14 @@ def _decode_truncated(content: bytes, max_pixels: int, colour: bool) -> DecodedI
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
     if image.format != "JPEG" or not (image.is_ycc or image.pixels.ndim == 2) or _is_progressive(content):
-        raise ImageReadError("truncated, and what is left gives no part of the image in full; get an intact copy")
+        raise ImageReadError(
+            "truncated, and what is left gives no part of the image in full", remedy="get an intact copy"
+        )
     n_rows = len(image.pixels)
     decoded = np.flatnonzero((_luma(image) != JPEG_FILL).any(axis=1))
     n_intact = int(decoded[-1]) // MCU_ROWS * MCU_ROWS if len(decoded) else 0  # without the row where the file ends
     if not n_intact:
-        raise ImageReadError("truncated before its first rows; get an intact copy")
+        raise ImageReadError("truncated before its first rows", remedy="get an intact copy")
     note = f"truncated: only the upper {n_intact} of {n_rows} rows are there and were judged"
     return replace(image, pixels=image.pixels[:n_intact], warnings=(*image.warnings, note))
 

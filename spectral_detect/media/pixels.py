@@ -50,7 +50,9 @@ def read_pixels(picture: PIL.Image.Image, image_format: str, content: bytes, *, 
     if mode == "F":
         return _finite(np.asarray(picture))
     if mode == "I":
-        raise ImageReadError("32-bit whole-number pixels have no defined gray; convert the file to 8 or 16 bit")
+        raise ImageReadError(
+            "32-bit whole-number pixels have no defined gray", remedy="convert the file to 8 or 16 bit"
+        )
     return np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
 
 
@@ -73,7 +75,7 @@ def _deep_colour(content: bytes) -> np.ndarray:
 
     bgr: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if bgr is None or bgr.dtype != np.uint16:
-        raise ImageReadError("16-bit colour that cannot be decoded; convert the file to PNG")
+        raise ImageReadError("16-bit colour that cannot be decoded", remedy="convert the file to PNG")
     if bgr.ndim == 2:
         return np.asarray(bgr)
     return np.ascontiguousarray(bgr[..., 2::-1] if bgr.shape[2] >= 3 else bgr[..., 0])
@@ -82,5 +84,7 @@ def _deep_colour(content: bytes) -> np.ndarray:
 def _finite(pixels: np.ndarray) -> np.ndarray:
     """Return floating pixels as float32; raise `ImageReadError` if some are NaN or infinite."""
     if not np.isfinite(pixels).all():
-        raise ImageReadError("floating-point pixels that are not finite (NaN or infinity); repair or convert the file")
+        raise ImageReadError(
+            "floating-point pixels that are not finite (NaN or infinity)", remedy="repair or convert the file"
+        )
     return pixels.astype(np.float32, copy=False)

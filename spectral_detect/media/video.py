@@ -177,7 +177,7 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
     if found.location.is_remote:
         raise VideoReadError(VIDEOS_ARE_LOCAL)
     if os.path.isdir(found.path):
-        raise VideoReadError("the folder holds no image of its own; for a tree of them see --group-by parent")
+        raise VideoReadError("the folder holds no image of its own", remedy="for a tree of them see `group_by_parent`")
     return Video(_ClipSource(found.path, max_pixels), options)
 
 
@@ -245,7 +245,7 @@ class _Stills:
                 reason = reason or str(error)
             else:
                 return VideoFacts(image.width, image.height, n_frames=self.n_frames)
-        raise VideoReadError(f"none of the {self.n_frames} frames can be read ({reason}); get intact copies")
+        raise VideoReadError(f"none of the {self.n_frames} frames can be read ({reason})", remedy="get intact copies")
 
 
 # ---------------------------------------------------------------------------------------------- sampling and cutting
@@ -266,7 +266,9 @@ def _every(step_s: float, source: _ClipSource | _Stills) -> list[int]:
     times = source.times_s
     if times is None:
         if not source.facts.fps:
-            raise VideoReadError("there are no time stamps to count seconds by; give a number of frames, or take all")
+            raise VideoReadError(
+                "there are no time stamps to count seconds by", remedy="give a number of frames, or take all"
+            )
         times = np.arange(source.n_frames) / source.facts.fps
     steps = np.floor((times - times[0]) / step_s + 1e-6)  # time stamps are rounded
     return [int(index) for index in np.flatnonzero(np.diff(steps, prepend=-1) > 0)]

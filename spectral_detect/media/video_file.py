@@ -92,13 +92,15 @@ class Clip:
         width, height = round(self._get("FRAME_WIDTH")), round(self._get("FRAME_HEIGHT"))
         if width * height > max_pixels:
             self.close()
-            raise VideoReadError(f"frames of {width}x{height} pixels, over the limit of {max_pixels}; see --max-pixels")
+            raise VideoReadError(
+                f"frames of {width}x{height} pixels, over the limit of {max_pixels}", remedy="see `max_pixels`"
+            )
         self._position = -1
         self._can_seek = True
         self.timeline = self._read_timeline()
         if not self.timeline.n_frames:
             self.close()
-            raise VideoReadError("no frame can be decoded: the video is empty or damaged; get an intact copy")
+            raise VideoReadError("no frame can be decoded: the video is empty or damaged", remedy="get an intact copy")
         self.facts = self._facts(width, height)
         self._warn_of_missing_frames()
 

@@ -35,7 +35,7 @@ class FileLock:
             os.close(descriptor)
         if not is_free:
             self.release()
-            raise OutputError(f"{path!r} is being written by another process; wait for its end")
+            raise OutputError(f"{path!r} is being written by another process", remedy="wait for its end")
 
     def extend(self, descriptor: int) -> bool:
         """Lock an open file as well, through a copy of its descriptor; return whether nobody else holds it."""

@@ -39,16 +39,16 @@ class MadeWith:
         if values["tool_version"] != mine["tool_version"]:
             return f"made by version {values['tool_version']}, and this is {mine['tool_version']}"
         if values.get("spec") != mine.get("spec") or values.get("spec_sha256") != mine.get("spec_sha256"):
-            return "made from other features (--model, or --features and --bins)"
+            return "made from other features (`model`, or `features` and `n_bins`)"
         if values["model_sha256"] and values["model_sha256"] not in self.models:
             return f"judged by another model ({values['model']}, sha256 {values['model_sha256'][:12]}...)"
         if values["threshold"] and values["threshold"] not in self.thresholds:
             return f"judged by another threshold ({values['threshold']})"
         if bool(values["posterior"]) and not self.has_posterior:
-            return "judged with --prevalence, which is not given now"
+            return "judged with `prevalence`, which is not given now"
         if self.vote is not None and values["vote"] != self.vote:
             return f"judged by another vote ({values['vote']})"
         return (
-            "judged with other settings (--model, --threshold, --min-confidence, --prevalence, --stability; for videos "
-            "also the choice and the crop of frames)"
+            "judged with other settings (`model`, `threshold`, `min_confidence`, `prevalence`, `stability`; for "
+            "videos also the choice and the crop of frames)"
         )

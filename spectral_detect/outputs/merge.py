@@ -135,8 +135,11 @@ class Merger:
             if value != self._made_with[name]:
                 raise OutputError(
                     f"{output.name!r} and {self._first_name!r} differ in {name}: {_shortened(value)} and "
-                    f"{_shortened(self._made_with[name])}; rows made with different settings do not belong into one "
-                    "output: repeat the shards that were made otherwise"
+                    f"{_shortened(self._made_with[name])}",
+                    remedy=(
+                        "rows made with different settings do not belong into one output: repeat the shards that were "
+                        "made otherwise"
+                    ),
                 )
 
     def expect(self, paths: Iterable[str]) -> None:

@@ -114,7 +114,8 @@ class Output:
                 break
         if len(row) >= LONGEST_ROW:
             raise OutputError(
-                f"{self.name!r}: no row ends within {LONGEST_ROW} bytes; it is damaged, or something else"
+                f"{self.name!r}: no row ends within {LONGEST_ROW} bytes",
+                remedy="it is damaged, or something else",
             )
         return b""
 
@@ -147,8 +148,8 @@ class Output:
 
     def _refuse(self) -> NoReturn:
         raise OutputError(
-            f"{self.name!r} has not the columns that this version writes (another version's output, or another file); "
-            "name another output"
+            f"{self.name!r} has not the columns that this version writes (another version's output, or another file)",
+            remedy="name another output",
         )
 
     def _csv_row(self, text: str, wanted: dict[str, int]) -> tuple[str, dict[str, str]]:

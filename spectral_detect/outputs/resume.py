@@ -146,8 +146,8 @@ class Resumed:
             difference = made_with and made_with.difference(row)
             if difference:
                 raise OutputError(
-                    f"{self.output!r} cannot be resumed: its rows were {difference}; repeat the command of the "
-                    "first run, or name another output"
+                    f"{self.output!r} cannot be resumed: its rows were {difference}",
+                    remedy="repeat the command of the first run, or name another output",
                 )
             stamp, verdict = _recorded_stamp(row, known_by), row.values.get("verdict", "")
             yield IndexedRow(key_of(row.path), row.start, row.end, stamp, verdict)

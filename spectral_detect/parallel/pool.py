@@ -266,7 +266,7 @@ class Pool(Generic[Item, Result]):
             if worker.connection in ready:
                 yield from self._receive(slot, worker)
             elif time.monotonic() >= worker.deadline:
-                yield from self._replace(slot, worker, f"given up after {self._timeout_s:g} s; see --timeout")
+                yield from self._replace(slot, worker, f"given up after {self._timeout_s:g} s; see `timeout_s`")
 
     def _receive(self, slot: int, worker: _Worker[Item]) -> Iterator[tuple[int, Result]]:
         try:
@@ -274,8 +274,9 @@ class Pool(Generic[Item, Result]):
         except (EOFError, OSError):
             if not worker.has_started:
                 status = worker.process.wait()
-                reason = f"worker processes cannot start (status {status}); --jobs 0 does without them"
-                raise SpectralDetectError(reason) from None
+                raise SpectralDetectError(
+                    f"worker processes cannot start (status {status})", remedy="`jobs=0` does without them"
+                ) from None
             yield from self._replace(slot, worker, DIED)
             return
         if worker.has_started:

@@ -86,7 +86,7 @@ def mean_profile(images: np.ndarray) -> RealProfile:
     """
     _check_images(images)
     if len(images) < MIN_REALS:
-        raise DatasetError(f"{len(images)} images: a mean profile needs at least {MIN_REALS}; add images")
+        raise DatasetError(f"{len(images)} images: a mean profile needs at least {MIN_REALS}", remedy="add images")
     profiles, frequency = radial_profiles(images)
     logs = log_profiles(profiles)
     ratio = profiles[:, 1:] / np.maximum(profiles[:, :1], ROUNDING_POWER)

@@ -144,7 +144,7 @@ def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Squ
     height, width = rgb.shape[:2]
     side = min(height, width)
     if side < size:
-        return f"{width}x{height} pixels, smaller than the {size} asked for; give larger images or a smaller --size"
+        return f"{width}x{height} pixels, smaller than the {size} asked for; give larger images or a smaller `size`"
     top, left = (height - side) // 2, (width - side) // 2
     square = np.ascontiguousarray(rgb[top : top + side, left : left + side])
     return square if side == size else np.asarray(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA))
@@ -153,7 +153,7 @@ def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Squ
 def _files_of(folder: str) -> list[FoundFile]:
     if not os.path.isdir(folder):
         name = without_credentials(folder)
-        raise DatasetError(f"{name!r} is not a folder; name one on this machine that holds images")
+        raise DatasetError(f"{name!r} is not a folder", remedy="name one on this machine that holds images")
     return list(find_images([Location(folder)]))
 
 
@@ -184,7 +184,8 @@ def _require_enough(n: int, folder: str, size: int, n_failed: int) -> None:
     if n < MIN_REALS:
         failed = f", and {n_failed} that could not be used" if n_failed else ""
         raise DatasetError(
-            f"{folder!r} holds {n} images of at least {size}x{size} pixels{failed}; at least {MIN_REALS} are needed"
+            f"{folder!r} holds {n} images of at least {size}x{size} pixels{failed}",
+            remedy=f"at least {MIN_REALS} are needed",
         )
 
 

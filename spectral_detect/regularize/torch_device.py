@@ -34,7 +34,7 @@ def choose_device(name: DeviceName = "auto", threads: int | None = None) -> torc
         return torch.device("cpu")
     if not torch.cuda.is_available():
         built = "this PyTorch is built without CUDA" if torch.version.cuda is None else "no CUDA device answers"
-        raise SpectralDetectError(f"--device gpu: {built}; use --device cpu, or install PyTorch for your GPU")
+        raise SpectralDetectError(f"`device=gpu`: {built}", remedy="use `device=cpu`, or install PyTorch for your GPU")
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
     return torch.device("cuda")

@@ -78,7 +78,7 @@ class Judge:
     def __post_init__(self) -> None:
         if len({model.spec.sha256 for model in self.models}) != 1:
             raise ModelFileError(
-                "several models scan together only if they take the same features; name one with `model`"
+                "several models scan together only if they take the same features", remedy="name one with `model`"
             )
         self.rules.check(self.models)
 

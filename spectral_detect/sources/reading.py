@@ -53,7 +53,7 @@ def _read_local(location: Location, max_bytes: int) -> tuple[bytes, int]:
         with open(os.open(location.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise ImageReadError("not a regular file; name a file or a folder of files")
+                raise ImageReadError("not a regular file", remedy="name a file or a folder of files")
             if status.st_size > max_bytes:
                 raise ImageReadError(f"{status.st_size} bytes: files over {max_bytes} are refused")
             return stream.read(status.st_size), status.st_mtime_ns  # a limit of its own would be allocated in full
@@ -87,9 +87,9 @@ def check_regular(path: str) -> os.stat_result:
     except ValueError:
         raise VideoReadError("cannot be read: no file can have this name") from None
     if not stat.S_ISREG(status.st_mode):
-        raise VideoReadError("not a regular file; name a video file or a folder of frames")
+        raise VideoReadError("not a regular file", remedy="name a video file or a folder of frames")
     if not status.st_size:
-        raise VideoReadError("the file is empty; copy it again from its source")
+        raise VideoReadError("the file is empty", remedy="copy it again from its source")
     if not os.access(path, os.R_OK):
         raise VideoReadError("cannot be read: Permission denied")
     return status

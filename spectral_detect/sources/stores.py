@@ -148,7 +148,7 @@ def read(location: Location, max_bytes: int) -> tuple[bytes, int | None]:
         store = _store(url)
         found = _described(url, store.info(url))
         if found.is_folder:
-            raise RemoteError("a folder; in a list or a manifest, the URL of a folder ends in /")
+            raise RemoteError("a folder", remedy="in a list or a manifest, the URL of a folder ends in /")
         if (found.size_bytes or 0) > max_bytes:
             raise RemoteError(f"{found.size_bytes} bytes: files over {max_bytes} are refused")
         with _opened(store, url, found.size_bytes) as stream:
@@ -156,7 +156,7 @@ def read(location: Location, max_bytes: int) -> tuple[bytes, int | None]:
     if len(content) > max_bytes:
         raise RemoteError(f"announced as {found.size_bytes} bytes and larger: files over {max_bytes} are refused")
     if len(content) < (found.size_bytes or 0):
-        raise RemoteError(f"only {len(content)} of {found.size_bytes} bytes came; try again")
+        raise RemoteError(f"only {len(content)} of {found.size_bytes} bytes came", remedy="try again")
     return content, found.mtime_ns
 
 

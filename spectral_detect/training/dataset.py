@@ -127,7 +127,9 @@ def read_dataset(
         first = f"; the first: {failures[0].path!r}: {failures[0].error}" if failures else ""
         raise DatasetError(f"none of {len(files)} files could be used{first}")
     if len({e.features.shape[-1] for _, e in read if e.features is not None}) > 1:
-        raise DatasetError("images of different sizes give features of different lengths; set a number of bins")
+        raise DatasetError(
+            "images of different sizes give features of different lengths", remedy="set a number of bins"
+        )
     return Dataset(
         features=[e.features for _, e in read if e.features is not None],
         y=np.array([-1 if f.label is None else f.label for f, _ in read]),
@@ -171,7 +173,9 @@ def require_both_classes(dataset: Dataset) -> None:
     """Raise `DatasetError` unless a detector can be trained: enough images of each class, and no image in both."""
     for name, n in (("real", dataset.n_real), ("fake", dataset.n_fake)):
         if n < MIN_PER_CLASS:
-            raise DatasetError(f"{n} usable {name} images; training needs at least {MIN_PER_CLASS} of each class")
+            raise DatasetError(
+                f"{n} usable {name} images", remedy=f"training needs at least {MIN_PER_CLASS} of each class"
+            )
     refuse_contradictions(dataset)
 
 
@@ -182,7 +186,7 @@ def refuse_contradictions(dataset: Dataset) -> None:
         first_label, first_path = seen.setdefault(sample.sha256, (label, sample.path))
         if first_label != label:
             raise DatasetError(
-                f"the same file is real and fake: {first_path!r} and {sample.path!r}; remove it from one class"
+                f"the same file is real and fake: {first_path!r} and {sample.path!r}", remedy="remove it from one class"
             )
 
 

@@ -79,15 +79,18 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
     cameras = [*real, *(os.path.join(folder, name) for name in names if name in CLASS_FOLDERS[REAL])]
     generators = {name: _labelled_by_folder(folder, name) for name in names if name not in CLASS_FOLDERS[REAL]}
     if not generators:
-        raise DatasetError(f"{folder!r} has no sub-folders; it should have one for each generator")
+        raise DatasetError(f"{folder!r} has no sub-folders", remedy="it should have one for each generator")
     reals = [LabelledFile(file, REAL) for camera in cameras for file in _images_of(camera)]
     for name, files in generators.items():
         if all(file.label == FAKE for file in files):
             files += reals
         if len({file.label for file in files}) < 2:
             raise DatasetError(
-                f"{os.path.join(folder, name)!r}: not both real and fake images; name the folder of camera images with "
-                "--real, or put real and fake images into sub-folders real and fake"
+                f"{os.path.join(folder, name)!r}: not both real and fake images",
+                remedy=(
+                    "name the folder of camera images with `real`, or put real and fake images into sub-folders real "
+                    "and fake"
+                ),
             )
     return generators
 
@@ -96,8 +99,8 @@ def _sub_folders(folder: str, others: set[str]) -> list[str]:
     """Return the sorted names of the sub-folders, without the folders whose real paths are in `others`."""
     if stores.is_url(folder):
         raise DatasetError(
-            f"{without_credentials(folder)!r}: the folders of generators are found on this machine only; "
-            "download them first"
+            f"{without_credentials(folder)!r}: the folders of generators are found on this machine only",
+            remedy="download them first",
         )
     try:
         names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
@@ -167,16 +170,16 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
     missing = {"path", "label"} - set(reader.fieldnames or ())
     if missing:
         raise DatasetError(
-            f"manifest {manifest!r} lacks {' and '.join(sorted(missing))}; its first line must name the columns: "
-            "path,label or path,label,group"
+            f"manifest {manifest!r} lacks {' and '.join(sorted(missing))}",
+            remedy="its first line must name the columns: path,label or path,label,group",
         )
     folder = os.path.dirname(manifest)
     for row in reader:
         label = (row["label"] or "").strip().lower()
         if label not in LABELS or not row["path"]:
             raise DatasetError(
-                f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}; "
-                "it takes a path, and real or fake as the label"
+                f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}",
+                remedy="it takes a path, and real or fake as the label",
             )
         yield LabelledFile(_file_in(folder, row["path"]), LABELS[label], row.get("group") or None)
 

@@ -86,7 +86,7 @@ def train_model(
     if is_labelled:
         require_both_classes(dataset)
     elif classifier != "kmeans":
-        raise DatasetError(f"{classifier} learns from labels; only kmeans does without")
+        raise DatasetError(f"{classifier} learns from labels", remedy="only kmeans does without")
 
     def fit(part: Dataset) -> Fitted:
         X, y = training_vectors(part, max_tile_vectors, seed)

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from spectral_detect.cli.regularize.stopping import Stop
-from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.failures import in_options, report_failure
 from spectral_detect.cli.shared.progress import progress, shows_progress
 from spectral_detect.regularize.gan.log import read_log, read_real_measures
 from spectral_detect.regularize.gan.options import TrainingOptions
@@ -79,7 +79,7 @@ class EpochReport:
 
     def note(self, text: str) -> None:
         """Print a note on stderr."""
-        click.echo(f"note: {visible(text)}", err=True)
+        click.echo(f"note: {visible(in_options(text))}", err=True)
 
     def start(self, facts: RunFacts) -> bool:
         """Print all options; return whether to go on."""

@@ -14,19 +14,29 @@ from spectral_detect.text import visible
 Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)
 
 OPTIONS = {  # the parameters that messages of the library name, in backticks, and the options that set them
+    "batch_size": "--batch-size",
     "crop": "--crop",
     "device": "--device",
     "engine": "--engine",
+    "epochs": "--epochs",
+    "features": "--features",
+    "fid": "--fid",
+    "folder": "--output",
     "frames": "--frames",
     "group_by_parent": "--group-by parent",
     "jobs": "--jobs",
+    "learning_rate": "--learning-rate",
     "max_pixels": "--max-pixels",
     "min_confidence": "--min-confidence",
     "model": "--model",
     "n_bins": "--bins",
+    "n_watched": "--n-watched",
     "prevalence": "--prevalence",
+    "real": "--real",
     "resume": "--resume",
     "scheduler": "--scheduler",
+    "size": "--size",
+    "spectral_weight": "--spectral-weight",
     "stability": "--stability",
     "threshold": "--threshold",
     "timeout_s": "--timeout",
@@ -50,7 +60,7 @@ def in_options(text: str) -> str:
         name, value = found.groups()
         if name not in OPTIONS:
             return found[0]
-        return OPTIONS[name] if value is None else f"{OPTIONS[name]} {value}"
+        return OPTIONS[name] if value is None else f"{OPTIONS[name]} {value.lower()}"  # None is none there
 
     return PARAMETER.sub(option, text)
 

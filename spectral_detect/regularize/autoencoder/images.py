@@ -37,7 +37,8 @@ def split_images(images: np.ndarray, n_images: int, seed: int) -> SplitImages:
     n_held_out = min(MOST_HELD_OUT, max(1, len(drawn) // HELD_OUT_SHARE))
     if len(drawn) - n_held_out < MIN_REALS:
         raise DatasetError(
-            f"{len(drawn)} images: {n_held_out} of them are held out, and at least {MIN_REALS} must be left to train "
-            "on; add images"
+            f"{len(drawn)} images: {n_held_out} of them are held out, and at least {MIN_REALS} must be left to "
+            "train on",
+            remedy="add images",
         )
     return SplitImages(images[drawn[n_held_out:]], images[drawn[:n_held_out]])

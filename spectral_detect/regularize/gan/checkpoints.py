@@ -59,7 +59,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         values = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][KEY])
         return Checkpoint(safetensors.torch.load(content), values)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise CheckpointError(f"{str(path)!r}: there is no checkpoint; name the folder of a run") from None
+        raise CheckpointError(f"{str(path)!r}: there is no checkpoint", remedy="name the folder of a run") from None
     except OSError as error:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:

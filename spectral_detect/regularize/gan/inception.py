@@ -16,7 +16,7 @@ from spectral_detect.errors import ExtraMissingError, ModelFileError
 AT_ONCE = 50  # images in a pass
 FEATURES = "2048"
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
-FID_MISSING = "--fid needs torch-fidelity: pip install 'spectral-detect[fid]'"
+FID_MISSING = "`fid` needs torch-fidelity: pip install 'spectral-detect[fid]'"
 
 
 def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
@@ -42,13 +42,15 @@ def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray],
         There is no such file, or it does not hold these weights.
     """
     if not os.path.isfile(weights):
-        raise ModelFileError(f"{weights!r}: no such file; --fid takes {WEIGHTS}, published by torch-fidelity")
+        raise ModelFileError(f"{weights!r}: no such file", remedy=f"`fid` takes {WEIGHTS}, published by torch-fidelity")
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise ExtraMissingError(f"{FID_MISSING} ({error})") from None
     except RuntimeError as error:
-        raise ExtraMissingError(f"--fid: torchvision does not fit this PyTorch ({error}); install both anew") from None
+        raise ExtraMissingError(
+            f"`fid`: torchvision does not fit this PyTorch ({error})", remedy="install both anew"
+        ) from None
     network = _network(FeatureExtractorInceptionV3, weights).to(device).eval()
 
     @torch.no_grad()
@@ -71,8 +73,10 @@ def _network(extractor: Any, weights: str) -> Any:
         return extractor("inception-v3-compat", [FEATURES], feature_extractor_weights_path=tensors)
     except pickle.UnpicklingError:
         raise ModelFileError(
-            f"{weights!r} holds other things than tensors, and was not loaded; get {WEIGHTS}"
+            f"{weights!r} holds other things than tensors, and was not loaded", remedy=f"get {WEIGHTS}"
         ) from None
     except Exception as error:  # the readers of a damaged or foreign file raise errors of many kinds
         reason = " ".join(str(error).split())[:200]
-        raise ModelFileError(f"{weights!r} does not hold Inception's weights ({reason}); get {WEIGHTS}") from None
+        raise ModelFileError(
+            f"{weights!r} does not hold Inception's weights ({reason})", remedy=f"get {WEIGHTS}"
+        ) from None

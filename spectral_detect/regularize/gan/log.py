@@ -71,7 +71,7 @@ def _whole_lines(log: Path) -> list[bytes]:
     if lines and not _is_row(lines[-1]):
         lines.pop()  # torn when the process or its disk ended
     if not all(map(_is_row, lines)):
-        raise OutputError(f"{str(log)!r} is not the log of a run; name another --output")
+        raise OutputError(f"{str(log)!r} is not the log of a run", remedy="name another `folder`")
     return lines
 
 

@@ -151,7 +151,9 @@ def read_options(run: Path) -> TrainingOptions:
     try:
         values = json.loads(path.read_bytes())
     except OSError as error:
-        raise CheckpointError(f"{str(path)!r} cannot be read: {error.strerror}; name the folder of a run") from None
+        raise CheckpointError(
+            f"{str(path)!r} cannot be read: {error.strerror}", remedy="name the folder of a run"
+        ) from None
     except (ValueError, RecursionError):
         raise CheckpointError(f"{str(path)!r} is damaged: not JSON") from None
     if not isinstance(values, dict):

@@ -143,7 +143,7 @@ def train_gan(
     if resume:
         trainer.resume()
     if trainer.progress.epoch >= options.epochs:
-        hooks.on_note(f"the run is complete: {trainer.progress.epoch} epochs; raise --epochs to go on")
+        hooks.on_note(f"the run is complete: {trainer.progress.epoch} epochs; raise `epochs` to go on")
         return True
     _write_options(options, folder)
     if not hooks.on_start(_facts(trainer)):
@@ -209,7 +209,7 @@ def _train(trainer: Trainer, folder: Path, hooks: Hooks) -> None:
     if len(reals) < trainer.options.n_watched:
         hooks.on_note(
             f"measures are of {len(reals)} samples: half of the images, not the {trainer.options.n_watched} of "
-            "--n-watched"
+            "`n_watched`"
         )
     write_real_measures(folder, monitor.measure_reals(others))
     cut_log(folder, trainer.progress.epoch)

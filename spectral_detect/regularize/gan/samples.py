@@ -65,7 +65,7 @@ def sample_images(G: Generator, n: int, seed: int) -> Iterator[np.ndarray]:
         with torch.no_grad():
             images = G(z[: n - start].to(next(G.parameters()).device))
         if not torch.isfinite(images).all():
-            raise Diverged("the generator gives values that are not finite: its training diverged; train anew")
+            raise Diverged("the generator gives values that are not finite: its training diverged", remedy="train anew")
         yield to_uint8(images)
     G.train(was_training)
 

@@ -86,7 +86,7 @@ class Trainer:
 
     def __init__(self, options: TrainingOptions, folder: Path, images: np.ndarray, reals: RealProfile) -> None:
         if len(images) < options.batch_size:
-            raise SpectralDetectError(f"--batch-size {options.batch_size}: there are only {len(images)} images")
+            raise SpectralDetectError(f"`batch_size={options.batch_size}`: there are only {len(images)} images")
         self.options, self.images, self.path = options, images, folder / CHECKPOINT_FILE
         self.gan = Gan(options, reals, choose_device(options.device, options.threads))
         self.progress = Progress()
@@ -213,5 +213,5 @@ class Trainer:
         kept = f"the checkpoint is that of epoch {self.progress.epoch}" if self.progress.epoch else "nothing was saved"
         return (
             f"training diverged in epoch {self.progress.epoch + 1}, batch {self.progress.batch}: {names}; {kept}; "
-            "lower --learning-rate or --spectral-weight"
+            "lower `learning_rate` or `spectral_weight`"
         )
