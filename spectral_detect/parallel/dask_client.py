@@ -1,4 +1,4 @@
-"""The connection to a Dask cluster: a scheduler that is named, or a cluster on this machine."""
+"""Connect to a Dask cluster: to a scheduler that the user names, or to a cluster started on this machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONNECT_S = 10.0
 
 @contextmanager
 def silent_log() -> Iterator[None]:
-    """Nothing of Dask's log: what goes wrong is told by the errors of this room."""
+    """Silence Dask's log: errors of this package say what goes wrong."""
     import distributed  # noqa: F401  # it sets the levels of its loggers
 
     names = ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio")
@@ -38,7 +38,7 @@ def silent_log() -> Iterator[None]:
 
 @contextmanager
 def connected(scheduler: str | None, jobs: int) -> Iterator[Client]:
-    """A client of the scheduler, or of a cluster on this machine that lives as long."""
+    """Give a client of the scheduler, or of a cluster on this machine that ends with the context."""
     from distributed import Client, LocalCluster
 
     with ExitStack() as stack:
@@ -47,24 +47,24 @@ def connected(scheduler: str | None, jobs: int) -> Iterator[Client]:
                 n_workers=jobs,
                 threads_per_worker=1,
                 processes=True,
-                memory_limit=0,  # what needs memory are the workers' workers, which Dask does not count
+                memory_limit=0,  # the memory is used by processes that Dask's workers start, and Dask does not count
                 dashboard_address="127.0.0.1:0",
                 silence_logs=logging.CRITICAL + 1,
                 preload=[__name__],
             )
             address = stack.enter_context(cluster)
         else:
-            address = _reached(scheduler)
+            address = _answering(scheduler)
         yield stack.enter_context(Client(address, timeout=CONNECT_S, set_as_default=False, name="spectral-detect"))
 
 
 def dask_setup(worker: object) -> None:
-    """What the cluster on this machine does in its worker processes: ctrl-C is for the process that started it."""
+    """Ignore ctrl-C, called by Dask in each worker that `preload` names this module to: their parent ends them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _reached(scheduler: str) -> str:
-    """The address of a scheduler that answers; a client whose scheduler does not takes long to be rid of."""
+def _answering(scheduler: str) -> str:
+    """Return the address of a scheduler once it has answered: a client whose scheduler does not is slow to close."""
     from distributed import Security, rpc
     from distributed.utils import LoopRunner
 
@@ -73,11 +73,15 @@ def _reached(scheduler: str) -> str:
             return str((await wait_for(there.identity(), CONNECT_S))["type"])
 
     try:
-        if ":" not in scheduler and not os.path.isfile(scheduler):
+        if os.path.isfile(scheduler):
+            with open(scheduler, encoding="utf-8") as stream:
+                address = str(json.load(stream)["address"])
+        elif ":" in scheduler:
+            address = scheduler
+        else:
             raise ValueError("no such file, and no HOST:PORT")
-        address = _address_in(scheduler) if os.path.isfile(scheduler) else scheduler
         answer = LoopRunner().run_sync(kind)
-    except Exception as error:  # what does not speak Dask's language makes it raise whatever there is
+    except Exception as error:  # a server that does not speak Dask's protocol makes it raise errors of any type
         answer = str(error) or f"no answer in {CONNECT_S:g} s"
     if answer == "Scheduler":
         return address
@@ -85,8 +89,3 @@ def _reached(scheduler: str) -> str:
         f"no Dask scheduler at {scheduler!r} ({answer}); name the HOST:PORT that `dask scheduler` prints, or the file "
         "of its --scheduler-file"
     )
-
-
-def _address_in(scheduler_file: str) -> str:
-    with open(scheduler_file, encoding="utf-8") as stream:
-        return str(json.load(stream)["address"])

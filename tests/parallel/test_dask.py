@@ -1,4 +1,4 @@
-"""A cluster whose workers die, differ, or were started elsewhere: always the records of the local engine."""
+"""A cluster gives the records of the local engine, though its workers die, differ or were started elsewhere."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,13 @@ from conftest import EXAMPLES, ROOT, Run
 from spectral_detect import Work, load_shipped_models, scan
 from spectral_detect.errors import ClusterError
 from spectral_detect.parallel import dask_map as room
-from spectral_detect.parallel.dask_map import LEAST_SHARD, MOST_AHEAD, SHARD_FILES, Crews, _Shards, map_in_cluster
+from spectral_detect.parallel.dask_map import (
+    LARGEST_BATCH,
+    MOST_AHEAD,
+    SMALLEST_BATCH,
+    WorkerPools,
+    map_in_cluster,
+)
 from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, Pool
 
 distributed = pytest.importorskip("distributed")
@@ -53,78 +61,81 @@ def running(elsewhere: Path) -> Iterator[Any]:
 @pytest.fixture
 def cluster(running: Any) -> Any:
     """The same, with both workers, whatever the test before did to them."""
-    deadline = time.monotonic() + 30
-    while len(running.scheduler.workers) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(running.scheduler.workers) == 2
+    assert becomes_true(lambda: len(running.scheduler.workers) == 2), "a worker that died was not started again"
     return running
 
 
-def answers(items: Any, cluster: Any, task: Answering = ANSWERING, timeout_s: float = 60.0, **options: Any) -> Any:
-    address = cluster.scheduler_address
-    return map_in_cluster(task, items, scheduler=address, jobs=2, timeout_s=timeout_s, **options)
+def answers(items: Any, cluster: Any, task: Answering = ANSWERING, timeout_s: float = 60.0) -> Any:
+    return map_in_cluster(task, items, scheduler=cluster.scheduler_address, jobs=2, timeout_s=timeout_s)
 
 
-def becomes_true(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not (fulfilled := condition()) and time.monotonic() < deadline:
+def becomes_true(condition: Callable[[], bool], n_looks: int = 1200) -> bool:
+    """Return whether a condition is fulfilled at one of many looks, which take a minute or more."""
+    for _ in range(n_looks):
+        if condition():
+            return True
         time.sleep(0.05)
-    return fulfilled
+    return False
 
 
-# -------------------------------------------------------------------------------------------------------------- shards
+# ------------------------------------------------------------------------------------------------------------- batches
 
 
-def sizes(n_items: int, n_threads: int, largest: int = SHARD_FILES) -> list[int]:
-    shards = _Shards(range(n_items), largest)
-    cut = list(iter(partial(shards.next, n_threads), []))
-    assert [item for shard in cut for item in shard] == list(range(n_items))
-    return [len(shard) for shard in cut]
-
-
-def test_shards_are_large_but_at_the_beginning_and_the_end() -> None:
-    million = sizes(1_000_000, 16)
-    assert len(million) < 1.1 * 1_000_000 / SHARD_FILES
-    assert max(million) == SHARD_FILES
-    assert million[0] == million[-2] == LEAST_SHARD
-    assert max(sizes(700, 2)) < 700 / 4  # neither of two workers waits long for the other
-    assert sizes(0, 2) == []
-    assert sizes(3, 2) == [3]
-    assert sizes(5, 2, largest=1) == [1] * 5
-
-
-def test_large_results_make_small_shards() -> None:
-    shards = _Shards(iter(range(10_000)), SHARD_FILES)
-    first = shards.next(1)
-    shards.heed(len(first), len(first) * 2**20)
-    assert len(shards.next(1)) == room.SHARD_BYTES // 2**20
-    shards.heed(1, 2**40)
-    assert len(shards.next(1)) == 1
-
-
-def test_the_graph_is_small_and_the_function_travels_once(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[int] = []
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The functions, with the bytes they are given, that go to the cluster; pickled."""
+    tasks: list[bytes] = []
     submit = distributed.Client.submit
 
     def spy(client: Any, function: Any, *args: Any, **options: Any) -> Any:
-        sent.append(len(pickle.dumps((function, [a for a in args if isinstance(a, bytes)]))))
+        tasks.append(pickle.dumps((function, [a for a in args if isinstance(a, bytes)])))
         return submit(client, function, *args, **options)
 
     monkeypatch.setattr(distributed.Client, "submit", spy)
+    return tasks
+
+
+def test_batches_are_small_at_first_and_grow_to_a_bound(cluster: Any, sent: list[bytes]) -> None:
+    items = [str(k) for k in range(6000)]
+    assert [name for name, _ in answers(items, cluster)] == items
+    sizes = [len(pickle.loads(pickle.loads(task)[0].__reduce__()[1][1])) for task in sent[1:]]
+    assert sum(sizes) == 6000
+    assert sizes[0] == SMALLEST_BATCH
+    assert max(sizes) == LARGEST_BATCH
+    assert sizes[:-1] == sorted(sizes[:-1])
+    n_gone = 0
+    for size in sizes:  # so that neither of two workers waits long for the other at the end
+        assert size <= max(SMALLEST_BATCH, n_gone / 4)
+        n_gone += size
+
+
+def test_no_item_needs_no_batch(cluster: Any, sent: list[bytes]) -> None:
+    assert list(answers([], cluster)) == []
+    assert len(sent) == 1
+
+
+def test_the_graph_is_small_and_the_function_travels_once(cluster: Any, sent: list[bytes]) -> None:
+    # it drops copies that no task needs at the moment: when this process falls behind, a worker starts anew
+    cluster.scheduler.extensions["amm"].stop()
     items = [str(k) for k in range(3000)]
-    results = list(answers(items, cluster, Answering(partial(heavy_answer, ballast=bytes(range(256)) * 2**13))))
+    try:
+        results = list(answers(items, cluster, Answering(partial(heavy_answer, ballast=bytes(range(256)) * 2**13))))
+    finally:
+        cluster.scheduler.extensions["amm"].start()
     assert [name for name, _ in results] == items
-    assert len(sent) < 40
-    assert sum(size > 2**21 for size in sent) == 1
-    assert sum(sent) < 2**21 + 2**17
-    assert len({pid for _, pid in results}) == 2  # started once, for all shards
+    sizes = [len(task) for task in sent]
+    assert len(sizes) < 40
+    assert sum(size > 2**21 for size in sizes) == 1
+    assert sum(sizes) < 2**21 + 2**17
+    assert len({pid for _, pid in results}) == 2  # started once, for all batches
 
 
 def heavy_answer(item: str, ballast: bytes) -> Answer:
     return answer(item)
 
 
-def test_items_are_taken_no_further_ahead_than_the_bound(cluster: Any) -> None:
+def test_items_are_taken_no_further_ahead_than_the_bound(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST_BATCH", 32)
     taken = 0
 
     def endless() -> Iterator[str]:
@@ -133,7 +144,7 @@ def test_items_are_taken_no_further_ahead_than_the_bound(cluster: Any) -> None:
             taken += 1
             yield "quick"
 
-    results = answers(endless(), cluster, largest_shard=32)
+    results = answers(endless(), cluster)
     assert taken == 0
     for _ in range(500):
         next(results)
@@ -157,28 +168,51 @@ def test_one_item_at_a_time_where_each_takes_long(cluster: Any) -> None:
     assert len({pid for _, pid in results}) == 2
 
 
-def test_closed_early_it_leaves_nothing_behind(cluster: Any) -> None:
-    results = answers(("slow" for _ in range(500)), cluster, largest_shard=8)
-    pids = {next(results)[1] for _ in range(9)}
-    assert len(pids) == 2
-    started = time.monotonic()
-    results.close()
-    assert time.monotonic() - started < 5
-    assert becomes_true(lambda: not cluster.scheduler.tasks)
+@pytest.mark.parametrize("n_items", [2, 4])
+def test_few_long_items_are_shared_by_the_workers(n_items: int, cluster: Any) -> None:
+    results = list(answers(["slow"] * n_items, cluster, Answering(cost="long")))
+    counts = Counter(pid for _, pid in results)
+    assert sorted(counts.values()) == [n_items // 2] * 2
+
+
+def test_closed_early_it_leaves_nothing_behind(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST_BATCH", 2000)  # ten minutes for a worker
+    monkeypatch.setattr(room, "SMALLEST_BATCH", 1)
+
+    def items() -> Iterator[str]:
+        yield "quick"
+        monkeypatch.setattr(room, "SMALLEST_BATCH", 2000)
+        yield from repeat("slow", 9000)
+
+    results = answers(items(), cluster, Answering(partial(noted_answer, folder=tmp_path)))
+    assert next(results)[0] == "quick"
+    assert becomes_true(lambda: len(list(tmp_path.iterdir())) == 2), "one of two workers has no work"
+    closing = threading.Thread(target=results.close)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive(), "it waits for the work that it should withdraw"
+    assert becomes_true(lambda: not cluster.scheduler.tasks), "tasks are left on the scheduler"
+    pids = [path.name for path in tmp_path.iterdir()]
     assert becomes_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids)), "their workers live on"
 
 
-def test_an_item_that_kills_every_worker_of_the_cluster_fails(cluster: Any) -> None:
+def noted_answer(item: str, folder: Path) -> Answer:
+    (folder / str(os.getpid())).touch()
+    return answer(item)
+
+
+def test_an_item_that_kills_every_worker_of_the_cluster_fails(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "LARGEST_BATCH", 16)
     before = cluster.scheduler.allowed_failures
     cluster.scheduler.allowed_failures = 0
     try:
         items = [f"murder {k}" if k == 25 else str(k) for k in range(200)]
-        names = [name for name, _ in answers(items, cluster, Answering(murder), largest_shard=16)]
+        names = [name for name, _ in answers(items, cluster, Answering(murder))]
     finally:
         cluster.scheduler.allowed_failures = before
     failed = [k for k, name in enumerate(names) if "worker after worker of the cluster died" in name]
     assert 25 in failed
-    assert len(failed) <= 2 * 16  # of one shard, and of the one that the worker held ready
+    assert len(failed) <= 2 * 16  # of one batch, and of the one that the worker held ready
     assert [name for k, name in enumerate(names) if k not in failed] == [str(k) for k in range(200) if k not in failed]
     assert len(names) == 200
 
@@ -193,7 +227,7 @@ def murder(item: str) -> Answer:
 def test_without_workers_it_says_so_and_waits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(room, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(room, "PATIENCE", 2)
     monkeypatch.setattr(room, "POLL_S", 0.1)
     with distributed.LocalCluster(n_workers=0, processes=False, **OPTIONS) as empty:
         results = answers(["a", "b"], empty)
@@ -219,11 +253,13 @@ def test_another_version_on_a_worker_is_refused(cluster: Any, monkeypatch: pytes
     monkeypatch.setattr(room, "__version__", "0.0.9")
     with pytest.raises(ClusterError, match=r"worker tcp://.* has spectral-detect \d.*; install 0\.0\.9 on all hosts"):
         answers(["a"], cluster)
-    crews = Crews(pickle.dumps(Answering()), timeout_s=1.0, largest_chunk=1, folder=None)
     monkeypatch.undo()
-    monkeypatch.setattr(room, "_this_worker", lambda: "tcp://there:1")
-    with pytest.raises(ClusterError, match=r"tcp://there:1 has spectral-detect .*those of 0\.0\.9"):
-        pickle.loads(pickle.dumps(crews)).work_through(pickle.dumps(["a"]))
+    pools = WorkerPools("0.0.9", pickle.dumps(Answering()), timeout_s=1.0, largest_chunk=1, folder=None)
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        there = client.submit(pickle.loads, pickle.dumps(pools), pure=False)
+        results = client.submit(WorkerPools.work_through, there, pickle.dumps(["a"]), pure=False)
+        with pytest.raises(ClusterError, match=r"tcp://.* has spectral-detect .*those of 0\.0\.9"):
+            results.result()
 
 
 def test_a_worker_without_what_is_needed_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,25 +268,42 @@ def test_a_worker_without_what_is_needed_is_refused(cluster: Any, monkeypatch: p
         answers(["a"], cluster)
 
 
+def test_a_worker_without_this_package_that_joins_later_is_refused(cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "spectral_detect.py").write_text("raise ImportError('not on this host')")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", cluster.scheduler_address, "--no-nanny"]
+    results = answers(repeat("slow"), cluster, Answering(cost="long"))
+    assert next(results)[0] == "slow"
+    with (tmp_path / "log").open("wb") as log:
+        late = subprocess.Popen([*command, "--no-dashboard"], env=environment, cwd=tmp_path, stderr=log)
+    try:
+        with pytest.raises(ClusterError, match=r"worker tcp://.* cannot do this work .*not on this host.*on all hosts"):
+            list(islice(results, 500))
+    finally:
+        late.terminate()
+        late.wait()
+    assert becomes_true(lambda: len(cluster.scheduler.workers) == 2)
+
+
 def test_relative_names_begin_where_they_did_or_nowhere(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     for folder, expected in ((str(tmp_path), True), (str(tmp_path / "no such folder"), False)):
-        crew: Pool[str, Any] = Pool(pickle.dumps(Answering(os.path.isdir)), jobs=1, timeout_s=60.0, folder=folder)
-        assert list(crew.map(["here", "here"])) == [expected] * 2
-        assert list(crew.map(["/"])) == [True]
-        crew.stop()
+        pool: Pool[str, Any] = Pool(pickle.dumps(Answering(os.path.isdir)), jobs=1, timeout_s=60.0, folder=folder)
+        assert list(pool.map(["here", "here"])) == [expected] * 2
+        assert list(pool.map(["/"])) == [True]
+        pool.stop()
 
 
-def test_a_crew_that_lost_a_worker_between_two_maps_has_another(tmp_path: Path) -> None:
-    crew: Pool[str, Answer] = Pool(pickle.dumps(Answering()), jobs=1, timeout_s=60.0)
-    ((_, pid),) = crew.map(["a"])
-    assert [p for _, p in crew.map(["b"] * 2 * LARGEST_CHUNK)] == [pid] * 2 * LARGEST_CHUNK
+def test_a_pool_that_lost_a_worker_between_two_maps_has_another() -> None:
+    pool: Pool[str, Answer] = Pool(pickle.dumps(Answering()), jobs=1, timeout_s=60.0)
+    ((_, pid),) = pool.map(["a"])
+    assert [p for _, p in pool.map(["b"] * 2 * LARGEST_CHUNK)] == [pid] * 2 * LARGEST_CHUNK
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    ((name, other),) = crew.map(["c"])
+    ((name, other),) = pool.map(["c"])
     assert name == "c"
     assert other != pid
-    crew.stop()
+    pool.stop()
 
 
 # ------------------------------------------------------------------------------------------------ from the command line
@@ -271,7 +324,7 @@ def evidence(tmp_path: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -
     return folder
 
 
-def test_a_scan_of_which_a_worker_is_killed_is_the_scan_of_one_machine(evidence: Path, cluster: Any, run: Run) -> None:
+def test_a_scan_that_loses_a_worker_writes_the_records_of_one_machine(evidence: Path, cluster: Any, run: Run) -> None:
     output = evidence.parent / "cluster.jsonl"
     pids = {worker.pid for worker in cluster.workers.values()}
 
