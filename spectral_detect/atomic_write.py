@@ -80,14 +80,17 @@ class OutputStream:
         return cast(BinaryIO, OutputStream(cast(TextIO, self._stream).buffer, self._name))
 
     def write(self, content: Any) -> int:
+        """Write as the stream does."""
         with naming_output(self._name):
             return self._stream.write(content)
 
     def flush(self) -> None:
+        """Flush as the stream does."""
         with naming_output(self._name):
             self._stream.flush()
 
     def close(self) -> None:
+        """Close as the stream does."""
         with naming_output(self._name):
             self._stream.close()
 

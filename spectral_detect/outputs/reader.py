@@ -65,10 +65,12 @@ class Output:
         self.close()
 
     def close(self) -> None:
+        """Close the file."""
         self._stream.close()
 
     @property
     def size_bytes(self) -> int:
+        """Size of the file now."""
         return os.fstat(self._stream.fileno()).st_size
 
     def rows(self) -> Iterator[Row]:

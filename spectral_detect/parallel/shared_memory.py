@@ -48,14 +48,14 @@ class Channel:
         self._connection.send((content, places))
 
     def receive(self) -> Any:
-        """The next message. Arrays that came by way of the memory stay there until they are dropped."""
+        """Return the next message. Arrays that came by way of the memory stay there until they are dropped."""
         if self._memory is None:
             return self._connection.recv()
         content, places = self._connection.recv()
         return pickle.loads(content, buffers=[self._received(*place) for place in places])
 
     def _placed(self, content: memoryview) -> tuple[int, int] | None:
-        """First block and length of a copy in the memory; None where it had no room, or is not worth it."""
+        """Return first block and length of a copy in the memory; None where it had no room, or is not worth it."""
         memory, size = self._memory, content.nbytes
         n_blocks = -(-size // BLOCK)
         first = -1 if memory is None or size < LEAST_SHARED else memory.find(bytes(n_blocks), 0, self._n_blocks)
@@ -80,7 +80,7 @@ def _free(memory: mmap, first: int, n_blocks: int) -> None:
 
 
 def shared_memory(n_bytes: int) -> int | None:
-    """Descriptor of `n_bytes` that another process may be given, taken up as they are used; None where none can be."""
+    """Return a descriptor of `n_bytes` that another process may be given, None where there can be none."""
     n_blocks = n_bytes // BLOCK
     if n_blocks < 2 or not hasattr(os, "memfd_create"):
         return None
@@ -90,7 +90,7 @@ def shared_memory(n_bytes: int) -> int | None:
 
 
 def mapped(descriptor: int | None) -> mmap | None:
-    """The memory behind a descriptor, which is closed."""
+    """Map the memory behind a descriptor, and close the descriptor."""
     if descriptor is None:
         return None
     try:

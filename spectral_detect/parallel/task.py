@@ -21,7 +21,9 @@ class Task(Protocol[Item, Result]):
     """
 
     @property
-    def cost(self) -> Cost: ...
+    def cost(self) -> Cost:
+        """How long one item takes, roughly."""
+        ...
 
     def __call__(self, item: Item, /) -> Result:
         """Work on one item."""

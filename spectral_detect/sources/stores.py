@@ -324,6 +324,7 @@ def _opened(store: Any, url: str, size_bytes: int | None = None, **options: Any)
 
 
 def read_bounded(stream: Any, size_bytes: int | None, most: int) -> bytes:
+    """Read a stream to its end, but not beyond `most` bytes."""
     content = bytearray()
     block = (size_bytes or BLOCK_BYTES) + 1  # in one go if the size is right
     while len(content) < most and (part := stream.read(min(block, most - len(content)))):

@@ -152,7 +152,7 @@ def members_of(dataset: Dataset, generators: Mapping[str, Sequence[LabelledFile]
 
 
 def _group_numbers(keys: Iterable[tuple[str | None, str]]) -> np.ndarray:
-    """Number the groups; files of one named group, and copies of one file, are connected and share a number."""
+    """Return the group number of each sample: files of one named group, and copies of one file, share theirs."""
     nodes: dict[tuple[str, str], int] = {}
     links = []
     for group, file_hash in keys:

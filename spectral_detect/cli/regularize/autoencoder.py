@@ -47,6 +47,7 @@ class Several(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
         self.choices = choices
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Return the choices without repetition; fail on a name that is none."""
         if isinstance(value, tuple):
             return value
         chosen = tuple(dict.fromkeys(SHORT.get(part.strip(), part.strip()) for part in str(value).split(",")))

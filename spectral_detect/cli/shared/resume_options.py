@@ -74,6 +74,7 @@ class ShardParam(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
     name = "I/N"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        """Parse `I/N`."""
         try:
             return value if isinstance(value, Shard) else Shard.parse(value)
         except ValueError as error:
