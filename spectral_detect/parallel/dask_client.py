@@ -86,6 +86,6 @@ def _answering(scheduler: str) -> str:
     if answer == "Scheduler":
         return address
     raise ClusterError(
-        f"no Dask scheduler at {scheduler!r} ({answer}); name the HOST:PORT that `dask scheduler` prints, or the file "
-        "of its --scheduler-file"
+        f"no Dask scheduler at {scheduler!r} ({answer})",
+        remedy="name the HOST:PORT that `dask scheduler` prints, or the file of its --scheduler-file",
     )

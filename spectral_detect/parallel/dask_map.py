@@ -41,8 +41,7 @@ SMALLEST_BATCH, LARGEST_BATCH = 16, 256  # items
 MOST_AHEAD = 6  # batches per thread of the cluster that are under way, or done before their turn has come
 POLL_S = 1.0  # between two looks at the number of workers
 PATIENCE = 5  # looks in a row that find no worker, before a warning; Dask restarts a worker that died in less
-KILLED = "worker after worker of the cluster died with this file or those beside it; check it with --engine local"
-LOST_SCHEDULER = "the connection to Dask's scheduler was lost; what was written is whole: --resume goes on with it"
+KILLED = "worker after worker of the cluster died with this file or those beside it; check it with `engine=local`"
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ def map_in_cluster(
         happens later.
     """
     if find_spec("distributed") is None:
-        raise ExtraMissingError(f"--engine dask {DASK_MISSING}")
+        raise ExtraMissingError(f"`engine=dask` {DASK_MISSING}")
     pools = WorkerPools(__version__, pickle.dumps(task), timeout_s, chunk_for(task), _present_folder())
     results = _results(scheduler, jobs, lambda client: _Run(client, task, items, pools))
     next(results)  # connects: a scheduler that is not there is an error now, before any output is begun
@@ -165,17 +164,17 @@ class _Run(Generic[Item, Result]):
         from distributed import KilledWorker
 
         if future.status in ("cancelled", "lost"):
-            raise ClusterError(LOST_SCHEDULER)
+            raise _lost_scheduler()
         try:
             return cast("list[Result]", pickle.loads(future.result()))
         except KilledWorker as error:
             if error.task == self._pools.key:
-                raise ClusterError(_unfit("(one after the other)", error)) from None
+                raise _unfit("(one after the other)", error) from None
             return [self._task.failed(item, KILLED) for item in batch]
         except ClusterError:
             raise
         except Exception as error:
-            raise ClusterError(_unfit("(one of several)", error)) from None
+            raise _unfit("(one of several)", error) from None
 
     def _look_for_workers(self) -> None:
         """Ask once in a while for the workers that there are, and warn if there are none for long."""
@@ -186,7 +185,7 @@ class _Run(Generic[Item, Result]):
             new = set(n_threads) - set(self._threads)
             gone = new - _fit(self._client, list(new))
         except OSError:
-            raise ClusterError(LOST_SCHEDULER) from None
+            raise _lost_scheduler() from None
         self._threads = [worker for worker, n in n_threads.items() if worker not in gone for _ in range(n)]
         self._n_looks_in_vain = 0 if self._threads else self._n_looks_in_vain + 1
         if self._n_looks_in_vain == PATIENCE:
@@ -248,7 +247,7 @@ def _fit(client: Client, workers: list[str]) -> set[str]:
     here = {worker: answer for worker, answer in answers.items() if not isinstance(answer, OSError)}
     for worker, answer in here.items():
         if not isinstance(answer, str):
-            raise ClusterError(_unfit(worker, answer))
+            raise _unfit(worker, answer)
         _check_version(answer, worker, __version__)
     return set(here)
 
@@ -260,12 +259,20 @@ def _installed() -> str:
 def _check_version(theirs: str, worker: str, ours: str) -> None:
     if theirs != ours:
         raise ClusterError(
-            f"the cluster's worker {worker} has spectral-detect {theirs}, whose results may differ from those of "
-            f"{ours}; install {ours} on all hosts"
+            f"the cluster's worker {worker} has spectral-detect {theirs}, whose results may differ from "
+            f"those of {ours}",
+            remedy=f"install {ours} on all hosts",
         )
 
 
-def _unfit(worker: str, error: Exception) -> str:
-    problem = f"{type(error).__name__}: {error}"
-    remedy = f"install spectral-detect {__version__}, with the same libraries, on all hosts"
-    return f"the cluster's worker {worker} cannot do this work ({problem}); {remedy}"
+def _unfit(worker: str, error: Exception) -> ClusterError:
+    return ClusterError(
+        f"the cluster's worker {worker} cannot do this work ({type(error).__name__}: {error})",
+        remedy=f"install spectral-detect {__version__}, with the same libraries, on all hosts",
+    )
+
+
+def _lost_scheduler() -> ClusterError:
+    return ClusterError(
+        "the connection to Dask's scheduler was lost", remedy="what was written is whole: `resume` goes on with it"
+    )
