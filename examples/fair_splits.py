@@ -15,6 +15,7 @@ import numpy as np
 from spectral_detect import FAKE, REAL
 from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.sources.stores import locate
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import unlabelled_files
 
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     for folder in args.folder:
-        dataset = read_dataset(unlabelled_files([folder]), Extractor(None))
+        dataset = read_dataset(unlabelled_files([locate(folder)]), Extractor(None))
         n_images = min(args.images or len(dataset.y), len(dataset.y))
         aurocs, n_accused = [], 0
         for number in range(args.splits):

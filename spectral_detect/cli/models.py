@@ -15,7 +15,9 @@ from spectral_detect.report.models import card_text, model_facts, models_text
 @click.argument("file", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
 def models(file: str | None, as_json: bool) -> None:
-    """List the shipped models, or describe a model: a FILE, or a shipped one by its name.
+    """List the shipped models, or describe a model.
+
+    FILE is a model file, or the name of a shipped model.
 
     \b
     Examples:

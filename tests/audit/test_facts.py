@@ -137,7 +137,7 @@ def test_fair_splits_of_varied_files_are_not_accused(rng: np.random.Generator) -
 def test_a_bias_of_whole_groups_is_no_evidence(rng: np.random.Generator) -> None:
     """Four cameras, two a class: that the classes differ in their cameras says as little as four images would."""
     y, camera = np.arange(80) // 40, np.arange(80) // 20
-    samples = [replace(image_record(k, rng, software=f"camera {camera[k]}"), path=str(k)) for k in range(80)]
+    samples = [image_record(k, rng, software=f"camera {camera[k]}") for k in range(80)]
     assert not audit_dataset(dataset_of(samples, y, camera)).is_biased
 
 

@@ -164,10 +164,8 @@ def test_predictive_values_are_those_of_jeffreys_posterior(called_fake: tuple[in
         n = {"fake": n_fake, "real": n_real}
         good, bad = share[right] * rate[:, None], share[wrong] * rate[None, :]
         weight = np.outer(density(confusion[right][called], n[right]), density(confusion[wrong][called], n[wrong]))
-        below = [
-            weight[good <= q * (good + bad)].sum()
-            for q in (found[f"{name}_ci"][0], found[name], found[f"{name}_ci"][1])
-        ]
+        estimate = getattr(found, name)
+        below = [weight[good <= q * (good + bad)].sum() for q in (estimate.low, estimate.value, estimate.high)]
         # a quantile p of 100 000 draws has the standard error sqrt(p (1 - p) / 100 000): 0.0016 and 0.0005; five times
         assert below[1] == pytest.approx(0.5, abs=0.008)
         assert [below[0], below[2]] == pytest.approx([0.025, 0.975], abs=0.0025)

@@ -74,7 +74,7 @@ def test_a_plot_is_refused_before_anything_is_computed(
         refused = run(*command, "--robustness", "--plot", output)
         assert refused.exit_code == 2
         assert message in refused.stderr
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("spectral_detect.cli.shared.checks.find_spec", lambda name: None)
     missing = run(*command, "--robustness", "--plot", tmp_path / "p.png")
     assert missing.exit_code == 2
     assert "pip install 'spectral-detect[plot]'" in missing.stderr

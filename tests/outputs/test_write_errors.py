@@ -17,8 +17,8 @@ import pytest
 from conftest import EXAMPLES, Run
 from spectral_detect.atomic_write import OutputStream, folder_aside, open_lines, stream_aside
 from spectral_detect.errors import OutputError
-from spectral_detect.sources import discovery
 from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.location import Location
 
 FULL = "cannot be written: No space left on device"
 PHOTOGRAPHS = sorted(str(path) for path in (EXAMPLES / "real").glob("*.png"))[:3]
@@ -158,10 +158,10 @@ def test_an_error_of_the_system_amid_the_work_names_its_file(
     monkeypatch.chdir(tmp_path)
 
     def found(*_: object, **__: object) -> Iterator[FoundFile]:
-        yield from map(FoundFile, PHOTOGRAPHS)
+        yield from (FoundFile(Location(path)) for path in PHOTOGRAPHS)
         raise OSError(errno.EIO, "Input/output error", "ev/s\nub")
 
-    monkeypatch.setattr(discovery, "find_images", found)
+    monkeypatch.setattr("spectral_detect.cli.scan.find_images", found)
     result = run("scan", ".", "--jobs", 0, *output)
     assert result.exit_code == 2
     assert result.stderr.endswith("Error: ev/s\\nub: Input/output error\n")

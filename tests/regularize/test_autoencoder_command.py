@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
@@ -135,8 +134,7 @@ def test_outputs_that_cannot_be_made(run: Run, folder: Path, tmp_path: Path) -> 
 
 
 def test_without_torch_it_says_how_to_install_it(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else find(name, *rest))
+    monkeypatch.setattr("spectral_detect.cli.shared.checks.find_spec", lambda name: None)
     result = run(*COMMAND, tmp_path / "nowhere", "--output", tmp_path / "run")
     assert result.exit_code == 2
     assert result.stderr.strip() == "Error: regularize needs PyTorch: pip install 'spectral-detect[torch]'"

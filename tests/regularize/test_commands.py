@@ -125,10 +125,7 @@ def test_a_bad_file_costs_the_exit_status_alone(run: Run, faces: Path, tmp_path:
 
 
 def test_without_torch_it_says_how_to_get_it(run: Run, faces: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    import importlib.util
-
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "torch" else found(name, *a))
+    monkeypatch.setattr("spectral_detect.cli.shared.checks.find_spec", lambda name: None)
     for arguments in (("train", faces), ("sample", tmp_path)):
         result = run("regularize", *arguments, "-o", tmp_path / "run")
         assert result.exit_code == 2
