@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import click
 
@@ -12,12 +12,12 @@ from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.paths import expand, expand_local, named_places
 from spectral_detect.cli.shared.result_stream import format_of
+from spectral_detect.media.video import VIDEOS_ARE_LOCAL
+from spectral_detect.outputs.merge import Merged, merging
+from spectral_detect.outputs.rows import FRAMES, VIDEOS, RowFormat, RowKind
+from spectral_detect.sources.discovery import find_images, find_videos
 from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
-
-if TYPE_CHECKING:
-    from spectral_detect.outputs.merge import Merged
-    from spectral_detect.outputs.rows import RowFormat, RowKind
 
 MOST_SHOWN = 20
 OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first"
@@ -65,8 +65,6 @@ def merge(
       spectral-detect merge part1.jsonl part2.jsonl --output all.jsonl
       spectral-detect merge 'parts/*.csv' --output all.csv --expect evidence/
     """
-    from spectral_detect.outputs.merge import merging
-
     _, listed = named_places((), files_from, null)
     sources = [place.path for place in expand_local(outputs, OUTPUTS_ARE_LOCAL)]
     row_format = _common_format([*sources, output])
@@ -85,15 +83,11 @@ def _common_format(names: Sequence[str]) -> RowFormat:
     formats = {format_of(name) for name in names}
     if len(formats) > 1 or "table" in formats:
         raise click.UsageError("the outputs and --output all end in .csv, or all in .jsonl")
-    return cast("RowFormat", formats.pop())
+    return cast(RowFormat, formats.pop())
 
 
 def _found(named: Iterable[str], listed: Iterable[Location], kind: RowKind, group_by_parent: bool) -> Iterator[str]:
     """Find files as the command that writes this kind of rows does."""
-    from spectral_detect.media.video import VIDEOS_ARE_LOCAL
-    from spectral_detect.outputs.rows import FRAMES, VIDEOS
-    from spectral_detect.sources.discovery import find_images, find_videos
-
     if kind in (VIDEOS, FRAMES):
         paths = chain(expand_local(named, VIDEOS_ARE_LOCAL), listed)
         return (video.path for video in find_videos(paths, group_by_parent=group_by_parent))

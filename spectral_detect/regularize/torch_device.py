@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 import torch
 
 from spectral_detect.errors import SpectralDetectError
+from spectral_detect.parallel.work import available_cores
 from spectral_detect.regularize.choices import DeviceName
 
 Network = TypeVar("Network", bound=torch.nn.Module)
@@ -38,11 +38,6 @@ def choose_device(name: DeviceName = "auto", threads: int | None = None) -> torc
     torch.backends.cudnn.benchmark = True
     torch.set_float32_matmul_precision("high")
     return torch.device("cuda")
-
-
-def available_cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def mixed_precision(device: torch.device) -> AbstractContextManager[object]:

@@ -19,6 +19,7 @@ from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.options import FiniteRange, together
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.errors import OutputError
+from spectral_detect.parallel.work import available_cores
 from spectral_detect.regularize.autoencoder.fidelity import measure_fidelity
 from spectral_detect.regularize.autoencoder.images import SplitImages, split_images
 from spectral_detect.regularize.autoencoder.options import (
@@ -222,7 +223,7 @@ def autoencoder(ctx: click.Context, /, folder: str, output: str, dry_run: bool, 
 
 def _completed(options: dict[str, Any]) -> dict[str, Any]:
     """Fill in the options that depend on others or on the machine."""
-    from spectral_detect.regularize.torch_device import available_cores, choose_device
+    from spectral_detect.regularize.torch_device import choose_device
 
     if options["size"] % 2:
         raise click.UsageError(f"--size {options['size']} is odd: give an even size, which can be halved and doubled")
