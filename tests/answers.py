@@ -1,4 +1,4 @@
-"""A function for workers, whose items say what befalls the worker."""
+"""A task for workers, whose items say what happens to the worker."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from spectral_detect.parallel.task import Cost
 
 Answer = tuple[str, int]
+N_LONG = 700  # times a long item is repeated: 2 MB
 
 
 def answer(item: str) -> Answer:
-    """What a worker does: its name says what befalls it."""
+    """Return the item and the worker; the beginning of the item says what happens before."""
     if item.startswith("kill"):
         os.kill(os.getpid(), signal.SIGKILL)
     if item.startswith("leave"):
@@ -25,7 +26,7 @@ def answer(item: str) -> Answer:
     if item.startswith("slow"):
         time.sleep(0.3)
     if item.startswith("long"):
-        return item * 100_000, os.getpid()
+        return item * N_LONG, os.getpid()
     return item, os.getpid()
 
 

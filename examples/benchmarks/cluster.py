@@ -1,8 +1,9 @@
-"""`scan --engine dask` on this machine against the local engine, with the same number of processes.
+"""Compare `scan --engine dask` on this machine with the local engine, with the same number of processes.
 
     python examples/benchmarks/cluster.py FOLDER [--jobs 2] [--repeats 3]
 
-Whole runs, Dask's scheduler and workers started and ended in them; the runs alternate, and the medians are compared.
+Whole runs, in which Dask's scheduler and workers are started and ended. The engines take turns; the medians of the
+repeats are compared.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import time
 
 
 def seconds(folder: str, engine: str, jobs: int) -> float:
+    """Time a scan; end with status 2 if it could not begin, after its own message."""
     options = ["--engine", engine, "--jobs", str(jobs), "--format", "jsonl"]
     started = time.perf_counter()
     command = [sys.executable, "-m", "spectral_detect", "scan", folder, *options]
-    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 2:  # it has said why
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 2:
         sys.exit(2)
     return time.perf_counter() - started
 

@@ -104,7 +104,7 @@ def _results(
 
 
 class _Run(Generic[Item, Result]):
-    """The batches that are on the cluster."""
+    """Send batches to the cluster, and collect their results."""
 
     def __init__(self, client: Client, task: Task[Item, Result], items: Iterable[Item], pools: WorkerPools) -> None:
         self._client = client
@@ -195,7 +195,7 @@ class _Run(Generic[Item, Result]):
 
 
 class WorkerPools:
-    """A task and, in a worker of the cluster, the processes that work on it: one for each thread that has a batch.
+    """Hold a task and, in a worker of the cluster, the processes that work on it, one for each thread that has a batch.
 
     Dask keeps it as the result of a Dask task: copies it to each worker that needs it, and drops it there when the run
     is over or its client is gone. Its processes, which take longer to start than many a batch, live as long as it does.

@@ -8,39 +8,27 @@ pipe, the item that it was working on is known, and nothing else is lost.
 
 from __future__ import annotations
 
-import os
 import pickle
-import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import cached_property
 from itertools import islice
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, Generic, TypeVar
 
 from spectral_detect.errors import SpectralDetectError
-from spectral_detect.parallel.shared_memory import Channel, mapped, shared_memory
 from spectral_detect.parallel.task import Task
-from spectral_detect.parallel.threads import ONE_THREAD
+from spectral_detect.parallel.worker_process import WORKER_ENVIRONMENT as WORKER_ENVIRONMENT
+from spectral_detect.parallel.worker_process import Numbered, WorkerProcess
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LARGEST_CHUNK = 16  # items of a short task that are handed over at once
-LONGEST_WAIT_S = 3600.0  # the system call takes no more than some weeks
+LONGEST_WAIT_S = 3600.0  # the system call refuses more than some weeks
 MOST_AHEAD = 8  # chunks per worker that may be done before their turn has come
-WORKER_ENVIRONMENT = {
-    **ONE_THREAD,
-    # glibc otherwise hands the arrays of each image back to the system, and new pages cost as much as the spectrum
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
-}
-
 DIED = "the worker process died over this file (out of memory, or a decoder crashed); check it apart"
 
 
@@ -53,7 +41,7 @@ def map_in_workers(
 
 
 def in_order(numbered: Iterable[tuple[int, Result]]) -> Iterator[Result]:
-    """Yield results, numbered from 0, in the order of their numbers, each as soon as those before it are there."""
+    """Yield results that are numbered from 0 in the order of their numbers, each as soon as its turn comes."""
     early: dict[int, Result] = {}
     turn = 0
     for number, result in numbered:
@@ -72,18 +60,19 @@ def map_as_done(
     largest_chunk: int | None = None,
     shared_bytes: int = 0,
 ) -> Generator[tuple[int, Result], None, None]:
-    """Yield the number of each item and `task(item)`, as soon as it is there, computed in `jobs` processes.
+    """Yield the number of each item and `task(item)`, as soon as it is done, computed in `jobs` processes.
 
     Parameters
     ----------
     items : iterable
-        Consumed lazily, no more than a bounded number ahead of the results.
+        Consumed lazily, no more than a bounded number ahead of the results. Names of files, not their content: a chunk
+        that fills the buffer of a pipe (200 kB) would wait for a worker which waits until its answer is read.
     timeout_s : float
         An item that takes longer costs its worker, which is replaced.
     largest_chunk : int, optional
         Items handed over at once; by default as the cost of the task suggests.
     shared_bytes : int
-        Memory of all workers together through which large arrays come back, see `shared_memory`.
+        Memory of all workers together through which large arrays come back; see `shared_memory`.
 
     Returns
     -------
@@ -105,9 +94,6 @@ def chunk_for(task: Task[Any, Any]) -> int:
     return 1 if task.cost == "long" else LARGEST_CHUNK
 
 
-Numbered = tuple[int, Item]
-
-
 def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUNK) -> Iterator[list[Numbered[Item]]]:
     """Yield small chunks, so that all workers start at once, then large ones, which cost less to hand out."""
     size = 1
@@ -116,54 +102,13 @@ def _growing_chunks(items: Iterator[Numbered[Item]], largest: int = LARGEST_CHUN
         size = min(2 * size, largest)
 
 
-class _Worker(Generic[Item]):
-    """A process, the items that it was given and has not answered yet, and when the present item must be done."""
-
-    def __init__(self, task: bytes, shared_bytes: int, folder: str | None) -> None:
-        self.connection, theirs = Pipe()
-        memory = shared_memory(shared_bytes)
-        descriptors = [theirs.fileno(), *([] if memory is None else [memory])]
-        path = [os.path.abspath(entry) for entry in sys.path]
-        # not multiprocessing's way, which would import the caller's main module anew
-        call = f"from {__name__} import serve\nserve(*{descriptors}, folder={folder!r})"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", f"import sys; sys.path[:] = {path!r}\n{call}"],
-            pass_fds=descriptors,
-            env={**os.environ, **WORKER_ENVIRONMENT},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,  # ctrl-C is for the parent, which then stops its workers
-        )
-        theirs.close()
-        self.answers = Channel(self.connection, mapped(memory))
-        self._send(task)
-        self.has_started = False
-        self.items: deque[Numbered[Item]] = deque()
-        self.deadline = float("inf")
-
-    def _send(self, pickled: bytes) -> None:
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has died; its end of file says so in a moment
-            self.connection.send_bytes(pickled)
-
-    def hand(self, chunk: list[Numbered[Item]], timeout_s: float) -> None:
-        self._send(pickle.dumps([item for _, item in chunk]))
-        if self.has_started and not self.items:
-            self.deadline = time.monotonic() + timeout_s
-        self.items.extend(chunk)
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.connection.close()
-
-
 class Pool(Generic[Item, Result]):
     """Worker processes for one task, and the chunks that a lost worker has left undone; see `map_as_done`.
 
     Parameters
     ----------
     task : bytes
-        The pickled task: all that the workers are given, and unpickled here only where an item fails.
+        The pickled task, which goes to the workers; unpickled here only if an item fails.
     shared_bytes : int
         Memory of each worker through which large arrays come back.
     folder : str or None
@@ -186,7 +131,7 @@ class Pool(Generic[Item, Result]):
         self._largest_chunk = largest_chunk
         self._shared_bytes = shared_bytes
         self._folder = folder
-        self._workers: list[_Worker[Item]] = []
+        self._workers: list[WorkerProcess[Item]] = []
         self._left: deque[list[Numbered[Item]]] = deque()
         self._n_handed = 0
 
@@ -201,7 +146,7 @@ class Pool(Generic[Item, Result]):
             yield from in_order(done)
 
     def map_as_done(self, items: Iterable[Item]) -> Generator[tuple[int, Result], None, None]:
-        """Yield the number of each item and its result. The workers stay, unless this is given up before its end."""
+        """Yield the number of each item and its result; the workers stay if the generator is read to its end."""
         chunks = _growing_chunks(enumerate(items), self._largest_chunk)
         done: set[int] = set()
         n_in_order = self._n_handed = 0
@@ -211,7 +156,7 @@ class Pool(Generic[Item, Result]):
                 self._hand_out(chunks, n_in_order)
                 if self._is_idle:
                     return
-                collected = list(self._collect())  # before any is passed on, which may take long: the clocks run
+                collected = list(self._collect())  # all at once: the caller may take long over each, and clocks run
                 done.update(number for number, _ in collected)
                 while n_in_order in done:
                     done.remove(n_in_order)
@@ -226,7 +171,7 @@ class Pool(Generic[Item, Result]):
         return not any(worker.items for worker in self._workers)
 
     def _hand_out(self, chunks: Iterator[list[Numbered[Item]]], n_in_order: int) -> None:
-        """Give each worker that is near its end another chunk; start workers only for chunks there are."""
+        """Give another chunk to each worker that has less than one; start workers only for chunks that exist."""
         for slot in range(self._jobs):
             if slot < len(self._workers) and len(self._workers[slot].items) >= self._largest_chunk:
                 continue
@@ -237,8 +182,8 @@ class Pool(Generic[Item, Result]):
                 self._workers.append(self._new_worker())
             self._workers[slot].hand(chunk, self._timeout_s)
 
-    def _new_worker(self) -> _Worker[Item]:
-        return _Worker(self._pickled, self._shared_bytes, self._folder)
+    def _new_worker(self) -> WorkerProcess[Item]:
+        return WorkerProcess(self._pickled, self._shared_bytes, self._folder)
 
     def _replace_dead(self) -> None:
         """Replace workers that died while they had nothing to do, which costs no item."""
@@ -258,7 +203,7 @@ class Pool(Generic[Item, Result]):
         return chunk
 
     def _collect(self) -> Iterator[tuple[int, Result]]:
-        """Wait for any worker, then give the results there are."""
+        """Wait for any worker, then yield the results that have come."""
         deadline = min(worker.deadline for worker in self._workers)
         patience = None if deadline == float("inf") else min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT_S)
         ready = wait([worker.connection for worker in self._workers], patience)
@@ -268,7 +213,7 @@ class Pool(Generic[Item, Result]):
             elif time.monotonic() >= worker.deadline:
                 yield from self._replace(slot, worker, f"given up after {self._timeout_s:g} s; see `timeout_s`")
 
-    def _receive(self, slot: int, worker: _Worker[Item]) -> Iterator[tuple[int, Result]]:
+    def _receive(self, slot: int, worker: WorkerProcess[Item]) -> Iterator[tuple[int, Result]]:
         try:
             message = worker.answers.receive()
         except (EOFError, OSError):
@@ -284,8 +229,8 @@ class Pool(Generic[Item, Result]):
         worker.has_started = True
         worker.deadline = time.monotonic() + self._timeout_s if worker.items else float("inf")
 
-    def _replace(self, slot: int, worker: _Worker[Item], reason: str) -> Iterator[tuple[int, Result]]:
-        """Give up only the item that the worker was working on; its successor gets the items that it had not begun."""
+    def _replace(self, slot: int, worker: WorkerProcess[Item], reason: str) -> Iterator[tuple[int, Result]]:
+        """Give up only the item that the worker was at; the items that it had not begun are handed out again."""
         worker.stop()
         self._workers[slot] = self._new_worker()
         if worker.items:
@@ -300,29 +245,3 @@ class Pool(Generic[Item, Result]):
             worker.stop()
         self._workers.clear()
         self._left.clear()
-
-
-def serve(descriptor: int, memory: int | None = None, *, folder: str | None = None) -> None:
-    """Serve as a worker: receive a task, then lists of items until the parent is gone; answer each item."""
-    connection: Connection[Any, Any] = Connection(descriptor)
-    answers = Channel(connection, mapped(memory))
-    if folder is not None:
-        _enter(folder)
-    try:
-        task = connection.recv()
-        answers.send("started")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # decoders print what a file makes them print
-        while True:
-            for item in connection.recv():
-                answers.send(task(item))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return
-
-
-def _enter(folder: str) -> None:
-    """Change to a folder; where it does not exist, to one that is gone: relative names must not mean other files."""
-    try:
-        os.chdir(folder)
-    except OSError:
-        with tempfile.TemporaryDirectory() as gone:
-            os.chdir(gone)

@@ -1,7 +1,7 @@
-"""A pipe between two processes, beside it memory that both see: what is large does not go through the pipe.
+"""Send objects between two processes through a pipe, and their large arrays through memory that both map.
 
-A megabyte through a pipe costs the receiver 0.6 to 0.9 ms, in shared memory next to nothing. The memory has no name: it
-is gone with the last process that holds it, however that ends.
+A megabyte through a pipe costs the receiver 0.6 to 0.9 ms, in shared memory next to nothing. The memory has no name, so
+that the system frees it with the last process that holds it, however that process ends.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ from mmap import mmap
 from multiprocessing.connection import Connection
 from typing import Any
 
-BLOCK = 2**16  # bytes; memory is given out in whole blocks
-LEAST_SHARED = 2**14  # bytes; a copy of less is made faster than an array in shared memory
+BLOCK = 2**16  # bytes; an array takes whole blocks
+LEAST_SHARED = 2**14  # bytes; copying less through the pipe is faster than making an array in shared memory
 
 
 class Channel:
-    """One end of the pipe.
+    """Send or receive at one end of the pipe.
 
     The memory begins with a byte for each of its blocks, which is not 0 while the block is in use. The sender looks for
     free blocks and takes them, the receiver frees them when nothing refers to them any more; neither waits for the
-    other. What finds no room goes through the pipe, which lets the sender wait for the receiver.
+    other. An array for which there is no room goes through the pipe, where the sender waits for the receiver.
+
+    Parameters
+    ----------
+    connection : Connection
+        The end of the pipe.
+    memory : mmap or None
+        The memory, see `mapped`; None sends everything through the pipe. Both ends must have it, or neither.
     """
 
     def __init__(self, connection: Connection[Any, Any], memory: mmap | None = None) -> None:
@@ -32,30 +39,30 @@ class Channel:
         self._start = 0 if memory is None else len(memory) - self._n_blocks * BLOCK
 
     def send(self, message: object) -> None:
-        """Send anything that can be pickled; large arrays in it by way of the memory."""
+        """Send an object that can be pickled; large arrays in it go through the memory."""
         if self._memory is None:
             self._connection.send(message)
             return
         places: list[tuple[int, int]] = []
 
-        def stays(buffer: pickle.PickleBuffer) -> bool:
+        def stays_in_pickle(buffer: pickle.PickleBuffer) -> bool:
             place = self._placed(buffer.raw())
             if place is not None:
                 places.append(place)
             return place is None
 
-        content = pickle.dumps(message, protocol=5, buffer_callback=stays)
+        content = pickle.dumps(message, protocol=5, buffer_callback=stays_in_pickle)
         self._connection.send((content, places))
 
     def receive(self) -> Any:
-        """Return the next message. Arrays that came by way of the memory stay there until they are dropped."""
+        """Return the next message; arrays that came through the memory stay in it until they are dropped."""
         if self._memory is None:
             return self._connection.recv()
         content, places = self._connection.recv()
         return pickle.loads(content, buffers=[self._received(*place) for place in places])
 
     def _placed(self, content: memoryview) -> tuple[int, int] | None:
-        """Return first block and length of a copy in the memory; None where it had no room, or is not worth it."""
+        """Copy bytes into the memory, and return the first block and the length; None if small or without room."""
         memory, size = self._memory, content.nbytes
         n_blocks = -(-size // BLOCK)
         first = -1 if memory is None or size < LEAST_SHARED else memory.find(bytes(n_blocks), 0, self._n_blocks)
@@ -69,7 +76,7 @@ class Channel:
     def _received(self, first: int, size: int) -> Any:
         import numpy as np
 
-        assert self._memory is not None  # of the sender's messages only those from there say so
+        assert self._memory is not None  # a sender without memory names no places
         array = np.frombuffer(self._memory, np.uint8, size, self._start + first * BLOCK)
         weakref.finalize(array, _free, self._memory, first, -(-size // BLOCK)).atexit = False
         return array
@@ -80,7 +87,10 @@ def _free(memory: mmap, first: int, n_blocks: int) -> None:
 
 
 def shared_memory(n_bytes: int) -> int | None:
-    """Return a descriptor of `n_bytes` that another process may be given, None where there can be none."""
+    """Return a descriptor of new memory, which another process can inherit; None if the system has none or it is small.
+
+    The system takes pages for it only as they are used.
+    """
     n_blocks = n_bytes // BLOCK
     if n_blocks < 2 or not hasattr(os, "memfd_create"):
         return None
@@ -90,7 +100,7 @@ def shared_memory(n_bytes: int) -> int | None:
 
 
 def mapped(descriptor: int | None) -> mmap | None:
-    """Map the memory behind a descriptor, and close the descriptor."""
+    """Map the memory of a descriptor, and close the descriptor; None if there is none."""
     if descriptor is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What is done to each of many items, and what an item becomes over which a worker was lost."""
+"""Say what is done to each of many items, and what the result is if a worker is lost over one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Cost = Literal["trivial", "short", "long"]
 
 
 class Task(Protocol[Item, Result]):
-    """A function over one item, called in a worker process: picklable, and it raises nothing.
+    """Describe a function of one item that is called in a worker process: it can be pickled, and raises nothing.
 
     Attributes
     ----------
     cost : Cost
-        "trivial" takes microseconds and is not worth a worker; "short" takes milliseconds, and items are handed over by
-        the dozen; "long" takes seconds, and items are handed over one by one.
+        "trivial" takes microseconds, less than handing the item to a worker; "short" takes milliseconds, and items are
+        handed over by the dozen; "long" takes seconds, and items are handed over one by one.
     """
 
     @property
@@ -30,5 +30,5 @@ class Task(Protocol[Item, Result]):
         ...
 
     def failed(self, item: Item, reason: str, /) -> Result:
-        """Return the result of an item that could not be worked on, and why."""
+        """Return the result of an item that could not be worked on for this reason."""
         ...

@@ -1,6 +1,7 @@
-"""Give each numerical library one thread: the cores belong to the worker processes.
+"""Hold each library to one thread.
 
-Threads that wait for one another on busy cores took ten times as long over the kernel of an SVM.
+The cores belong to the worker processes: threads that wait for one another on busy cores took ten times as long over
+the kernel of an SVM.
 """
 
 ONE_THREAD = dict.fromkeys(

@@ -1,4 +1,4 @@
-"""How many items are worked through: in this process, in worker processes, or on a cluster."""
+"""Work through many items in this process, in worker processes or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Result = TypeVar("Result")
 DeviceChoice = Literal["auto", "cpu", "gpu"]
 Engine = Literal["local", "dask"]
 
-FEW = 24  # items of a short task: one worker is done sooner than several would start
+FEW = 24  # items of a short task: one worker is done with so many before several have started
 
 
 @dataclass(frozen=True)
 class Work:
-    """How items are worked through; no result depends on it.
+    """Say where items are worked through; no result depends on it.
 
     Attributes
     ----------
     jobs : int or None
-        Worker processes, one per core by default; 0 works in the calling process, where neither a decoder that crashes
-        nor one that takes too long can be stopped. With Dask: workers of the cluster on this machine.
+        Worker processes; None means one for each core, and 0 works in the calling process, where a decoder can neither
+        be stopped after `timeout_s` nor crash alone. With Dask, the workers of the cluster on this machine.
     timeout_s : float
         An item that takes longer is given up.
     device : {"auto", "cpu", "gpu"}
-        What computes the features of still images; "auto" takes a GPU where one can be used and there are more than a
-        few files. A cluster's workers use none.
+        Where the features of still images are computed; "auto" takes a GPU if one can be used and there are more than
+        `FEW` files. The workers of a cluster use no GPU.
     engine : {"local", "dask"}
-        "dask" works on a Dask cluster, see `dask_map.map_in_cluster`.
+        "dask" works on a Dask cluster; see `dask_map.map_in_cluster`.
     scheduler : str or None
-        Address of that cluster's scheduler, or the file that holds it; None starts a cluster on this machine. An
-        address alone means "dask" as well.
+        Address of that cluster's scheduler, or the file that holds it; None starts a cluster on this machine. Giving
+        an address implies the engine "dask".
     """
 
     jobs: int | None = None
@@ -62,12 +62,10 @@ class Work:
 def work_through(task: Task[Item, Result], items: Iterable[Item], work: Work) -> Generator[Result, None, None]:
     """Yield `task(item)` of each item, in the order given, in as many processes as `work` says.
 
-    A Dask cluster that cannot be used is an error of this call, not of the first result.
-
     Raises
     ------
     ExtraMissingError, ClusterError
-        See `dask_map.map_in_cluster`.
+        If the Dask cluster cannot be used: from this call, not with the first result. See `dask_map.map_in_cluster`.
     """
     if not work.is_local:
         return map_in_cluster(task, items, scheduler=work.scheduler, jobs=work.n_workers, timeout_s=work.timeout_s)

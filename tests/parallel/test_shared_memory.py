@@ -1,4 +1,4 @@
-"""Arrays between processes by way of memory that both see."""
+"""Arrays go between processes through memory that both map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDE = 256  # an image of one block
 
 
 def pair(n_blocks: int) -> tuple[Channel, Channel]:
-    """Sender and receiver, with memory for so many blocks."""
+    """Return a sender and a receiver, with memory for so many blocks."""
     theirs, ours = Pipe()
     descriptor = shared_memory((n_blocks + 1) * BLOCK)
     memory = None if descriptor is None else mapped(os.dup(descriptor))
@@ -27,7 +27,7 @@ def pair(n_blocks: int) -> tuple[Channel, Channel]:
 
 
 def n_taken(channel: Channel) -> int:
-    """Blocks in use."""
+    """Count the blocks in use."""
     gc.collect()
     assert channel._memory is not None
     return channel._memory[: channel._n_blocks].count(b"\1")
@@ -73,7 +73,7 @@ def test_places_are_found_between_others(rng: np.random.Generator) -> None:
 
 
 @needs_memory
-def test_what_finds_no_room_goes_through_the_pipe(rng: np.random.Generator) -> None:
+def test_arrays_that_find_no_room_go_through_the_pipe(rng: np.random.Generator) -> None:
     sender, receiver = pair(n_blocks=2)
     image = rng.integers(0, 256, (2 * SIDE, SIDE), np.uint8)
     thread = Thread(target=lambda: [sender.send(image) for _ in range(3)])
@@ -96,7 +96,7 @@ def test_without_memory_all_goes_through_the_pipe() -> None:
 
 
 class Picture:
-    """A task for workers; at 5 they die."""
+    """Make an array in a worker; number 5 kills the worker."""
 
     cost: Cost = "short"
 
