@@ -198,7 +198,7 @@ def test_a_problem_that_was_found_is_told() -> None:
 
 
 def test_frames_that_are_too_large_are_refused(clip: Path) -> None:
-    with pytest.raises(VideoReadError, match="frames of 192x128 pixels, over the limit of 20000; see --max-pixels"):
+    with pytest.raises(VideoReadError, match="frames of 192x128 pixels, over the limit of 20000; see `max_pixels`"):
         open_video(FoundVideo(Location(str(clip))), ALL, max_pixels=20_000)
 
 

@@ -158,7 +158,7 @@ def test_items_are_taken_no_further_ahead_than_the_bound(cluster: Any, monkeypat
 def test_a_poisonous_item_costs_one_record(cluster: Any) -> None:
     items = [{7: "kill 7", 30: "hang 30"}.get(k, str(k)) for k in range(60)]
     expected = [f"{i}: {DIED}" if i[0] == "k" else i for i in items]
-    expected[30] = "hang 30: given up after 1.5 s; see --timeout"
+    expected[30] = "hang 30: given up after 1.5 s; see `timeout_s`"
     assert [name for name, _ in answers(items, cluster, timeout_s=1.5)] == expected
 
 
@@ -245,7 +245,7 @@ def test_a_scheduler_that_goes_in_the_middle_is_an_error() -> None:
         results = answers((str(k) for k in range(50_000)), short)
         next(results)
         short.close()
-        with pytest.raises(ClusterError, match="lost; what was written is whole: --resume goes on with it"):
+        with pytest.raises(ClusterError, match="lost; what was written is whole: `resume` goes on with it"):
             list(results)
 
 

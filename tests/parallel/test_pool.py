@@ -56,9 +56,9 @@ def test_an_item_that_takes_too_long_is_given_up_once() -> None:
     results = answers(["a", "hang", "b", "hang", "c"], timeout_s=0.7)
     assert [name for name, _ in results] == [
         "a",
-        "hang: given up after 0.7 s; see --timeout",
+        "hang: given up after 0.7 s; see `timeout_s`",
         "b",
-        "hang: given up after 0.7 s; see --timeout",
+        "hang: given up after 0.7 s; see `timeout_s`",
         "c",
     ]
 
@@ -92,7 +92,7 @@ def test_chunks_grow_to_a_bound() -> None:
 
 def test_workers_that_cannot_start_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(SpectralDetectError, match=r"cannot start \(status 1\); --jobs 0 does without them"):
+    with pytest.raises(SpectralDetectError, match=r"cannot start \(status 1\); `jobs=0` does without them"):
         answers(["a"])
 
 
