@@ -63,6 +63,7 @@ class Handler(SimpleHTTPRequestHandler):
         elif name == "cut_off.png":
             self._say(200, b"x" * 100, n_bytes=200)
         elif name == "hanging.png":
+            self.server.hangs.set()  # type: ignore[attr-defined]
             self.server.is_over.wait(30)  # type: ignore[attr-defined]
         elif name == "forbidden.png":
             self._say(403, b"")
@@ -104,7 +105,7 @@ def site(tmp_path: Path) -> Iterator[SimpleNamespace]:
         shutil.copy(EXAMPLES / "real" / name, folder / "photos" / name)
     (folder / "photos" / "notes.txt").write_text("no image")
     server = Server(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-    server.requests, server.is_over = [], threading.Event()  # type: ignore[attr-defined]
+    server.requests, server.is_over, server.hangs = [], threading.Event(), threading.Event()  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}", folder=folder, server=server)
@@ -236,7 +237,10 @@ def test_files_that_fail_in_the_middle_are_records(site: SimpleNamespace, run: R
         assert str(record["error"]).startswith(reason)
 
 
-def test_a_server_that_hangs_costs_one_file(site: SimpleNamespace, run: Run) -> None:
+def test_a_server_that_hangs_costs_one_file(site: SimpleNamespace, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that stands still, however busy the machine is, until the server hangs."""
+    clock = SimpleNamespace(monotonic=lambda: 1000.0 if site.server.hangs.is_set() else 0.0)
+    monkeypatch.setattr("spectral_detect.parallel.pool.time", clock)
     listed = "\n".join(f"{site.url}/photos/{name}" for name in (NAMES[0], "hanging.png", NAMES[1]))
     arguments = ("--files-from", "-", "--format", "jsonl", "--jobs", 1, "--timeout", 1)
     records = records_of(run("scan", *arguments, stdin=listed.encode()).stdout)
