@@ -158,8 +158,8 @@ def test_items_are_taken_no_further_ahead_than_the_bound(cluster: Any, monkeypat
 def test_a_poisonous_item_costs_one_record(cluster: Any) -> None:
     items = [{7: "kill 7", 30: "hang 30"}.get(k, str(k)) for k in range(60)]
     expected = [f"{i}: {DIED}" if i[0] == "k" else i for i in items]
-    expected[30] = "hang 30: given up after 1.5 s; see `timeout_s`"
-    assert [name for name, _ in answers(items, cluster, timeout_s=1.5)] == expected
+    expected[30] = "hang 30: given up after 2.5 s; see `timeout_s`"
+    assert [name for name, _ in answers(items, cluster, timeout_s=2.5)] == expected
 
 
 def test_one_item_at_a_time_where_each_takes_long(cluster: Any) -> None:
@@ -227,15 +227,18 @@ def murder(item: str) -> Answer:
 def test_without_workers_it_says_so_and_waits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    def warnings() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == room.__name__]
+
     monkeypatch.setattr(room, "PATIENCE", 2)
     monkeypatch.setattr(room, "POLL_S", 0.1)
     with distributed.LocalCluster(n_workers=0, processes=False, **OPTIONS) as empty:
         results = answers(["a", "b"], empty)
-        timer = threading.Timer(1.0, empty.scale, [1])
-        timer.start()
+        starter = threading.Thread(target=lambda: (becomes_true(lambda: bool(warnings())), empty.scale(1)))
+        starter.start()
         assert [name for name, _ in results] == ["a", "b"]
-        timer.join()
-    assert [r.getMessage() for r in caplog.records if r.name == room.__name__] == [
+        starter.join()
+    assert warnings() == [
         f"waiting for workers: the scheduler has none; start some with: dask worker {empty.scheduler_address}"
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from answers import N_LONG, Answer, Answering
+from answers import N_LONG, Answer, Answering, answer
 from spectral_detect.errors import SpectralDetectError
 from spectral_detect.parallel.pool import DIED, LARGEST_CHUNK, MOST_AHEAD, _growing_chunks, map_in_workers
 
@@ -53,18 +53,25 @@ def test_every_worker_may_die_every_time() -> None:
 
 
 def test_an_item_that_takes_too_long_is_given_up_once() -> None:
-    results = answers(["a", "hang", "b", "hang", "c"], timeout_s=0.7)
+    results = answers(["a", "hang", "b", "hang", "c"], timeout_s=1.5)
     assert [name for name, _ in results] == [
         "a",
-        "hang: given up after 0.7 s; see `timeout_s`",
+        "hang: given up after 1.5 s; see `timeout_s`",
         "b",
-        "hang: given up after 0.7 s; see `timeout_s`",
+        "hang: given up after 1.5 s; see `timeout_s`",
         "c",
     ]
 
 
 def test_the_clock_is_each_items_own() -> None:
-    assert [name for name, _ in answers(["slow"] * 6, jobs=1, timeout_s=1.2)] == ["slow"] * 6
+    """All take longer than the limit, each a small part of it."""
+    results = map_in_workers(Answering(nap), ["a"] * 32, jobs=1, timeout_s=1.5)
+    assert [name for name, _ in results] == ["a"] * 32
+
+
+def nap(item: str) -> Answer:
+    time.sleep(0.05)
+    return answer(item)
 
 
 def test_items_are_taken_no_further_ahead_than_the_bound() -> None:
