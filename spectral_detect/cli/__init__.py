@@ -16,7 +16,7 @@ from spectral_detect._version import __version__
 from spectral_detect.cli.lazy_group import LazyGroup
 from spectral_detect.cli.shared.failures import Failure, in_options
 from spectral_detect.cli.shared.result_stream import checked_stdout
-from spectral_detect.errors import SpectralDetectError
+from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.text import printable, visible
 
@@ -85,6 +85,14 @@ def _as_reported(error: OSError) -> str:
 
 class Commands(LazyGroup):
     """Turns the library's errors, signals and a reader that goes away into messages and exit statuses."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments; --help and --version are printed here."""
+        try:
+            with checked_stdout():
+                return super().make_context(*args, **kwargs)
+        except OutputError as error:
+            raise Failure(str(error)) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""

@@ -450,7 +450,7 @@ def test_a_full_disk_is_an_error_with_a_name() -> None:
     assert stderr.decode().strip() == "Error: '/dev/full' cannot be written: No space left on device"
 
 
-@pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models faces"])
+@pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models faces", "--help", "scan --help"])
 def test_a_standard_output_that_takes_nothing_is_status_2(arguments: str) -> None:
     command = f"{sys.executable} -m spectral_detect {arguments} > /dev/full"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
