@@ -116,7 +116,7 @@ def test_a_batch_is_cut_to_the_memory_that_is_free(rng: np.random.Generator) -> 
 
 def test_a_device_that_fails_otherwise_is_an_error(rng: np.random.Generator) -> None:
     small = SmallDevice(0, RuntimeError("cudaErrorIllegalAddress"))
-    with pytest.raises(DeviceError, match=r"the GPU failed \(cudaErrorIllegalAddress\); --device cpu does without it"):
+    with pytest.raises(DeviceError, match=r"the GPU failed \(cudaErrorIllegalAddress\); `device=cpu` does without it"):
         Device(AZIMUTHAL, small.backend).outcomes(batch_of(rng.integers(0, 256, (2, 32, 32), np.uint8)))
 
 

@@ -176,7 +176,7 @@ def _no_frames(path: Path) -> None:
     [
         (lambda path: None, "cannot be read: No such file"),
         (lambda path: path.touch(), "the file is empty; copy it again"),
-        (lambda path: path.mkdir(), "holds no image of its own; .* --group-by parent"),
+        (lambda path: path.mkdir(), "holds no image of its own; .* `group_by_parent`"),
         (os.mkfifo, "not a regular file"),
         (lambda path: path.write_bytes(b"hello, I am a text"), "not a video in a known format"),
         (_without_index, r"the index of the video \(moov\) is missing"),

@@ -33,7 +33,7 @@ def test_without_weights_or_their_library_the_run_goes_on(options: TrainingOptio
 
 
 def test_what_is_wrong_with_the_weights_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ModelFileError, match="no such file; --fid takes weights-inception"):
+    with pytest.raises(ModelFileError, match="no such file; `fid` takes weights-inception"):
         fid.load_inception(str(tmp_path / "none.pth"), torch.device("cpu"))
     (tmp_path / "some.pth").write_bytes(b"nothing")
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)

@@ -102,7 +102,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
         return d_fake.mean() * (float("nan") if n_calls == 9 else 1.0)
 
     monkeypatch.setitem(OBJECTIVES, "dcgan", replace(OBJECTIVES["dcgan"], loss_g=breaks))
-    message = "diverged in epoch 2, batch 3: loss_g nan; the checkpoint is that of epoch 1; lower --learning-rate"
+    message = "diverged in epoch 2, batch 3: loss_g nan; the checkpoint is that of epoch 1; lower `learning_rate`"
     with pytest.raises(Diverged, match=message):
         train_gan(options, tmp_path, Work(jobs=0), Hooks())
     assert all(torch.isfinite(t).all() for t in load_checkpoint(tmp_path / CHECKPOINT_FILE).part("G").values())
@@ -125,7 +125,7 @@ def test_a_complete_run_says_so(options: TrainingOptions, tmp_path: Path) -> Non
     notes: list[str] = []
     train_gan(options, tmp_path, Work(jobs=0), Hooks())
     assert train_gan(replace(options, epochs=2), tmp_path, Work(jobs=0), Hooks(on_note=notes.append), resume=True)
-    assert notes == ["the run is complete: 3 epochs; raise --epochs to go on"]
+    assert notes == ["the run is complete: 3 epochs; raise `epochs` to go on"]
     assert read_options(tmp_path).epochs == 3
 
 

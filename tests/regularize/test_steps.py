@@ -80,5 +80,5 @@ def test_a_gpu_that_is_not_there_is_said() -> None:
         assert choose_device("gpu", 1).type == "cuda"
         return
     assert choose_device("auto", 1).type == "cpu"
-    with pytest.raises(Exception, match=r"--device gpu: .*; use --device cpu"):
+    with pytest.raises(Exception, match=r"`device=gpu`: .*; use `device=cpu`"):
         choose_device("gpu", 1)
