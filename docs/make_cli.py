@@ -27,6 +27,7 @@ PAGE_OF = {
     "regularize sample": "regularize",
     "regularize autoencoder": "regularize",
 }
+PART_OF = {"models": "#which-model-judges"}
 HEAD = """<!-- Written by `python docs/make_cli.py` from each command's --help. Do not edit: run it again. -->
 # Commands and options
 
@@ -42,7 +43,7 @@ def page() -> str:
     sections = [HEAD, _block(())]
     for names in command_names():
         name = " ".join(names)
-        sections.append(f"## {name}\n\nExplained in [{PAGE_OF[name]}]({PAGE_OF[name]}.md).\n")
+        sections.append(f"## {name}\n\nExplained in [{PAGE_OF[name]}]({PAGE_OF[name]}.md{PART_OF.get(name, '')}).\n")
         sections.append(_block(names))
     return "\n".join(sections)
 

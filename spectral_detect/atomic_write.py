@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -24,19 +25,39 @@ def check_target(path: str | os.PathLike[str]) -> None:
     Raises
     ------
     OutputError
-        The name is empty, its folder does not exist, or it is something else than a regular file.
+        The name is empty, its folder does not exist, it is something else than a regular file, or another process is
+        writing it (`outputs.lock`).
     """
     name = os.fspath(path)
     if not name:
         raise OutputError("the name of the output is empty")
     folder = os.path.dirname(os.path.realpath(name))
     if not os.path.isdir(folder):
-        reason = "outputs are local files" if looks_like_url(name) else "No such file or directory"
-        raise OutputError(f"{without_credentials(name)!r} cannot be written: {reason}")
+        if looks_like_url(name):
+            raise OutputError(f"{without_credentials(name)!r} cannot be written: outputs are local files")
+        missing = os.path.dirname(name)
+        raise OutputError(f"{name!r} cannot be written: there is no folder {missing!r}", remedy="make it first")
     if os.path.isdir(name):
         raise OutputError(f"{name!r} cannot be written: Is a directory")
     if os.path.exists(name) and not os.path.isfile(name):
         raise OutputError(f"{name!r} cannot be written: it is not a regular file")
+    check_unlocked(name)
+
+
+def check_unlocked(name: str) -> None:
+    """Raise `OutputError` if another process holds the lock of a file and so is still writing it."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY)
+    except OSError:  # there is none yet; or whoever writes it will say why that cannot be
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(f"{name!r} is being written by another process", remedy="wait for its end") from None
+    except OSError:  # a file system without locks
+        return
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -133,17 +154,19 @@ def write_aside(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 @contextmanager
-def stream_aside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def stream_aside(path: str | os.PathLike[str], *, is_held: bool = False) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path`, renamed to it at the end, or removed after any failure.
 
-    A link is followed. The file that is replaced hands on its permissions.
+    A link is followed. The file that is replaced hands on its permissions. One that another process is writing is not
+    replaced; `is_held` says that this process itself holds its lock.
 
     Raises
     ------
     OutputError
         See `write_aside`. An `OSError` of the block that does not come from the stream passes through.
     """
-    check_target(path)
+    if not is_held:
+        check_target(path)
     target = Path(os.path.realpath(path))
     name = repr(str(target))
     with naming_output(name):
@@ -152,6 +175,8 @@ def stream_aside(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with closing(OutputStream(open(descriptor, "w+b"), name)) as stream:
             yield cast(BinaryIO, stream)
             stream.flush()
+            if not is_held:
+                check_unlocked(str(target))
             with naming_output(name):
                 os.chmod(aside, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
                 os.replace(aside, target)
@@ -167,7 +192,9 @@ def check_new_folder(path: str | os.PathLike[str]) -> None:
     if not name:
         raise OutputError("the name of the output is empty")
     if not os.path.isdir(os.path.dirname(os.path.realpath(name))):
-        raise OutputError(f"{name!r} cannot be written: No such file or directory")
+        raise OutputError(
+            f"{name!r} cannot be written: there is no folder {os.path.dirname(name)!r}", remedy="make it first"
+        )
     if os.path.lexists(name) and not os.path.isdir(name):
         raise OutputError(f"{name!r} is a file", remedy="name a new folder")
     if os.path.isdir(name) and os.listdir(name):

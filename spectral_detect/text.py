@@ -1,4 +1,4 @@
-"""Make text safe and short enough to show on a terminal."""
+"""Make text fit to show on a terminal: safe, short, grammatical."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ def printable(text: str) -> str:
 def visible(text: str) -> str:
     """Escape as `printable` does, and double backslashes, so that the text can be read back."""
     return printable(text.replace("\\", "\\\\"))
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless there is one."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def cut_in_the_middle(text: str, longest: int) -> str:

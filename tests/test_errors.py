@@ -31,6 +31,7 @@ def test_every_error_of_the_library_is_one_tree(name: str) -> None:
 
 def test_the_command_line_names_its_options() -> None:
     assert in_options("see `max_pixels` and `jobs=0`") == "see --max-pixels and --jobs 0"
+    assert in_options("`n_bins=5`, `n_bins=None`, `n_frames=None`") == "--bins 5, --bins none, --all"
     assert in_options("a file called `rm -rf` or `unknown`") == "a file called `rm -rf` or `unknown`"
     assert all(option.startswith("--") for option in OPTIONS.values())
 

@@ -127,9 +127,8 @@ class Commands(LazyGroup):
 def main() -> None:
     """Tell camera images from images made by neural networks.
 
-    Up-sampling layers leave traces in the Fourier spectrum; a small classifier on its azimuthal average finds them.
+    Up-sampling layers leave traces in the Fourier spectrum, and a small classifier finds them.
 
-    \b
     Exit status: 0 all processed, whatever the verdict; 1 some file failed; 2 wrong usage, nothing found, bad model,
     an extra, GPU or scheduler missing, output not writable; 3 a fake or a bias was found, no file failed, and
     --fail-on-fake or --fail-on-bias was given; 129, 130 or 143 after SIGHUP, ctrl-C or SIGTERM; 141 when the reader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import cast
@@ -11,7 +12,6 @@ import click
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.paths import expand, expand_local, named_places
-from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.media.video import VIDEOS_ARE_LOCAL
 from spectral_detect.outputs.merge import Merged, merging
 from spectral_detect.outputs.rows import FRAMES, VIDEOS, RowFormat, RowKind
@@ -80,10 +80,10 @@ def merge(
 
 
 def _common_format(names: Sequence[str]) -> RowFormat:
-    formats = {format_of(name) for name in names}
-    if len(formats) > 1 or "table" in formats:
+    suffixes = {os.path.splitext(name)[1].lower() for name in names}
+    if suffixes not in ({".csv"}, {".jsonl"}):
         raise click.UsageError("the outputs and --output all end in .csv, or all in .jsonl")
-    return cast(RowFormat, formats.pop())
+    return cast(RowFormat, suffixes.pop()[1:])
 
 
 def _found(named: Iterable[str], listed: Iterable[Location], kind: RowKind, group_by_parent: bool) -> Iterator[str]:

@@ -38,6 +38,7 @@ from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
+from spectral_detect.text import counted
 
 
 @click.command()
@@ -138,7 +139,8 @@ class _Images:
         found = find_images(chain(named, listed), on_skip=self._skip)
         first = next(found, None)
         if first is None:
-            raise Failure(f"no image found; {self.n_skipped} other files or links to folders skipped")
+            skipped = counted(self.n_skipped, "other file")
+            raise Failure(f"no image found; {skipped} skipped (videos are for `spectral-detect video`)")
         self.files: Iterable[FoundFile] = in_shard(chain([first], found), shard)
 
     def _skip(self, path: str) -> None:

@@ -45,6 +45,7 @@ from spectral_detect.scanning.videos import VideoJudge, VideoResult, scan_videos
 from spectral_detect.scanning.voting import VoteKind
 from spectral_detect.sources.discovery import FoundVideo, find_videos
 from spectral_detect.sources.sharding import Shard
+from spectral_detect.text import counted
 
 
 @click.command()
@@ -193,9 +194,8 @@ def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) 
 
     found = list(find_videos(expand_local(paths, VIDEOS_ARE_LOCAL), group_by_parent=group_by_parent, on_skip=skip))
     if not found:
-        raise Failure(
-            f"no video found; {skipped['other']} other files; for folders of frames in a tree: --group-by parent"
-        )
+        others = counted(skipped["other"], "other file")
+        raise Failure(f"no video found; {others}; for folders of frames in a tree: --group-by parent")
     return found
 
 

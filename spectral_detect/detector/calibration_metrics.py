@@ -63,7 +63,8 @@ def reliability(y: np.ndarray, scores: np.ndarray) -> list[ReliabilityPoint]:
         here = in_bin == b
         fakes, everything, n = (weights * y)[here].sum(), weights[here].sum(), int(here.sum())
         k = n * fakes / everything
-        low, high = beta.ppf([0.025, 0.975], k + JEFFREYS, n - k + JEFFREYS)
+        with np.errstate(divide="ignore"):  # amid SciPy's search, where a bin holds one class
+            low, high = beta.ppf([0.025, 0.975], k + JEFFREYS, n - k + JEFFREYS)
         mean_score = float(np.average(scores[here], weights=weights[here]))
         share = float(fakes / everything)
         points.append(ReliabilityPoint(mean_score, share, float(low), float(high), n))

@@ -102,11 +102,11 @@ class FeatureSpec:
             raise FeatureError(f"tiles_per_side {self.tiles_per_side}: it is None or 1 to {MAX_TILES_PER_SIDE}")
         if self.n_bins is None and (len(self.groups) > 1 or self.tiles_per_side is not None):
             raise FeatureError(
-                "`n_bins=None`, a value per ring, goes with a profile alone: use azimuthal or durall, "
-                "or a number of bins"
+                "`n_bins=None`, a value for each ring, goes with a profile alone",
+                remedy="use `features=azimuthal` or `features=durall`, or give a number of bins",
             )
         if self.n_bins is not None and not MIN_BINS <= self.n_bins <= MAX_BINS:
-            raise FeatureError(f"n_bins {self.n_bins}: it is None or {MIN_BINS} to {MAX_BINS}")
+            raise FeatureError(f"`n_bins={self.n_bins}`: give {MIN_BINS} to {MAX_BINS}, or `n_bins=None`")
         if self.min_size_px < 8:
             raise FeatureError(f"min_size_px {self.min_size_px}: below 8 pixels there are too few rings")
 

@@ -267,7 +267,7 @@ def _every(step_s: float, source: _ClipSource | _Stills) -> list[int]:
     if times is None:
         if not source.facts.fps:
             raise VideoReadError(
-                "there are no time stamps to count seconds by", remedy="give a number of frames, or take all"
+                "there are no time stamps to count seconds by", remedy="give `n_frames`, or `n_frames=None`"
             )
         times = np.arange(source.n_frames) / source.facts.fps
     steps = np.floor((times - times[0]) / step_s + 1e-6)  # time stamps are rounded

@@ -20,7 +20,7 @@ from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
 
 Writer = Callable[[str, Iterable[Extraction], FeatureSpec], list[Extraction]]
 
-UNEQUAL = "features of unequal length (images of different sizes, no bins) make no table; set a number of bins"
+UNEQUAL = "features of unequal length (images of different sizes, no bins) make no table; set `n_bins`"
 
 
 def feature_writer(output: str) -> Writer:

@@ -88,8 +88,8 @@ class Output:
                 path, values = parse(content.decode("utf-8", "surrogateescape"), wanted)
             except (ValueError, KeyError, TypeError, csv.Error):  # JSON's and Unicode's errors are ValueErrors
                 raise OutputError(
-                    f"{self.name!r}: there is no record at byte {start}: the file is damaged, or not written by this "
-                    "program"
+                    f"{self.name!r}: no record begins at byte {start}, where one should",
+                    remedy="the file is damaged, or was not written by this program",
                 ) from None
             yield Row(start, start + len(content), path, values)
 
@@ -150,8 +150,8 @@ class Output:
 
     def _refuse(self) -> NoReturn:
         raise OutputError(
-            f"{self.name!r} has not the columns that this version writes (another version's output, or another file)",
-            remedy="name another output",
+            f"{self.name!r} does not have the columns that this version writes",
+            remedy="it is another version's output, or another file",
         )
 
     def _csv_row(self, text: str, wanted: dict[str, int]) -> tuple[str, dict[str, str]]:

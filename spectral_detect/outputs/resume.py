@@ -130,7 +130,7 @@ class Resumed:
         with Output(self.output, self._row_format) as found:
             self._index.add(self._checked(found, made_with, known_by))
             if found.kind not in (None, self._kind):
-                raise OutputError(f"{self.output!r} holds other rows than those of {self._kind.noun}s: name another")
+                raise self._other_rows(found)
             self.columns = found.columns
             self._header_end, self._whole_end = len(found.header), found.whole_end
             self._size_bytes = found.size_bytes
@@ -141,8 +141,17 @@ class Resumed:
             self._index.forget_stamps(last)  # perhaps not all rows of the file that the run was at were written
         self.is_new = last is None
 
+    def _other_rows(self, found: Output) -> OutputError:
+        assert found.kind is not None
+        return OutputError(
+            f"{self.output!r} cannot be resumed: its rows are about {found.kind.noun}s, not {self._kind.noun}s",
+            remedy="name another output",
+        )
+
     def _checked(self, found: Output, made_with: MadeWith | None, known_by: KnownBy) -> Iterator[IndexedRow]:
         for row in found.rows():
+            if found.kind is not self._kind:
+                raise self._other_rows(found)
             difference = made_with and made_with.difference(row)
             if difference:
                 raise OutputError(
@@ -258,7 +267,7 @@ class Resumed:
         self._prune()
 
     def _rewrite(self, ranges: Iterable[tuple[int, int]]) -> None:
-        with open(self.output, "rb") as source, stream_aside(self.output) as target:
+        with open(self.output, "rb") as source, stream_aside(self.output, is_held=True) as target:
             self._lock.extend(target.fileno())
             copy_rows(source, target, [(0, self._header_end)])
             copy_rows(source, target, ranges)

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TextIO
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.outputs.table import Layout, Record
 from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
-from spectral_detect.text import visible
+from spectral_detect.text import counted, visible
 
 StreamFormat = Literal["table", "csv", "jsonl"]
 
@@ -63,9 +63,8 @@ class RecordStream(Generic[Record]):
     def summary(self, n_skipped: int = 0) -> str:
         """Count the records by outcome, in one line of text."""
         counts = ", ".join(f"{self.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed"))
-        skipped = f"; {n_skipped} other {_plural(n_skipped, 'file')} skipped" if n_skipped else ""
-        n_records = sum(self.outcomes.values())
-        return f"{n_records} {_plural(n_records, self._layout.kind.noun)}: {counts}{skipped}"
+        skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
+        return f"{counted(sum(self.outcomes.values()), self._layout.kind.noun)}: {counts}{skipped}"
 
     def _emit(self, line: str) -> None:
         self._stream.write(line)
@@ -81,10 +80,6 @@ class RecordStream(Generic[Record]):
 
 def _outcome(record: ImageRecord | VideoRecord | FrameRecord) -> str:
     return record.verdict or "failed"
-
-
-def _plural(count: int, word: str) -> str:
-    return word if count == 1 else f"{word}s"
 
 
 def _csv_record(record: Any) -> str:

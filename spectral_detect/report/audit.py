@@ -8,7 +8,7 @@ from spectral_detect.audit.dataset_audit import DatasetAudit
 from spectral_detect.audit.duplicates import Duplicates
 from spectral_detect.audit.facts import CategorySummary, FactComparison, NumberSummary
 from spectral_detect.audit.matched_copy import AuditedCopy
-from spectral_detect.text import visible
+from spectral_detect.text import counted, visible
 
 MOST_NAMED = 3
 WIDEST_CELL = 34
@@ -38,7 +38,8 @@ def verdict(audit: DatasetAudit) -> str:
     n_both = audit.duplicates.exact.across.n_pairs
     if n_both:
         return (
-            f"CONTRADICTORY: {n_both} pairs of a real and a fake image are the same file; remove each from one class."
+            f"CONTRADICTORY: {counted(n_both, 'pair')} of a real and a fake image with the same content; remove one of "
+            "each pair."
         )
     if audit.metadata_auroc is None:
         return f"Not measured: {audit.reason}."

@@ -224,6 +224,8 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
     notes = doubts_in_words(judgements)
     if ballot.n_votes and ballot.has_too_few:
         notes.insert(0, f"only {ballot.n_votes} of {ballot.n_frames} frames have a vote: too few to decide")
+    elif ballot.n_votes and ballot.verdict == "inconclusive":
+        notes.insert(0, "a tie: as many frames are fake as real")
     seen = judgements[0].model.experience
     if known["codec"] and seen and not seen.has_seen_others:
         notes.append("the model was trained on JPEG files, and a video is compressed in another way: train on videos")

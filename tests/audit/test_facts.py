@@ -240,7 +240,7 @@ def test_a_fair_set_is_called_fair_and_a_bad_file_is_status_1(
         ((), "give --real DIR and --fake DIR"),
         (("--manifest", EXAMPLES / "manifest.csv", "--size", 64), "give --fix OUT as well"),
         (("--manifest", EXAMPLES / "manifest.csv", "--fix", EXAMPLES), "is not empty; name a new folder"),
-        (("--manifest", EXAMPLES / "manifest.csv", "--fix", "nowhere/out"), "No such file or directory"),
+        (("--manifest", EXAMPLES / "manifest.csv", "--fix", "nowhere/out"), "there is no folder 'nowhere'"),
         (("--manifest", EXAMPLES / "manifest.csv", "--fix", "out", "--quality", "best"), "not a valid integer"),
         (("--manifest", EXAMPLES / "manifest.csv", "--fix", "out", "--quality", "reals"), "no real image is a JPEG"),
         (("--manifest", EXAMPLES / "manifest.csv", "--fix", "out", "--size", 512), "no real image is left (12 smaller"),

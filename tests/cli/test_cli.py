@@ -350,7 +350,10 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["scan", "empty"], "no image found"),
         (["scan", "examples", "--model", "nowhere.pkl"], "nowhere.pkl' cannot be read: No such file"),
         (["scan", "examples", "--model", "text.pkl"], "text.pkl': not a model file"),
-        (["scan", "examples", "-o", "nowhere/out.csv"], "'nowhere/out.csv' cannot be written: No such file"),
+        (
+            ["scan", "examples", "-o", "nowhere/out.csv"],
+            "'nowhere/out.csv' cannot be written: there is no folder 'nowhere'; make it first",
+        ),
         (["scan", "examples", "-o", "out.xml"], "end it in .csv, .jsonl or .txt, or give --format"),
         (["scan", "--files-from", "nowhere"], "nowhere: No such file"),
         (["train", "-o", "m.pkl"], "give --real DIR and --fake DIR, or --manifest CSV"),

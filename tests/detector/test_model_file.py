@@ -84,7 +84,7 @@ def test_saving_replaces_whole_or_not_at_all(model: Model, tmp_path: Path) -> No
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match=r"folder' cannot be written: Is a directory"):
         save_model(model, tmp_path / "folder")
-    with pytest.raises(OutputError, match="cannot be written: No such file or directory"):
+    with pytest.raises(OutputError, match="cannot be written: there is no folder"):
         save_model(model, tmp_path / "nowhere" / "m.pkl")
     assert sorted(os.listdir(tmp_path)) == ["folder", "m.pkl"]
 

@@ -22,7 +22,7 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_bins": 7}, "n_bins 7: it is None or 8 to 100000"),
+        ({"n_bins": 7}, "`n_bins=7`: give 8 to 100000, or `n_bins=None`"),
         ({"filter": "sobel"}, "filter 'sobel': it is one of none, laplacian"),
         ({"groups": ()}, "groups"),
         ({"groups": ("profile", "noise")}, "groups .* one or more of profile, chroma_profile"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from conftest import Run, texture
+from spectral_detect.atomic_write import stream_aside
 from spectral_detect.errors import OutputError
 from spectral_detect.outputs.lock import held
 
@@ -68,6 +69,41 @@ def test_an_output_that_another_process_writes_is_left_alone(
     assert result.stderr == f"Error: '{output}' is being written by another process; wait for its end\n"
     assert Path(output).read_text() == "rows of the other process\n"
     assert sorted(path.name for path in Path().iterdir()) == ["ev", output]
+
+
+@pytest.mark.parametrize(
+    ("output", "command"),
+    [
+        ("out.csv", ("merge", "rows.csv", "--output", "out.csv")),
+        ("out.csv", ("evaluate", "photographs", "--real", "ev", "--fake", "other", "--scores", "out.csv")),
+        ("out.pkl", ("train", "--real", "ev", "--fake", "other", "--output", "out.pkl")),
+        ("out.npz", ("extract", "ev", "--output", "out.npz")),
+    ],
+)
+def test_a_whole_file_does_not_take_the_place_of_one_that_is_being_written(
+    images: Path, run: Run, output: str, command: tuple[str, ...]
+) -> None:
+    assert run("scan", "ev", "--output", "rows.csv", "--jobs", 0).exit_code == 0
+    Path("ev").joinpath("0.png").rename(Path("0.png"))
+    Path("other").mkdir()
+    Path("0.png").rename(Path("other", "0.png"))
+    Path(output).write_text("rows of the other process\n")
+    with another_process_holding(Path(output)):
+        result = run(*command)
+    assert result.exit_code == 2, result.output
+    assert f"{output}' is being written by another process; wait for its end" in result.stderr
+    assert Path(output).read_text() == "rows of the other process\n"
+
+
+def test_a_file_that_is_begun_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("rows of the other process\n")
+    refused = pytest.raises(OutputError, match="is being written by another process")
+    with ExitStack() as stack, refused, stream_aside(path) as stream:
+        stream.write(b"new")
+        stack.enter_context(another_process_holding(path))
+    assert path.read_text() == "rows of the other process\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["out.csv"]
 
 
 def test_an_output_is_free_once_the_other_process_has_ended(images: Path, run: Run) -> None:

@@ -248,13 +248,13 @@ def test_forgotten_inputs_lose_no_rows(evidence: Path, scan: Scan, run: Run) -> 
     ("name", "content", "message"),
     [
         ("a.jsonl", b"some notes\n", "no record"),
-        ("a.jsonl", b"some notes without an end", "has not the columns"),
-        ("a.jsonl", b'{"a": 1}\n', "has not the columns"),
+        ("a.jsonl", b"some notes without an end", "does not have the columns"),
+        ("a.jsonl", b'{"a": 1}\n', "does not have the columns"),
         ("a.jsonl", b"[1]\n", "no record"),
         ("a.jsonl", b"\xff\xfe\n", "no record"),
-        ("a.csv", b"path,label\n", "has not the columns"),
-        ("a.csv", b"some notes without an end", "has not the columns"),
-        ("a.csv", b'"\n\n\n', "has not the columns"),
+        ("a.csv", b"path,label\n", "does not have the columns"),
+        ("a.csv", b"some notes without an end", "does not have the columns"),
+        ("a.csv", b'"\n\n\n', "does not have the columns"),
         ("a.csv", ",".join(IMAGE_COLUMNS).encode() + b"\na,b\n", "no record"),
         ("a.csv", ",".join([*FEATURE_COLUMNS, "f0"]).encode() + b"\n" + b"1," * 8 + b"1\n", "cannot be resumed|other"),
     ],
@@ -270,6 +270,29 @@ def test_a_file_that_is_no_output_is_left_alone(
 
 
 @pytest.mark.parametrize(
+    ("first", "second", "suffix", "message"),
+    [
+        ("scan", "video", ".csv", "its rows are about images, not videos"),
+        ("scan", "video", ".jsonl", "its rows are about images, not videos"),
+        ("video", "scan", ".csv", "its rows are about videos, not images"),
+        ("video", "scan", ".jsonl", "its rows are about videos, not images"),
+        ("scan", "extract", ".csv", "its rows are about images, not feature vectors"),
+        ("extract", "scan", ".csv", "its rows are about feature vectors, not images"),
+    ],
+)
+def test_rows_about_other_things_are_left_alone(
+    evidence: Path, run: Run, first: str, second: str, suffix: str, message: str
+) -> None:
+    output = Path(f"out{suffix}")
+    run(first, "ev", "--output", output, "--jobs", 0)
+    whole = output.read_bytes()
+    refused = run(second, "ev", "--resume", output, "--jobs", 0)
+    assert refused.exit_code == 2
+    assert f"cannot be resumed: {message}; name another output" in refused.stderr
+    assert output.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("scan", "ev", "--resume"), "requires an argument"),
@@ -278,7 +301,7 @@ def test_a_file_that_is_no_output_is_left_alone(
         (("scan", "ev", "--resume", "ev"), "name a .csv or a .jsonl"),
         (("scan", "ev", "--resume", "a.txt"), "name a .csv or a .jsonl"),
         (("scan", "ev", "--resume", "a.csv", "--format", "table"), "name a .csv or a .jsonl"),
-        (("scan", "ev", "--resume", "no/a.csv"), "cannot be written: No such file"),
+        (("scan", "ev", "--resume", "no/a.csv"), "cannot be written: there is no folder"),
         (("scan", "ev", "--resume", ""), "the name of the output is empty"),
         (("scan", "ev", "--resume", "ev/0.png", "--format", "csv"), "is an image or an input"),
         (("scan", "ev", "--known-by", "sha256"), "give both"),
@@ -292,7 +315,7 @@ def test_a_file_that_is_no_output_is_left_alone(
         (("extract", "ev", "--resume", "a.npz"), "--resume goes on with a .csv"),
         (("extract", "ev", "ev", "--resume", "a.csv"), "is named twice"),
         (("merge", "a.csv", "--output", "b.csv"), "'a.csv': no such file"),
-        (("merge", "ev/0.png", "--output", "b.csv"), "end it in .csv"),
+        (("merge", "ev/0.png", "--output", "b.csv"), "all end in .csv, or all in .jsonl"),
         (("merge", "empty.jsonl", "--output", "b.csv"), "all end in .csv, or all in .jsonl"),
         (("merge", "empty.jsonl", "--output", "b.jsonl"), "none of the 1 outputs has a row"),
         (("merge", "empty.jsonl", "--output", "empty.jsonl"), "is an image or an input"),

@@ -122,7 +122,7 @@ def test_wrong_options(run: Run, folder: Path, tmp_path: Path, options: tuple[ob
 def test_outputs_that_cannot_be_made(run: Run, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for output, message in (
-        (tmp_path / "a" / "b", "No such file or directory"),
+        (tmp_path / "a" / "b", "there is no folder"),
         (tmp_path / "file", "is a file; name a new folder"),
         (tmp_path, "is not empty"),
         (folder / "run", "its pictures would be trained on"),

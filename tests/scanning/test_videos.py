@@ -294,3 +294,10 @@ def test_frames_in_folders_can_be_kept_together(tmp_path: Path, run: Run) -> Non
     command = ("train", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--output", tmp_path / "m.pkl")
     assert "in 24 groups" in run(*command).stdout
     assert "in 12 groups" in run(*command, "--group-by", "parent").stdout
+
+
+def test_a_tie_says_that_it_is_one(run: Run, tmp_path: Path) -> None:
+    for label in ("real", "fake"):
+        shutil.copy(EXAMPLES / label / "Aqua.png", tmp_path / f"{label}.png")
+    table = run("video", tmp_path, "--model", "photographs", "--jobs", 0)
+    assert "a tie: as many frames are fake as real" in table.stdout

@@ -50,6 +50,8 @@ def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
 def check_plot_folder(folder: str) -> None:
     """Raise `Failure`, before anything is computed, if pictures cannot be drawn into `folder`, which is made if new."""
     require_matplotlib()
+    if os.path.isfile(folder):
+        raise Failure(f"{visible(folder)} is a file; name a folder")
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:

@@ -30,6 +30,9 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "min_confidence": "--min-confidence",
     "model": "--model",
     "n_bins": "--bins",
+    "n_bins=None": "--bins none",
+    "n_frames": "--frames",
+    "n_frames=None": "--all",
     "n_watched": "--n-watched",
     "prevalence": "--prevalence",
     "real": "--real",
@@ -42,7 +45,7 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "timeout_s": "--timeout",
     "vote": "--vote",
 }
-PARAMETER = re.compile(r"`(\w+)(?:=(\w+))?`")
+PARAMETER = re.compile(r"`(\w+)(?:=([\w.+-]+))?`")
 
 
 class Failure(click.ClickException):
@@ -58,9 +61,9 @@ def in_options(text: str) -> str:
 
     def option(found: re.Match[str]) -> str:
         name, value = found.groups()
-        if name not in OPTIONS:
-            return found[0]
-        return OPTIONS[name] if value is None else f"{OPTIONS[name]} {value.lower()}"  # None is none there
+        if (whole := found[0].strip("`")) in OPTIONS:
+            return OPTIONS[whole]
+        return f"{OPTIONS[name]} {value}" if name in OPTIONS else found[0]
 
     return PARAMETER.sub(option, text)
 

@@ -13,7 +13,7 @@ from spectral_detect.cli.shared.progress import progress
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.audit import bias_warning
-from spectral_detect.text import visible
+from spectral_detect.text import counted, visible
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
 
@@ -53,8 +53,9 @@ def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = Tr
     lookalikes = audit.duplicates.near.across
     if lookalikes.n_pairs and with_lookalikes:
         real, fake = map(visible, lookalikes.first[0])
+        pairs = counted(lookalikes.n_pairs, "pair")
         click.echo(
-            f"{start}{lookalikes.n_pairs} pairs of a real and a fake image look the same, the first: {real} and "
+            f"{start}{pairs} of a real and a fake image look the same, the first: {real} and "
             f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
             err=True,
         )
