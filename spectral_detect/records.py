@@ -46,7 +46,7 @@ class ImageRecord:
     spec_sha256 : str
         Hash of the model's features.
     settings_sha256 : str
-        Hash of all that the verdict depends on besides the file and the version, see `judging.settings_sha256`: records
+        Hash of all that the verdict depends on besides the file and the version, see `scanning.judge.Judge`: records
         stand together in one output only if it is the same.
     tool_version : str
         Version of this program.

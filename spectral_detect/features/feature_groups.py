@@ -73,7 +73,7 @@ class Tiles:
         return self.channels.astype(self.spec.precision, copy=False)
 
     def filtered(self) -> Array:
-        """Return a new (C, N, H, W) array, the channels under the spec's filter, in its precision."""
+        """Return a new (C, N, H, W) array, which the DFT may overwrite: the channels under the spec's filter."""
         if self.spec.filter == "none":
             return self.channels.astype(self.spec.precision)
         stack = self.channels.reshape(-1, *self.shape)

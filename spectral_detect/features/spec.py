@@ -26,6 +26,9 @@ FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "block_peakedness": BLOCK_PX**2 - 1,
     "patch_spectrum": (PATCH_PX // 2 + 1) ** 2,
 }
+RESIDUAL_GROUPS = (
+    "profile", "chroma_profile", "coherence", "block_spectrum", "block_peakedness", "patch_spectrum"
+)  # fmt: skip
 COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence"))
 
 Filter = Literal["none", "laplacian"]
@@ -197,9 +200,7 @@ def _other_version(version: Any) -> str:
 # of the tiles of FFHQ (1024 pixels): 74.8 / 84.9; in 64x64: 74.8 / 85.5 (40 draws).
 PRESETS: dict[str, FeatureSpec] = {
     "azimuthal": FeatureSpec("azimuthal", filter="laplacian"),
-    "residual": FeatureSpec(
-        "residual", groups=tuple(FEATURE_GROUP_SIZES), tiles_per_side=8, filter="laplacian", n_bins=100
-    ),
+    "residual": FeatureSpec("residual", groups=RESIDUAL_GROUPS, tiles_per_side=8, filter="laplacian", n_bins=100),
     "durall": FeatureSpec(
         "durall", scale="durall_db", centre="array_centre", normalisation="first", precision="float64"
     ),

@@ -183,7 +183,7 @@ class Judge:
         }
 
     def _unjudged(self) -> dict[str, Any]:
-        """Return the same columns of an image without a judgement: the model is named if there was no choice."""
+        """Return the columns of `_judged` without a judgement: the model is named if there was no choice."""
         unknown = ("verdict", "label", "score", "model", "model_sha256", "log10_likelihood_ratio", "posterior")
         columns = dict.fromkeys(unknown) | {"threshold": self.rules.threshold}
         if len(self.models) == 1:

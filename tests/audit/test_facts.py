@@ -292,7 +292,7 @@ def test_a_file_in_both_classes_is_not_fair(labelled_folder: Path, run: Run) -> 
     shutil.copy(real / "00.png", fake / "copy.png")
     found = run("audit", "--real", real, "--fake", fake, "--fail-on-bias")
     assert found.exit_code == 3
-    assert "CONTRADICTORY: 1 pairs" in found.stdout
+    assert "CONTRADICTORY: 1 pair of" in found.stdout
     fixed = run("audit", "--real", real, "--fake", fake, "--fix", labelled_folder / "out", "--fail-on-bias")
     assert fixed.exit_code == 0
     assert "2 in both classes" in fixed.stdout

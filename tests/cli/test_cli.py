@@ -334,7 +334,7 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
     output = labelled_folder / f"f{suffix}"
     result = run("extract", labelled_folder, "--output", output, "--bins", "none")
     assert result.exit_code == 2
-    assert "set a number of bins" in result.stderr
+    assert "no bins) make no table; set --bins" in result.stderr
     assert run("extract", labelled_folder, "--output", output).exit_code == 1
     assert output.exists()
 
@@ -365,7 +365,10 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl"], "same file is real and fake"),
         (["train", "--real", "examples/real", "--fake", "examples/fake", "-o", "nowhere/m.pkl"], "cannot be written"),
         (["train", "--real", "a", "--fake", "b", "-o", "m.pkl", "--bins", "many"], "neither a whole number nor none"),
-        (["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl", "--bins", "1"], "n_bins 1"),
+        (
+            ["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl", "--bins", "1"],
+            "--bins 1: give 8 to 100000, or --bins none",
+        ),
         (["evaluate", "small", "--real", "examples/real", "--fake", "empty"], "no image found in 'empty'"),
         (["extract", "examples", "-o", "out.xls"], "end it in .npz or .csv"),
         (["extract", "examples", "-o", "nowhere/out.npz"], "cannot be written"),

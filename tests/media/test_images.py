@@ -146,7 +146,7 @@ def test_what_is_no_image_is_refused(content: bytes, message: str) -> None:
         decode(content)
 
 
-@pytest.mark.parametrize("image_format", FORMATS[1:7])
+@pytest.mark.parametrize("image_format", [name for name in FORMATS if name not in ("JPEG", "HEIF", "AVIF")])
 def test_half_a_file_is_refused(rgb: np.ndarray, image_format: str) -> None:
     content = encoded(Image.fromarray(rgb), image_format)
     with pytest.raises(ImageReadError, match=r"damaged or incomplete|not an image|truncated, and what is left"):
