@@ -175,22 +175,33 @@ def test_few_long_items_are_shared_by_the_workers(n_items: int, cluster: Any) ->
     assert sorted(counts.values()) == [n_items // 2] * 2
 
 
-def test_closed_early_it_leaves_nothing_behind(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Enough(Exception):
+    """Nothing more is wanted."""
+
+
+def test_given_up_early_it_leaves_nothing_behind(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LARGEST_BATCH", 2000)  # ten minutes for a worker
-    monkeypatch.setattr(room, "SMALLEST_BATCH", 1)
+    monkeypatch.setattr(room, "SMALLEST_BATCH", 2000)
 
     def items() -> Iterator[str]:
-        yield "quick"
-        monkeypatch.setattr(room, "SMALLEST_BATCH", 2000)
-        yield from repeat("slow", 9000)
+        yield from repeat("slow", 8000)
+        assert becomes_true(lambda: len(list(tmp_path.iterdir())) == 2), "one of two workers has no work"
+        raise Enough
 
     results = answers(items(), cluster, Answering(partial(noted_answer, folder=tmp_path)))
-    assert next(results)[0] == "quick"
-    assert becomes_true(lambda: len(list(tmp_path.iterdir())) == 2), "one of two workers has no work"
-    closing = threading.Thread(target=results.close)
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            next(results)
+        except BaseException as error:
+            raised.append(error)
+
+    closing = threading.Thread(target=work)
     closing.start()
-    closing.join(60)
+    closing.join(120)
     assert not closing.is_alive(), "it waits for the work that it should withdraw"
+    assert [type(error) for error in raised] == [Enough]
     assert becomes_true(lambda: not cluster.scheduler.tasks), "tasks are left on the scheduler"
     pids = [path.name for path in tmp_path.iterdir()]
     assert becomes_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids)), "their workers live on"
