@@ -44,6 +44,11 @@ def check_target(path: str | os.PathLike[str]) -> None:
     check_unlocked(name)
 
 
+def being_written(name: str) -> OutputError:
+    """Return the error of an output whose lock another process holds."""
+    return OutputError(f"{name!r} is being written by another process", remedy="wait for its end")
+
+
 def check_unlocked(name: str) -> None:
     """Raise `OutputError` if another process holds the lock of a file and so is still writing it."""
     try:
@@ -53,7 +58,7 @@ def check_unlocked(name: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise OutputError(f"{name!r} is being written by another process", remedy="wait for its end") from None
+        raise being_written(name) from None
     except OSError:  # a file system without locks
         return
     finally:

@@ -7,8 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from spectral_detect.atomic_write import check_target, naming_output
-from spectral_detect.errors import OutputError
+from spectral_detect.atomic_write import being_written, check_target, naming_output
 
 
 class FileLock:
@@ -35,7 +34,7 @@ class FileLock:
             os.close(descriptor)
         if not is_free:
             self.release()
-            raise OutputError(f"{path!r} is being written by another process", remedy="wait for its end")
+            raise being_written(path)
 
     def extend(self, descriptor: int) -> bool:
         """Lock an open file as well, through a copy of its descriptor; return whether nobody else holds it."""
