@@ -161,12 +161,12 @@ class _Run(Generic[Item, Result]):
         return batch
 
     def _outcome(self, future: Future[bytes], batch: list[Item]) -> list[Result]:
-        from distributed import KilledWorker
+        from distributed import CancelledError, KilledWorker
 
-        if future.status in ("cancelled", "lost"):
-            raise _lost_scheduler()
-        try:
+        try:  # it waits for a batch that was done, but lost with its worker: Dask computes that again
             return cast("list[Result]", pickle.loads(future.result()))
+        except CancelledError:
+            raise _lost_scheduler() from None
         except KilledWorker as error:
             if error.task == self._pools.key:
                 raise _unfit("(one after the other)", error) from None
