@@ -168,7 +168,6 @@ def introduction(model: Model, material: Material) -> str:
     )
     seen = model.experience
     assert seen is not None
-    qualities = " to ".join(map(str, sorted(set(seen.jpeg_qualities)))) if seen.jpeg_qualities else ""
     return INTRODUCTION.format(
         name=model.name,
         about=ABOUT.get(model.name, "images"),
@@ -176,7 +175,7 @@ def introduction(model: Model, material: Material) -> str:
         spec=SPEC.name,
         counts=counts,
         sides=" to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px}))),
-        files=f"JPEG files of quality {qualities}" if qualities else "files that are no JPEGs",
+        files=f"coded as {seen.codings_text}",
     )
 
 

@@ -59,6 +59,12 @@ class ImageRecord:
         What a reader of the verdict should know.
     error : str or None
         Why the file could not be judged, and the remedy.
+    coding : str or None
+        How the pixels of the file were compressed, see `Coding.title`.
+    model_balanced_accuracy : float or None
+        Balanced accuracy of the model, cross-validated when it was trained; None if that could not be measured.
+    delivery : str or None
+        What the image went through before its features, see `Delivery.title`; None if it was judged as it is.
     """
 
     path: str
@@ -81,6 +87,9 @@ class ImageRecord:
     posterior: float | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    coding: str | None = None
+    model_balanced_accuracy: float | None = None
+    delivery: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""
@@ -183,6 +192,8 @@ class VideoRecord:
         As in `ImageRecord`.
     settings_sha256 : str
         As in `ImageRecord`; the vote and the choice of frames belong to it.
+    coding, model_balanced_accuracy, delivery
+        As in `ImageRecord`; the coding is that of the first frame that was looked at.
     """
 
     path: str
@@ -216,6 +227,9 @@ class VideoRecord:
     tool_version: str
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    coding: str | None = None
+    model_balanced_accuracy: float | None = None
+    delivery: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""

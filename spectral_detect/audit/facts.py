@@ -17,7 +17,7 @@ from spectral_detect.records import FAKE, REAL
 
 SIGNIFICANT = 0.01  # after Holm's correction
 MOST_VALUES = 5  # listed of a fact and class
-IMPLIED_BY = {"nearest_quality": "jpeg_quality"}  # not named beside it
+IMPLIED_BY = {"coding_quality": "jpeg_quality", "coding": "format"}  # not named beside it
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,13 @@ class Fact:
 
 
 def _jpeg_quality(sample: Extraction, facts: Metadata) -> str:
-    if facts.nearest_quality is None:
+    if facts.coding.family != "JPEG":
         return "none"
     return "custom" if facts.jpeg_quality is None else str(facts.jpeg_quality)
+
+
+def _coding(facts: Metadata) -> str:
+    return f"{facts.coding.family}, {facts.coding.method}" if facts.coding.method else facts.coding.family
 
 
 def _yes_or_no(value: bool) -> str:
@@ -60,8 +64,11 @@ FACTS = {
     "height": Fact(lambda s, m: m.height, is_number=True),
     "aspect": Fact(lambda s, m: m.width / m.height, is_number=True),
     "jpeg_quality": Fact(_jpeg_quality),
-    "nearest_quality": Fact(lambda s, m: m.nearest_quality or 0, is_number=True),  # tells custom tables apart
-    "subsampling": Fact(lambda s, m: m.subsampling or "none"),
+    "coding": Fact(lambda s, m: _coding(m)),
+    "coding_quality": Fact(lambda s, m: m.coding.quality or 0, is_number=True),  # tells custom tables apart
+    "bits": Fact(lambda s, m: str(m.coding.bits)),
+    "alpha": Fact(lambda s, m: _yes_or_no(m.coding.has_alpha)),
+    "subsampling": Fact(lambda s, m: m.coding.chroma or "none"),
     "progressive": Fact(lambda s, m: _yes_or_no(m.is_progressive)),
     "gray": Fact(lambda s, m: _yes_or_no(m.is_gray)),
     "exif": Fact(lambda s, m: _yes_or_no(m.has_exif)),

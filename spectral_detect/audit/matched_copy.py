@@ -16,15 +16,17 @@ import numpy as np
 
 from spectral_detect.atomic_write import folder_aside, naming_output
 from spectral_detect.audit.dataset_audit import DatasetAudit
-from spectral_detect.audit.matched_format import Cut, MatchedFormat, cut_file, smaller_than
+from spectral_detect.audit.matched_format import Cut, cut_file, smaller_than
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.training.dataset import Dataset
+from spectral_detect.training.delivered import DELIVERY_FILE, Delivered
 from spectral_detect.training.lookalikes import groups_with_lookalikes
 
 NAMES = {label: name for name, label in LABELS.items()}
@@ -54,9 +56,10 @@ class DroppedFile:
 class MatchedCopy:
     """The files of a matched copy, and the files that are not in it."""
 
-    format: MatchedFormat
+    format: Delivery
     copied: tuple[CopiedFile, ...]
     dropped: tuple[DroppedFile, ...]
+    delivered: Delivered
 
     @property
     def n_real(self) -> int:
@@ -100,7 +103,7 @@ class AuditedCopy:
 def write_matched(
     dataset: Dataset,
     output: str | os.PathLike[str],
-    matched: MatchedFormat,
+    matched: Delivery,
     work: Work | None = None,
     *,
     limits: Limits | None = None,
@@ -117,7 +120,7 @@ def write_matched(
         Images of both classes, as `read_dataset` gives them.
     output : str or path
         A folder that is empty or does not exist. It appears only when it is complete.
-    matched : MatchedFormat
+    matched : Delivery
         The size and the quality of all images.
     work : Work, optional
         How to run.
@@ -163,7 +166,7 @@ def write_matched(
 class _CutFile:
     """Cut the window of a file: a task for workers."""
 
-    matched: MatchedFormat
+    matched: Delivery
     limits: Limits
     cost: Cost = field(default="short", init=False)
 
@@ -225,14 +228,15 @@ def _safe_name(number: int, label: int, path: str) -> str:
 
 
 def _listed(
-    dataset: Dataset, matched: MatchedFormat, names: Mapping[int, str], reasons: Sequence[str | None]
+    dataset: Dataset, matched: Delivery, names: Mapping[int, str], reasons: Sequence[str | None]
 ) -> MatchedCopy:
     y, samples = dataset.y.tolist(), dataset.samples
     groups = groups_with_lookalikes(dataset)
     dropped = [DroppedFile(f.path, None, f"failed: {f.error}") for f in dataset.failures]
     dropped += [DroppedFile(samples[k].path, y[k], reason) for k, reason in enumerate(reasons) if reason is not None]
     copied = (CopiedFile(name, y[k], int(groups[k]), samples[k].path) for k, name in names.items())
-    return MatchedCopy(matched, tuple(copied), tuple(dropped))
+    delivered = Delivered.of_originals(matched, (samples[k] for k in names))
+    return MatchedCopy(matched, tuple(copied), tuple(dropped), delivered)
 
 
 def _write_tables(folder: Path, copy: MatchedCopy) -> None:
@@ -243,6 +247,7 @@ def _write_tables(folder: Path, copy: MatchedCopy) -> None:
         (DROPPED, _lines(("path", "label", "reason"), dropped)),
     ):
         (folder / name).write_bytes("".join(rows).encode("utf-8", "surrogateescape"))
+    (folder / DELIVERY_FILE).write_text(copy.delivered.to_json(), encoding="utf-8")
 
 
 def _lines(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import PIL.Image
 
 from spectral_detect.errors import DatasetError, ImageReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction
-from spectral_detect.media.edits import as_rgb
+from spectral_detect.media.delivery import GRID_PX, Delivery
 from spectral_detect.media.images import decode, shows_no_colour
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.sources.reading import read_file
@@ -24,7 +21,6 @@ from spectral_detect.sources.reading import read_file
 if TYPE_CHECKING:
     from spectral_detect.training.dataset import Dataset  # and scikit-learn with it, which no worker needs
 
-GRID_PX = 16  # the largest block of a JPEG with 4:2:0 chroma: the window starts on this grid, and so keeps the old one
 FILLING_SHARE = 0.9  # of the images of each class can fill the window
 LOW_QUALITY_SHARE = 0.05  # of all images may have been saved at a lower quality than the copy
 HIGHEST_QUALITY = 90
@@ -33,27 +29,7 @@ LOSSLESS = 100
 Quality = int | Literal["reals"] | None
 
 
-@dataclass(frozen=True)
-class MatchedFormat:
-    """The size and the JPEG qualities of all images of a matched copy.
-
-    Attributes
-    ----------
-    side_px : int
-        Side of the square window.
-    qualities : tuple of int
-        Qualities of the JPEG files; each image gets one of them, by a hash of its content.
-    """
-
-    side_px: int
-    qualities: tuple[int, ...]
-
-    def quality_of(self, content_sha256: str) -> int:
-        """Return the quality for a content, the same whatever its label."""
-        return self.qualities[int(sha256(f"quality {content_sha256}".encode()).hexdigest(), 16) % len(self.qualities)]
-
-
-def choose_format(dataset: Dataset, *, side_px: int | None = None, quality: Quality = None) -> MatchedFormat:
+def choose_format(dataset: Dataset, *, side_px: int | None = None, quality: Quality = None) -> Delivery:
     """Choose a window and a quality for all images, from sizes and qualities alone.
 
     Parameters
@@ -78,7 +54,7 @@ def choose_format(dataset: Dataset, *, side_px: int | None = None, quality: Qual
         raise DatasetError(f"{usable.n_real} real and {usable.n_fake} fake images in colour: matching needs both")
     if side_px is None:
         side_px = min(_filled_side(usable.samples, usable.y == label) for label in (REAL, FAKE))
-    return MatchedFormat(side_px, _qualities(usable, quality))
+    return Delivery(side_px, _qualities(usable, quality))
 
 
 def _filled_side(samples: Sequence[Extraction], is_chosen: np.ndarray) -> int:
@@ -92,7 +68,7 @@ def _filled_side(samples: Sequence[Extraction], is_chosen: np.ndarray) -> int:
 def _qualities(dataset: Dataset, quality: Quality) -> tuple[int, ...]:
     if isinstance(quality, int):
         return (quality,)
-    found = [s.metadata.nearest_quality if s.metadata else None for s in dataset.samples]
+    found = [s.coding.quality if s.coding and s.coding.family == "JPEG" else None for s in dataset.samples]
     if quality is None:
         lowest = np.quantile([LOSSLESS if q is None else q for q in found], LOW_QUALITY_SHARE, method="lower")
         return (min(HIGHEST_QUALITY, int(lowest)),)
@@ -110,7 +86,7 @@ class Cut:
     reason: str | None = None
 
 
-def cut_file(sample: Extraction, matched: MatchedFormat, max_pixels: int) -> Cut:
+def cut_file(sample: Extraction, matched: Delivery, max_pixels: int) -> Cut:
     """Cut the window out of one file, and save it as JPEG."""
     try:
         read = read_file(sample.location)
@@ -119,8 +95,7 @@ def cut_file(sample: Extraction, matched: MatchedFormat, max_pixels: int) -> Cut
         image = decode(read.content, max_pixels=max_pixels, colour=True)
         if min(image.pixels.shape[:2]) < matched.side_px:  # a truncated file lacks rows
             return Cut(None, smaller_than(matched.side_px))
-        window = central_window(as_rgb(image.pixels, image.is_ycc), matched.side_px)
-        content = _as_jpeg(window, matched.quality_of(read.sha256))
+        content = matched.jpeg_of(image, read.sha256)
         if shows_no_colour(decode(content, colour=True)):
             return Cut(None, "gray in the window")
     except ImageReadError as error:
@@ -128,18 +103,6 @@ def cut_file(sample: Extraction, matched: MatchedFormat, max_pixels: int) -> Cut
     except MemoryError:
         return Cut(None, f"failed: {TOO_LITTLE_MEMORY}")
     return Cut(content)
-
-
-def central_window(pixels: np.ndarray, side_px: int) -> np.ndarray:
-    """Return (side, side, ...) pixels about the centre, from a corner on the grid of JPEG's blocks."""
-    top, left = ((length - side_px) // 2 // GRID_PX * GRID_PX for length in pixels.shape[:2])
-    return pixels[top : top + side_px, left : left + side_px]
-
-
-def _as_jpeg(rgb: np.ndarray, quality: int) -> bytes:
-    stream = BytesIO()
-    PIL.Image.fromarray(rgb).convert("RGB").save(stream, "JPEG", quality=quality, subsampling="4:2:0")
-    return stream.getvalue()
 
 
 def smaller_than(side_px: int) -> str:

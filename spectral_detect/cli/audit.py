@@ -11,13 +11,14 @@ import click
 from spectral_detect.atomic_write import check_new_folder
 from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.audit.matched_copy import MANIFEST, AuditedCopy, write_matched
-from spectral_detect.audit.matched_format import GRID_PX, Quality, choose_format
+from spectral_detect.audit.matched_format import Quality, choose_format
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled
 from spectral_detect.cli.shared.options import labelled_options
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.delivery import GRID_PX
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.audit import audit_text, fix_text

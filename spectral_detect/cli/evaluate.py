@@ -96,7 +96,7 @@ def evaluate(
     _check_outputs(scores, plot, [model, manifest])
     detector = load_model(model)
     rules.check([detector])
-    extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames)
+    extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames, delivery=detector.delivery)
     if by is not None:
         table, n_failed = _by_generator(detector, by, real, protocol, rules, extractor, work)
         click.echo(json.dumps(table.to_dict(), indent=2) if as_json else generators_text(table))

@@ -12,6 +12,7 @@ from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.delivery import Delivery
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,9 @@ class Model:
         The cross-validated estimate made at training.
     experience : Experience or None
         The images it has seen; None if there were too few groups to tell.
+    delivery : Delivery or None
+        What each image goes through before its features, as its training images did; None if they were taken as they
+        are.
     reference : (n, n_features) array
         A few training vectors; the file stores their scores, and loading checks them.
     card : str
@@ -57,6 +61,7 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     experience: Experience | None = None
+    delivery: Delivery | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
     created: str = ""
@@ -68,6 +73,12 @@ class Model:
     def is_guess(self) -> bool:
         """Tell whether it was trained without labels: which of its two clusters is called fake is then a guess."""
         return bool(self.training.get("n_unlabelled"))
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """The balanced accuracy, cross-validated at training; None if that could not be measured."""
+        value = self.metrics.get("balanced_accuracy")
+        return None if value is None else float(value)
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""

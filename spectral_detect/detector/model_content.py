@@ -12,7 +12,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime, timezone
 from typing import Any, get_args
@@ -21,17 +21,18 @@ import numpy as np
 
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Svm
-from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.experience import Experience, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.delivery import GRID_PX, Delivery
 from spectral_detect.records import LABELS
 
 TYPES = ("<f2", "<f4", "<f8")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, KMeans)}
 
 
@@ -59,6 +60,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         "training": model.training,
         "metrics": model.metrics,
         "experience": asdict(model.experience) if model.experience else None,
+        "delivery": asdict(model.delivery) if model.delivery else None,
         "card": model.card,
         "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "libraries": _library_versions(),
@@ -161,6 +163,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         training=dict(header["training"]),
         metrics=_metrics(header["metrics"]),
         experience=_experience(header["experience"]),
+        delivery=_delivery(header["delivery"]),
         reference=arrays["reference"],
         card=str(header["card"]),
         created=str(header["created"]),
@@ -185,9 +188,21 @@ def _experience(values: Mapping[str, Any] | None) -> Experience | None:
     if values is None:
         return None
     least, most, distance, rate = (_number(values[f.name]) for f in fields(Experience)[:4])
-    seen = values["jpeg_qualities"]
-    qualities = None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
-    return Experience(int(least), int(most), distance, rate, qualities, bool(values["has_seen_others"]))
+    codings = {str(kind): _qualities(seen) for kind, seen in values["codings"].items()}
+    return Experience(int(least), int(most), distance, rate, codings)
+
+
+def _qualities(seen: Sequence[Any] | None) -> Qualities:
+    return None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
+
+
+def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:
+    if values is None:
+        return None
+    side_px, *qualities = (int(_number(value)) for value in (values["side_px"], *values["qualities"]))
+    if side_px < GRID_PX or not qualities or not 1 <= min(qualities) <= max(qualities) <= 100:
+        raise ModelFileError("damaged: its delivery is not valid", remedy="train it again")
+    return Delivery(side_px, tuple(qualities))
 
 
 def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Calibration:

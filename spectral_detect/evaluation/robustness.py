@@ -49,7 +49,10 @@ def measure_robustness(
     progress : callable
         Passes the results on, a file at a time, to show progress.
     """
-    rules, extractor = replace(rules or Rules(), stability=False), extractor or Extractor(model.spec)
+    rules, extractor = (
+        replace(rules or Rules(), stability=False),
+        extractor or Extractor(model.spec, delivery=model.delivery),
+    )
     rows = [_row("none", None, evaluate_model(model, unedited, rules))]
     for edit in edits:
         try:

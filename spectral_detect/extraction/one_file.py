@@ -11,6 +11,8 @@ import numpy as np
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
 from spectral_detect.features.extract import extract_features, tile_corners
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.coding import Coding
+from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.edits import Edit
 from spectral_detect.media.header import Metadata
 from spectral_detect.media.images import DecodedImage, decode, fingerprint, shows_no_colour
@@ -83,6 +85,11 @@ class Extraction:
         """The path as records show it."""
         return self.location.path
 
+    @property
+    def coding(self) -> Coding | None:
+        """How the pixels were compressed; None if nothing is known."""
+        return self.metadata.coding if self.metadata else None
+
 
 Edits = tuple[Edit | None, ...]
 Variants = tuple[Extraction, ...]  # of one file: a result for each edit, of a video for each frame and edit
@@ -106,6 +113,8 @@ class Extractor:
         What is refused.
     frames : FrameOptions
         Which frames of a video are looked at, and which part of them.
+    delivery : Delivery or None
+        What each image goes through first, before any edit.
     """
 
     spec: FeatureSpec | None
@@ -113,6 +122,7 @@ class Extractor:
     examine: bool = False
     limits: Limits = field(default_factory=Limits)
     frames: FrameOptions = field(default_factory=FrameOptions)
+    delivery: Delivery | None = None
 
     cost: Cost = field(default="short", init=False)
 
@@ -161,12 +171,12 @@ class Extractor:
         image = frame.image
         place = FramePlace(frame.index, frame.time_s, frame.track, frame.box)
         known = {**video, "width": image.width, "height": image.height, "format": image.format, "frame": place}
-        known["metadata"] = image.metadata or Metadata(image.format, image.width, image.height)
+        known["metadata"] = image.metadata
         if self.examine:
             known["fingerprint"] = fingerprint(image)
         if image.is_constant:
             known |= {"is_constant": True, "warnings": (CONSTANT_IMAGE,)}
-        return tuple(self._extract(*_edited(image, edit, known)) for edit in self.edits)
+        return tuple(self._extract(*prepared) for prepared in self._variants(image, known))
 
     def prepare(self, found: FoundFile) -> Iterator[Prepared]:
         """Read and decode a still image, and yield it after each edit: `of_file` up to the features."""
@@ -179,6 +189,15 @@ class Extractor:
             return ((failure, None) for failure in self._failed(known, TOO_LITTLE_MEMORY))
         if image.is_constant:
             known |= {"is_constant": True, "warnings": (*image.warnings, CONSTANT_IMAGE)}
+        return self._variants(image, known)
+
+    def _variants(self, image: DecodedImage, known: dict[str, Any]) -> Iterator[Prepared]:
+        """Deliver the image, and yield it after each edit."""
+        try:
+            image = self.delivery.apply(image, known["sha256"]) if self.delivery else image
+        except (ImageReadError, MemoryError) as error:
+            failed = [with_error(Extraction(**known, edit=edit), error) for edit in self.edits]
+            return ((extraction, None) for extraction in failed)
         return (_edited(image, edit, known) for edit in self.edits)
 
     def _decode(self, found: FoundFile, known: dict[str, Any]) -> DecodedImage:
@@ -187,7 +206,13 @@ class Extractor:
             raise ImageReadError(found.problem)
         read = read_file(found.location, self.limits.max_bytes)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
-        colour = self.examine or self.edits != (None,) or self.spec is None or self.spec.needs_colour
+        colour = (
+            self.examine
+            or self.delivery is not None
+            or self.edits != (None,)
+            or self.spec is None
+            or self.spec.needs_colour
+        )
         image = decode(read.content, max_pixels=self.limits.max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known["metadata"] = image.metadata

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 
 from spectral_detect.errors import FeatureError
+from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import DecodedImage, decode
 
 WANG_MAX_SIGMA_PX = 3.0
@@ -51,7 +52,9 @@ class Edit:
         pixels, is_ycc = OPERATIONS[self.name](image.pixels, image.is_ycc, self.strength, rng)
         metadata = image.metadata
         if metadata and self.name in ("jpeg", "phone"):
-            metadata = replace(metadata, jpeg_quality=int(self.strength or 0), nearest_quality=int(self.strength or 0))
+            quality = int(self.strength or 0)
+            chroma = None if metadata.is_gray else "4:2:0"
+            metadata = replace(metadata, jpeg_quality=quality, coding=Coding("JPEG", quality, chroma=chroma))
         return replace(image, pixels=pixels, is_ycc=is_ycc, metadata=metadata)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import PIL.Image
 import PIL.JpegImagePlugin
+
+from spectral_detect.media.coding import UNCOMPRESSED, Coding, still_coding
 
 VIDEO_FORMAT = "VIDEO"  # for a frame of a video file
 EXIF_SOFTWARE, EXIF_IFD = 0x0131, 0x8769
@@ -42,12 +44,10 @@ class Metadata:
         Name of the file format.
     width, height : int
         In pixels, as displayed.
+    coding : Coding
+        How its pixels were compressed; of a JPEG with the quality whose luma table is nearest.
     jpeg_quality : int or None
         1 to 100 if the quantisation tables are exactly those of libjpeg at that quality, else None.
-    nearest_quality : int or None
-        The quality whose luma table is nearest; None if the file is no JPEG.
-    subsampling : str or None
-        Subsampling of a JPEG's chroma, "4:4:4", "4:2:2", "4:2:0" or "other"; None for gray and other formats.
     is_progressive : bool
         A JPEG that stores the whole image in several scans.
     is_gray : bool
@@ -63,9 +63,8 @@ class Metadata:
     format: str
     width: int
     height: int
+    coding: Coding = UNCOMPRESSED
     jpeg_quality: int | None = None
-    nearest_quality: int | None = None
-    subsampling: str | None = None
     is_progressive: bool = False
     is_gray: bool = False
     has_exif: bool = False
@@ -75,8 +74,8 @@ class Metadata:
     @property
     def quality(self) -> str:
         """Return the quality in words: a number, "custom" with the nearest number, or "none"."""
-        if self.jpeg_quality is None and self.nearest_quality is not None:
-            return f"custom (about {self.nearest_quality})"
+        if self.jpeg_quality is None and self.coding.quality is not None:
+            return f"custom (about {self.coding.quality})"
         return "none" if self.jpeg_quality is None else str(self.jpeg_quality)
 
 
@@ -99,7 +98,9 @@ def read_metadata(
         Whether the file holds one channel.
     """
     exif = _exif(picture)
+    coding = still_coding(picture, content, image_format)
     facts: dict[str, Any] = {
+        "coding": coding,
         "is_gray": is_gray,
         "has_exif": EXIF_IFD in exif if image_format == "TIFF" else bool(exif),
         "software": _text(exif.get(EXIF_SOFTWARE) or picture.info.get("Software")),
@@ -111,8 +112,9 @@ def read_metadata(
         sampling = PIL.JpegImagePlugin.get_sampling(picture) if picture.layers == 3 else None
         facts |= {
             "jpeg_quality": exact,
-            "nearest_quality": nearest,
-            "subsampling": None if sampling is None else SUBSAMPLINGS.get(sampling, "other"),
+            "coding": replace(
+                coding, quality=nearest, chroma=None if sampling is None else SUBSAMPLINGS.get(sampling, "other")
+            ),
             "is_progressive": "progressive" in picture.info,
         }
     return Metadata(image_format, *size, **facts)

@@ -13,7 +13,7 @@ from spectral_detect.errors import ImageReadError, VideoReadError
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.face_detection import FaceBox
 from spectral_detect.media.face_tracks import PATIENCE, Tracker
-from spectral_detect.media.header import VIDEO_FORMAT
+from spectral_detect.media.header import VIDEO_FORMAT, Metadata
 from spectral_detect.media.images import MAX_PIXELS, DecodedImage, decode
 from spectral_detect.media.video_file import Clip, VideoFacts
 from spectral_detect.sources.discovery import FoundVideo
@@ -201,13 +201,16 @@ class _ClipSource:
         self.facts = self._clip.facts
         self.warnings = self._clip.warnings
         self.n_frames = self._clip.timeline.n_frames
+        self._coding = self._clip.coding
         self.times_s = self._clip.timeline.times_s
         self.close = self._clip.close
 
     def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
         """Yield the frames at these rising indices."""
         for index, time_s, rgb in self._clip.decode(wanted):
-            yield _WholeFrame(index, time_s, DecodedImage(rgb, rgb.shape[1], rgb.shape[0], VIDEO_FORMAT))
+            height, width = rgb.shape[:2]
+            metadata = Metadata(VIDEO_FORMAT, width, height, self._coding)
+            yield _WholeFrame(index, time_s, DecodedImage(rgb, width, height, VIDEO_FORMAT, metadata=metadata))
 
 
 class _Stills:

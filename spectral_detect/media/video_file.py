@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.errors import VideoReadError
+from spectral_detect.media.coding import Coding, video_coding
 from spectral_detect.media.ffmpeg import counts_its_frames, open_capture, reason_not_opened
 from spectral_detect.sources.reading import check_regular
 
@@ -165,6 +166,11 @@ class Clip:
             n_frames=round(announced) if 0 < announced < 1e9 else None,
             codec=_four_letters(round(self._get("FOURCC"))),
         )
+
+    @property
+    def coding(self) -> Coding:
+        """How the frames were compressed."""
+        return video_coding(self.facts.codec, _four_letters(round(self._get("CODEC_PIXEL_FORMAT"))))
 
     def _warn_of_missing_frames(self) -> None:
         n_found, announced, fps = max(self.timeline.n_frames, self._n_packets), self.facts.n_frames, self._get("FPS")

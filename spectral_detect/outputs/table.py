@@ -64,6 +64,7 @@ def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
         columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
+    columns.append(Column("accuracy", ">8", lambda r: _percent(r.model_balanced_accuracy)))
     return Layout(IMAGES, tuple(columns))
 
 
@@ -78,12 +79,17 @@ def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
         columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
+    columns.append(Column("accuracy", ">8", lambda r: _percent(r.model_balanced_accuracy)))
     return Layout(VIDEOS, tuple(columns))
 
 
 def frame_layout() -> Layout[FrameRecord]:
     """Lay out records of single frames."""
     return Layout(FRAMES, (Column("score", ">6", lambda r: _three_digits(r.score)),))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.1f} %"
 
 
 def _three_digits(value: float | None) -> str:

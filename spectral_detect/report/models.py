@@ -99,8 +99,7 @@ def _training(model: Model) -> str:
 
 def _experience_lines(seen: Experience) -> list[str]:
     sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
-    qualities = " to ".join(map(str, sorted(set(seen.jpeg_qualities)))) if seen.jpeg_qualities else "none"
     return [
-        f"  has seen       images with a shorter side of {sides} pixels; JPEG qualities: {qualities}",
+        f"  has seen       images with a shorter side of {sides} pixels, coded as {visible(seen.codings_text)}",
         f"                 refuses about {100 * seen.refusal_rate:.1f} % of such images as unlike those it has seen",
     ]

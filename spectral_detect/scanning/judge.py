@@ -16,6 +16,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
@@ -80,12 +81,21 @@ class Judge:
             raise ModelFileError(
                 "several models scan together only if they take the same features", remedy="name one with `model`"
             )
+        if len({model.delivery for model in self.models}) != 1:
+            raise ModelFileError(
+                "several models scan together only if they take images delivered alike", remedy="name one with `model`"
+            )
         self.rules.check(self.models)
 
     @property
     def spec(self) -> FeatureSpec:
         """The features that the models take."""
         return self.models[0].spec
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """What the models' images go through before their features."""
+        return self.models[0].delivery
 
     @property
     def edits(self) -> Edits:
@@ -111,6 +121,7 @@ class Judge:
         settings = {
             "models": [model.sha256 for model in self.models],
             "spec": self.spec.sha256,
+            "delivery": asdict(self.delivery) if self.delivery else None,
             "rules": asdict(self.rules),
             **others,
         }
@@ -134,7 +145,7 @@ class Judge:
 
     def extractor(self, limits: Limits | None = None) -> Extractor:
         """Return what extracts the features that the judge needs."""
-        return Extractor(self.spec, self.edits, limits=limits or Limits())
+        return Extractor(self.spec, self.edits, limits=limits or Limits(), delivery=self.delivery)
 
     # ------------------------------------------------------------------------------------------------------- records
 
@@ -158,6 +169,8 @@ class Judge:
             tool_version=__version__,
             warnings=image.warnings + (judgement.warnings if judgement else ()),
             error=error,
+            coding=image.coding.title if image.coding else None,
+            delivery=self.delivery.title if self.delivery else None,
         )
 
     def failed(self, variants: Sequence[Extraction], reason: str) -> ImageRecord:
@@ -180,17 +193,22 @@ class Judge:
             "model_sha256": judgement.model.sha256,
             "log10_likelihood_ratio": judgement.log10_likelihood_ratio,
             "posterior": None if self.rules.prevalence is None else judgement.posterior,
+            "model_balanced_accuracy": judgement.model.balanced_accuracy,
         }
 
     def _unjudged(self) -> dict[str, Any]:
         """Return the columns of `_judged` without a judgement: the model is named if there was no choice."""
-        unknown = ("verdict", "label", "score", "model", "model_sha256", "log10_likelihood_ratio", "posterior")
+        unknown = (
+            "verdict", "label", "score", "model", "model_sha256", "log10_likelihood_ratio", "posterior",
+            "model_balanced_accuracy",
+        )  # fmt: skip
         columns = dict.fromkeys(unknown) | {"threshold": self.rules.threshold}
         if len(self.models) == 1:
             (model,) = self.models
             columns |= {
                 "model": model.name,
                 "model_sha256": model.sha256,
+                "model_balanced_accuracy": model.balanced_accuracy,
                 "threshold": self.rules.threshold_of(model),
             }
         return columns
@@ -251,7 +269,7 @@ def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, li
         if seen is None:
             return 0, False, 0.0, []
         distance = model.distance(np.asarray(image.features))
-        objections = seen.objections(width, height, image.metadata, distance)
+        objections = seen.objections(width, height, image.coding, distance)
         return len(objections), not seen.covers(width, height), distance / seen.max_distance, objections
 
     ranks = [rank(model) for model in models]

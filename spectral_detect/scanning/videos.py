@@ -9,9 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from spectral_detect._version import __version__
-from spectral_detect.detector.model import Model
 from spectral_detect.errors import VideoReadError
-from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction, Extractor
+from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions, Video, open_video
 from spectral_detect.outputs.made_with import MadeWith
@@ -117,8 +116,8 @@ class VideoJudge:
 
     def _judge_frames(self, video: Video, known: dict[str, Any], extremes: Extremes) -> list[Judged]:
         """Judge frame after frame; the features of each are dropped at once."""
-        judge = Judge(_judges_of(video, self.judge.models), self.judge.rules)
-        extractor = Extractor(judge.spec, judge.edits)
+        judge = self.judge
+        extractor = judge.extractor()
         of_all = {"location": Location(known["path"]), "sha256": known["sha256"]}
         judged: list[Judged] = []
         for frame in video.frames():
@@ -143,6 +142,7 @@ class VideoJudge:
             **dict.fromkeys(nothing),
             **dict.fromkeys(("n_frames", "n_judged", "n_tracks"), 0),
             "vote": self.vote,
+            "delivery": self.judge.delivery.title if self.judge.delivery else None,
             "spec_sha256": self.judge.spec.sha256,
             "settings_sha256": self.settings_sha256,
             "tool_version": __version__,
@@ -161,23 +161,17 @@ def _facts(found: FoundVideo, video: Video) -> dict[str, Any]:
     return {"sha256": sha256, "size_bytes": size_bytes, "mtime_ns": mtime_ns, **facts}
 
 
-def _judges_of(video: Video, models: Sequence[Model]) -> Sequence[Model]:
-    """Return the models that judge a video file: if there are several, those that have seen more than JPEGs."""
-    if video.facts.codec is None or len(models) == 1:
-        return models
-    others = [m for m in models if m.experience is None or m.experience.has_seen_others]
-    return others or models
-
-
 def _counts(video: Video, judged: Sequence[Judged], options: FrameOptions) -> dict[str, Any]:
     looks_for_faces = options.crop == "face"
     tracks = {e.frame.track for e, _ in judged if e.frame}
+    coding = judged[0][0].coding if judged else None
     return {
         "n_frames": video.n_sampled,
         "n_faces": len(judged) if looks_for_faces else None,
         "n_without_face": video.n_without_face if looks_for_faces else None,
         "n_tracks": len(tracks) if looks_for_faces else 0,
         "warnings": tuple(video.warnings),
+        "coding": coding.title if coding else None,
     }
 
 
@@ -217,6 +211,7 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
         "threshold": ruling.threshold,
         "model": ruling.model.name,
         "model_sha256": ruling.model.sha256,
+        "model_balanced_accuracy": ruling.model.balanced_accuracy,
     }
 
 
@@ -226,9 +221,6 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
         notes.insert(0, f"only {ballot.n_votes} of {ballot.n_frames} frames have a vote: too few to decide")
     elif ballot.n_votes and ballot.verdict == "inconclusive":
         notes.insert(0, "a tie: as many frames are fake as real")
-    seen = judgements[0].model.experience
-    if known["codec"] and seen and not seen.has_seen_others:
-        notes.append("the model was trained on JPEG files, and a video is compressed in another way: train on videos")
     if known["n_tracks"] > 1:
         notes.append(f"{known['n_tracks']} faces followed; the votes are those of the one most often called fake")
     if any(j.model.is_guess for j in judgements):

@@ -10,14 +10,16 @@ import numpy as np
 
 from spectral_detect.detector.calibration import Calibration, fit_calibration, fixed_calibration
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
-from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.experience import Experience, codings_seen
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.media.coding import Coding
 from spectral_detect.media.edits import WANG_QUALITIES
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes
+from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold
 
@@ -92,6 +94,7 @@ def train_model(
         X, y = training_vectors(part, max_tile_vectors, seed)
         return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, paper_settings=paper_settings, seed=seed)
 
+    delivered = how_delivered(dataset.samples)
     fitted = fit(dataset)
     held_out = _held_out(dataset, fit, seed) if is_labelled else None
     if held_out is not None:
@@ -111,7 +114,8 @@ def train_model(
         threshold=decision.threshold,
         training=settings | decision.false_alarms | _counts(dataset),
         metrics=decision.metrics,
-        experience=_experience(dataset, held_out) if held_out else None,
+        experience=_experience(dataset, held_out, delivered) if held_out else None,
+        delivery=delivered.delivery if delivered else None,
         reference=_some_vectors(dataset),
     )
 
@@ -146,22 +150,23 @@ def _decision(held_out: OutOfFold, paper_settings: bool, target_fpr: float | Non
     return _Decision(calibration, threshold, false_alarms, metrics.to_dict())
 
 
-def _experience(dataset: Dataset, held_out: OutOfFold) -> Experience:
-    """Describe the images as they are, if they are among the samples: a blurred copy is no reason to accept more."""
+def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:
+    """Describe the images as they are, if they are among the samples: a blurred copy is no reason to accept more.
+
+    Of a matched copy, the originals are described: images as they are judged.
+    """
     sides = [min(s.width, s.height) for s in dataset.samples if s.width and s.height]
-    found = [s.metadata.nearest_quality if s.metadata else None for s in dataset.samples]
-    qualities = [quality for quality in found if quality is not None]
+    codings = [s.coding for s in dataset.samples]
     if any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits):
-        qualities += WANG_QUALITIES
+        codings += [Coding("JPEG", quality) for quality in WANG_QUALITIES]
     distances = held_out.distances[held_out.is_edited == held_out.is_edited.min()]
     limit = np.quantile(distances, DISTANCE_QUANTILE) if len(distances) >= MANY else 2 * distances.max()
     return Experience(
-        min_side_px=min(sides, default=0),
-        max_side_px=max(sides, default=0),
+        min_side_px=delivered.min_side_px if delivered else min(sides, default=0),
+        max_side_px=delivered.max_side_px if delivered else max(sides, default=0),
         max_distance=float(limit),
         refusal_rate=float((np.sum(distances > limit) + 1) / (len(distances) + 1)),
-        jpeg_qualities=(min(qualities), max(qualities)) if qualities else None,
-        has_seen_others=None in found,
+        codings=delivered.codings if delivered else codings_seen(codings),
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from spectral_detect.audit.facts import FACTS, CategorySummary, FactComparison, 
 from spectral_detect.audit.metadata_classifier import separability
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction, Extractor
+from spectral_detect.media.coding import Coding
 from spectral_detect.media.header import Metadata
 from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset, read_dataset
@@ -115,7 +117,12 @@ def test_opencv_and_pillow_write_the_same_jpeg(tiles: list[Image.Image], tmp_pat
 def image_record(number: int, rng: np.random.Generator, **facts: object) -> Extraction:
     width, height = int(rng.integers(100, 4000)), int(rng.integers(100, 4000))
     quality = int(rng.integers(60, 100))
-    known = {"jpeg_quality": quality, "nearest_quality": quality, "has_exif": bool(rng.random() < 0.5), **facts}
+    known: dict[str, Any] = {
+        "jpeg_quality": quality,
+        "coding": Coding("JPEG", quality),
+        "has_exif": bool(rng.random() < 0.5),
+        **facts,
+    }
     metadata = Metadata("JPEG", width, height, **known)
     return Extraction(Location(f"{number}"), f"{number:064x}", 1000, width=width, height=height, metadata=metadata)
 

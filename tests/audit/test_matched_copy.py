@@ -18,9 +18,10 @@ from PIL import Image
 from conftest import EXAMPLES, Run
 from spectral_detect import FAKE, REAL, read_image
 from spectral_detect.audit.matched_copy import write_matched
-from spectral_detect.audit.matched_format import MatchedFormat, central_window, choose_format
+from spectral_detect.audit.matched_format import choose_format
 from spectral_detect.errors import DatasetError, OutputError
 from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.delivery import Delivery, central_window
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest
 
@@ -67,13 +68,13 @@ def test_one_format_fits_nine_tenths_of_each_class(tmp_path: Path, tiles: list[I
             quality = 30 if number < 2 else 80
             tile.crop((0, 0, small, 64)).save(tmp_path / label / f"{number}.jpg", quality=quality)
     dataset = read_folders(tmp_path)
-    assert choose_format(dataset) == MatchedFormat(48, (30,))
-    assert choose_format(dataset, side_px=20, quality=70) == MatchedFormat(20, (70,))
+    assert choose_format(dataset) == Delivery(48, (30,))
+    assert choose_format(dataset, side_px=20, quality=70) == Delivery(20, (70,))
     assert choose_format(dataset, quality="reals").qualities[::18] == (30, 80)
 
 
 def test_the_quality_depends_on_the_content_alone() -> None:
-    matched = MatchedFormat(16, (50, 90, 90, 90))
+    matched = Delivery(16, (50, 90, 90, 90))
     qualities = [matched.quality_of(f"{k:064x}") for k in range(400)]
     assert qualities == [matched.quality_of(f"{k:064x}") for k in range(400)]
     assert 0.6 < np.mean(np.array(qualities) == 90) < 0.9
@@ -93,7 +94,7 @@ def test_all_images_come_out_alike_and_the_manifest_trains(biased: Path, run: Ru
     assert len(facts) == 1
     (one,) = facts
     assert one is not None
-    assert (one.width, one.height, one.jpeg_quality, one.subsampling, one.has_exif) == (64, 64, 90, "4:2:0", False)
+    assert (one.width, one.height, one.jpeg_quality, one.coding.chroma, one.has_exif) == (64, 64, 90, "4:2:0", False)
     assert rows_of(out / "dropped.csv") == [{"path": f"{biased}/fake/gray.png", "label": "fake", "reason": "gray"}]
     assert {row["source"] for row in rows_of(out / "manifest.csv")} >= {f"{biased}/real/00.jpg"}
     assert run("train", "--manifest", out / "manifest.csv", "-o", biased / "m.pkl").exit_code == 0
@@ -105,7 +106,7 @@ def test_all_images_come_out_alike_and_the_manifest_trains(biased: Path, run: Ru
 
 def test_a_jpeg_of_the_chosen_quality_keeps_its_coefficients(biased: Path) -> None:
     """Its grid stays in place, so that a second compression at the same quality takes nearly nothing away."""
-    write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
+    write_matched(read_folders(biased), biased / "out", Delivery(64, (90,)))
     for path in sorted((biased / "real").iterdir()):
         (copy,) = (biased / "out" / "real").glob(f"*_{path.stem}.jpg")
         before, after = (read_image(p).pixels.astype(int) for p in (path, copy))
@@ -121,7 +122,7 @@ def test_what_is_dropped_and_why(biased: Path, tiles: list[Image.Image]) -> None
     half = Image.new("RGB", (160, 160), "gray")
     half.paste("red", (0, 0, 16, 160))
     half.save(real / "edge.png")
-    copy = write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
+    copy = write_matched(read_folders(biased), biased / "out", Delivery(64, (90,)))
     reasons = {Path(d.path).name: d.reason for d in copy.dropped if "surplus" not in d.reason}
     assert reasons == {
         "bad.jpg": "failed: the file is empty; copy it again from its source",
@@ -146,18 +147,18 @@ def test_the_larger_class_loses_whole_groups(tmp_path: Path, tiles: list[Image.I
         rows.append(f"{number:02d}.png," + (f"real,{number // 4}" if number < 24 else "fake,"))
     (tmp_path / "m.csv").write_text("\n".join(rows) + "\n")
     dataset = read_dataset(files_in_manifest(str(tmp_path / "m.csv")), Extractor(None))
-    copy = write_matched(dataset, tmp_path / "out", MatchedFormat(64, (90,)))
+    copy = write_matched(dataset, tmp_path / "out", Delivery(64, (90,)))
     sizes = np.unique([c.group for c in copy.copied if c.label == REAL], return_counts=True)[1]
     assert sorted(sizes.tolist()) == [2, 4]
     assert sum(c.label == FAKE for c in copy.copied) == 6
-    again = write_matched(dataset, tmp_path / "again", MatchedFormat(64, (90,)))
+    again = write_matched(dataset, tmp_path / "again", Delivery(64, (90,)))
     assert copy.copied == again.copied
 
 
 def test_lookalikes_share_a_group(biased: Path) -> None:
     with Image.open(biased / "real" / "00.jpg") as image:
         image.save(biased / "fake" / "like.png")
-    write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
+    write_matched(read_folders(biased), biased / "out", Delivery(64, (90,)))
     groups = {Path(row["source"]).name: row["group"] for row in rows_of(biased / "out" / "manifest.csv")}
     assert groups["like.png"] == groups["00.jpg"]
     assert groups["01.jpg"] != groups["00.jpg"]
@@ -166,7 +167,7 @@ def test_lookalikes_share_a_group(biased: Path) -> None:
 def test_odd_names_are_safe(biased: Path) -> None:
     odd = os.path.join(os.fsencode(biased), b"real", b"=1+1\xff\n.jpg")
     os.rename(os.fsencode(biased / "real" / "00.jpg"), odd)
-    write_matched(read_folders(biased), biased / "out", MatchedFormat(64, (90,)))
+    write_matched(read_folders(biased), biased / "out", Delivery(64, (90,)))
     (row,) = (r for r in rows_of(biased / "out" / "manifest.csv") if os.fsencode(r["source"]) == odd)
     assert row["path"] == "real/000011__1_1_.jpg"
     assert (biased / "out" / row["path"]).exists()
@@ -185,34 +186,34 @@ def test_any_number_of_jobs_writes_the_same_bytes(biased: Path, run: Run) -> Non
 def test_an_output_that_holds_something_is_left_alone(biased: Path) -> None:
     dataset = read_folders(biased)
     (biased / "out").mkdir()
-    write_matched(dataset, biased / "out", MatchedFormat(64, (90,)))
+    write_matched(dataset, biased / "out", Delivery(64, (90,)))
     before = sorted((biased / "out").rglob("*"))
     with pytest.raises(OutputError, match="is not empty; name a new folder"):
-        write_matched(dataset, biased / "out", MatchedFormat(48, (90,)))
+        write_matched(dataset, biased / "out", Delivery(48, (90,)))
     assert sorted((biased / "out").rglob("*")) == before
     with pytest.raises(OutputError, match="is a file"):
-        write_matched(dataset, biased / "real" / "00.jpg", MatchedFormat(48, (90,)))
+        write_matched(dataset, biased / "real" / "00.jpg", Delivery(48, (90,)))
 
 
 def test_a_failure_leaves_nothing(biased: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = read_folders(biased)
     before = sorted(biased.rglob("*"))
     with pytest.raises(DatasetError, match=r"no real image is left \(12 smaller than 65x65\)"):
-        write_matched(dataset, biased / "out", MatchedFormat(65, (90,)))
+        write_matched(dataset, biased / "out", Delivery(65, (90,)))
 
     def full_disk(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OutputError, match="out' cannot be written: No space left on device"):
-        write_matched(dataset, biased / "out", MatchedFormat(64, (90,)))
+        write_matched(dataset, biased / "out", Delivery(64, (90,)))
     assert sorted(biased.rglob("*")) == before
 
 
 def test_a_file_that_changed_since_is_not_copied(biased: Path) -> None:
     dataset = read_folders(biased)
     (biased / "real" / "00.jpg").write_bytes((biased / "real" / "01.jpg").read_bytes())
-    copy = write_matched(dataset, biased / "out", MatchedFormat(64, (90,)))
+    copy = write_matched(dataset, biased / "out", Delivery(64, (90,)))
     assert "failed: changed while it was read" in {d.reason for d in copy.dropped}
 
 

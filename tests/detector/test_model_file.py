@@ -228,8 +228,8 @@ def set_array(name: str, value: float) -> Any:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda v, h: v.update(format_version=4), "reads 3; update spectral-detect"),
-        (lambda v, h: v.update(format_version="3"), "reads 3"),
+        (lambda v, h: v.update(format_version=5), "reads 4; update spectral-detect"),
+        (lambda v, h: v.update(format_version="4"), "reads 4"),
         (lambda v, h: h["spec"].update(version=2), "version 2; this program knows version 3; train it again"),
         (lambda v, h: h["spec"].update(filter="magic"), "filter 'magic'"),
         (lambda v, h: h["spec"].update(n_bins=13), "do not fit together"),
@@ -239,7 +239,7 @@ def set_array(name: str, value: float) -> Any:
         (lambda v, h: h["calibration"].update(slope=-1.0), "its calibration is not valid"),
         (lambda v, h: h["calibration"].update(kind="magic"), "its calibration is not valid"),
         (lambda v, h: h["calibration"].update(n_real="many"), "not a finite number"),
-        (lambda v, h: h["experience"].update(jpeg_qualities=[1]), "damaged"),
+        (lambda v, h: h["experience"].update(codings={"JPEG": [1]}), "damaged"),
         (set_array("calibration_values", float("nan")), "holds NaN or infinity"),
         (lambda v, h: h["metrics"].update(auroc="good"), "not a finite number"),
         (lambda v, h: h["metrics"].update(auroc_ci=[1]), "damaged"),

@@ -41,7 +41,7 @@ def test_every_quality_of_libjpeg_is_found_exactly(quality: int) -> None:
     Image.fromarray(NOISE[..., 0]).save(gray, "JPEG", quality=quality)
     for content in (*contents, gray.getvalue()):
         facts = metadata_of(content)
-        assert (facts.jpeg_quality, facts.nearest_quality, facts.quality) == (quality, quality, str(quality))
+        assert (facts.jpeg_quality, facts.coding.quality, facts.quality) == (quality, quality, str(quality))
 
 
 def test_other_tables_are_custom_with_the_nearest_quality() -> None:
@@ -56,13 +56,13 @@ def test_other_tables_are_custom_with_the_nearest_quality() -> None:
 
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
 def test_subsampling(subsampling: str) -> None:
-    assert metadata_of(by_pillow(subsampling=subsampling)).subsampling == subsampling
+    assert metadata_of(by_pillow(subsampling=subsampling)).coding.chroma == subsampling
 
 
 def test_unusual_and_absent_subsampling() -> None:
     vertical = by_opencv(".jpg", cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_440)
-    assert metadata_of(vertical).subsampling == "other"
-    assert metadata_of(by_pillow("PNG")).subsampling is None
+    assert metadata_of(vertical).coding.chroma == "other"
+    assert metadata_of(by_pillow("PNG")).coding.chroma is None
 
 
 def test_progressive_gray_exif_and_software() -> None:

@@ -31,7 +31,7 @@ def model() -> Model:
     """One feature is its log odds of fake; calibrated on 999 images of each class."""
     calibration = Calibration("platt", n_real=999, n_fake=999)
     weights = LogisticRegression(np.array([1.0]), 0.0)
-    seen = Experience(100, 200, max_distance=60.0, refusal_rate=0.01, jpeg_qualities=(75, 75), has_seen_others=True)
+    seen = Experience(100, 200, max_distance=60.0, refusal_rate=0.01, codings={"JPEG": (75, 75), "lossless": None})
     unit = np.ones(1)
     return Model(SPEC, weights, 0 * unit, unit, calibration, threshold=0.5, experience=seen, name="m")
 
@@ -136,7 +136,7 @@ def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
     command = ("scan", PHOTOGRAPHS, "--model", "photographs", "--prevalence", "0.01")
     table = run(*command)
     assert table.exit_code == 0, table.output
-    assert table.stdout.splitlines()[0].split() == ["verdict", "score", "P(fake)", "path"]
+    assert table.stdout.splitlines()[0].split() == ["verdict", "score", "P(fake)", "accuracy", "path"]
     assert "where 1 % of the images are fake, of those with a verdict:" in table.stdout
     rows = [json.loads(line) for line in run(*command, "--format", "jsonl").stdout.splitlines()]
     for row in rows:
@@ -180,5 +180,5 @@ def test_augmented_often_a_model_has_seen_all_qualities(tmp_path: Path, run: Run
         output = tmp_path / f"{augment}.pkl"
         command = ("train", "--manifest", EXAMPLES / "manifest.csv", "--features", spec.name, "--output", output)
         assert run(*command, "--augment", augment).exit_code == 0
-        seen = json.loads(run("models", output, "--json").stdout)["experience"]["jpeg_qualities"]
-        assert seen == qualities
+        seen = json.loads(run("models", output, "--json").stdout)["experience"]["codings"]
+        assert seen == {"lossless": None} | ({"JPEG": qualities} if qualities else {})

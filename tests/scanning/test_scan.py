@@ -14,7 +14,7 @@ from spectral_detect import FeatureSpec, Model, load_model, load_shipped_models,
 from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extractor
-from spectral_detect.media.header import Metadata
+from spectral_detect.media.coding import Coding
 from spectral_detect.training.dataset import read_dataset
 from spectral_detect.training.labelled_files import files_in_manifest
 
@@ -26,27 +26,30 @@ def photographs() -> Model:
     return load_model("photographs")
 
 
-PNG = Metadata("PNG", 9, 9)
+PNG = Coding("lossless")
 
 
-def jpeg(quality: int) -> Metadata:
-    return Metadata("JPEG", 9, 9, nearest_quality=quality)
+def jpeg(quality: int) -> Coding:
+    return Coding("JPEG", quality)
 
 
 def test_an_experience_objects_in_words() -> None:
-    seen = Experience(128, 1024, 2.0, refusal_rate=0.01, jpeg_qualities=(75, 90), has_seen_others=False)
+    seen = Experience(128, 1024, 2.0, refusal_rate=0.01, codings={"JPEG": (75, 90)})
     assert seen.objections(128, 4000, jpeg(75), 1.9) == seen.objections(1100, 1100, jpeg(95), 0.1) == []
     assert seen.objections(100, 500, jpeg(80), 0.1) == ["100x500 pixels (seen: a shorter side of 128 to 1024)"]
     assert "4000x2000 pixels" in str(seen.objections(4000, 2000, jpeg(80), 0.1))
     unlike = "features unlike those of its training images (1.50 times the limit)"
     assert seen.objections(300, 300, jpeg(80), 3.0) == [unlike]
-    assert seen.objections(300, 300, jpeg(69), 0.1) == ["JPEG quality 69 (seen: 75 to 90)"]
-    assert seen.objections(300, 300, PNG, 0.1) == ["not a JPEG (seen: JPEGs only)"]
+    assert seen.objections(300, 300, jpeg(69), 0.1) == ["coded as JPEG, quality 69 (seen: JPEG, quality 75 to 90)"]
+    assert seen.objections(300, 300, PNG, 0.1) == ["coded as lossless (seen: JPEG, quality 75 to 90)"]
     assert len(seen.objections(30, 30, jpeg(50), 9.0)) == 3
-    never = Experience(32, 32, 1.0, 0.01, None, True)
+    never = Experience(32, 32, 1.0, 0.01, {"lossless": None, "H.264": None})
     assert never.objections(45, 45, PNG, 0) == ["45x45 pixels (seen: a shorter side of 32)"]
-    assert never.objections(32, 32, jpeg(75), 0) == ["a JPEG of quality 75 (seen: no JPEG)"]
-    assert never.objections(32, 32, None, 0) == never.objections(32, 32, Metadata("VIDEO", 32, 32), 0) == []
+    assert never.objections(32, 32, jpeg(75), 0) == ["coded as JPEG, quality 75 (seen: lossless; H.264)"]
+    deep = Coding("lossless", bits=16, has_alpha=True)
+    assert never.objections(32, 32, deep, 0) == ["coded as lossless, 16 bit, with alpha (seen: lossless; H.264)"]
+    for seen in (None, Coding("lossless", has_alpha=True, method="LZW"), Coding("H.264", chroma="4:2:0")):
+        assert never.objections(32, 32, seen, 0) == []
 
 
 def test_the_model_whose_experience_an_image_lies_in_judges_it(photographs: Model) -> None:
@@ -81,7 +84,7 @@ def test_a_named_model_refuses_what_it_has_not_seen(
     assert (small.verdict, small.label) == (photograph.verdict, photograph.label) == ("inconclusive", None)
     assert small.score is not None
     assert small.warnings[0].startswith("outside the experience of the model photographs: 50x40 pixels")
-    assert "a JPEG of quality 75" in photograph.warnings[0]
+    assert "coded as JPEG, quality 75" in photograph.warnings[0]
 
 
 def test_a_gray_copy_is_unlike_the_colour_images(tmp_path: Path, photographs: Model) -> None:

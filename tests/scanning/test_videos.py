@@ -230,12 +230,14 @@ def test_rules_hold_for_frames(tmp_path: Path, run: Run) -> None:
     assert "P(fake)" in run("video", clip, "--prevalence", "0.01", "--jobs", 0).stdout.splitlines()[0]
 
 
-def test_of_several_models_none_that_knows_jpegs_alone_judges_a_video(tmp_path: Path, run: Run) -> None:
+def test_a_model_that_has_not_seen_the_coding_of_a_video_decides_nothing(tmp_path: Path, run: Run) -> None:
     clip = write_clip(tmp_path / "clip.mkv", REALS[:6])
     (record,) = records(run, clip, "--jobs", 0)
     assert record["model"] == "photographs"
     (named,) = records(run, clip, "--model", "faces", "--jobs", 0)
-    assert any("trained on JPEG files" in w for w in named["warnings"])
+    assert (record["coding"], named["coding"]) == ("lossless", "lossless")
+    assert named["verdict"] == "inconclusive"
+    assert any("coded as lossless (seen: JPEG, quality 75)" in w for w in named["warnings"])
 
 
 def test_pooling_needs_a_calibrated_model(tmp_path: Path, photographs: Model) -> None:

@@ -1,0 +1,224 @@
+"""Tell how the pixels of a file were compressed: by which family of codecs, how much of them was lost, in what form.
+
+A generator's traces are weaker than those of a lossy codec, so that a model can judge only what was coded like the
+images that it has seen.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import PIL.Image
+
+LOSSLESS, PALETTE = "lossless", "palette"
+FULL_BITS = 8
+
+# TIFF 6.0 (1992), section 3, and the registry of libtiff (tiff.h)
+TIFF_COMPRESSION, TIFF_PREDICTOR, TIFF_PLANES, TIFF_TABLES = 259, 317, 284, 347
+TIFF_METHODS = {
+    1: "none", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate",
+    34925: "LZMA", 50000: "Zstandard",
+}  # fmt: skip
+TIFF_LOSSY = {
+    6: "JPEG in TIFF", 7: "JPEG in TIFF", 34712: "JPEG 2000", 34887: "LERC", 34892: "JPEG in TIFF", 50001: "WebP",
+    50002: "JPEG XL",
+}  # fmt: skip
+
+PNG_HEADER_END = 26  # bit depth and colour type end here
+MOST_BOXES = 16  # a picture of many parts has one configuration for all of them
+ISO_CHROMA = {0: None, 1: "4:2:0", 2: "4:2:2", 3: "4:4:4"}
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How the pixels of a file were compressed.
+
+    Attributes
+    ----------
+    family : str
+        "lossless", or the lossy coding: "JPEG", "JPEG in TIFF", "WebP", "AVIF", "HEVC", "palette" (256 colours or
+        less), or the codec of a video, such as "H.264".
+    quality : int or None
+        1 to 100, the higher the less is lost, on the scale of the family; None if the file does not tell.
+    bits : int
+        Bits of a channel as stored.
+    has_alpha : bool
+        Whether the file stores transparency.
+    chroma : str or None
+        Subsampling of the chroma, such as "4:2:0"; None if there is no chroma plane.
+    method : str
+        The compression that loses nothing, such as "deflate", where a format has several.
+    """
+
+    family: str
+    quality: int | None = None
+    bits: int = FULL_BITS
+    has_alpha: bool = False
+    chroma: str | None = None
+    method: str = ""
+
+    @property
+    def is_lossy(self) -> bool:
+        """Tell whether pixels were lost."""
+        return self.family != LOSSLESS
+
+    @property
+    def kind(self) -> str:
+        """The part that a model must have seen, such as "JPEG", "lossless" or "lossless, 16 bit"."""
+        deep = self.bits if self.bits > FULL_BITS else None
+        return self.family if deep is None else f"{self.family}, {deep} bit"
+
+    @property
+    def title(self) -> str:
+        """The coding in words, such as "JPEG, quality 75, 4:2:0"."""
+        parts = [self.kind]
+        parts += [] if self.quality is None else [f"quality {self.quality}"]
+        parts += [self.chroma] if self.chroma else []
+        return ", ".join([*parts, *(["with alpha"] if self.has_alpha else [])])
+
+
+UNCOMPRESSED = Coding(LOSSLESS)
+
+
+def still_coding(picture: PIL.Image.Image, content: bytes, image_format: str) -> Coding:
+    """Return the coding of an opened still; of a JPEG all but quality and chroma, which its header's reader knows.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        The opened file.
+    content : bytes
+        The whole file.
+    image_format : str
+        Name of the file format.
+    """
+    reader = READERS.get(image_format, _by_mode)
+    return reader(picture, content)
+
+
+def _by_mode(picture: PIL.Image.Image, content: bytes) -> Coding:
+    """Return the coding of a format that loses nothing, unless its pixels are few levels or a palette."""
+    mode = picture.mode
+    if mode in ("1", "P", "PA"):
+        return Coding(PALETTE, bits=1 if mode == "1" else FULL_BITS, has_alpha=_has_alpha(picture))
+    return Coding(LOSSLESS, bits=_bits_of(mode), has_alpha=_has_alpha(picture))
+
+
+def _has_alpha(picture: PIL.Image.Image) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
+
+
+def _bits_of(mode: str) -> int:
+    return 32 if mode in ("I", "F") else 16 if mode.startswith("I;16") else FULL_BITS
+
+
+def _png(picture: PIL.Image.Image, content: bytes) -> Coding:
+    bits, colour_type = content[PNG_HEADER_END - 2 : PNG_HEADER_END]
+    family = PALETTE if colour_type == 3 or bits < FULL_BITS else LOSSLESS
+    return Coding(family, bits=bits, has_alpha=_has_alpha(picture))
+
+
+def _gif(picture: PIL.Image.Image, content: bytes) -> Coding:
+    return Coding(PALETTE, has_alpha=_has_alpha(picture))
+
+
+def _tiff(picture: PIL.Image.Image, content: bytes) -> Coding:
+    tags: Any = getattr(picture, "tag_v2", {})
+    code = tags.get(TIFF_COMPRESSION, 1)
+    coding = _by_mode(picture, content)
+    bits = max((b for b in _numbers(tags.get(258)) if 0 < b <= 64), default=coding.bits)
+    family = TIFF_LOSSY.get(code, PALETTE if bits < FULL_BITS else coding.family)
+    method = TIFF_METHODS.get(code, str(code))
+    method += "" if tags.get(TIFF_PREDICTOR, 1) == 1 else f", predictor {tags[TIFF_PREDICTOR]}"
+    method += ", planes apart" if tags.get(TIFF_PLANES, 1) == 2 else ""
+    return Coding(family, bits=bits, has_alpha=coding.has_alpha, method=method)
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    found = value if isinstance(value, tuple) else (value,)
+    return tuple(v for v in found if isinstance(v, int))
+
+
+def _webp(picture: PIL.Image.Image, content: bytes) -> Coding:
+    kinds = {kind for kind, _ in riff_chunks(content)}
+    family = LOSSLESS if b"VP8L" in kinds and b"VP8 " not in kinds else "WebP"
+    chroma = None if family == LOSSLESS else "4:2:0"
+    return Coding(family, has_alpha=_has_alpha(picture), chroma=chroma)
+
+
+def riff_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the type and the content of each chunk of a WebP file, also of those inside the frames of an animation."""
+    at = 12
+    while at + 8 <= len(content):
+        kind, size = content[at : at + 4], int(struct.unpack("<I", content[at + 4 : at + 8])[0])
+        body = content[at + 8 : at + 8 + size]
+        yield kind, body
+        if kind == b"ANMF":
+            yield from riff_chunks(bytes(12) + body[16:])
+        at += 8 + size + size % 2
+
+
+def _avif(picture: PIL.Image.Image, content: bytes) -> Coding:
+    """Read the first AV1 configuration of an image with chroma (AV1-ISOBMFF, 2.3.3), else the first."""
+    configurations = [box[2] for box in _iso_boxes_named(content, b"av1C", 4)]
+    if not configurations:
+        return Coding("AVIF", has_alpha=_has_alpha(picture))
+    flags = next((c for c in configurations if not c & 0x10), configurations[0])
+    bits = FULL_BITS if not flags & 0x40 else 12 if flags & 0x20 else 10
+    chroma = None if flags & 0x10 else {0: "4:4:4", 8: "4:2:2", 12: "4:2:0"}.get(flags & 0x0C)
+    return Coding("AVIF", bits=bits, has_alpha=_has_alpha(picture), chroma=chroma)
+
+
+def _heif(picture: PIL.Image.Image, content: bytes) -> Coding:
+    """Read the first HEVC configuration (ISO/IEC 14496-15, 8.3.3.1)."""
+    configurations = _iso_boxes_named(content, b"hvcC", 23)
+    if not configurations:
+        return Coding("HEVC", has_alpha=_has_alpha(picture))
+    chroma, bits = ISO_CHROMA[configurations[0][16] & 3], FULL_BITS + (configurations[0][17] & 7)
+    return Coding("HEVC", bits=bits, has_alpha=_has_alpha(picture), chroma=chroma)
+
+
+def _iso_boxes_named(content: bytes, name: bytes, n_bytes: int) -> list[bytes]:
+    """Return the first bytes of each box of a type, wherever it stands."""
+    found: list[bytes] = []
+    at = content.find(name)
+    while at >= 0 and len(found) < MOST_BOXES:
+        found.append(content[at + len(name) : at + len(name) + n_bytes])
+        at = content.find(name, at + 1)
+    return [box for box in found if len(box) == n_bytes]
+
+
+READERS = {
+    "JPEG": lambda picture, content: Coding("CMYK JPEG" if picture.mode == "CMYK" else "JPEG"),
+    "PNG": _png,
+    "GIF": _gif,
+    "TIFF": _tiff,
+    "WEBP": _webp,
+    "AVIF": _avif,
+    "HEIF": _heif,
+}
+
+# the letters by which FFmpeg's demuxers name a codec
+VIDEO_CODECS = {
+    "avc1": "H.264", "h264": "H.264", "avc3": "H.264", "x264": "H.264", "hev1": "H.265", "hvc1": "H.265",
+    "hevc": "H.265", "vp80": "VP8", "vp90": "VP9", "vp09": "VP9", "av01": "AV1", "mp4v": "MPEG-4", "xvid": "MPEG-4",
+    "divx": "MPEG-4", "dx50": "MPEG-4", "fmp4": "MPEG-4", "mpg1": "MPEG-1", "mpg2": "MPEG-2", "mjpg": "Motion JPEG",
+    "jpeg": "Motion JPEG", "ffv1": LOSSLESS, "hfyu": LOSSLESS, "ffvh": LOSSLESS, "raw": LOSSLESS, "png": LOSSLESS,
+}  # fmt: skip
+PIXEL_FORMATS = {"I420": "4:2:0", "422P": "4:2:2", "Y42B": "4:2:2", "444P": "4:4:4", "Y3": "4:2:0"}
+
+
+def video_coding(codec: str | None, pixel_format: str | None) -> Coding:
+    """Return the coding of the frames of a video file.
+
+    Parameters
+    ----------
+    codec, pixel_format : str or None
+        FFmpeg's letters for them, see `VideoFacts.codec`.
+    """
+    family = VIDEO_CODECS.get((codec or "").lower(), codec or "unknown codec")
+    chroma = None if family == LOSSLESS else PIXEL_FORMATS.get(pixel_format or "")
+    return Coding(family, chroma=chroma)
