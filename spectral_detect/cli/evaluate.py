@@ -11,7 +11,7 @@ import click
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, check_plot
-from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_of_bias
+from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
 from spectral_detect.cli.shared.options import frame_options, judging_options, labelled_options
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
@@ -95,6 +95,7 @@ def evaluate(
     _check_usage(by, protocol, bool(fake or manifest or with_robustness or with_curve or scores or plot))
     _check_outputs(scores, plot, [model, manifest])
     detector = load_model(model)
+    warn_if_useless(detector)
     rules.check([detector])
     extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames, delivery=detector.delivery)
     if by is not None:

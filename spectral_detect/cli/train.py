@@ -8,7 +8,8 @@ import click
 
 from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output
-from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_of_bias
+from spectral_detect.cli.shared.failures import Failure
+from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
 from spectral_detect.cli.shared.options import (
     FiniteRange,
     feature_options,
@@ -19,6 +20,7 @@ from spectral_detect.cli.shared.options import (
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.classifiers import ClassifierName
+from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import save_model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import COPIES, augmentation
@@ -26,6 +28,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.training import training_text
+from spectral_detect.text import visible
 from spectral_detect.training.labelled_files import unlabelled_files
 from spectral_detect.training.train import train_model
 
@@ -70,6 +73,11 @@ from spectral_detect.training.train import train_model
     help=f"Make so many augmented copies of each image.  [default: {COPIES}]",
 )
 @click.option(
+    "--allow-useless",
+    is_flag=True,
+    help="Save a model that cross-validation cannot tell from chance; it calls every image inconclusive.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     default=0,
@@ -95,6 +103,7 @@ def train(
     augment: str,
     target_fpr: float | None,
     copies: int | None,
+    allow_useless: bool,
     seed: int,
     work: Work,
     limits: Limits,
@@ -122,9 +131,20 @@ def train(
     dataset = read_labelled(files, extractor, work)
     warn_of_bias(dataset)
     model = train_model(dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, seed=seed)
+    _refuse_useless(model, output, allow_useless)
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)
+
+
+def _refuse_useless(model: Model, output: str, is_allowed: bool) -> None:
+    """Raise `Failure` for a model that is no better than chance, or warn of it."""
+    if model.why_useless and not is_allowed:
+        raise Failure(
+            f"{visible(output)} is not written: the model is {model.why_useless}; train on more images, or on features "
+            "that tell these generators (see spectral-detect compare); --allow-useless saves it for a closer look"
+        )
+    warn_if_useless(model)
 
 
 def _check_usage(augment: str, copies: int | None, paper_settings: bool, features: str) -> None:

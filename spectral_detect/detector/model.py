@@ -14,6 +14,8 @@ from spectral_detect.detector.experience import Experience
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 
+CHANCE = 0.5  # AUROC
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -79,6 +81,17 @@ class Model:
         """The balanced accuracy, cross-validated at training; None if that could not be measured."""
         value = self.metrics.get("balanced_accuracy")
         return None if value is None else float(value)
+
+    @property
+    def why_useless(self) -> str | None:
+        """Why the model decides nothing: its cross-validated AUROC may be that of chance; None if it is not."""
+        if self.metrics.get("auroc") is None:
+            return None
+        low, high = self.metrics["auroc_ci"]
+        if low > CHANCE:
+            return None
+        interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+        return f"no better than chance: cross-validated AUROC {100 * self.metrics['auroc']:.1f} %, {interval}"
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""

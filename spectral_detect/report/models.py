@@ -35,6 +35,8 @@ def model_facts(model: Model) -> dict[str, Any]:
             "n_real": model.calibration.n_real,
             "n_fake": model.calibration.n_fake,
         },
+        "delivery": asdict(model.delivery) if model.delivery else None,
+        "why_useless": model.why_useless,
         "experience": asdict(model.experience) if model.experience else None,
         "training": model.training,
         "metrics": model.metrics,
@@ -78,6 +80,10 @@ def _headline(model: Model) -> list[str]:
         lines += _experience_lines(model.experience)
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
+    if model.why_useless:
+        lines += [f"  useless        {model.why_useless}; it calls every image inconclusive"]
+    if model.delivery:
+        lines += [f"  delivery       each image goes through this first: {model.delivery.title}"]
     if model.metrics:
         lines += [f"  cross-validated on the training images, {visible(str(model.metrics.get('n_groups')))} groups:"]
         estimates = stored_estimates(model.metrics)

@@ -27,10 +27,8 @@ def training_text(model: Model, output: str) -> str:
     if model.metrics:
         lines += [f"cross-validated on these images{copies} (no better than their match in size and compression):"]
         lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))
-    elif facts["n_unlabelled"]:
-        lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
     else:
-        lines += ["too few groups to cross-validate: how well it works is unknown"]
+        lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
     lines += [f"threshold            {model.threshold:.3f}", *_false_alarm_lines(facts.get("false_alarms"))]
     return "\n".join([*lines, f"wrote                {visible(output)}"])
 

@@ -26,7 +26,7 @@ from spectral_detect.scanning.rules import Rules
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
 ONE_SIZE = "the model was trained on images of one other size, without bins; train one with `n_bins`"
 
-Reason = Literal["constant image", "outside experience", "low confidence", "depends on delivery"]
+Reason = Literal["constant image", "useless model", "outside experience", "low confidence", "depends on delivery"]
 
 
 @dataclass(frozen=True)
@@ -281,6 +281,8 @@ def _outside(image: Extraction, model: Model, objections: Sequence[str]) -> list
     """Return the doubts about an image that the model should not judge."""
     if image.is_constant:
         return [("constant image", "")]  # its own warning says so
+    if model.why_useless:
+        return [("useless model", f"the model {model.name} is {model.why_useless}")]
     if not objections:
         return []
     return [("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}")]

@@ -18,7 +18,8 @@ from spectral_detect.extraction.many_files import extract_then
 from spectral_detect.extraction.one_file import Extraction, Extractor, Keep
 from spectral_detect.media.edits import Edit
 from spectral_detect.parallel.work import Work
-from spectral_detect.records import FAKE, REAL
+from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.text import counted
 from spectral_detect.training.labelled_files import LabelledFile
 
 MIN_PER_CLASS = 5
@@ -170,11 +171,15 @@ def connected(first: np.ndarray, second: np.ndarray, n_nodes: int) -> np.ndarray
 
 
 def require_both_classes(dataset: Dataset) -> None:
-    """Raise `DatasetError` unless a detector can be trained: enough images of each class, and no image in both."""
-    for name, n in (("real", dataset.n_real), ("fake", dataset.n_fake)):
-        if n < MIN_PER_CLASS:
+    """Raise `DatasetError` unless a detector can be trained: enough groups of each class, and no image in both."""
+    for name, label in LABELS.items():
+        is_of_class = dataset.y == label
+        n, n_groups = int(is_of_class.sum()), len(np.unique(dataset.groups[is_of_class]))
+        if n_groups < MIN_PER_CLASS:
+            together = f" in {counted(n_groups, 'group')} (videos, copies of one file)" if n_groups < n else ""
             raise DatasetError(
-                f"{n} usable {name} images", remedy=f"training needs at least {MIN_PER_CLASS} of each class"
+                f"{n} usable {name} images{together}",
+                remedy=f"training needs at least {MIN_PER_CLASS} of each class, in as many groups",
             )
     refuse_contradictions(dataset)
 

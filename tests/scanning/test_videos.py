@@ -275,7 +275,9 @@ def test_videos_train_and_evaluate(tmp_path: Path, run: Run) -> None:
     assert (found["n_real"], found["n_fake"], found["n_groups"]) == (12, 12, 12)
     assert found["videos"]["n_videos"] == 12
     assert found["videos"]["majority"]["n_real"] == 6
-    augmented = run("train", *folders, "--output", model, "--frames", 2, "--augment", "wang0.1", "--copies", 2)
+    augmented = run(
+        "train", *folders, "--output", model, "--frames", 2, "--augment", "wang0.1", "--copies", 2, "--allow-useless"
+    )
     assert augmented.exit_code == 0, augmented.output
     scores = tmp_path / "scores.csv"
     text = run("evaluate", model, *folders, "--scores", scores).stdout

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import EXAMPLES, Run
 from gaussian import SPEC, gaussian_data
@@ -76,12 +78,11 @@ def test_the_same_seed_gives_the_same_model() -> None:
     assert first.threshold == again.threshold
 
 
-def test_one_group_per_class_is_trained_but_not_cross_validated() -> None:
+def test_one_group_of_many_images_is_no_class_to_learn() -> None:
     data = gaussian_data(40, shift=3.0)
     alone = Dataset(data.features, data.y, data.y, data.samples, ())
-    model = train_model(alone, SPEC)
-    assert model.metrics == {}
-    assert model.threshold == pytest.approx(0.5)
+    with pytest.raises(DatasetError, match=r"20 usable real images in 1 group .*in as many groups"):
+        train_model(alone, SPEC)
 
 
 def test_a_target_makes_the_threshold() -> None:
@@ -111,3 +112,47 @@ def test_a_model_is_applied_without_scikit_learn() -> None:
         "assert not [n for n in sys.modules if n.split('.')[0] in ('sklearn', 'click', 'torch', 'matplotlib')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def noise_folders(folder: Path, n_each: int, rng: np.random.Generator) -> tuple[str, ...]:
+    """Write two folders of the same kind of noise; return the options that name them."""
+    for label in ("real", "fake"):
+        (folder / label).mkdir()
+        for k in range(n_each):
+            Image.fromarray(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(folder / label / f"{k}.png")
+    return "--real", str(folder / "real"), "--fake", str(folder / "fake")
+
+
+def test_a_model_no_better_than_chance_is_saved_on_demand_and_decides_nothing(
+    tmp_path: Path, rng: np.random.Generator, run: Run
+) -> None:
+    command = ("train", *noise_folders(tmp_path, 8, rng), "--output", tmp_path / "m.pkl")
+    refused = run(*command)
+    assert refused.exit_code == 2
+    assert "no better than chance: cross-validated AUROC" in refused.stderr
+    assert "--allow-useless saves it" in refused.stderr
+    assert not (tmp_path / "m.pkl").exists()
+    saved = run(*command, "--allow-useless")
+    assert saved.exit_code == 0
+    assert "warning: the model is no better than chance" in saved.stderr
+    scanned = run("scan", tmp_path / "real", "--model", tmp_path / "m.pkl", "--format", "jsonl")
+    records = [json.loads(line) for line in scanned.stdout.splitlines()]
+    assert [r["verdict"] for r in records] == ["inconclusive"] * 8
+    assert all("the model m is no better than chance" in r["warnings"][0] for r in records)
+    assert "useless" in run("models", tmp_path / "m.pkl").stdout
+    assert "no better than chance" in run("evaluate", tmp_path / "m.pkl", *command[1:5]).stderr
+
+
+def test_five_of_a_class_are_five_groups(tmp_path: Path, rng: np.random.Generator, run: Run) -> None:
+    noise_folders(tmp_path, 8, rng)
+    rows = [f"{label}/{k}.png,{label},{label}{k // 2}" for label in ("real", "fake") for k in range(8)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,label,group", *rows]))
+    result = run("train", "--manifest", tmp_path / "manifest.csv", "--output", tmp_path / "m.pkl")
+    assert result.exit_code == 2
+    assert "8 usable real images in 4 groups (videos, copies of one file)" in result.stderr
+
+
+def test_each_record_carries_the_accuracy_of_its_model(run: Run) -> None:
+    result = run("scan", EXAMPLES / "real" / "Aqua.png", "--model", "photographs", "--format", "jsonl")
+    held_out = load_model("photographs").metrics["balanced_accuracy"]
+    assert json.loads(result.stdout)["model_balanced_accuracy"] == held_out

@@ -10,6 +10,7 @@ import click
 from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.progress import progress
+from spectral_detect.detector.model import Model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.audit import bias_warning
@@ -37,6 +38,12 @@ def read_labelled(files: Sequence[LabelledFile], extractor: Extractor, work: Wor
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
     return dataset
+
+
+def warn_if_useless(model: Model) -> None:
+    """Warn on stderr of a model that is no better than chance."""
+    if model.why_useless:
+        click.echo(f"warning: the model is {model.why_useless}; it calls every image inconclusive", err=True)
 
 
 def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> None:
