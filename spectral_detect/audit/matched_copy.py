@@ -17,6 +17,7 @@ import numpy as np
 from spectral_detect.atomic_write import folder_aside, naming_output
 from spectral_detect.audit.dataset_audit import DatasetAudit
 from spectral_detect.audit.matched_format import Cut, cut_file, smaller_than
+from spectral_detect.detector.experience import MIN_OF_CODING
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.delivery import Delivery
@@ -54,12 +55,21 @@ class DroppedFile:
 
 @dataclass(frozen=True)
 class MatchedCopy:
-    """The files of a matched copy, and the files that are not in it."""
+    """The files of a matched copy, and the files that are not in it.
+
+    Attributes
+    ----------
+    delivered : Delivered
+        How the copy was made, and of what.
+    codings_apart : mapping of str to (int, int)
+        Coding of originals that tells the classes apart, and that the copy cannot hide -> number of reals and of fakes.
+    """
 
     format: Delivery
     copied: tuple[CopiedFile, ...]
     dropped: tuple[DroppedFile, ...]
     delivered: Delivered
+    codings_apart: Mapping[str, tuple[int, int]]
 
     @property
     def n_real(self) -> int:
@@ -84,6 +94,8 @@ class MatchedCopy:
             "n_real": self.n_real,
             "n_fake": self.n_fake,
             "dropped": self.n_dropped,
+            "codings": dict(self.delivered.codings),
+            "codings_apart": {kind: list(counts) for kind, counts in self.codings_apart.items()},
         }
 
 
@@ -94,6 +106,11 @@ class AuditedCopy:
     output: str
     copy: MatchedCopy
     audit: DatasetAudit
+
+    @property
+    def is_unfair(self) -> bool:
+        """Return whether the copy's metadata or pixels still tell the classes apart."""
+        return self.audit.is_unfair or bool(self.copy.codings_apart)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -235,8 +252,16 @@ def _listed(
     dropped = [DroppedFile(f.path, None, f"failed: {f.error}") for f in dataset.failures]
     dropped += [DroppedFile(samples[k].path, y[k], reason) for k, reason in enumerate(reasons) if reason is not None]
     copied = (CopiedFile(name, y[k], int(groups[k]), samples[k].path) for k, name in names.items())
-    delivered = Delivered.of_originals(matched, (samples[k] for k in names))
-    return MatchedCopy(matched, tuple(copied), tuple(dropped), delivered)
+    originals = dataset.select(np.array([*names]))
+    delivered = Delivered.of_originals(matched, originals)
+    return MatchedCopy(matched, tuple(copied), tuple(dropped), delivered, _codings_apart(originals, delivered))
+
+
+def _codings_apart(originals: Dataset, delivered: Delivered) -> dict[str, tuple[int, int]]:
+    """Count the originals of each class in codings that a model of the copy will not judge, if they are many."""
+    real, fake = (Counter(c.kind for c in codings if c is not None) for codings in originals.codings_by_class())
+    counts = {kind: (real[kind], fake[kind]) for kind in sorted({*real, *fake} - {*delivered.codings})}
+    return {kind: both for kind, both in counts.items() if max(both) >= MIN_OF_CODING}
 
 
 def _write_tables(folder: Path, copy: MatchedCopy) -> None:

@@ -107,7 +107,7 @@ def audit(
     elif fix is not None:
         click.echo(f"\n{fix_text(fix)}")
     has_failed = dataset.failures or (fix is not None and "failed" in fix.copy.n_dropped)
-    is_unfair = result.is_unfair if fix is None else fix.audit.is_unfair
+    is_unfair = result.is_unfair if fix is None else fix.is_unfair
     ctx.exit(1 if has_failed else 3 if fail_on_bias and is_unfair else 0)
 
 

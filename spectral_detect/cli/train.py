@@ -20,6 +20,7 @@ from spectral_detect.cli.shared.options import (
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.classifiers import ClassifierName
+from spectral_detect.detector.experience import MIN_OF_CODING
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import save_model
 from spectral_detect.extraction.one_file import Extractor
@@ -132,6 +133,7 @@ def train(
     warn_of_bias(dataset)
     model = train_model(dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, seed=seed)
     _refuse_useless(model, output, allow_useless)
+    _warn_of_codings(model)
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)
@@ -145,6 +147,17 @@ def _refuse_useless(model: Model, output: str, is_allowed: bool) -> None:
             "that tell these generators (see spectral-detect compare); --allow-useless saves it for a closer look"
         )
     warn_if_useless(model)
+
+
+def _warn_of_codings(model: Model) -> None:
+    """Warn of a model that judges no coding, as the classes had none in common."""
+    if model.experience and not model.experience.codings:
+        click.echo(
+            "warning: no coding (JPEG, lossless, ...) is that of at least "
+            f"{MIN_OF_CODING} real and as many fake images, so that it tells the classes apart: the model calls every "
+            "image inconclusive; see spectral-detect audit",
+            err=True,
+        )
 
 
 def _check_usage(augment: str, copies: int | None, paper_settings: bool, features: str) -> None:

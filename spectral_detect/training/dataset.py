@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.many_files import extract_then
 from spectral_detect.extraction.one_file import Extraction, Extractor, Keep
+from spectral_detect.media.coding import Coding
 from spectral_detect.media.edits import Edit
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import FAKE, LABELS, REAL
@@ -81,6 +82,13 @@ class Dataset:
     def n_groups(self) -> int:
         """Return the number of groups."""
         return len(np.unique(self.groups))
+
+    def codings_by_class(self) -> list[list[Coding | None]]:
+        """Return the codings of the samples of each label that there is."""
+        return [
+            [sample.coding for sample, y in zip(self.samples, self.y, strict=True) if y == label]
+            for label in np.unique(self.y)
+        ]
 
     @property
     def sha256(self) -> str:

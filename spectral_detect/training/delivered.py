@@ -7,10 +7,11 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from spectral_detect.detector.experience import Qualities, codings_seen
+from spectral_detect.detector.experience import Qualities, codings_in_common
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.delivery import Delivery
+from spectral_detect.training.dataset import Dataset
 
 DELIVERY_FILE = "delivery.json"
 
@@ -26,7 +27,7 @@ class Delivered:
     min_side_px, max_side_px : int
         Least and greatest shorter side of the originals, in pixels.
     codings : mapping of str to (int, int) or None
-        Codings of the originals, as in `Experience`.
+        Codings of the originals, as in `Experience`, in so far as the delivery hides which class had which.
     """
 
     delivery: Delivery
@@ -35,11 +36,11 @@ class Delivered:
     codings: Mapping[str, Qualities]
 
     @classmethod
-    def of_originals(cls, delivery: Delivery, originals: Iterable[Extraction]) -> Delivered:
+    def of_originals(cls, delivery: Delivery, originals: Dataset) -> Delivered:
         """Describe the originals of a copy."""
-        files = list(originals)
-        sides = [min(file.width or 0, file.height or 0) for file in files]
-        return cls(delivery, min(sides), max(sides), codings_seen(file.coding for file in files))
+        sides = [min(file.width or 0, file.height or 0) for file in originals.samples]
+        codings = codings_in_common(originals.codings_by_class(), are_delivered=True)
+        return cls(delivery, min(sides), max(sides), codings)
 
     def to_json(self) -> str:
         """Return the content of `DELIVERY_FILE`."""

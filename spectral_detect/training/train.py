@@ -10,7 +10,7 @@ import numpy as np
 
 from spectral_detect.detector.calibration import Calibration, fit_calibration, fixed_calibration
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
-from spectral_detect.detector.experience import Experience, codings_seen
+from spectral_detect.detector.experience import MIN_OF_CODING, Experience, codings_in_common
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
@@ -156,9 +156,9 @@ def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | No
     Of a matched copy, the originals are described: images as they are judged.
     """
     sides = [min(s.width, s.height) for s in dataset.samples if s.width and s.height]
-    codings = [s.coding for s in dataset.samples]
-    if any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits):
-        codings += [Coding("JPEG", quality) for quality in WANG_QUALITIES]
+    augmented = any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits)
+    more = [Coding("JPEG", quality) for quality in WANG_QUALITIES] * MIN_OF_CODING if augmented else []
+    classes = [[*codings, *more] for codings in dataset.codings_by_class()]
     distances = held_out.distances[held_out.is_edited == held_out.is_edited.min()]
     limit = np.quantile(distances, DISTANCE_QUANTILE) if len(distances) >= MANY else 2 * distances.max()
     return Experience(
@@ -166,7 +166,7 @@ def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | No
         max_side_px=delivered.max_side_px if delivered else max(sides, default=0),
         max_distance=float(limit),
         refusal_rate=float((np.sum(distances > limit) + 1) / (len(distances) + 1)),
-        codings=delivered.codings if delivered else codings_seen(codings),
+        codings=delivered.codings if delivered else codings_in_common(classes),
     )
 
 
