@@ -79,6 +79,20 @@ def test_raw_files_that_look_like_tiff_are_refused(name: str) -> None:
     assert has_image_signature(content[:32])
 
 
+def test_the_mark_of_phase_one_counts_beside_its_name_alone() -> None:
+    for maker, is_raw in (("Phase One A/S", True), ("somebody", False)):
+        content = tiff_of((np.tile(PREVIEW, (2, 2, 1)), {"photometric": "rgb"}), maker=maker)
+        first = struct.unpack("<I", content[4:8])[0]
+        assert first == 8  # the mark stands where the directory is now, so this goes to the end
+        moved = bytearray(content) + content[8 : 8 + 2 + 12 * content[8] + 4]
+        moved[4:12] = struct.pack("<I", len(content)) + b"IIII"
+        if is_raw:
+            with pytest.raises(ImageReadError, match=r"raw file \(IIQ\)"):
+                decode(bytes(moved))
+        else:
+            assert decode(bytes(moved)).pixels.shape == (64, 64, 3)
+
+
 @pytest.mark.parametrize("name", STARTS)
 def test_other_raw_files_are_refused_by_their_first_bytes(name: str) -> None:
     content = STARTS[name] + bytes(1000)

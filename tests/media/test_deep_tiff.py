@@ -14,6 +14,9 @@ from PIL import Image
 from conftest import EXAMPLES, SHARED, needs_shared
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.images import DecodedImage, decode
+from spectral_detect.media.tiff.directories import read_directories
+from spectral_detect.media.tiff.layout import deep_layout
+from spectral_detect.media.tiff.samples import DeepPixels, read_samples
 
 HEIGHT, WIDTH = 45, 61  # no multiple of a strip or a tile
 NOISE = np.random.default_rng(7).integers(0, 2**16, (HEIGHT, WIDTH, 5), dtype=np.uint16)
@@ -35,6 +38,12 @@ def written(pixels: np.ndarray, **options: Any) -> bytes:
 
 def decoded(pixels: np.ndarray, **options: Any) -> DecodedImage:
     return decode(written(pixels, **options))
+
+
+def deep_pixels(content: bytes) -> DeepPixels:
+    layout = deep_layout(read_directories(content)[0])
+    assert layout is not None
+    return read_samples(content, layout)
 
 
 def tag(number: int, *values: int, kind: int = 3) -> dict[str, Any]:
@@ -119,6 +128,17 @@ def test_associated_alpha_is_undone(planes: Any) -> None:
     half[..., 3] = [0, 16384, 32768, 65535]
     image = decoded(half, photometric="rgb", extrasamples=("assocalpha",), planarconfig=planes)
     assert image.pixels[0, :, 0].tolist() == [32768, 65535, 65535, 32768]  # as Pillow leaves 8 bit at 0, and clips
+
+
+def test_the_share_of_transparent_pixels_is_known() -> None:
+    for planes in ("contig", "separate"):
+        pixels = RGBA.copy()
+        pixels[..., 3] = 65535
+        pixels[:9, :, 3] = 65534
+        options: dict[str, Any] = {"photometric": "rgb", "planarconfig": planes, "extrasamples": ("unassalpha",)}
+        content = written(pixels, **options)
+        assert deep_pixels(content).transparent_share == 9 / HEIGHT
+        assert deep_pixels(written(RGB, photometric="rgb", planarconfig=planes)).transparent_share == 0
 
 
 def test_associated_alpha_of_gray_is_undone() -> None:

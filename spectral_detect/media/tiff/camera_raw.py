@@ -50,8 +50,9 @@ def _raw_tiff(content: bytes, directories: Sequence[Directory]) -> str | None:
     if any(DNG_VERSION in directory.tags for directory in directories):
         return "DNG"
     maker = next((make for directory in directories if (make := directory.text(MAKE).strip("\0 ").lower())), "")
-    is_phase_one = content[8:12] in PHASE_ONE_MARKS and maker.startswith(PHASE_ONE_MAKERS)
-    if not is_phase_one and not any(map(_is_undeveloped, directories)):
+    if content[8:12] in PHASE_ONE_MARKS and maker.startswith(PHASE_ONE_MAKERS):
+        return "IIQ"
+    if not any(map(_is_undeveloped, directories)):
         return None
     return next((name for start, name in FORMAT_OF_MAKER.items() if maker.startswith(start)), "TIFF/EP")
 

@@ -31,6 +31,11 @@ class DeepPixels:
     alpha: np.ndarray | None
     is_scale_told: bool
 
+    @property
+    def transparent_share(self) -> float:
+        """Share of the pixels whose alpha is below full, 0 to 1."""
+        return 0.0 if self.alpha is None else float((self.alpha < WHITE).mean())
+
 
 def read_samples(content: bytes, layout: Layout) -> DeepPixels:
     """Decode the pixels of the first page, as stored: not turned by the orientation.
