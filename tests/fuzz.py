@@ -26,6 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "images"
@@ -60,6 +61,22 @@ def seeds() -> dict[str, list[bytes]]:
             stream = io.BytesIO()
             image.save(stream, image_format, **options)
             files.setdefault(suffix, []).append(stream.getvalue())
+    files["tif"] += deep_tiffs(np.asarray(photo).astype(np.uint16) * 257)
+    return files
+
+
+def deep_tiffs(pixels: np.ndarray) -> list[bytes]:
+    """TIFF files of 16 and 12 bits, in tiles, and with planes apart."""
+    planes = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
+    files = []
+    for samples, options in (
+        (pixels, {"compression": "lzw", "predictor": True}),
+        (planes, {"planarconfig": "separate", "compression": "deflate", "tile": (32, 32)}),
+        (pixels >> 4, {"bitspersample": 12, "rowsperstrip": 8}),
+    ):
+        stream = io.BytesIO()
+        tifffile.imwrite(stream, samples, photometric="rgb", metadata=None, **options)
+        files.append(stream.getvalue())
     return files
 
 

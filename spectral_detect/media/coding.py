@@ -126,9 +126,20 @@ def _gif(picture: PIL.Image.Image, content: bytes) -> Coding:
 
 
 def _tiff(picture: PIL.Image.Image, content: bytes) -> Coding:
-    tags: Any = getattr(picture, "tag_v2", {})
+    return tiff_coding(getattr(picture, "tag_v2", {}), _by_mode(picture, content))
+
+
+def tiff_coding(tags: Any, coding: Coding) -> Coding:
+    """Return the coding of a TIFF image.
+
+    Parameters
+    ----------
+    tags : mapping of int to object
+        Those of its directory.
+    coding : Coding
+        What the kind of its pixels alone tells; its bits count where the tags do not say.
+    """
     code = tags.get(TIFF_COMPRESSION, 1)
-    coding = _by_mode(picture, content)
     bits = max((b for b in _numbers(tags.get(258)) if 0 < b <= 64), default=coding.bits)
     family = TIFF_LOSSY.get(code, PALETTE if bits < FULL_BITS else coding.family)
     method = TIFF_METHODS.get(code, str(code))

@@ -11,12 +11,12 @@ from typing import Any
 import PIL.Image
 import PIL.JpegImagePlugin
 
-from spectral_detect.media.coding import UNCOMPRESSED, Coding, still_coding
+from spectral_detect.media.coding import LOSSLESS, UNCOMPRESSED, Coding, still_coding, tiff_coding
+from spectral_detect.media.tiff.layout import Layout
 
 VIDEO_FORMAT = "VIDEO"  # for a frame of a video file
 EXIF_SOFTWARE, EXIF_IFD = 0x0131, 0x8769
 SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
-GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"))
 LONGEST_TEXT = 80
 STANDARD_CODE_LENGTHS = bytes.fromhex("0002010303020403050504040000017d")  # ITU-T T.81, table K.5: luma's AC codes
 STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xDA)))
@@ -118,6 +118,20 @@ def read_metadata(
             "is_progressive": "progressive" in picture.info,
         }
     return Metadata(image_format, *size, **facts)
+
+
+def tiff_metadata(layout: Layout) -> Metadata:
+    """Return the facts of a TIFF file with more than 8 bits a channel."""
+    tags = layout.directory.tags
+    coding = tiff_coding(tags, Coding(LOSSLESS, bits=layout.bits, has_alpha=layout.alpha is not None))
+    return Metadata(
+        "TIFF",
+        *layout.displayed_size,
+        coding=coding,
+        is_gray=layout.n_colours == 1,
+        has_exif=EXIF_IFD in tags,
+        software=_text(tags.get(EXIF_SOFTWARE)),
+    )
 
 
 def _exif(picture: PIL.Image.Image) -> Mapping[int, object]:

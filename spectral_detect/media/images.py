@@ -14,17 +14,22 @@ import PIL.Image
 import PIL.ImageFile
 
 from spectral_detect.errors import ImageReadError
-from spectral_detect.media.header import GRAY_MODES, Metadata, read_metadata
-from spectral_detect.media.pixels import read_pixels
+from spectral_detect.media.header import Metadata, read_metadata, tiff_metadata
+from spectral_detect.media.pixels import EXIF_ORIENTATION, holds_gray, read_pixels
+from spectral_detect.media.tiff.camera_raw import refuse_camera_raw
+from spectral_detect.media.tiff.directories import read_directories
+from spectral_detect.media.tiff.layout import Layout, deep_layout
+from spectral_detect.media.tiff.samples import read_samples
 from spectral_detect.sources.formats import FORMATS
 from spectral_detect.sources.reading import read_file
 from spectral_detect.sources.stores import locate
 
 MAX_PIXELS = 120_000_000  # phones reach 108 million; an image of that size takes 4 GB and 20 s
-EXIF_ORIENTATION = 0x0112
 HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
 GRAY_TOLERANCE = 8  # on the scale 0 to 255
 JPEG_FILL = 128  # libjpeg's gray for missing blocks
+SEVERAL = "several frames or pages: only the first is judged"
+DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
 MCU_ROWS = 16  # at most so many rows are coded together
 
 
@@ -35,10 +40,10 @@ class DecodedImage:
     Attributes
     ----------
     pixels : (H, W) or (H, W, 3) array
-        Gray or RGB; uint8, uint16, or float32 on the scale 0 to 255. A JPEG gives its own luma plane, or with colour
-        its own luma, Cb and Cr. Alpha is dropped and the EXIF orientation not applied.
+        Gray or RGB; uint8 or uint16, in which 65535 is white. A JPEG gives its own luma plane, or with colour its own
+        luma, Cb and Cr. Alpha is dropped and the orientation that EXIF or TIFF tells not applied.
     width, height : int
-        In pixels as displayed, after the EXIF orientation.
+        In pixels as displayed, after the orientation.
     format : str
         Name of the file format, such as "JPEG"; "VIDEO" for a frame of a video file.
     warnings : tuple of str
@@ -143,21 +148,48 @@ def _quiet_pillow() -> Iterator[None]:
 
 def _decode_quietly(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
     """Decode an image file; raises whatever Pillow raises."""
+    directories = read_directories(content)
+    refuse_camera_raw(content, directories)
+    layout = deep_layout(directories[0]) if directories else None
+    if layout is not None:
+        return _decode_deep_tiff(content, layout, max_pixels)
     with PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
         width, height = picture.size
-        if width * height > max_pixels:
-            raise ImageReadError(
-                f"{width}x{height} pixels, more than the limit of {max_pixels}", remedy="see `max_pixels`"
-            )
+        _check_size(width, height, max_pixels)
         image_format = "JPEG" if picture.format == "MPO" else str(picture.format)  # a JPEG with other views behind it
         has_several = picture.format != "MPO" and getattr(picture, "is_animated", False)
-        notes = ("several frames or pages: only the first is judged",) if has_several else ()
-        is_gray = picture.mode in GRAY_MODES  # before a draft changes it
+        notes: tuple[str, ...] = (SEVERAL,) if has_several else ()
+        is_gray = holds_gray(picture)  # before a draft changes it
         pixels = read_pixels(picture, image_format, content, colour=colour)
+        notes += _dim_notes(pixels)
         width, height = (height, width) if _is_displayed_turned(picture) else (width, height)
         metadata = read_metadata(picture, content, image_format, (width, height), is_gray=is_gray)
         is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
         return DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata)
+
+
+def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> DecodedImage:
+    """Decode a TIFF file with more than 8 bits a channel."""
+    _check_size(layout.width, layout.height, max_pixels)
+    deep = read_samples(content, layout)
+    notes: tuple[str, ...] = (SEVERAL,) if layout.directory.has_next else ()
+    notes += () if deep.is_scale_told else _dim_notes(deep.colours)
+    return DecodedImage(deep.colours, *layout.displayed_size, "TIFF", notes, metadata=tiff_metadata(layout))
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageReadError(f"{width}x{height} pixels, more than the limit of {max_pixels}", remedy="see `max_pixels`")
+
+
+def _dim_notes(pixels: np.ndarray) -> tuple[str, ...]:
+    """Return a warning if pixels of 16 bits may hold fewer: then they were taken for darker than they are."""
+    if pixels.dtype != np.uint16 or (brightest := int(pixels.max())) > DIMMEST:
+        return ()
+    return (
+        f"no pixel is brighter than {brightest} of 65535: perhaps the file holds fewer than 16 bits; it does not tell, "
+        "and was judged as 16 bit",
+    )
 
 
 def _decode_truncated(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:

@@ -1,13 +1,19 @@
-"""Turn an opened still into an array: each kind of pixels (gray, 16 bit, floating, alpha, palette) has its way."""
+"""Turn an opened still into an array: each kind of pixels (gray, 16 bit, alpha, palette) has its way."""
 
 from __future__ import annotations
 
-from typing import Any
+from io import BytesIO
 
 import numpy as np
 import PIL.Image
+import PIL.PngImagePlugin
 
 from spectral_detect.errors import ImageReadError
+
+EXIF_ORIENTATION = 0x0112
+STORED_ORDER = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)}  # steps, after transposing
+LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}  # raw modes of Pillow
+GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"))
 
 
 def read_pixels(picture: PIL.Image.Image, image_format: str, content: bytes, *, colour: bool) -> np.ndarray:
@@ -27,33 +33,52 @@ def read_pixels(picture: PIL.Image.Image, image_format: str, content: bytes, *, 
     Returns
     -------
     (H, W) or (H, W, 3) array
-        uint8, uint16, or float32 on the scale 0 to 255; alpha is dropped.
+        uint8 or uint16; alpha is dropped, and no orientation applied.
 
     Raises
     ------
     ImageReadError
-        If the kind of pixels has no defined gray, or values are not finite.
+        If the kind of pixels has no defined gray.
     """
     mode = picture.mode
     if image_format == "JPEG" and mode in ("L", "RGB"):
         wanted = "L" if mode == "L" or not colour else "RGB" if _is_stored_as_rgb(picture) else "YCbCr"
         picture.draft(wanted, picture.size)  # for L, libjpeg skips the chroma planes
         return np.asarray(picture)
-    if _is_deep_colour(picture):
-        return _deep_colour(content)
+    if (deep := _deep_mode(picture)) is not None:
+        return _deep_png(picture, content, deep)
+    if image_format == "TIFF":
+        return _as_stored(picture)
+    return _gray_or_rgb(picture)
+
+
+def holds_gray(picture: PIL.Image.Image) -> bool:
+    """Tell whether a picture that is not yet loaded holds one channel, alpha not counted."""
+    return picture.mode in GRAY_MODES or _deep_mode(picture) == "LA;16B"
+
+
+def _gray_or_rgb(picture: PIL.Image.Image) -> np.ndarray:
+    """Return the pixels that Pillow reads in full."""
+    mode = picture.mode
     if mode in ("L", "I;16"):
         return np.asarray(picture)
-    if mode == "I;16B":
-        return np.asarray(picture).astype(np.uint16)
     if mode in ("1", "LA", "La"):
         return np.asarray(picture.convert("L"))
-    if mode == "F":
-        return _finite(np.asarray(picture))
-    if mode == "I":
-        raise ImageReadError(
-            "32-bit whole-number pixels have no defined gray", remedy="convert the file to 8 or 16 bit"
-        )
+    if mode in ("I", "F"):
+        raise ImageReadError(f"{picture.format}, 32-bit pixels without a scale", remedy="convert it to 8 or 16 bit")
     return np.asarray(picture if mode == "RGB" else picture.convert("RGB"))
+
+
+def _as_stored(picture: PIL.Image.Image) -> np.ndarray:
+    """Return the pixels of a TIFF as they are stored: Pillow turns them as the orientation says."""
+    try:
+        orientation = picture.getexif().get(EXIF_ORIENTATION, 1)
+    except Exception:  # broken metadata turn nothing
+        orientation = 1
+    displayed = _gray_or_rgb(picture)
+    transposed = displayed.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else displayed
+    rows, columns = STORED_ORDER.get(orientation, (1, 1))
+    return np.ascontiguousarray(transposed[::rows, ::columns])
 
 
 def _is_stored_as_rgb(picture: PIL.Image.Image) -> bool:
@@ -64,27 +89,26 @@ def _is_stored_as_rgb(picture: PIL.Image.Image) -> bool:
     return bool(picture.info.get("adobe_transform", 0 if components == b"RGB" else 1) == 0)
 
 
-def _is_deep_colour(picture: PIL.Image.Image) -> bool:
-    """Tell whether a PNG or TIFF holds 16-bit colour, or 16-bit gray with alpha, of which Pillow would keep 8 bits."""
-    return picture.mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
+def _deep_mode(picture: PIL.Image.Image) -> str | None:
+    """Return how a PNG that is not yet loaded stores 16-bit colour or 16-bit gray with alpha, or None."""
+    if not isinstance(picture, PIL.PngImagePlugin.PngImageFile) or not picture.tile:
+        return None
+    mode = str(picture.tile[0].args)
+    return mode if mode in LOW_BYTES else None
 
 
-def _deep_colour(content: bytes) -> np.ndarray:
-    """Decode 16-bit pixels with OpenCV: (H, W) gray or (H, W, 3) RGB uint16, without alpha."""
-    import cv2
+def _deep_png(picture: PIL.Image.Image, content: bytes, mode: str) -> np.ndarray:
+    """Decode a PNG of whose 16 bits Pillow keeps 8: (H, W) gray or (H, W, 3) RGB uint16, without alpha.
 
-    bgr: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if bgr is None or bgr.dtype != np.uint16:
-        raise ImageReadError("16-bit colour that cannot be decoded", remedy="convert the file to PNG")
-    if bgr.ndim == 2:
-        return np.asarray(bgr)
-    return np.ascontiguousarray(bgr[..., 2::-1] if bgr.shape[2] >= 3 else bgr[..., 0])
-
-
-def _finite(pixels: np.ndarray) -> np.ndarray:
-    """Return floating pixels as float32; raise `ImageReadError` if some are NaN or infinite."""
-    if not np.isfinite(pixels).all():
-        raise ImageReadError(
-            "floating-point pixels that are not finite (NaN or infinity)", remedy="repair or convert the file"
-        )
-    return pixels.astype(np.float32, copy=False)
+    Pillow reads it twice: once the high byte of each channel, and once, as if the bytes stood the other way round, the
+    low one. A pixel of gray and alpha has as many bytes as one of 8-bit RGBA, and is read as that.
+    """
+    with PIL.PngImagePlugin.PngImageFile(BytesIO(content)) as other:
+        other.tile = [tile._replace(args=LOW_BYTES[mode]) for tile in other.tile]
+        low = np.asarray(other)
+    if mode == "LA;16B":
+        high, low = low[..., 0], low[..., 1]
+    else:
+        high, low = np.asarray(picture)[..., :3], low[..., :3]
+    deep: np.ndarray = high.astype(np.uint16) << 8 | low
+    return deep

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 
 import PIL.Image
@@ -24,7 +25,8 @@ with suppress(ImportError):  # the extra "heif"
 FORMATS = tuple(
     name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF", "HEIF") if name in PIL.Image.OPEN
 )
-SUFFIXES = frozenset(
+RAW_SUFFIXES = frozenset(".arw .cr2 .cr3 .dng .nef .nrw .orf .pef .raf .rw2 .srw".split())
+SUFFIXES = RAW_SUFFIXES | frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".gif", ".heic", ".heif")
 )
 VIDEO_SUFFIXES = frozenset(
@@ -32,9 +34,29 @@ VIDEO_SUFFIXES = frozenset(
 )
 SIGNATURE_BYTES = 32
 
+# cameras' raw files: found as images, so that they become errors and are not passed over; those that begin like TIFF,
+# such as NEF, ARW and DNG, are told by their tags
+RAW_STARTS = {
+    "RAF": re.compile(rb"FUJIFILMCCD-RAW", re.DOTALL),
+    "CR3": re.compile(rb".{4}ftypcrx ", re.DOTALL),
+    "CR2": re.compile(rb"II\*\0\x10\0\0\0CR\x02", re.DOTALL),
+    "CRW": re.compile(rb"(?:II|MM).{4}HEAPCCDR", re.DOTALL),
+    "ORF": re.compile(rb"II(?:RO|RS)..\0\0|MMOR\0\0", re.DOTALL),
+    "RW2": re.compile(rb"IIU\0", re.DOTALL),
+    "MRW": re.compile(rb"\0MRM", re.DOTALL),
+    "X3F": re.compile(rb"FOVb.\0.\0", re.DOTALL),
+}
+
+
+def raw_format(start: bytes) -> str | None:
+    """Return the name of a camera's raw format whose files begin with these bytes, or None."""
+    return next((name for name, pattern in RAW_STARTS.items() if pattern.match(start)), None)
+
 
 def has_image_signature(start: bytes) -> bool:
-    """Return whether the first bytes of a file are those of one of `FORMATS`."""
+    """Return whether the first bytes of a file are those of one of `FORMATS`, or of a camera's raw file."""
+    if raw_format(start) is not None:
+        return True
     if start[:2] == b"BM" and start[6:10] != bytes(4):
         return False  # two letters begin many a text; a bitmap has four zero bytes there
     accepts = (PIL.Image.OPEN[name][1] for name in FORMATS)

@@ -145,13 +145,15 @@ def test_a_constant_image_is_inconclusive(judge: object) -> None:
     )
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_float_tiff_that_is_not_finite(judge: object, bad: float) -> None:
+@pytest.mark.parametrize("value", [7.0, np.nan, np.inf, -np.inf])
+def test_a_float_tiff_has_no_scale(judge: object, value: float) -> None:
     pixels = np.full((32, 32), 7.0, np.float32)
-    pixels[3, 4] = bad
+    pixels[3, 4] = value
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "TIFF")
-    assert "not finite (NaN or infinity)" in judge("odd.tif", stream.getvalue())["error"]
+    assert judge("odd.tif", stream.getvalue())["error"] == (
+        "TIFF, 32-bit float: the file does not tell which value is white; convert it to 8 or 16 bit gray or RGB"
+    )
 
 
 def test_a_decompression_bomb_is_refused_by_its_header(judge: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,15 +90,6 @@ def test_sixteen_bits_stay_sixteen_bits(rng: np.random.Generator, suffix: str) -
         np.testing.assert_array_equal(decoded.pixels, pixels[..., :3] if pixels.ndim == 3 else pixels)
 
 
-def test_float_tiff_must_be_finite(rng: np.random.Generator) -> None:
-    pixels = rng.uniform(0, 255, (40, 40)).astype(np.float32)
-    np.testing.assert_array_equal(decode(encoded(Image.fromarray(pixels), "TIFF")).pixels, pixels)
-    for bad in (np.nan, np.inf):
-        pixels[3, 4] = bad
-        with pytest.raises(ImageReadError, match="not finite"):
-            decode(encoded(Image.fromarray(pixels), "TIFF"))
-
-
 def test_exif_turns_the_displayed_size_but_not_the_pixels(rgb: np.ndarray) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -155,12 +155,12 @@ def test_all_faces_are_tracks_of_their_own(folder: FoundVideo, monkeypatch: pyte
 def test_stills_of_any_kind_are_looked_at_for_faces(tmp_path: Path) -> None:
     gray = cv2.cvtColor(frame_with_faces((500, 200, 240)), cv2.COLOR_RGB2GRAY)
     cv2.imwrite(str(tmp_path / "0.png"), gray.astype(np.uint16) * 257)
-    Image.fromarray(gray.astype(np.float32)).save(tmp_path / "1.tif")
+    Image.fromarray(gray.astype(np.uint16) * 257).save(tmp_path / "1.tif")
     Image.fromarray(gray).convert("RGB").save(tmp_path / "2.jpg", quality=95)
     paths = tuple(str(path) for path in sorted(tmp_path.iterdir()))
     frames, video = read(FoundVideo(Location(str(tmp_path)), paths), FrameOptions(crop="face"))
     assert video.n_without_face == 0
-    assert [f.image.pixels.dtype for f in frames] == [np.uint16, np.float32, np.uint8]
+    assert [f.image.pixels.dtype for f in frames] == [np.uint16, np.uint16, np.uint8]
 
 
 # ----------------------------------------------------------------------------------------------------------- hashing
