@@ -11,6 +11,9 @@ MOST_BYTES = 64  # the fields up to the quantiser take less than 40
 MAX_INDEX = 127
 EVEN = 128  # a probability of one half
 N_SEGMENTS = 4
+# libwebp's `SNS_TO_DQ` at its usual strength of 50 %, and what its segments are limited to
+SEGMENT_STRENGTH, EASE_RANGE, EASE_LIMIT = 0.9 * 0.5 / 128, 255, 127
+N_ITERATIONS = 3
 
 
 class BoolDecoder:
@@ -67,18 +70,34 @@ def vp8_quality(frame: bytes) -> int:
     Notes
     -----
     libwebp (`QualityToCompression` in src/enc/quant_enc.c) turns quality q into c = linear(q / 100)^(1/3), where
-    linear(x) = 2x / 3 below 0.75 and 2x - 1 above, and c into the index 127 (1 - c) of the quantiser. Each of up to
-    four segments has c^(1 - a) instead, where a is how much easier than the mean it is to code. So the mean of ln c
-    over all macroblocks is about that of the quality asked; the header tells how many lie in each segment.
+    linear(x) = 2x / 3 below 0.75 and 2x - 1 above, and c into the index 127 (1 - c) of the quantiser, rounded down.
+    Each of up to four segments has c^(1 - a) instead: see `_log_of_asked`. So what is found lies within 2 of the
+    quality asked, nearer from 80 on, where indices are less than a quality apart.
     """
     if len(frame) < FRAME_HEADER_BYTES + 2 or frame[0] & 1 or frame[3:6] != START_CODE:
         raise ValueError("not a VP8 key frame")
-    decoder = BoolDecoder(frame[FRAME_HEADER_BYTES : FRAME_HEADER_BYTES + MOST_BYTES])
-    indices, shares = quantizer_indices(decoder)
-    mean_log = sum(share * math.log(_compression(index)) for index, share in zip(indices, shares, strict=True))
-    linear = math.exp(3 * mean_log)
+    linear = math.exp(3 * _log_of_asked(*quantizer_indices(BoolDecoder(frame[FRAME_HEADER_BYTES:]))))
     quality = 1.5 * linear if linear < 0.5 else (linear + 1) / 2
     return min(max(round(100 * quality), 1), 100)
+
+
+def _log_of_asked(indices: Sequence[int], shares: Sequence[float]) -> float:
+    """Return ln c of the quality asked, from the index of each segment and its share of the macroblocks.
+
+    libwebp (`SetSegmentAlphas`, `VP8SetSegmentParams`) gives a segment the exponent 1 - k s, where s is how much easier
+    than the mean it is to code: the mean of s is 0, and its range 255. Then s is limited to 127, by which one of the
+    outermost loses something; that is put back here.
+    """
+    logs = [math.log(_compression(index)) for index in indices]
+    mean = asked = sum(share * log for share, log in zip(shares, logs, strict=True))
+    for _ in range(N_ITERATIONS if len(set(indices)) > 1 else 0):
+        ease = [(1 - log / asked) / SEGMENT_STRENGTH for log in logs]
+        top, bottom = max(ease), min(ease)
+        limited = top if top + bottom > 0 else bottom
+        lost = bottom + EASE_RANGE - EASE_LIMIT if limited == top else top - EASE_RANGE + EASE_LIMIT
+        lost *= sum(share for share, value in zip(shares, ease, strict=True) if value == limited)
+        asked = mean / (1 + SEGMENT_STRENGTH * lost)
+    return asked
 
 
 def _compression(index: int) -> float:
