@@ -37,7 +37,7 @@ class BitReader:
         return self.bits(1) == 1
 
     def unsigned(self) -> int:
-        """Return an exponential Golomb code: ue(v) of H.265, 9.2, and uvlc() of AV1, 4.10.3."""
+        """Return an exponential Golomb code (H.265, 9.2; AV1, 4.10.3)."""
         n_zeros = 0
         while not self.flag():
             n_zeros += 1
@@ -46,7 +46,7 @@ class BitReader:
         return (1 << n_zeros) - 1 + self.bits(n_zeros)
 
     def signed(self) -> int:
-        """Return a signed exponential Golomb code: se(v) of H.265, 9.2.2."""
+        """Return a signed exponential Golomb code (H.265, 9.2.2)."""
         code = self.unsigned()
         return (code + 1) // 2 if code % 2 else -code // 2
 
