@@ -50,7 +50,12 @@ def seeds() -> dict[str, list[bytes]]:
         ],
         "png": [("PNG", photo, {}), ("PNG", photo.quantize(16), {}), ("PNG", photo.convert("1"), {})],
         "webp": [("WEBP", photo, {}), ("WEBP", photo, {"lossless": True})],
-        "tif": [("TIFF", photo, {}), ("TIFF", photo, {"compression": "tiff_lzw"}), ("TIFF", photo.convert("F"), {})],
+        "tif": [
+            ("TIFF", photo, {}),
+            ("TIFF", photo, {"compression": "tiff_lzw"}),
+            ("TIFF", photo, {"compression": "jpeg"}),
+            ("TIFF", photo.convert("F"), {}),
+        ],
         "bmp": [("BMP", photo, {}), ("BMP", photo.quantize(16), {})],
         "avif": [("AVIF", photo, {})],
         "gif": [("GIF", photo, {}), ("GIF", photo, {"save_all": True, "append_images": [photo.rotate(90)]})],

@@ -19,6 +19,9 @@ SIGNIFICANT = 0.01  # after Holm's correction
 MOST_VALUES = 5  # listed of a fact and class
 IMPLIED_BY = {"coding_quality": "jpeg_quality", "coding": "format"}  # not named beside it
 
+# an index of libwebp's quantiser is two or three qualities below 75, and less than one above
+WEBP_IS_EXACT, WEBP_STEP = 80, 5
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -54,6 +57,13 @@ def _coding(facts: Metadata) -> str:
     return f"{facts.coding.family}, {facts.coding.method}" if facts.coding.method else facts.coding.family
 
 
+def _coding_quality(facts: Metadata) -> int:
+    """Return the quality, coarsely where it is an estimate that the content moves: 0 if unknown."""
+    quality = facts.coding.quality or 0
+    is_estimate = facts.coding.family == "WebP" and quality < WEBP_IS_EXACT
+    return WEBP_STEP * round(quality / WEBP_STEP) if is_estimate else quality
+
+
 def _yes_or_no(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -65,7 +75,7 @@ FACTS = {
     "aspect": Fact(lambda s, m: m.width / m.height, is_number=True),
     "jpeg_quality": Fact(_jpeg_quality),
     "coding": Fact(lambda s, m: _coding(m)),
-    "coding_quality": Fact(lambda s, m: m.coding.quality or 0, is_number=True),  # tells custom tables apart
+    "coding_quality": Fact(lambda s, m: _coding_quality(m), is_number=True),  # tells custom tables apart
     "bits": Fact(lambda s, m: str(m.coding.bits)),
     "alpha": Fact(lambda s, m: _yes_or_no(m.coding.has_alpha)),
     "subsampling": Fact(lambda s, m: m.coding.chroma or "none"),

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import PIL.Image
+
+from spectral_detect.media.quantizers.av1 import avif_loss
+from spectral_detect.media.quantizers.hevc import heic_quality
+from spectral_detect.media.quantizers.iso_items import shown_item
+from spectral_detect.media.quantizers.tiff_strips import first_strip, jpeg_in_tiff
+from spectral_detect.media.quantizers.vp8 import vp8_quality
 
 LOSSLESS, PALETTE = "lossless", "palette"
 FULL_BITS = 8
@@ -27,7 +33,11 @@ TIFF_LOSSY = {
     50002: "JPEG XL",
 }  # fmt: skip
 
-PNG_HEADER_END = 26  # bit depth and colour type end here
+PNG_HEADER_END, PNG_INTERLACED = 26, 28  # where bit depth and colour type end, and where the order of rows is
+OS2_HEADER_BYTES = 12  # of a bitmap of 1987, whose numbers are shorter
+BMP_COMPRESSIONS = {0: "", 1: ", RLE", 2: ", RLE", 3: ", bit fields", 6: ", bit fields"}
+RIFF_HEADER_BYTES, ANIMATION_BYTES = 12, 16  # before the chunks of a file, and of a frame
+MOST_CHUNKS = 1000  # before the first frame stand a few
 MOST_BOXES = 16  # a picture of many parts has one configuration for all of them
 ISO_CHROMA = {0: None, 1: "4:2:0", 2: "4:2:2", 3: "4:4:4"}
 
@@ -42,7 +52,8 @@ class Coding:
         "lossless", or the lossy coding: "JPEG", "JPEG in TIFF", "WebP", "AVIF", "HEVC", "palette" (256 colours or
         less), or the codec of a video, such as "H.264".
     quality : int or None
-        1 to 100, the higher the less is lost, on the scale of the family; None if the file does not tell.
+        1 to 100, the higher the less is lost, on the scale of the family: libjpeg's, libwebp's, or for AVIF and HEIC
+        the share of the quantiser's range that was not used; None if the file does not tell.
     bits : int
         Bits of a channel as stored.
     has_alpha : bool
@@ -50,7 +61,7 @@ class Coding:
     chroma : str or None
         Subsampling of the chroma, such as "4:2:0"; None if there is no chroma plane.
     method : str
-        The compression that loses nothing, such as "deflate", where a format has several.
+        How the pixels are stored where a format has several ways that lose nothing, such as "deflate" or "32 bit".
     """
 
     family: str
@@ -86,6 +97,8 @@ UNCOMPRESSED = Coding(LOSSLESS)
 def still_coding(picture: PIL.Image.Image, content: bytes, image_format: str) -> Coding:
     """Return the coding of an opened still; of a JPEG all but quality and chroma, which its header's reader knows.
 
+    A header that cannot be read costs the quality only.
+
     Parameters
     ----------
     picture : PIL.Image.Image
@@ -95,8 +108,13 @@ def still_coding(picture: PIL.Image.Image, content: bytes, image_format: str) ->
     image_format : str
         Name of the file format.
     """
-    reader = READERS.get(image_format, _by_mode)
-    return reader(picture, content)
+    coding = READERS.get(image_format, _by_mode)(picture, content)
+    if image_format not in QUANTIZERS:
+        return coding
+    try:
+        return QUANTIZERS[image_format](coding, picture, content)
+    except Exception:  # hostile bytes, or a header of a kind that is not read: the quality is not known
+        return coding
 
 
 def _by_mode(picture: PIL.Image.Image, content: bytes) -> Coding:
@@ -118,7 +136,16 @@ def _bits_of(mode: str) -> int:
 def _png(picture: PIL.Image.Image, content: bytes) -> Coding:
     bits, colour_type = content[PNG_HEADER_END - 2 : PNG_HEADER_END]
     family = PALETTE if colour_type == 3 or bits < FULL_BITS else LOSSLESS
-    return Coding(family, bits=bits, has_alpha=_has_alpha(picture))
+    method = "interlaced" if content[PNG_INTERLACED] else ""
+    return Coding(family, bits=bits, has_alpha=_has_alpha(picture), method=method)
+
+
+def _bmp(picture: PIL.Image.Image, content: bytes) -> Coding:
+    """Read how many bits a pixel takes in the file, which may be more than its channels have."""
+    is_short = content[14] == OS2_HEADER_BYTES
+    pixel_bits, compression = struct.unpack("<HI", content[28:34]) if not is_short else (content[24], 0)
+    method = f"{pixel_bits} bit{BMP_COMPRESSIONS.get(compression, ', compressed')}"
+    return replace(_by_mode(picture, content), method=method)
 
 
 def _gif(picture: PIL.Image.Image, content: bytes) -> Coding:
@@ -154,33 +181,50 @@ def _numbers(value: Any) -> tuple[int, ...]:
 
 
 def _webp(picture: PIL.Image.Image, content: bytes) -> Coding:
-    kinds = {kind for kind, _ in riff_chunks(content)}
-    family = LOSSLESS if b"VP8L" in kinds and b"VP8 " not in kinds else "WebP"
-    chroma = None if family == LOSSLESS else "4:2:0"
-    return Coding(family, has_alpha=_has_alpha(picture), chroma=chroma)
+    kind, _ = webp_frame(content)
+    if kind == b"VP8L":
+        return Coding(LOSSLESS, has_alpha=_has_alpha(picture))
+    return Coding("WebP", has_alpha=_has_alpha(picture), chroma="4:2:0")
+
+
+def webp_frame(content: bytes) -> tuple[bytes, bytes]:
+    """Return the type and the content of the chunk that holds a WebP file's pixels, of an animation its first frame's.
+
+    Two empty texts if there is none.
+    """
+    for kind, body in riff_chunks(content):
+        parts = riff_chunks(bytes(RIFF_HEADER_BYTES) + body[ANIMATION_BYTES:]) if kind == b"ANMF" else [(kind, body)]
+        for part, pixels in parts:
+            if part in (b"VP8 ", b"VP8L"):
+                return part, pixels
+    return b"", b""
 
 
 def riff_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the type and the content of each chunk of a WebP file, also of those inside the frames of an animation."""
-    at = 12
-    while at + 8 <= len(content):
+    """Yield the type and the content of each chunk of a WebP file (RFC 9649)."""
+    at = RIFF_HEADER_BYTES
+    for _ in range(MOST_CHUNKS):
+        if at + 8 > len(content):
+            return
         kind, size = content[at : at + 4], int(struct.unpack("<I", content[at + 4 : at + 8])[0])
-        body = content[at + 8 : at + 8 + size]
-        yield kind, body
-        if kind == b"ANMF":
-            yield from riff_chunks(bytes(12) + body[16:])
+        yield kind, content[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
 
 
 def _avif(picture: PIL.Image.Image, content: bytes) -> Coding:
     """Read the first AV1 configuration of an image with chroma (AV1-ISOBMFF, 2.3.3), else the first."""
-    configurations = [box[2] for box in _iso_boxes_named(content, b"av1C", 4)]
+    configurations = _iso_boxes_named(content, b"av1C", 4)
     if not configurations:
         return Coding("AVIF", has_alpha=_has_alpha(picture))
-    flags = next((c for c in configurations if not c & 0x10), configurations[0])
+    best = next((c for c in configurations if not c[2] & 0x10), configurations[0])
+    return _of_av1(best, has_alpha=_has_alpha(picture))
+
+
+def _of_av1(configuration: bytes, *, has_alpha: bool) -> Coding:
+    flags = configuration[2]
     bits = FULL_BITS if not flags & 0x40 else 12 if flags & 0x20 else 10
     chroma = None if flags & 0x10 else {0: "4:4:4", 8: "4:2:2", 12: "4:2:0"}.get(flags & 0x0C)
-    return Coding("AVIF", bits=bits, has_alpha=_has_alpha(picture), chroma=chroma)
+    return Coding("AVIF", bits=bits, has_alpha=has_alpha, chroma=chroma)
 
 
 def _heif(picture: PIL.Image.Image, content: bytes) -> Coding:
@@ -188,8 +232,12 @@ def _heif(picture: PIL.Image.Image, content: bytes) -> Coding:
     configurations = _iso_boxes_named(content, b"hvcC", 23)
     if not configurations:
         return Coding("HEVC", has_alpha=_has_alpha(picture))
-    chroma, bits = ISO_CHROMA[configurations[0][16] & 3], FULL_BITS + (configurations[0][17] & 7)
-    return Coding("HEVC", bits=bits, has_alpha=_has_alpha(picture), chroma=chroma)
+    return _of_hevc(configurations[0], has_alpha=_has_alpha(picture))
+
+
+def _of_hevc(configuration: bytes, *, has_alpha: bool) -> Coding:
+    chroma, bits = ISO_CHROMA[configuration[16] & 3], FULL_BITS + (configuration[17] & 7)
+    return Coding("HEVC", bits=bits, has_alpha=has_alpha, chroma=chroma)
 
 
 def _iso_boxes_named(content: bytes, name: bytes, n_bytes: int) -> list[bytes]:
@@ -202,10 +250,42 @@ def _iso_boxes_named(content: bytes, name: bytes, n_bytes: int) -> list[bytes]:
     return [box for box in found if len(box) == n_bytes]
 
 
+def _webp_quantizer(coding: Coding, picture: PIL.Image.Image, content: bytes) -> Coding:
+    return replace(coding, quality=vp8_quality(webp_frame(content)[1])) if coding.is_lossy else coding
+
+
+def _avif_quantizer(coding: Coding, picture: PIL.Image.Image, content: bytes) -> Coding:
+    item = shown_item(content)
+    coding, loss = _of_av1(item.properties[b"av1C"], has_alpha=coding.has_alpha), avif_loss(item)
+    if loss.is_lossless:
+        return replace(coding, family=LOSSLESS, chroma=None)
+    return replace(coding, quality=loss.quality)
+
+
+def _heif_quantizer(coding: Coding, picture: PIL.Image.Image, content: bytes) -> Coding:
+    item = shown_item(content)
+    coding = _of_hevc(item.properties[b"hvcC"], has_alpha=coding.has_alpha)
+    return replace(coding, quality=heic_quality(item))
+
+
+def _tiff_quantizer(coding: Coding, picture: PIL.Image.Image, content: bytes) -> Coding:
+    tags: Any = getattr(picture, "tag_v2", {})
+    if coding.family == "WebP":
+        strip = first_strip(tags, content)
+        return _webp_quantizer(replace(_webp(picture, strip), method=coding.method), picture, strip)
+    if coding.family != "JPEG in TIFF":
+        return coding
+    quality, chroma = jpeg_in_tiff(tags, content)
+    return replace(coding, quality=quality, chroma=chroma)
+
+
+QUANTIZERS = {"WEBP": _webp_quantizer, "AVIF": _avif_quantizer, "HEIF": _heif_quantizer, "TIFF": _tiff_quantizer}
+
 READERS = {
     "JPEG": lambda picture, content: Coding("CMYK JPEG" if picture.mode == "CMYK" else "JPEG"),
     "PNG": _png,
     "GIF": _gif,
+    "BMP": _bmp,
     "TIFF": _tiff,
     "WEBP": _webp,
     "AVIF": _avif,

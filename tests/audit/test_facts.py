@@ -96,6 +96,85 @@ def test_each_bias_is_found_and_named(bias: str, tmp_path: Path, tiles: list[Ima
     assert json.loads(json.dumps(values)) == json.loads(json.dumps(values, allow_nan=False))
 
 
+def deep(image: Image.Image, path: Path) -> None:
+    assert cv2.imwrite(str(path.with_suffix(".png")), np.asarray(image)[..., ::-1].astype(np.uint16) * 257)
+
+
+def converted(mode: str, suffix: str, **options: object) -> Save:
+    return lambda image, path: saved(suffix, **options)(image.convert(mode), path)
+
+
+def deep_gray(image: Image.Image, path: Path) -> None:
+    Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path.with_suffix(".png"))
+
+
+CODINGS: dict[str, tuple[Save, Save, str]] = {
+    "WebP 60 and 90": (saved(".webp", quality=60), saved(".webp", quality=90), "coding_quality"),
+    "WebP 60 and 80": (saved(".webp", quality=60), saved(".webp", quality=80), "coding_quality"),
+    "WebP, lossy and not": (saved(".webp", quality=60), saved(".webp", lossless=True), "coding"),
+    "AVIF 30 and 90": (saved(".avif", quality=30), saved(".avif", quality=90), "coding_quality"),
+    "AVIF 4:2:0 and 4:4:4": (saved(".avif"), saved(".avif", subsampling="4:4:4"), "subsampling"),
+    "HEIC 30 and 80": (saved(".heic", quality=30), saved(".heic", quality=80), "coding_quality"),
+    "TIFF, LZW": (saved(".tif", compression="raw"), saved(".tif", compression="tiff_lzw"), "coding"),
+    "TIFF, deflate": (saved(".tif", compression="raw"), saved(".tif", compression="tiff_adobe_deflate"), "coding"),
+    "TIFF, PackBits": (saved(".tif", compression="raw"), saved(".tif", compression="packbits"), "coding"),
+    "TIFF, LZW and deflate": (
+        saved(".tif", compression="tiff_lzw"), saved(".tif", compression="tiff_adobe_deflate"), "coding"
+    ),
+    "TIFF, JPEG": (saved(".tif", compression="raw"), saved(".tif", compression="jpeg"), "coding"),
+    "TIFF, JPEG 50 and 90": (
+        saved(".tif", compression="jpeg", quality=50), saved(".tif", compression="jpeg", quality=90), "coding_quality"
+    ),
+    "TIFF, JPEG 4:4:4 and 4:2:2": (
+        converted("YCbCr", ".tif", compression="jpeg"),
+        converted("YCbCr", ".tif", compression="jpeg", tiffinfo={530: (2, 1)}),
+        "subsampling",
+    ),
+    "PNG, 8 and 16 bit": (by_opencv(".png"), deep, "bits"),
+    "gray PNG, 8 and 16 bit": (converted("L", ".png"), deep_gray, "bits"),
+    "PNG with alpha": (saved(".png"), converted("RGBA", ".png"), "alpha"),
+    "TIFF with alpha": (saved(".tif"), converted("RGBA", ".tif"), "alpha"),
+    "BMP, 24 and 32 bit": (saved(".bmp"), converted("RGBA", ".bmp"), "coding"),
+    "PNG and BMP": (saved(".png"), saved(".bmp"), "format"),
+    "PNG, RGB and palette": (saved(".png"), converted("P", ".png"), "coding"),
+    "JPEG, baseline and progressive": (saved(), saved(progressive=True), "progressive"),
+    "PNG and GIF": (saved(".png"), saved(".gif"), "format"),
+    "GIF and palette PNG": (saved(".gif"), converted("P", ".png"), "format"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def noise() -> list[Image.Image]:
+    drawn = np.random.default_rng(8).integers(0, 256, (N, 48, 48, 3), dtype=np.uint8)
+    return [Image.fromarray(pixels) for pixels in drawn]
+
+
+@pytest.mark.parametrize("pair", CODINGS)
+def test_the_same_noise_in_two_codings_is_biased(pair: str, tmp_path: Path, noise: list[Image.Image]) -> None:
+    save_real, save_fake, culprit = CODINGS[pair]
+    if "HEIC" in pair:
+        pytest.importorskip("pillow_heif")
+    dataset = write_classes(tmp_path, noise * 2, save_real, save_fake)
+    assert not dataset.failures
+    result = audit_dataset(dataset)
+    assert (result.is_biased, result.metadata_auroc) == (True, 1.0)
+    assert culprit in result.culprits
+
+
+@pytest.mark.parametrize("coding", [".webp 50", ".webp 60", ".webp 75", ".webp 80", ".avif 60", ".heic 50", ".tif 75"])
+def test_one_coding_of_noise_and_of_photographs_is_fair(
+    coding: str, tmp_path: Path, noise: list[Image.Image], tiles: list[Image.Image]
+) -> None:
+    """An encoder that was told the same says the same, whatever the content."""
+    suffix, quality = coding.split()
+    if suffix == ".heic":
+        pytest.importorskip("pillow_heif")
+    save = saved(suffix, quality=int(quality), **({"compression": "jpeg"} if suffix == ".tif" else {}))
+    photographs = [tile.crop((0, 0, 48, 48)) for tile in tiles[:N]]
+    result = audit_dataset(write_classes(tmp_path, noise + photographs, save, save))
+    assert (result.is_biased, result.metadata_auroc) == (False, 0.5)
+
+
 def test_one_writer_gives_exactly_one_half(tmp_path: Path, tiles: list[Image.Image]) -> None:
     result = audit_dataset(write_classes(tmp_path, tiles, saved(), saved()))
     assert (result.metadata_auroc, result.metadata_auroc_ci) == (0.5, (0.5, 0.5))

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from spectral_detect.media.header import CHROMA_TABLE, LUMA_TABLE, Metadata, _layout, libjpeg_quality, scaled_table
+from spectral_detect.media.header import Metadata, _layout
 from spectral_detect.media.images import decode
+from spectral_detect.media.quantizers.jpeg_tables import CHROMA_TABLE, LUMA_TABLE, libjpeg_quality, scaled_table
 
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
 
