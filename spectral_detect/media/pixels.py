@@ -66,6 +66,8 @@ def _is_stored_as_rgb(picture: PIL.Image.Image) -> bool:
 
 def _is_deep_colour(picture: PIL.Image.Image) -> bool:
     """Tell whether a PNG or TIFF holds 16-bit colour, or 16-bit gray with alpha, of which Pillow would keep 8 bits."""
+    if picture.format not in ("PNG", "TIFF"):
+        return False  # "BGR;16" of a bitmap are 5, 6 and 5 bits
     return picture.mode in ("RGB", "RGBA", "LA") and any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
 
 
