@@ -61,6 +61,8 @@ class Extraction:
         What else the file's header says.
     frame : FramePlace or None
         Where in a video the image is; None for a still.
+    transparent_share : float
+        Share of the image's pixels whose alpha is below full, 0 to 1.
     """
 
     location: Location
@@ -79,6 +81,7 @@ class Extraction:
     edit: Edit | None = None
     metadata: Metadata | None = None
     frame: FramePlace | None = None
+    transparent_share: float = 0.0
 
     @property
     def path(self) -> str:
@@ -171,11 +174,11 @@ class Extractor:
         image = frame.image
         place = FramePlace(frame.index, frame.time_s, frame.track, frame.box)
         known = {**video, "width": image.width, "height": image.height, "format": image.format, "frame": place}
-        known["metadata"] = image.metadata
+        known |= {"metadata": image.metadata, "transparent_share": image.transparent_share, "warnings": image.warnings}
         if self.examine:
             known["fingerprint"] = fingerprint(image)
         if image.is_constant:
-            known |= {"is_constant": True, "warnings": (CONSTANT_IMAGE,)}
+            known |= {"is_constant": True, "warnings": (*image.warnings, CONSTANT_IMAGE)}
         return tuple(self._extract(*prepared) for prepared in self._variants(image, known))
 
     def prepare(self, found: FoundFile) -> Iterator[Prepared]:
@@ -215,7 +218,7 @@ class Extractor:
         )
         image = decode(read.content, max_pixels=self.limits.max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
-        known["metadata"] = image.metadata
+        known |= {"metadata": image.metadata, "transparent_share": image.transparent_share}
         if self.examine:
             known["fingerprint"] = fingerprint(image)
             known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None

@@ -16,16 +16,20 @@ import PIL.ImageFile
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.header import Metadata, read_metadata, tiff_metadata
 from spectral_detect.media.pixels import EXIF_ORIENTATION, holds_gray, read_pixels
+from spectral_detect.media.stills.announced_size import announced_size
+from spectral_detect.media.stills.bare_files import bare_picture_of, picture_of
+from spectral_detect.media.stills.refusals import INTACT_COPY, refusal, too_large
+from spectral_detect.media.stills.transparency import percentage, transparent_share
 from spectral_detect.media.tiff.camera_raw import refuse_camera_raw
 from spectral_detect.media.tiff.directories import read_directories
 from spectral_detect.media.tiff.layout import Layout, deep_layout
 from spectral_detect.media.tiff.samples import read_samples
+from spectral_detect.parallel.silence import libraries_silenced
 from spectral_detect.sources.formats import FORMATS
 from spectral_detect.sources.reading import read_file
 from spectral_detect.sources.stores import locate
 
 MAX_PIXELS = 120_000_000  # phones reach 108 million; an image of that size takes 4 GB and 20 s
-HEIF_BRANDS = (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
 GRAY_TOLERANCE = 8  # on the scale 0 to 255
 JPEG_FILL = 128  # libjpeg's gray for missing blocks
 SEVERAL = "several frames or pages: only the first is judged"
@@ -52,6 +56,8 @@ class DecodedImage:
         The three channels are luma, Cb and Cr.
     metadata : Metadata or None
         More facts of the header.
+    transparent_share : float
+        Share of the pixels whose alpha is below full, 0 to 1.
     """
 
     pixels: np.ndarray
@@ -61,6 +67,7 @@ class DecodedImage:
     warnings: tuple[str, ...] = ()
     is_ycc: bool = False
     metadata: Metadata | None = None
+    transparent_share: float = 0.0
 
     @property
     def is_constant(self) -> bool:
@@ -93,23 +100,15 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False
     """
     if not content:
         raise ImageReadError("the file is empty", remedy="copy it again from its source")
-    try:
-        with _quiet_pillow():
-            try:
-                return _decode_quietly(content, max_pixels, colour)
-            except OSError as error:
-                if "truncated" not in str(error):
-                    raise
-                return _decode_truncated(content, max_pixels, colour)
-    except ImageReadError:
-        raise
-    except PIL.UnidentifiedImageError:
-        if content[4:12] in HEIF_BRANDS and "HEIF" not in FORMATS:
-            raise ImageReadError("HEIC: install the extra that reads it, pip install 'spectral-detect[heif]'") from None
-        raise ImageReadError(f"not an image in a known format ({', '.join(FORMATS)})") from None
-    except Exception as error:  # hostile bytes may make a decoder raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageReadError(f"damaged or incomplete image ({reason})", remedy="get an intact copy") from None
+    with _quiet_pillow(), libraries_silenced():
+        try:
+            return _decode_what_is_sound(content, max_pixels, colour)
+        except ImageReadError:
+            raise
+        except MemoryError:
+            raise ImageReadError("not enough memory for this image", remedy="see `max_pixels` and `jobs`") from None
+        except Exception as error:  # hostile bytes may make a decoder raise anything
+            raise refusal(content, error) from None
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:
@@ -146,40 +145,85 @@ def _quiet_pillow() -> Iterator[None]:
         PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
-def _decode_quietly(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
-    """Decode an image file; raises whatever Pillow raises."""
+def _decode_what_is_sound(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
+    """Decode an image file without whatever is not its picture and would spoil it; raises whatever Pillow raises."""
     directories = read_directories(content)
     refuse_camera_raw(content, directories)
     layout = deep_layout(directories[0]) if directories else None
     if layout is not None:
         return _decode_deep_tiff(content, layout, max_pixels)
-    with PIL.Image.open(BytesIO(content), formats=FORMATS) as picture:
+    size = announced_size(content)
+    if size is not None and size[0] * size[1] > max_pixels:
+        raise too_large(size, max_pixels)
+    picture, notes = picture_of(content)
+    try:
+        image = _decode_quietly(picture, content, max_pixels, colour)
+    except ImageReadError:
+        raise
+    except Exception as error:  # broken metadata make Pillow raise many kinds
+        if isinstance(error, OSError) and "truncated" in str(error):
+            image = _decode_truncated(picture, content, max_pixels, colour)
+        else:
+            image, notes = _decode_bare(error, picture, content, max_pixels, colour)
+    return replace(image, warnings=(*image.warnings, *notes)) if notes else image
+
+
+def _decode_bare(
+    error: Exception, picture: bytes, content: bytes, max_pixels: int, colour: bool
+) -> tuple[DecodedImage, tuple[str, ...]]:
+    """Decode the picture without its metadata, and return it with what to say of that; else raise the first error."""
+    bare, notes = bare_picture_of(content)
+    if bare == picture or isinstance(error, MemoryError):
+        raise error
+    try:
+        return _decode_quietly(bare, content, max_pixels, colour), notes
+    except ImageReadError:
+        raise
+    except Exception:  # so it was not the metadata
+        raise error from None
+
+
+def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
+    """Decode the picture of a file with the facts of the whole file; raises whatever Pillow raises."""
+    with PIL.Image.open(BytesIO(picture_content), formats=FORMATS) as picture:
         width, height = picture.size
-        _check_size(width, height, max_pixels)
+        if width * height > max_pixels:
+            raise too_large((width, height), max_pixels)
         image_format = "JPEG" if picture.format == "MPO" else str(picture.format)  # a JPEG with other views behind it
         has_several = picture.format != "MPO" and getattr(picture, "is_animated", False)
         notes: tuple[str, ...] = (SEVERAL,) if has_several else ()
         is_gray = holds_gray(picture)  # before a draft changes it
-        pixels = read_pixels(picture, image_format, content, colour=colour)
+        pixels = read_pixels(picture, image_format, picture_content, colour=colour)
         notes += _dim_notes(pixels)
         width, height = (height, width) if _is_displayed_turned(picture) else (width, height)
         metadata = read_metadata(picture, content, image_format, (width, height), is_gray=is_gray)
         is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
-        return DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata)
+        share = transparent_share(picture, pixels, metadata.coding.bits)
+        notes += _transparency_notes(share)
+        return DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata, share)
 
 
 def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> DecodedImage:
     """Decode a TIFF file with more than 8 bits a channel."""
-    _check_size(layout.width, layout.height, max_pixels)
+    if layout.width * layout.height > max_pixels:
+        raise too_large((layout.width, layout.height), max_pixels)
     deep = read_samples(content, layout)
     notes: tuple[str, ...] = (SEVERAL,) if layout.directory.has_next else ()
     notes += () if deep.is_scale_told else _dim_notes(deep.colours)
-    return DecodedImage(deep.colours, *layout.displayed_size, "TIFF", notes, metadata=tiff_metadata(layout))
+    notes += _transparency_notes(deep.transparent_share)
+    metadata = tiff_metadata(layout)
+    return DecodedImage(
+        deep.colours,
+        *layout.displayed_size,
+        "TIFF",
+        notes,
+        metadata=metadata,
+        transparent_share=deep.transparent_share,
+    )
 
 
-def _check_size(width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise ImageReadError(f"{width}x{height} pixels, more than the limit of {max_pixels}", remedy="see `max_pixels`")
+def _transparency_notes(share: float) -> tuple[str, ...]:
+    return (f"{percentage(share)} of the pixels are transparent, and their hidden colours count",) if share else ()
 
 
 def _dim_notes(pixels: np.ndarray) -> tuple[str, ...]:
@@ -192,22 +236,22 @@ def _dim_notes(pixels: np.ndarray) -> tuple[str, ...]:
     )
 
 
-def _decode_truncated(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
+def _decode_truncated(picture_content: bytes, content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
     """Decode the intact rows of a JPEG that ends early, as files carved from a disk often do."""
     PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        image = _decode_quietly(content, max_pixels, colour)
+        image = _decode_quietly(picture_content, content, max_pixels, colour)
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
     if image.format != "JPEG" or not (image.is_ycc or image.pixels.ndim == 2) or _is_progressive(content):
         raise ImageReadError(
-            "truncated, and what is left gives no part of the image in full", remedy="get an intact copy"
+            f"{image.format}: truncated, and what is left gives no part of the image in full", remedy=INTACT_COPY
         )
     n_rows = len(image.pixels)
     decoded = np.flatnonzero((_luma(image) != JPEG_FILL).any(axis=1))
     n_intact = int(decoded[-1]) // MCU_ROWS * MCU_ROWS if len(decoded) else 0  # without the row where the file ends
     if not n_intact:
-        raise ImageReadError("truncated before its first rows", remedy="get an intact copy")
+        raise ImageReadError("JPEG: truncated before its first rows", remedy=INTACT_COPY)
     note = f"truncated: only the upper {n_intact} of {n_rows} rows are there and were judged"
     return replace(image, pixels=image.pixels[:n_intact], warnings=(*image.warnings, note))
 

@@ -18,6 +18,7 @@ from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lo
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.limits import Limits
+from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.records import LABELS, ImageRecord, Verdict
@@ -26,7 +27,15 @@ from spectral_detect.scanning.rules import Rules
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
 ONE_SIZE = "the model was trained on images of one other size, without bins; train one with `n_bins`"
 
-Reason = Literal["constant image", "useless model", "outside experience", "low confidence", "depends on delivery"]
+MOST_TRANSPARENT = 0.05  # share of the pixels; the rounded corners of a window are less than 1 %
+TRANSPARENT = (
+    f"more than {percentage(MOST_TRANSPARENT)} of the pixels are transparent: a viewer does not see what the model "
+    "does; judge a crop of the opaque part"
+)
+
+Reason = Literal[
+    "constant image", "useless model", "transparent", "outside experience", "low confidence", "depends on delivery"
+]
 
 
 @dataclass(frozen=True)
@@ -283,9 +292,13 @@ def _outside(image: Extraction, model: Model, objections: Sequence[str]) -> list
         return [("constant image", "")]  # its own warning says so
     if model.why_useless:
         return [("useless model", f"the model {model.name} is {model.why_useless}")]
+    doubts: list[Doubt] = [("transparent", TRANSPARENT)] if image.transparent_share > MOST_TRANSPARENT else []
     if not objections:
-        return []
-    return [("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}")]
+        return doubts
+    return [
+        *doubts,
+        ("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}"),
+    ]
 
 
 def _score(image: Extraction, model: Model) -> float:

@@ -11,9 +11,13 @@ from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteErro
 from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
+from spectral_detect.sources.text_encoding import is_not_utf8
 
 MAX_BYTES = 2**30
 BLOCK_BYTES = 2**20
+NAME_NOT_UTF8 = (
+    "the name is not UTF-8: if it comes from a list in another encoding, such as Windows-1252, save the list as UTF-8"
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,9 @@ def _read_local(location: Location, max_bytes: int) -> tuple[bytes, int]:
             if status.st_size > max_bytes:
                 raise ImageReadError(f"{status.st_size} bytes: files over {max_bytes} are refused")
             return stream.read(status.st_size), status.st_mtime_ns  # a limit of its own would be allocated in full
+    except FileNotFoundError as error:
+        remedy = NAME_NOT_UTF8 if is_not_utf8(location.path) else ""
+        raise ImageReadError(f"cannot be read: {error.strerror}", remedy=remedy) from None
     except OSError as error:
         raise ImageReadError(f"cannot be read: {error.strerror}") from None
     except ValueError:  # a NUL in the name, or half of a surrogate pair

@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 
 from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.records import FAKE, LABELS, REAL
@@ -13,6 +14,7 @@ from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
 from spectral_detect.sources.formats import has_video_suffix
 from spectral_detect.sources.location import Location
+from spectral_detect.sources.text_encoding import how_to_convert, is_not_utf8, wide_encoding
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
 
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
@@ -153,11 +155,15 @@ def files_in_manifest(manifest: str) -> list[LabelledFile]:
     Raises
     ------
     DatasetError
-        The file cannot be read, a column is missing, or a label is neither `real` nor `fake`.
+        The file cannot be read, is not in UTF-8, a column is missing, or a label is neither `real` nor `fake`.
     """
     try:
-        with open(manifest, newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
-            return list(_manifest_rows(csv.DictReader(stream), manifest))
+        with open(manifest, "rb") as stream:
+            content = stream.read()
+        if (encoding := wide_encoding(content)) is not None:
+            raise DatasetError(f"manifest {manifest!r} is in {encoding}, not in UTF-8", remedy=how_to_convert(encoding))
+        text = StringIO(content.decode("utf-8-sig", "surrogateescape"), newline="")
+        return list(_manifest_rows(csv.DictReader(text), manifest))
     except OSError as error:
         raise DatasetError(
             f"manifest {without_credentials(manifest)!r} cannot be read: {why_not_opened(manifest, error)}"
@@ -181,7 +187,13 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
                 f"manifest {manifest!r}, line {reader.line_num}: path {row['path']!r}, label {row['label']!r}",
                 remedy="it takes a path, and real or fake as the label",
             )
-        yield LabelledFile(_file_in(folder, row["path"]), LABELS[label], row.get("group") or None)
+        file = _file_in(folder, row["path"])
+        if is_not_utf8(row["path"]) and not (file.location.is_remote or os.path.lexists(file.path)):
+            raise DatasetError(
+                f"manifest {manifest!r}, line {reader.line_num}: no file {row['path']!r}, and the name is not UTF-8",
+                remedy=f"if it is in Windows-1252, {how_to_convert('WINDOWS-1252')}",
+            )
+        yield LabelledFile(file, LABELS[label], row.get("group") or None)
 
 
 def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, SHARED, Run, needs_shared
 from spectral_detect import FeatureSpec, __version__, extract_features, load_model, read_image, scan
 from spectral_detect.records import IMAGE_COLUMNS
 
@@ -124,6 +125,55 @@ def test_a_list_that_needs_minus_0_says_so_and_one_from_windows_is_read(
     assert windows.exit_code == 0
     assert "2 images: 2 real" in windows.stdout
     assert run("scan", labelled_folder, "-0", "--model", trained).exit_code == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\0", "\r\n"])
+def test_a_byte_order_mark_is_no_part_of_a_path(trained: Path, labelled_folder: Path, run: Run, end: str) -> None:
+    listing = f"{labelled_folder / 'real' / '00.png'}{end}".encode("utf-8-sig")
+    null = ["-0"] if end == "\0" else []
+    assert run("scan", "--files-from", "-", *null, "--model", trained, stdin=listing).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE"), ("utf-32", "UTF-32")],
+)
+def test_a_list_in_another_encoding_names_it(trained: Path, run: Run, encoding: str, named: str) -> None:
+    result = run("scan", "--files-from", "-", "--model", trained, stdin="real/00.png\r\n".encode(encoding))
+    assert result.exit_code == 2
+    assert f"the list is in {named}, not in UTF-8; save it as UTF-8" in result.stderr
+
+
+def test_names_of_one_character_between_nuls_are_no_utf16(trained: Path, run: Run) -> None:
+    result = run("scan", "--files-from", "-", "-0", "--model", trained, "--format", "jsonl", stdin=b"a\0b\0.\0/\0")
+    assert result.exit_code != 2
+    assert [r["path"] for r in records(result.stdout)][:2] == ["a", "b"]
+
+
+def test_a_listed_name_that_is_not_utf8_is_read_or_says_so(trained: Path, labelled_folder: Path, run: Run) -> None:
+    name = os.fsencode(labelled_folder) + b"/M\xfcller.png"
+    missing = run("scan", "--files-from", "-", "--model", trained, "--format", "jsonl", stdin=name)
+    assert "the name is not UTF-8: if it comes from a list in another encoding" in records(missing.stdout)[0]["error"]
+    shutil.copy(labelled_folder / "real" / "00.png", os.fsdecode(name))
+    assert run("scan", "--files-from", "-", "--model", trained, stdin=name).exit_code == 0
+
+
+@needs_shared
+def test_the_shared_lists(trained: Path, run: Run) -> None:
+    lists = SHARED / "faults" / "lists"
+    marked = run("scan", "--files-from", lists / "bom.txt", "--model", trained, "--format", "jsonl")
+    assert [r["path"] for r in records(marked.stdout)] == ["names/with space.png"]
+    wide = run("scan", "--files-from", lists / "utf16.txt", "--model", trained)
+    assert "the list is in UTF-16, not in UTF-8" in wide.stderr
+
+
+def test_training_warns_of_transparent_images(labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    path = labelled_folder / "fake" / "03.png"
+    with Image.open(path) as picture:
+        picture.putalpha(100)
+        picture.save(path)
+    result = run("train", "--real", labelled_folder / "real", "--fake", labelled_folder / "fake", "-o", tmp_path / "m")
+    assert f"more than 5 % of the pixels are transparent in 1 image, the first: {path}" in result.stderr
 
 
 def test_an_output_never_replaces_an_image_or_an_input(trained: Path, labelled_folder: Path, run: Run) -> None:

@@ -132,6 +132,31 @@ def test_every_doubt_is_named_and_the_first_is_the_reason(model: Model) -> None:
     assert "probability of only" in unsure
 
 
+def test_an_image_of_which_much_is_transparent_is_inconclusive(model: Model) -> None:
+    little, much = (replace(image(0.1), transparent_share=share) for share in (0.05, 0.051))
+    assert judge([little], [model], Rules()).verdict == "fake"
+    judgement = judge([much], [model], Rules())
+    assert (judgement.verdict, judgement.reason) == ("inconclusive", "transparent")
+    assert "more than 5 % of the pixels are transparent" in judgement.warnings[0]
+
+
+@pytest.mark.parametrize(("corner", "verdicts"), [(6, {"real", "fake"}), (128, {"inconclusive"})])
+def test_scan_says_how_much_is_transparent(tmp_path: Path, run: Run, corner: int, verdicts: set[str]) -> None:
+    with Image.open(PHOTOGRAPHS / "Garden.png") as photograph:
+        cut_out = photograph.convert("RGBA")
+    cut_out.paste((0, 0, 0, 0), (0, 0, corner, corner))
+    share = corner**2 / (cut_out.width * cut_out.height)
+    for name, picture in (("cut.png", cut_out), ("whole.png", cut_out.convert("RGB"))):
+        picture.save(tmp_path / name)
+    result = run("scan", tmp_path, "--model", "photographs", "--format", "jsonl", "--jobs", 0)
+    cut, whole = map(json.loads, result.stdout.splitlines())
+    assert cut["verdict"] in verdicts
+    assert f"{max(round(100 * share, 1), 0.1):g} % of the pixels are transparent" in cut["warnings"][0]
+    assert not any("transparent" in warning for warning in whole["warnings"])
+    frames = run("video", tmp_path, "--model", "photographs", "--format", "jsonl", "--jobs", 0)
+    assert ("transparent" in frames.stdout) == (corner > 100)
+
+
 def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
     command = ("scan", PHOTOGRAPHS, "--model", "photographs", "--prevalence", "0.01")
     table = run(*command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from conftest import EXAMPLES
 from spectral_detect import FAKE, REAL
 from spectral_detect.errors import DatasetError
-from spectral_detect.training.labelled_files import files_by_generator
+from spectral_detect.training.labelled_files import files_by_generator, files_in_manifest
 
 
 def test_folders_of_generators_are_labelled_by_their_names(tmp_path: Path, generators: Path) -> None:
@@ -29,3 +30,29 @@ def test_folders_of_generators_are_labelled_by_their_names(tmp_path: Path, gener
         files_by_generator(str(generators / "one"), [str(EXAMPLES / "real")])
     with pytest.raises(DatasetError, match="cannot be listed"):
         files_by_generator(str(tmp_path / "nowhere"))
+
+
+def test_a_manifest_is_read_with_a_byte_order_mark_and_with_names_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"M\xfcller.png")).write_bytes(b"")
+    manifest = tmp_path / "m.csv"
+    manifest.write_bytes(b"\xef\xbb\xbfpath,label\r\ngone.png,real\r\nM\xfcller.png,fake\r\n")
+    found = files_in_manifest(str(manifest))
+    assert [os.fsencode(os.path.basename(f.file.path)) for f in found] == [b"gone.png", b"M\xfcller.png"]
+    assert [f.label for f in found] == [REAL, FAKE]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE"), ("utf-32", "UTF-32")],
+)
+def test_a_manifest_in_another_encoding_names_it(tmp_path: Path, encoding: str, named: str) -> None:
+    (tmp_path / "m.csv").write_text("path,label\na.png,real\n", encoding=encoding)
+    with pytest.raises(DatasetError, match=f"is in {named}, not in UTF-8; save it as UTF-8, .*iconv -f {named} "):
+        files_in_manifest(str(tmp_path / "m.csv"))
+
+
+def test_a_name_in_windows_1252_that_is_no_file_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "M\u00fcller.png").write_bytes(b"")
+    (tmp_path / "m.csv").write_text("path,label\nM\u00fcller.png,real\n", encoding="cp1252")
+    with pytest.raises(DatasetError, match=r"line 2: .*name is not UTF-8; if it is in Windows-1252, save it as UTF-8"):
+        files_in_manifest(str(tmp_path / "m.csv"))

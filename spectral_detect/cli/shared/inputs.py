@@ -12,8 +12,10 @@ from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.detector.model import Model
 from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.audit import bias_warning
+from spectral_detect.scanning.judge import MOST_TRANSPARENT
 from spectral_detect.text import counted, visible
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
@@ -37,6 +39,7 @@ def read_labelled(files: Sequence[LabelledFile], extractor: Extractor, work: Wor
     dataset = read_dataset(files, extractor, work, progress=partial(progress, total=len(files)))
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
+    _warn_of_transparency(dataset)
     return dataset
 
 
@@ -44,6 +47,17 @@ def warn_if_useless(model: Model) -> None:
     """Warn on stderr of a model that is no better than chance."""
     if model.why_useless:
         click.echo(f"warning: the model is {model.why_useless}; it calls every image inconclusive", err=True)
+
+
+def _warn_of_transparency(dataset: Dataset) -> None:
+    """Warn on stderr of images whose hidden pixels count like the others."""
+    paths = sorted({sample.path for sample in dataset.samples if sample.transparent_share > MOST_TRANSPARENT})
+    if paths:
+        click.echo(
+            f"warning: more than {percentage(MOST_TRANSPARENT)} of the pixels are transparent in "
+            f"{counted(len(paths), 'image')}, the first: {visible(paths[0])}; their hidden colours count",
+            err=True,
+        )
 
 
 def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> None:

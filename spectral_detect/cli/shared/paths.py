@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import IO
 
 import click
@@ -14,6 +15,7 @@ from spectral_detect.sources import discovery
 from spectral_detect.sources.discovery import expand_arguments
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.stores import is_url, locate
+from spectral_detect.sources.text_encoding import BOM, how_to_convert, wide_encoding
 from spectral_detect.sources.urls import why_not_opened, without_credentials
 from spectral_detect.text import visible
 
@@ -74,13 +76,21 @@ def _listed_paths(files_from: str, end: bytes) -> Iterator[str]:
 
 def _split(stream: IO[bytes], end: bytes) -> Iterator[str]:
     """Yield the paths between `end`s of a stream that is never held whole."""
-    rest = b""
     with stream:
-        for block in iter(partial(stream.read, READ_BYTES), b""):
+        rest = _start_of_text(stream)
+        for block in chain((b"",), iter(partial(stream.read, READ_BYTES), b"")):
             *whole, rest = (rest + block).split(end)
             yield from (_listed_path(path, end) for path in whole if path)
     if rest:
         yield _listed_path(rest, end)
+
+
+def _start_of_text(stream: IO[bytes]) -> bytes:
+    """Read the start of a list, without its byte order mark; `Failure` if it is in UTF-16 or UTF-32."""
+    start = stream.read(READ_BYTES)
+    if (encoding := wide_encoding(start)) is not None:
+        raise Failure(f"the list is in {encoding}, not in UTF-8; {how_to_convert(encoding)}")
+    return start.removeprefix(BOM)
 
 
 def _listed_path(path: bytes, end: bytes) -> str:

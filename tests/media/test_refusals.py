@@ -1,0 +1,138 @@
+"""The words of a refusal: format, kind, reason, remedy."""
+
+from __future__ import annotations
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import SHARED, Run, needs_shared
+from spectral_detect.errors import ImageReadError
+from spectral_detect.media.images import decode
+from spectral_detect.media.stills.announced_size import announced_size
+
+NOISE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+
+
+def saved(image_format: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(NOISE).save(stream, image_format, **options)
+    return stream.getvalue()
+
+
+def tiff(bits: int, sample_format: int, photometric: int, n_samples: int, compression: int = 1) -> bytes:
+    """An image of 16x16 zeros, with the tags of that kind."""
+    size = 16 * 16 * n_samples * bits // 8
+    after = 8 + 2 + 10 * 12 + 4
+    tags = [(256, 3, 1, 16), (257, 3, 1, 16), (258, 3, n_samples, bits), (259, 3, 1, compression)]
+    tags += [(262, 3, 1, photometric), (273, 4, 1, after + 16), (277, 3, 1, n_samples), (278, 3, 1, 16)]
+    tags += [(279, 4, 1, size), (339, 3, 1, sample_format)]
+    if n_samples > 2:
+        tags[2] = (258, 3, n_samples, after)
+    entries = b"".join(struct.pack("<HHLL", *tag) for tag in tags)
+    head = b"II*\0" + struct.pack("<LH", 8, len(tags)) + entries + bytes(4)
+    return head + struct.pack("<8H", *[bits] * 8) + bytes(size)
+
+
+def bitmap(bits: int, compression: int = 0, n_header: int = 40, body: bytes = bytes(4096), masks: bytes = b"") -> bytes:
+    fields = struct.pack("<IiiHHIIiiII", n_header, 16, 16, 1, bits, compression, len(body), 0, 0, 0, 0) + masks
+    palette = bytes(range(256)) * 4 if bits <= 8 else b""
+    header = fields[:n_header].ljust(n_header, b"\0") + palette[: 4 << bits]
+    return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(body), 0, 0, 14 + len(header)) + header + body
+
+
+def jpeg_frame(marker: int, bits: int, n_channels: int) -> bytes:
+    """A JPEG of which only the header is real."""
+    frame = struct.pack(">BHHB", bits, 16, 16, n_channels) + bytes((1, 0x11, 0)) * n_channels
+    scan = b"\xff\xda" + struct.pack(">H", 3) + b"\0"
+    return (
+        b"\xff\xd8\xff" + bytes((marker,)) + struct.pack(">H", len(frame) + 2) + frame + scan + bytes(99) + b"\xff\xd9"
+    )
+
+
+AS_16 = "; convert to 8 or 16 bit"
+AS_PNG = "; convert it to PNG"
+REFUSED = {
+    "float RGB": (tiff(32, 3, 2, 3), f"TIFF: 32-bit float RGB has no defined gray{AS_16}"),
+    "half-float gray": (tiff(16, 3, 1, 1), f"TIFF: 16-bit float gray has no defined gray{AS_16}"),
+    "whole RGB": (tiff(32, 1, 2, 3), f"TIFF: 32-bit RGB is not supported{AS_16}"),
+    "seven samples": (tiff(8, 1, 1, 7), f"TIFF: 8-bit gray of 7 samples a pixel is not supported{AS_16}"),
+    "JPEG 2000 in TIFF": (tiff(8, 1, 2, 3, 34712), f"TIFF: the compression JPEG 2000 is not supported{AS_PNG}"),
+    "unknown compression": (tiff(8, 1, 1, 1, 65000), f"TIFF: the compression 65000 is not supported{AS_PNG}"),
+    "TIFF without pixels": (tiff(8, 1, 1, 1, 5)[:-200], "TIFF: incomplete: the file ends before its pixels do"),
+    "64 bits": (bitmap(64), f"BMP: 64 bits a pixel are not supported{AS_PNG}"),
+    "2 bits": (bitmap(2), f"BMP: 2 bits a pixel are not supported{AS_PNG}"),
+    "JPEG in BMP": (bitmap(24, 4), f"BMP: JPEG inside is not supported{AS_PNG}"),
+    "PNG in BMP": (bitmap(24, 5), f"BMP: PNG inside is not supported{AS_PNG}"),
+    "OS/2": (bitmap(24, 0, 16), f"BMP: the header of OS/2, of 16 bytes, is not supported{AS_PNG}"),
+    "RLE24": (bitmap(24, 4, 64), f"BMP: 24-bit run-length coding (OS/2) is not supported{AS_PNG}"),
+    "Huffman": (bitmap(1, 3, 64), f"BMP: Huffman coding (OS/2) is not supported{AS_PNG}"),
+    "RLE with gaps": (bitmap(8, 1, body=b"\x04\5\0\1"), "BMP: run-length coding that leaves pixels out"),
+    "masks": (bitmap(16, 3, 56, masks=struct.pack("<4I", 0xF00, 0xF0, 0xF, 0)), "BMP: these masks of 16 bits a pixel"),
+    "BMP of no size": (bitmap(24)[:30], "BMP: damaged or incomplete image (Truncated File Read); get an intact copy"),
+    "lossless JPEG": (jpeg_frame(0xC3, 8, 3), f"JPEG: lossless files are not supported{AS_PNG}"),
+    "12-bit JPEG": (jpeg_frame(0xC1, 12, 3), "JPEG: 12 bits a channel are not supported"),
+    "two channels": (jpeg_frame(0xC0, 8, 2), f"JPEG: 2 channels are not supported{AS_PNG}"),
+    "JPEG-LS": (jpeg_frame(0xF7, 8, 1), f"JPEG: JPEG-LS files are not supported{AS_PNG}"),
+    "JPEG of nothing": (b"\xff\xd8\xff\xe0 and no more", "JPEG: damaged or incomplete image"),
+    "PNG of no depth": (saved("PNG").replace(b"\x08\x02\0", b"\x07\x02\0", 1), "PNG: damaged or incomplete image"),
+    "WebP of nothing": (saved("WEBP")[:40], "WEBP: damaged or incomplete image"),
+    "AVIF cut": (saved("AVIF")[:200], "AVIF: damaged or incomplete image"),
+    "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "JPEG 2000 is not a format that is read"),
+    "Photoshop": (b"8BPS\0\1" + bytes(99), "Photoshop is not a format that is read"),
+    "video": (b"\0\0\0\x18ftypisom" + bytes(99), "a video, or another file of the like"),
+    "text": (b"hello, I am a text", "not an image in a known format (JPEG, PNG"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_names_format_kind_reason_and_remedy(name: str, recwarn: pytest.WarningsRecorder) -> None:
+    content, words = REFUSED[name]
+    with pytest.raises(ImageReadError) as refused:
+        decode(content)
+    assert words in str(refused.value)
+    assert not recwarn
+
+
+@needs_shared
+def test_the_shared_float_tiff_says_what_it_is() -> None:
+    with pytest.raises(ImageReadError, match="TIFF: 32-bit float RGB"):
+        decode((SHARED / "faults" / "errors" / "rgb_f32.tif").read_bytes())
+
+
+def test_sixteen_bits_a_pixel_of_a_bitmap_are_eight_of_a_channel() -> None:
+    red, green, blue = (NOISE[..., k].astype(np.uint16) >> shift for k, shift in ((0, 3), (1, 2), (2, 3)))
+    rows = (red << 11 | green << 5 | blue)[::-1].astype("<u2").tobytes()
+    masks = struct.pack("<4I", 0xF800, 0x7E0, 0x1F, 0)
+    image = decode(bitmap(16, 3, 56, rows, masks))
+    assert image.pixels.dtype == np.uint8
+    assert np.abs(image.pixels.astype(int) - NOISE).max() < 8
+    assert image.metadata is not None
+    assert image.metadata.coding.kind == "lossless"
+
+
+def large_avif(side: int) -> bytes:
+    """An AVIF whose header announces another size than its pixels have."""
+    return saved("AVIF").replace(struct.pack(">II", 16, 16), struct.pack(">II", side, side))
+
+
+def test_a_large_avif_or_webp_is_refused_before_it_is_opened(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "large.avif").write_bytes(large_avif(17_000))
+    result = run("scan", tmp_path / "large.avif", "--jobs", 0)
+    assert "17000x17000 pixels, more than the limit of 120000000; see --max-pixels" in result.stdout
+    with pytest.raises(ImageReadError, match="more than its decoder takes"):
+        decode(large_avif(17_000), max_pixels=300_000_000)
+    exif = Image.Exif()
+    exif[0x0131] = "makes it extended"
+    with pytest.raises(ImageReadError, match="16x16 pixels, more than the limit of 100"):
+        decode(saved("WEBP", exif=exif), max_pixels=100)
+
+
+def test_the_announced_size_is_that_of_the_picture() -> None:
+    assert announced_size(saved("AVIF")) == (16, 16)
+    assert announced_size(saved("PNG")) is None
+    assert announced_size(b"") is None
