@@ -57,12 +57,12 @@ def jpeg_frame(marker: int, bits: int, n_channels: int) -> bytes:
 AS_16 = "; convert to 8 or 16 bit"
 AS_PNG = "; convert it to PNG"
 REFUSED = {
-    "float RGB": (tiff(32, 3, 2, 3), "TIFF, 32-bit float: the file does not tell which value is white; convert it to 8 or 16 bit"),
-    "half-float gray": (tiff(16, 3, 1, 1), "TIFF, 16-bit float: the file does not tell which value is white; convert it to 8 or 16 bit"),
-    "whole RGB": (tiff(32, 1, 2, 3), "TIFF, 32-bit whole-number pixels have no defined gray; convert it to 8 or 16 bit"),
+    "float RGB": (tiff(32, 3, 2, 3), "TIFF, 32-bit float: the file does not tell which value is white"),
+    "half-float gray": (tiff(16, 3, 1, 1), "TIFF, 16-bit float: the file does not tell which value is white"),
+    "whole RGB": (tiff(32, 1, 2, 3), "TIFF, 32-bit whole-number pixels have no defined gray"),
     "seven samples": (tiff(8, 1, 1, 7), f"TIFF: 8-bit gray of 7 samples a pixel is not supported{AS_16}"),
     "JPEG 2000 in TIFF": (tiff(8, 1, 2, 3, 34712), "TIFF, 8 bit with JPEG 2000 inside; save it without compression"),
-    "unknown compression": (tiff(8, 1, 1, 1, 65000), "TIFF, 8 bit with compression 65000 inside; save it without compression"),
+    "unknown compression": (tiff(8, 1, 1, 1, 65000), "TIFF, 8 bit with compression 65000 inside"),
     "TIFF without pixels": (tiff(8, 1, 1, 1, 5)[:-200], "TIFF: incomplete: the file ends before its pixels do"),
     "64 bits": (bitmap(64), f"BMP: 64 bits a pixel are not supported{AS_PNG}"),
     "2 bits": (bitmap(2), f"BMP: 2 bits a pixel are not supported{AS_PNG}"),
