@@ -22,7 +22,7 @@ from spectral_detect.sources.reading import read_file
 
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video"]
 
-VIDEOS_ARE_LOCAL = "videos are read from local files only (OpenCV reads no URLs); download it first"
+VIDEOS_ARE_LOCAL = "videos are read from local files only; download it first"
 MAX_BRIDGED_S = 3.0  # without a detection; after that the face may be gone
 
 
@@ -75,10 +75,10 @@ class Frame:
     time_s : float or None
         Time of presentation in seconds; None in a folder of frames and in a stream without time stamps.
     image : DecodedImage
-        From a video file (H, W, 3) uint8 RGB with the format "VIDEO"; from a folder a still as `decode` gives it. Cut,
-        with the width and height of the cut.
+        From a video file (H, W, 3) uint8 RGB as stored, with the format "VIDEO"; from a folder a still as `decode` gives
+        it. Cut, with the width and height of the cut as displayed.
     box : (int, int, int, int) or None
-        x, y, width, height of the cut in pixels of the frame; None if nothing was cut.
+        x, y, width, height of the cut in pixels of the frame as displayed; None if nothing was cut.
     track : int
         Number of the face, if all are followed.
     """
@@ -130,7 +130,7 @@ class Video:
             yield from self._faces()
             return
         for whole in self._decode():
-            box = _central_square(whole.image) if self._options.crop == "centre" else None
+            box = _central_square(whole.displayed) if self._options.crop == "centre" else None
             yield _cut(whole, box)
 
     def _decode(self) -> Iterator[_WholeFrame]:
@@ -141,14 +141,14 @@ class Video:
     def _faces(self) -> Iterator[Frame]:
         tracker: Tracker[_WholeFrame] = Tracker(self._options.faces, _patience(self._wanted, self._source.times_s))
         for whole in self._decode():
-            yield from self._cut_faces(tracker.push(whole, faces.detect_faces(_eight_bits(whole.image))))
+            yield from self._cut_faces(tracker.push(whole, faces.detect_faces(_eight_bits(whole))))
         yield from self._cut_faces(tracker.flush())
 
     def _cut_faces(self, settled: Iterable[tuple[_WholeFrame, dict[int, FaceBox]]]) -> Iterator[Frame]:
         for whole, boxes in settled:
             self.n_without_face += not boxes
             for track, box in sorted(boxes.items()):
-                inner = faces.inner_box(box, self._options.face_fraction, whole.image.pixels.shape)
+                inner = faces.inner_box(box, self._options.face_fraction, whole.displayed.shape)
                 yield _cut(whole, inner, track)
 
 
@@ -186,11 +186,17 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
 
 @dataclass(frozen=True)
 class _WholeFrame:
-    """Hold a frame before anything is cut from it."""
+    """Hold a frame before anything is cut from it, and the quarter turns from its pixels to what is displayed."""
 
     index: int
     time_s: float | None
     image: DecodedImage
+    turns: int = 0
+
+    @property
+    def displayed(self) -> np.ndarray:
+        """The pixels as displayed."""
+        return np.rot90(self.image.pixels, self.turns)
 
 
 class _ClipSource:
@@ -201,16 +207,16 @@ class _ClipSource:
         self.facts = self._clip.facts
         self.warnings = self._clip.warnings
         self.n_frames = self._clip.timeline.n_frames
-        self._coding = self._clip.coding
         self.times_s = self._clip.timeline.times_s
         self.close = self._clip.close
 
     def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
         """Yield the frames at these rising indices."""
-        for index, time_s, rgb in self._clip.decode(wanted):
-            height, width = rgb.shape[:2]
-            metadata = Metadata(VIDEO_FORMAT, width, height, self._coding)
-            yield _WholeFrame(index, time_s, DecodedImage(rgb, width, height, VIDEO_FORMAT, metadata=metadata))
+        for frame in self._clip.decode(wanted):
+            height, width = frame.pixels.shape[:2] if frame.turns % 2 == 0 else frame.pixels.shape[1::-1]
+            metadata = Metadata(VIDEO_FORMAT, width, height, self._clip.coding)
+            image = DecodedImage(frame.pixels, width, height, VIDEO_FORMAT, metadata=metadata)
+            yield _WholeFrame(frame.index, frame.time_s, image, frame.turns)
 
 
 class _Stills:
@@ -285,24 +291,26 @@ def _patience(wanted: Sequence[int], times_s: np.ndarray | None) -> int:
     return min(PATIENCE, int(MAX_BRIDGED_S / max(spacing_s, 1e-6)))
 
 
-def _central_square(image: DecodedImage) -> FaceBox:
-    height, width = image.pixels.shape[:2]
+def _central_square(pixels: np.ndarray) -> FaceBox:
+    height, width = pixels.shape[:2]
     side = min(width, height)
     return (width - side) // 2, (height - side) // 2, side, side
 
 
 def _cut(whole: _WholeFrame, box: FaceBox | None, track: int = 0) -> Frame:
+    """Cut a box as displayed; its pixels stay as stored, so that no feature depends on how a frame is displayed."""
     image = whole.image
     if box is not None:
         x, y, width, height = box
-        pixels = image.pixels[y : y + height, x : x + width].copy()  # a view would keep the whole frame alive
+        cut = whole.displayed[y : y + height, x : x + width]
+        pixels = np.rot90(cut, -whole.turns).copy()  # a view would keep the whole frame alive
         image = replace(image, pixels=pixels, width=width, height=height)
     return Frame(whole.index, whole.time_s, image, box, track)
 
 
-def _eight_bits(image: DecodedImage) -> np.ndarray:
+def _eight_bits(whole: _WholeFrame) -> np.ndarray:
     """Return (H, W, 3) RGB or (H, W) gray uint8, for the detection of faces alone."""
-    pixels = image.pixels[..., 0] if image.is_ycc else image.pixels
+    pixels = whole.displayed[..., 0] if whole.image.is_ycc else whole.displayed
     if pixels.dtype == np.uint16:
         pixels = pixels // 257
     return np.ascontiguousarray(np.clip(pixels, 0, 255).astype(np.uint8))

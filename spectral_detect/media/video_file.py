@@ -1,23 +1,23 @@
-"""Decode video files: list the frames they hold, and decode any of them, by seeking where that is cheaper."""
+"""Decode video files: any frame, at its own size, by seeking where that is cheaper; say what is damaged."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from spectral_detect.errors import VideoReadError
-from spectral_detect.media.coding import Coding, video_coding
-from spectral_detect.media.ffmpeg import counts_its_frames, open_capture, reason_not_opened
+from spectral_detect.media.coding import video_coding
+from spectral_detect.media.file_damage import damage_of
+from spectral_detect.media.frame_reader import Decoded, FrameReader
+from spectral_detect.media.timeline import Order, read_timeline
+from spectral_detect.media.video_packets import END_TOLERANCE_S, Packets, read_packets
 from spectral_detect.sources.reading import check_regular
 
-MAX_FAILURES = 1000  # in a row, 0.5 ms: after that the rest is lost, or the file has ended
-END_TOLERANCE_S = 0.25  # Matroska and MPEG announce a duration, and OpenCV a number of frames at the nominal rate
-SEEK_BACK = 16  # OpenCV seeks this many frames ahead of the one it is asked for, then decodes
 SEEK_GAIN = 8  # frames that a seek must save, for it decodes one or two itself
+ANNOUNCE_DURATION = frozenset(("matroska,webm", "flv", "asf"))  # others count frames, or FFmpeg estimates
+TOLERATED_FRAMES = 2  # some writers announce the end of a frame that has no duration
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class VideoFacts:
     Attributes
     ----------
     width, height : int
-        In pixels, as displayed.
+        In pixels, as displayed; of the first frame.
     fps : float or None
         Mean number of frames per second.
     duration_s : float or None
         Duration of the frames that are there, in seconds.
     n_frames : int or None
-        Number of frames as announced, which a missing index or a truncated file can make wrong.
+        Number of frames as announced, which a truncated file can make wrong; None if the header does not tell.
     codec : str or None
-        Its four letters.
+        Its name for FFmpeg.
     """
 
     width: int
@@ -47,22 +47,25 @@ class VideoFacts:
 
 
 @dataclass(frozen=True)
-class Timeline:
-    """Hold the frames of a file, in order of presentation.
+class ClipFrame:
+    """Hold a frame of a clip.
 
     Attributes
     ----------
-    n_frames : int
-        Number of frames.
-    times_s : (n_frames,) float64 array or None
-        Strictly rising, in seconds from the start of the video; None for a stream without time stamps.
-    keys : (n_keys,) int array
-        Indices of the frames that decode without others, to which it is safe to seek.
+    index : int
+        Its number.
+    time_s : float or None
+        Time of presentation in seconds.
+    pixels : (H, W, 3) uint8 array
+        RGB, as stored and of its own size.
+    turns : int
+        Quarter turns, counter-clockwise, from the pixels as stored to those displayed.
     """
 
-    n_frames: int
-    times_s: np.ndarray | None
-    keys: np.ndarray
+    index: int
+    time_s: float | None
+    pixels: np.ndarray
+    turns: int
 
 
 class Clip:
@@ -74,8 +77,10 @@ class Clip:
         The frames it holds.
     facts : VideoFacts
         What its header says.
+    coding : Coding
+        How its frames were compressed.
     warnings : list of str
-        What a reader of the verdict should know.
+        What a reader of the verdict should know; complete once `decode` has ended.
 
     Raises
     ------
@@ -85,100 +90,107 @@ class Clip:
 
     def __init__(self, path: str, max_pixels: int) -> None:
         check_regular(path)
-        self.warnings: list[str] = []
         self._path = path
-        self._capture = open_capture(path)
-        if not self._capture.isOpened():
-            raise VideoReadError(reason_not_opened(path))
-        width, height = round(self._get("FRAME_WIDTH")), round(self._get("FRAME_HEIGHT"))
-        if width * height > max_pixels:
+        self._reader = FrameReader(path, max_pixels)
+        try:
+            packets = read_packets(path)
+            self.timeline, notes = read_timeline(packets, self._reader)
+            self._read_first()
+        except VideoReadError:
             self.close()
-            raise VideoReadError(
-                f"frames of {width}x{height} pixels, over the limit of {max_pixels}", remedy="see `max_pixels`"
-            )
-        self._position = -1
-        self._can_seek = True
-        self.timeline = self._read_timeline()
-        if not self.timeline.n_frames:
-            self.close()
-            raise VideoReadError("no frame can be decoded: the video is empty or damaged", remedy="get an intact copy")
-        self.facts = self._facts(width, height)
-        self._warn_of_missing_frames()
+            raise
+        self.facts = self._facts()
+        self.warnings = [*self._of_what_is_missing(packets), *notes, *self._of_pixels()]
 
     def close(self) -> None:
         """Close the file; the frames it gave stay valid."""
-        self._capture.release()
+        self._reader.close()
 
-    def decode(self, wanted: Iterable[int]) -> Iterator[tuple[int, float | None, np.ndarray]]:
-        """Yield frames at rising indices: index, presentation time in seconds, (H, W, 3) uint8 RGB as displayed.
+    def decode(self, wanted: Iterable[int]) -> Iterator[ClipFrame]:
+        """Yield frames at rising indices.
 
-        Frames that are not wanted are skipped by seeking where that saves decoding. In place of a frame that cannot be
-        decoded comes the next one that can; the number of frames lost in the end is told in `warnings`.
+        Frames that are not wanted are skipped by seeking where that saves decoding. In place of a frame that is
+        damaged, or built on a damaged one, comes the next sound one; the number of frames lost in the end is told in
+        `warnings`.
         """
-        import cv2
-
         n_wanted = n_decoded = 0
         for index in wanted:
             n_wanted += 1
             if n_wanted > 1 and index <= self._position:
                 continue  # the frame in its place has been given
-            if self._advance_to(index):
-                is_sound, bgr = self._capture.retrieve()
-                if is_sound:
-                    n_decoded += 1
-                    yield self._position, self._time(), cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+            decoded = self._advance_to(index)
+            if decoded is not None and decoded.frame is not None:
+                n_decoded += 1
+                rgb = decoded.frame.to_ndarray(format="rgb24", interpolation="BICUBIC")
+                yield ClipFrame(self._position, self._time(), rgb, decoded.frame.rotation // 90 % 4)
         if n_decoded < n_wanted:
             self.warnings.append(f"damaged: {n_wanted - n_decoded} of {n_wanted} wanted frames could not be decoded")
+        self.warnings += self._of_sizes()
 
-    def _get(self, name: str) -> float:
-        import cv2
+    # ----------------------------------------------------------------------------------------------------------- facts
 
-        return float(self._capture.get(getattr(cv2, f"CAP_PROP_{name}")))
-
-    # ----------------------------------------------------------------------------------------------- timeline and facts
-
-    def _read_timeline(self) -> Timeline:
-        """Read the timeline from the packets, little more work than reading the file, or else by decoding all of it."""
-        packets = _packets(self._path)
-        self._n_packets = len(packets)
-        shown = packets[packets[:, 0] >= 0]  # an edit list hides frames before the start
-        times, is_key = shown[np.argsort(shown[:, 0])].T
-        if len(times) and self._grab_any() and times[0] == self._clock() and (np.diff(times) > 0).all():
-            self._position = 0
-            return Timeline(len(times), times, np.flatnonzero(is_key))
+    def _read_first(self) -> None:
+        """Learn from the first frame what all have in common; the reader stands at the start afterwards."""
         self._restart()
-        times = np.array(list(_clock_of_each_frame(self._capture)))
+        first = next((decoded.frame for decoded in self._reader if decoded.frame is not None), None)
+        if first is None or not self.timeline.n_frames:
+            raise VideoReadError("no frame can be decoded: the video is empty or damaged", remedy="get an intact copy")
+        self._size, self._turns = (first.width, first.height), first.rotation // 90 % 4
+        self._codec = self._reader.stream.codec_context.codec.canonical_name
+        self.coding = video_coding(self._codec, first.format.name, first.format.components[0].bits)
         self._restart()
-        rises = len(times) > 1 and bool((np.diff(times) > 0).all())
-        return Timeline(len(times), times if rises else None, np.empty(0, int))
 
-    def _facts(self, width: int, height: int) -> VideoFacts:
-        times, fps = self.timeline.times_s, self._get("FPS")
-        announced = self._get("FRAME_COUNT")
-        rate = fps if 0 < fps < 1e5 else None
+    def _facts(self) -> VideoFacts:
+        stream, times = self._reader.stream, self.timeline.times_s
+        rate = float(stream.average_rate or 0) or None
         if times is not None and len(times) > 1:
             rate = float((len(times) - 1) / (times[-1] - times[0]))
+        width, height = self._size if self._turns % 2 == 0 else self._size[::-1]
         return VideoFacts(
             width,
             height,
             fps=rate,
             duration_s=self.timeline.n_frames / rate if rate else None,
-            n_frames=round(announced) if 0 < announced < 1e9 else None,
-            codec=_four_letters(round(self._get("FOURCC"))),
+            n_frames=stream.frames or None,
+            codec=self._codec,
         )
 
-    @property
-    def coding(self) -> Coding:
-        """How the frames were compressed."""
-        return video_coding(self.facts.codec, _four_letters(round(self._get("CODEC_PIXEL_FORMAT"))))
+    # -------------------------------------------------------------------------------------------------------- warnings
 
-    def _warn_of_missing_frames(self) -> None:
-        n_found, announced, fps = max(self.timeline.n_frames, self._n_packets), self.facts.n_frames, self._get("FPS")
-        if announced is None or n_found >= announced or not fps > 0:
-            return
-        end_s = n_found / fps if self.timeline.times_s is None else float(self.timeline.times_s[-1])
-        if counts_its_frames(self._path) or end_s < announced / fps - END_TOLERANCE_S:
-            self.warnings.append(f"truncated or damaged: {n_found} of {announced} announced frames could be read")
+    def _of_what_is_missing(self, packets: Packets) -> list[str]:
+        """Compare what was found with what the header announces, and with the structure of the file."""
+        found, announced = max(len(packets), self.timeline.n_frames), self.facts.n_frames or 0
+        if announced:
+            missing = [f"{found} of {announced} announced frames could be read"] if found < announced else []
+            return [f"truncated or damaged: {note}" for note in missing]
+        notes = []
+        container = self._reader.container
+        if container.format.name in ANNOUNCE_DURATION and container.duration:
+            duration_s = container.duration / 1e6
+            tolerance_s = max(END_TOLERANCE_S, TOLERATED_FRAMES / (self.facts.fps or 25))
+            if packets.end_s < duration_s - tolerance_s:
+                notes.append(f"it ends after {packets.end_s:.2f} of {duration_s:.2f} announced seconds")
+        if reason := damage_of(self._path):
+            notes.append(reason)
+        return [f"truncated or damaged: {note}" for note in notes]
+
+    def _of_pixels(self) -> list[str]:
+        aspect = self._reader.stream.sample_aspect_ratio
+        if not aspect or aspect == 1:
+            return []
+        ratio = f"{aspect.numerator}:{aspect.denominator}"
+        return [f"pixels are not square ({ratio}): the frames are judged as stored, not as displayed"]
+
+    def _of_sizes(self) -> list[str]:
+        sizes = self._reader.sizes
+        n_others = sum(sizes.values()) - sizes[self._size]
+        if not n_others:
+            return []
+        others = ", ".join(f"{width}x{height}" for width, height in sizes if (width, height) != self._size)
+        return [
+            f"the resolution changes: {n_others} of {sum(sizes.values())} decoded frames are of another size ({others}) "
+            f"than the first ({self._size[0]}x{self._size[1]}); each is judged at its own size"
+        ]
 
     # ----------------------------------------------------------------------------------------------------- positioning
 
@@ -186,81 +198,57 @@ class Clip:
         times = self.timeline.times_s
         return None if times is None else float(times[self._position])
 
-    def _clock(self) -> float:
-        return self._get("POS_MSEC") / 1000
-
     def _restart(self) -> None:
-        self._capture.release()
-        self._capture = open_capture(self._path)
-        self._position = -1
+        self._reader.restart()
+        self._position, self._in_doubt, self._can_seek = -1, False, True
 
-    def _advance_to(self, index: int) -> bool:
-        """Decode on to this frame, or to the first after it that is sound; return False at the end."""
-        key = self._key_before(index)
-        if self._can_seek and key - self._position >= SEEK_GAIN and not self._seek(key, index):
-            self._can_seek = False
+    def _advance_to(self, index: int) -> Decoded | None:
+        """Decode on to this frame, or to the first after it that is sound; return None at the end."""
+        order = self.timeline.order
+        if order is not None:
+            ahead = order.is_sound[index:]
+            if not ahead.any():
+                return None
+            self._seek_towards(order, index + int(np.argmax(ahead)))
+        for decoded in self._reader:
+            if self._is_sound(decoded) and self._position >= index:
+                return decoded
+        return None
+
+    def _seek_towards(self, order: Order, index: int) -> None:
+        """Seek if that saves decoding; where it leads too far, begin anew and seek no more."""
+        if not self._can_seek or index - self._position <= SEEK_GAIN:
+            return
+        key = order.key_before(index)
+        if key - self._position >= SEEK_GAIN and not self._seek(order, key, index):
             self._restart()
-        while self._position < index:
-            if not self._grab_any():
-                return False
-            self._note_position()
+            self._can_seek = False
+
+    def _seek(self, order: Order, key: int, index: int) -> bool:
+        """Go to a key frame; return whether that led to no later frame than `index`."""
+        if not self._reader.seek(float(order.decoded_s[key])):
+            return False
+        first = next((decoded for decoded in self._reader if decoded.frame is not None), None)
+        if first is None or not 0 <= order.index_at(first.time_s) <= index:
+            return False
+        self._reader.put_back(first)
+        self._position = -1
         return True
 
-    def _key_before(self, index: int) -> int:
-        """Return the last key frame from which a seek cannot overshoot; -1 if there is none."""
-        keys = self.timeline.keys
-        k = int(np.searchsorted(keys, index - SEEK_BACK - 1, side="right")) - 1
-        return int(keys[k]) if k >= 0 else -1
+    def _is_sound(self, decoded: Decoded) -> bool:
+        """Find the position of what was decoded, and tell whether it is whole and built on whole frames.
 
-    def _seek(self, key: int, index: int) -> bool:
-        """Go back to a key frame and a little on from there; return whether that led to no later frame than `index`.
-
-        OpenCV numbers frames by their time at the nominal rate, and from the key frame on by counting: asked for the
-        number of a key frame plus `SEEK_BACK` + 1, it starts from that key frame even where the rate varies.
+        In a damaged stream, a time that comes too late is ignored.
         """
-        import cv2
-
-        if self.timeline.times_s is None:
+        order = self.timeline.order
+        if order is None:
+            self._in_doubt = not decoded.is_sound or (self._in_doubt and not decoded.is_key)
+            self._position += decoded.frame is not None
+            return not self._in_doubt
+        index = order.index_at(decoded.time_s)
+        if not decoded.is_sound and index >= 0:
+            order.lose(index)
+        if decoded.frame is None:
             return False
-        number = round(float(self.timeline.times_s[key]) * self._get("FPS"))
-        self._capture.set(cv2.CAP_PROP_POS_FRAMES, number + SEEK_BACK + 1)
-        if not self._grab_any():
-            return False
-        self._position = -1
-        self._note_position()
-        return key <= self._position <= index
-
-    def _grab_any(self) -> bool:
-        """Grab the next frame that can be decoded; return whether there was one."""
-        return any(self._capture.grab() for _ in range(MAX_FAILURES))
-
-    def _note_position(self) -> None:
-        """Find the position by the time of the frame; in a damaged stream, a time that comes too late is ignored."""
-        times = self.timeline.times_s
-        if times is None:
-            self._position += 1
-        else:
-            self._position = max(self._position, int(np.searchsorted(times, self._clock(), side="right")) - 1)
-
-
-def _clock_of_each_frame(capture: Any) -> Iterator[float]:
-    """Yield the time in seconds of every frame that can be grabbed, past damaged ones."""
-    import cv2
-
-    while any(capture.grab() for _ in range(MAX_FAILURES)):
-        yield capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-
-
-def _packets(path: str) -> np.ndarray:
-    """Return (n_packets, 2), presentation time in seconds and whether it is a key frame, without decoding."""
-    import cv2
-
-    capture = open_capture(path, packets_only=True)
-    packets = [(time_s, capture.get(cv2.CAP_PROP_LRF_HAS_KEY_FRAME)) for time_s in _clock_of_each_frame(capture)]
-    capture.release()
-    return np.array(packets, dtype=float).reshape(-1, 2)
-
-
-def _four_letters(code: int) -> str | None:
-    letters = code.to_bytes(4, sys.byteorder, signed=code < 0).decode("latin-1").strip("\0 ")
-    return letters if letters.isprintable() and letters else None
+        self._position = max(self._position, index)
+        return bool(order.is_sound[self._position])
