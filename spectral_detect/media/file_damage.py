@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
-EBML, OGG_PAGE, TS_SYNC = b"\x1aE\xdf\xa3", b"OggS", 0x47
+EBML, OGG_PAGE, PACK = b"\x1aE\xdf\xa3", b"OggS", b"\0\0\1\xba"
 TS_PACKETS = ((188, 0), (192, 4), (204, 0))  # bytes of a packet, and where in it the byte of synchronisation stands
+TS_TAIL = 10_000  # packets; a picture takes less
 OGG_TAIL = 2**17  # a page takes less than half of it
 
 # RFC 9559: what a segment holds, and what a cluster holds
@@ -22,9 +23,9 @@ IN_CLUSTER = {0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF, 0x5854, 0xEC, 0xBF}
 def damage_of(path: str) -> str | None:
     """Return what is missing of a video file, or None if its structure shows nothing.
 
-    Files of ISO media (MP4, MOV), AVI, Matroska and WebM, Ogg, and MPEG transport streams are looked at.
+    Files of ISO media (MP4, MOV), AVI, Matroska and WebM, Ogg, and MPEG program and transport streams are looked at.
     """
-    start = read_start(path, 3 * 204 + 1)
+    start = read_start(path, 16)
     size = os.path.getsize(path)
     check: Callable[[str, int], str | None] | None = None
     if start[4:8] in ISO_BOXES:
@@ -35,8 +36,10 @@ def damage_of(path: str) -> str | None:
         check = _matroska
     elif start[:4] == OGG_PAGE:
         check = _ogg
+    elif start[:4] == PACK:
+        check = _program_stream
     elif start[:1] == b"G" or start[4:5] == b"G":
-        return _transport_stream(start, size)
+        check = _transport_stream
     return check(path, size) if check else None
 
 
@@ -48,6 +51,10 @@ def read_start(path: str, n_bytes: int) -> bytes:
 
 def _cut(n_missing: int) -> str:
     return f"the file ends {n_missing} bytes before the end that it announces"
+
+
+def _overwritten(at: int, end: int) -> str:
+    return f"bytes are missing or overwritten before byte {at} of {end}"
 
 
 def iso_boxes(path: str) -> list[tuple[bytes, int]]:
@@ -66,8 +73,12 @@ def iso_boxes(path: str) -> list[tuple[bytes, int]]:
 
 
 def _iso(path: str, size: int) -> str | None:
-    end = max((end for kind, end in iso_boxes(path) if kind.isascii() and kind.isalnum()), default=0)
-    return _cut(end - size) if end > size else None
+    end = 0
+    for kind, next_box in iso_boxes(path):
+        if not (kind.isascii() and kind.decode().isprintable()):
+            break
+        end = next_box
+    return _cut(end - size) if end > size else None if end == size else _overwritten(end, size)
 
 
 def _riff(path: str, size: int) -> str | None:
@@ -82,11 +93,47 @@ def _riff(path: str, size: int) -> str | None:
     return _cut(at - size) if at > size + 1 else None
 
 
-def _transport_stream(start: bytes, size: int) -> str | None:
-    for packet, sync in TS_PACKETS:
-        if all(start[k * packet + sync : k * packet + sync + 1] == b"G" for k in range(3)):
-            return f"the file ends {size % packet} bytes into a packet of {packet}" if size % packet else None
+def _transport_stream(path: str, size: int) -> str | None:
+    start = read_start(path, 3 * TS_PACKETS[-1][0])
+    for length, sync in TS_PACKETS:
+        if all(start[k * length + sync : k * length + sync + 1] == b"G" for k in range(3)):
+            if size % length:
+                return f"the file ends {size % length} bytes into a packet of {length}"
+            return _cut_packet(path, length, sync)
     return None
+
+
+def _cut_packet(path: str, length: int, sync: int) -> str | None:
+    """Look whether the last packet of pictures or sound is whole (ISO/IEC 13818-1, 2.4.3.2 and 2.4.3.6).
+
+    One of pictures does not tell its length; but only its last part is not filled up, but for one in 184.
+    """
+    with open(path, "rb") as stream:
+        stream.seek(-min(TS_TAIL, os.path.getsize(path) // length) * length, os.SEEK_END)
+        tail = stream.read()
+    packets = [tail[at + sync : at + sync + 188] for at in range(0, len(tail), length)]
+    parts: list[bytes] = []
+    for packet in reversed(packets):
+        if _stream_of(packet) == _stream_of(packets[-1]):
+            parts.append(_content_of(packet))
+            if packet[1] & 0x40:  # the first part
+                break
+    whole = b"".join(reversed(parts))
+    if whole[:3] != b"\0\0\1":
+        return None
+    announced = int.from_bytes(whole[4:6], "big")
+    is_open = len(whole) < 6 + announced if announced else len(parts[0]) == 184
+    return "the file ends within a picture or a piece of sound" if is_open else None
+
+
+def _stream_of(packet: bytes) -> tuple[int, int]:
+    return packet[1] & 0x1F, packet[2]
+
+
+def _content_of(packet: bytes) -> bytes:
+    """Return what a packet carries, without its header and filling."""
+    has_content, has_filling = packet[3] & 0x10, packet[3] & 0x20
+    return packet[4 + (1 + packet[4] if has_filling else 0) :] if has_content else b""
 
 
 def _ogg(path: str, size: int) -> str | None:
@@ -98,6 +145,30 @@ def _ogg(path: str, size: int) -> str | None:
     n_segments = page[26] if len(page) > 26 else 0
     end = 27 + n_segments + sum(page[27 : 27 + n_segments])
     return _cut(end - len(page)) if len(page) < max(end, 28) else None
+
+
+def _program_stream(path: str, size: int) -> str | None:
+    """Follow the packs and packets (ISO/IEC 13818-1, 2.5.3.3; 11172-1, 2.4.3.2)."""
+    at = 0
+    with open(path, "rb") as stream:
+        while at < size:
+            stream.seek(at)
+            head = stream.read(14)
+            if head[:3] != b"\0\0\1":
+                return None if _is_zero_from(stream, at) else _overwritten(at, size)
+            if head[3:4] == b"\xb9":
+                at += 4
+            elif head[3:4] == b"\xba":
+                at += 12 if head[4:5] < b"\x40" else 14 + (head[13:14] or b"\0")[0] % 8
+            else:
+                at += 6 + int.from_bytes(head[4:6], "big")
+    return _cut(at - size) if at > size else None
+
+
+def _is_zero_from(stream: BinaryIO, at: int) -> bool:
+    """Tell whether zero bytes alone fill the end of a file."""
+    stream.seek(at)
+    return not any(any(block) for block in iter(lambda: stream.read(2**20), b""))
 
 
 # ---------------------------------------------------------------------------------------------------------- Matroska
@@ -124,11 +195,11 @@ def _hole(stream: BinaryIO, start: int, end: int) -> str | None:
     try:
         for at, name, length in _elements(stream, start, end, {CLUSTER}):
             if name not in IN_SEGMENT and name not in IN_CLUSTER:
-                return f"bytes are missing or overwritten before byte {at} of {end}"
+                return _overwritten(at, end)
             if length is not None and at + length > end:
                 return _cut(at + length - end)
     except EOFError:
-        return f"bytes are missing or overwritten at byte {at} of {end}"
+        return _overwritten(at, end)
     return None
 
 

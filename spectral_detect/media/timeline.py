@@ -13,6 +13,7 @@ from spectral_detect.media.video_packets import Packets, gaps, is_doubtful
 SAME_TIME_S = 1e-6
 N_COMPARED = 8  # of frames: AVI numbers the packets of H.264 as they are decoded, not as they are shown
 COUNTED = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "avi"))  # formats that list their frames: a longer step is meant
+STRUCTURED = "matroska,webm"  # every byte belongs to an element: if they are whole, a longer step is meant
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Timeline:
     order: Order | None = None
 
 
-def read_timeline(packets: Packets, reader: FrameReader) -> tuple[Timeline, list[str]]:
+def read_timeline(packets: Packets, reader: FrameReader, *, is_whole: bool) -> tuple[Timeline, list[str]]:
     """Return the frames of a video, and what is to be said of gaps and damage.
 
     They are read from the packets if the first ones are the first frames that are decoded; if not, or if the time
@@ -89,6 +90,8 @@ def read_timeline(packets: Packets, reader: FrameReader) -> tuple[Timeline, list
         All of the file.
     reader : FrameReader
         At the start of the file; used up.
+    is_whole : bool
+        Whether the structure of the file shows no damage.
     """
     usable = np.flatnonzero(packets.is_shown & ~np.isnan(packets.times_s))
     stored = usable[np.argsort(packets.times_s[usable], kind="stable")]
@@ -97,7 +100,8 @@ def read_timeline(packets: Packets, reader: FrameReader) -> tuple[Timeline, list
     rises = len(usable) == packets.is_shown.sum() and bool((np.diff(times) > 0).all())
     if not len(times) or not rises or not _begins_with(times, first):
         return _by_decoding(reader), []
-    holes = [] if reader.container.format.name in COUNTED else gaps(times)
+    container = reader.container.format.name
+    holes = [] if container in COUNTED or (container == STRUCTURED and is_whole) else gaps(times)
     is_after_hole = np.zeros(len(packets), bool)
     is_after_hole[[int(np.argmax(packets.times_s > at + SAME_TIME_S)) for at, _ in holes]] = True
     is_sound = ~is_doubtful(packets, is_after_hole)[stored]

@@ -75,8 +75,8 @@ class Frame:
     time_s : float or None
         Time of presentation in seconds; None in a folder of frames and in a stream without time stamps.
     image : DecodedImage
-        From a video file (H, W, 3) uint8 RGB as stored, with the format "VIDEO"; from a folder a still as `decode` gives
-        it. Cut, with the width and height of the cut as displayed.
+        From a video file (H, W, 3) uint8 RGB as stored, with the format "VIDEO"; from a folder a still as `decode`
+        gives it. Cut, with the width and height of the cut as displayed.
     box : (int, int, int, int) or None
         x, y, width, height of the cut in pixels of the frame as displayed; None if nothing was cut.
     track : int

@@ -16,7 +16,7 @@ from spectral_detect.media.video_packets import END_TOLERANCE_S, Packets, read_p
 from spectral_detect.sources.reading import check_regular
 
 SEEK_GAIN = 8  # frames that a seek must save, for it decodes one or two itself
-ANNOUNCE_DURATION = frozenset(("matroska,webm", "flv", "asf"))  # others count frames, or FFmpeg estimates
+ANNOUNCE_DURATION = frozenset(("matroska,webm", "flv", "asf", "mxf"))  # others count frames, or FFmpeg estimates
 TOLERATED_FRAMES = 2  # some writers announce the end of a frame that has no duration
 
 
@@ -90,17 +90,16 @@ class Clip:
 
     def __init__(self, path: str, max_pixels: int) -> None:
         check_regular(path)
-        self._path = path
         self._reader = FrameReader(path, max_pixels)
         try:
-            packets = read_packets(path)
-            self.timeline, notes = read_timeline(packets, self._reader)
+            packets, damage = read_packets(path), damage_of(path)
+            self.timeline, notes = read_timeline(packets, self._reader, is_whole=damage is None)
             self._read_first()
         except VideoReadError:
             self.close()
             raise
         self.facts = self._facts()
-        self.warnings = [*self._of_what_is_missing(packets), *notes, *self._of_pixels()]
+        self.warnings = [*self._of_what_is_missing(packets, damage), *notes, *self._of_pixels()]
 
     def close(self) -> None:
         """Close the file; the frames it gave stay valid."""
@@ -157,7 +156,7 @@ class Clip:
 
     # -------------------------------------------------------------------------------------------------------- warnings
 
-    def _of_what_is_missing(self, packets: Packets) -> list[str]:
+    def _of_what_is_missing(self, packets: Packets, damage: str | None) -> list[str]:
         """Compare what was found with what the header announces, and with the structure of the file."""
         found, announced = max(len(packets), self.timeline.n_frames), self.facts.n_frames or 0
         if announced:
@@ -170,8 +169,8 @@ class Clip:
             tolerance_s = max(END_TOLERANCE_S, TOLERATED_FRAMES / (self.facts.fps or 25))
             if packets.end_s < duration_s - tolerance_s:
                 notes.append(f"it ends after {packets.end_s:.2f} of {duration_s:.2f} announced seconds")
-        if reason := damage_of(self._path):
-            notes.append(reason)
+        notes += [damage] if damage else []
+        notes += [f"{packets.n_bad_sound} packets of sound are incomplete"] if packets.n_bad_sound and not notes else []
         return [f"truncated or damaged: {note}" for note in notes]
 
     def _of_pixels(self) -> list[str]:
@@ -187,9 +186,10 @@ class Clip:
         if not n_others:
             return []
         others = ", ".join(f"{width}x{height}" for width, height in sizes if (width, height) != self._size)
+        first = "{}x{}".format(*self._size)
         return [
-            f"the resolution changes: {n_others} of {sum(sizes.values())} decoded frames are of another size ({others}) "
-            f"than the first ({self._size[0]}x{self._size[1]}); each is judged at its own size"
+            f"the resolution changes: {n_others} of {sum(sizes.values())} decoded frames are of another size "
+            f"({others}) than the first ({first}); each is judged at its own size"
         ]
 
     # ----------------------------------------------------------------------------------------------------- positioning

@@ -10,7 +10,9 @@ import numpy as np
 from spectral_detect.media.ffmpeg import open_container, packets_of, picture_stream
 
 BLANK = bytes(64)  # no codec writes so many zero bytes at the start of a picture
-ESCAPED_CODECS = ("h264", "hevc")  # of which three zero bytes never follow each other
+ESCAPED_CODECS = ("h264", "hevc")  # in which three zero bytes never follow each other
+LONG_BLANK = bytes(512)
+DENSE_CODECS = ("vp8", "vp9", "av1", "mpeg4", "prores")  # which never write that many, nor fill up with them
 UNCODED = ("rawvideo", "v210", "v410", "r210")  # black may be zero
 REGULAR = 0.9  # the share of the steps that must be alike before a longer one is a gap
 SAME_STEP = 0.25  # of a step; Matroska rounds time stamps to milliseconds
@@ -32,6 +34,8 @@ class Packets:
         False where an edit list hides the picture.
     is_bad : (n_packets,) bool array
         The container says that a part is missing, or the content is no coded picture.
+    n_bad_sound : int
+        Packets of sound of which a part is missing.
     end_s : float
         End of the last packet of pictures or sound, in seconds from the start of the file.
     """
@@ -41,6 +45,7 @@ class Packets:
     is_key: np.ndarray
     is_shown: np.ndarray
     is_bad: np.ndarray
+    n_bad_sound: int
     end_s: float
 
     def __len__(self) -> int:
@@ -50,7 +55,7 @@ class Packets:
 def read_packets(path: str) -> Packets:
     """Read all packets of a file that opens; little more work than reading the file."""
     rows: list[tuple[float, float, bool, bool, bool]] = []
-    end_s = 0.0
+    n_bad_sound, end_s = 0, 0.0
     with open_container(path) as container:
         stream: Any = picture_stream(container)
         start = stream.start_time or 0
@@ -58,13 +63,15 @@ def read_packets(path: str) -> Packets:
         for packet in packets_of(container):
             if packet.stream.type in ("video", "audio"):
                 end_s = max(end_s, _end_s(packet))
+                n_bad_sound += packet.is_corrupt and packet.stream.type == "audio"
             if packet.stream_index == stream.index and packet.size:
                 shown = packet.pts if packet.pts is not None else packet.dts
                 times = ((t - start) * step if t is not None else np.nan for t in (shown, packet.dts))
                 is_bad = packet.is_corrupt or is_blank(packet)
-                rows.append((*times, packet.is_keyframe, not packet.is_discard, is_bad))  # type: ignore[arg-type]
+                rows.append((*times, packet.is_keyframe, not packet.is_discard, is_bad))
     columns = np.array(rows, dtype=float).reshape(-1, 5).T
-    return Packets(columns[0], columns[1], *(column.astype(bool) for column in columns[2:]), end_s=end_s)
+    is_key, is_shown, is_bad = columns[2:].astype(bool)
+    return Packets(columns[0], columns[1], is_key, is_shown, is_bad, n_bad_sound, end_s)
 
 
 def _end_s(packet: Any) -> float:
@@ -77,15 +84,18 @@ class _BlankTest:
 
     def __init__(self, stream: Any) -> None:
         context = stream.codec_context
-        self._is_uncoded = context.codec.canonical_name in UNCODED
-        is_escaped = context.codec.canonical_name in ESCAPED_CODECS
-        self._looks_inside = is_escaped and bytes(context.extradata or b"\0")[0] == 1  # units with their lengths
+        codec = context.codec.canonical_name
+        self._is_uncoded = codec in UNCODED
+        has_lengths = bytes(context.extradata or b"\0")[0] == 1  # before each unit, in place of filled gaps between
+        self._inside = LONG_BLANK if codec in DENSE_CODECS else None
+        if codec in ESCAPED_CODECS and has_lengths:
+            self._inside = BLANK
 
     def __call__(self, packet: Any) -> bool:
         if self._is_uncoded or packet.size < len(BLANK):
             return False
         content = bytes(packet)
-        return BLANK in content if self._looks_inside else content.startswith(BLANK)
+        return content.startswith(BLANK) or (self._inside is not None and self._inside in content)
 
 
 def gaps(times_s: np.ndarray) -> list[tuple[float, float]]:
