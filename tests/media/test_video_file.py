@@ -15,9 +15,9 @@ import pytest
 
 from counting_video import ALL, av, check_identity, counter, counting, counting_clip, read, write_video
 from spectral_detect.errors import VideoReadError
-from spectral_detect.media import video_file as clips
-from spectral_detect.media.timeline import Order
 from spectral_detect.media.video import FrameOptions, open_video
+from spectral_detect.media.video_files import clip as clips
+from spectral_detect.media.video_files.timeline import Order
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
 

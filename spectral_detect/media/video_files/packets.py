@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.media.ffmpeg import open_container, packets_of, picture_stream
+from spectral_detect.media.video_files.ffmpeg import open_container, packets_of, picture_stream
 
 BLANK = bytes(64)  # no codec writes so many zero bytes at the start of a picture
 ESCAPED_CODECS = ("h264", "hevc")  # in which three zero bytes never follow each other

@@ -7,8 +7,8 @@ from itertools import islice
 
 import numpy as np
 
-from spectral_detect.media.frame_reader import FrameReader
-from spectral_detect.media.video_packets import Packets, gaps, is_doubtful
+from spectral_detect.media.video_files.packets import Packets, gaps, is_doubtful
+from spectral_detect.media.video_files.reader import FrameReader
 
 SAME_TIME_S = 1e-6
 N_COMPARED = 8  # of frames: AVI numbers the packets of H.264 as they are decoded, not as they are shown

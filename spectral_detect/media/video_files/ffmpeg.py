@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from spectral_detect.errors import VideoReadError
-from spectral_detect.media.file_damage import ISO_BOXES, iso_boxes, read_start
+from spectral_detect.media.video_files.damage import ISO_BOXES, iso_boxes, read_start
 from spectral_detect.sources.formats import has_image_signature
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def reason_not_opened(path: str) -> str:
     start = read_start(path, START_BYTES)
     is_iso = start[4:8] in ISO_BOXES
     if has_image_signature(read_start(path, 32)):
-        return "a still image, no video: `spectral-detect scan` judges images"
+        return "a still image, no video (or a damaged animation): the command scan judges images"
     if is_iso and b"moov" not in {kind for kind, _ in iso_boxes(path)}:
         return "the index of the video (moov) is missing: the recording or the copy was cut off; get an intact copy"
     known = is_iso or start[:4] in (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"FLV\x01", b"\0\0\1\xba")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from spectral_detect.media.ffmpeg import check_size, open_pictures, packets_of
+from spectral_detect.media.video_files.ffmpeg import check_size, open_pictures, packets_of
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
