@@ -28,7 +28,7 @@ from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.face_detection import detect_faces
 from spectral_detect.media.images import MAX_PIXELS
 from spectral_detect.media.video import FrameOptions
-from spectral_detect.media.video_file import Clip
+from spectral_detect.media.video_files.clip import Clip
 from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.videos import VideoJudge, scan_videos

@@ -94,10 +94,10 @@ def video(
 ) -> None:
     """Give a verdict on each video, by a vote of its frames.
 
-    PATH is a video file, a folder of them, or a folder of frames: a folder that holds images and no video is one video,
-    its images the frames, in the order of their numbers. An inconclusive frame does not vote. A verdict is worth what
-    its model is worth on such frames: video compression takes away much of what a model trained on stills looks for;
-    train on videos.
+    PATH is a video file or an animated image, a folder of them, or a folder of frames: a folder that holds images and
+    no video is one video, its images the frames, in the order of their numbers. An inconclusive frame does not vote.
+    A verdict is worth what its model is worth on such frames: video compression takes away much of what a model
+    trained on stills looks for; train on videos.
 
     \b
     Examples:

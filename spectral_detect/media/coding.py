@@ -6,6 +6,7 @@ images that it has seen.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -292,24 +293,35 @@ READERS = {
     "HEIF": _heif,
 }
 
-# the letters by which FFmpeg's demuxers name a codec
+# FFmpeg's names of codecs
 VIDEO_CODECS = {
-    "avc1": "H.264", "h264": "H.264", "avc3": "H.264", "x264": "H.264", "hev1": "H.265", "hvc1": "H.265",
-    "hevc": "H.265", "vp80": "VP8", "vp90": "VP9", "vp09": "VP9", "av01": "AV1", "mp4v": "MPEG-4", "xvid": "MPEG-4",
-    "divx": "MPEG-4", "dx50": "MPEG-4", "fmp4": "MPEG-4", "mpg1": "MPEG-1", "mpg2": "MPEG-2", "mjpg": "Motion JPEG",
-    "jpeg": "Motion JPEG", "ffv1": LOSSLESS, "hfyu": LOSSLESS, "ffvh": LOSSLESS, "raw": LOSSLESS, "png": LOSSLESS,
+    "h264": "H.264", "hevc": "H.265", "vvc": "H.266", "vp8": "VP8", "vp9": "VP9", "av1": "AV1", "mpeg4": "MPEG-4",
+    "mpeg1video": "MPEG-1", "mpeg2video": "MPEG-2", "mjpeg": "Motion JPEG", "prores": "ProRes", "dnxhd": "DNxHD",
+    "theora": "Theora", "vc1": "VC-1", "h263": "H.263", "flv1": "Sorenson H.263", "dvvideo": "DV",
+    "jpeg2000": "JPEG 2000",
+    **dict.fromkeys(
+        (
+            "ffv1", "huffyuv", "ffvhuff", "rawvideo", "v210", "v410", "r210", "png", "utvideo", "qtrle", "magicyuv",
+            "lagarith", "zmbv",
+        ),
+        LOSSLESS,
+    ),
 }  # fmt: skip
-PIXEL_FORMATS = {"I420": "4:2:0", "422P": "4:2:2", "Y42B": "4:2:2", "444P": "4:4:4", "Y3": "4:2:0"}
+SUBSAMPLING = re.compile(r"(?:yuv[aj]?|nv)(4[0-4]{2}|12|16|24)")
+SHARED_PLANES = {"12": "420", "16": "422", "24": "444"}  # NV12 and its kin keep both chroma planes in one
 
 
-def video_coding(codec: str | None, pixel_format: str | None) -> Coding:
+def video_coding(codec: str, pixel_format: str, bits: int = FULL_BITS) -> Coding:
     """Return the coding of the frames of a video file.
 
     Parameters
     ----------
-    codec, pixel_format : str or None
-        FFmpeg's letters for them, see `VideoFacts.codec`.
+    codec, pixel_format : str
+        FFmpeg's names of them, such as "h264" and "yuv420p".
+    bits : int
+        Bits of a channel.
     """
-    family = VIDEO_CODECS.get((codec or "").lower(), codec or "unknown codec")
-    chroma = None if family == LOSSLESS else PIXEL_FORMATS.get(pixel_format or "")
-    return Coding(family, chroma=chroma)
+    family = VIDEO_CODECS.get(codec, codec)
+    match = SUBSAMPLING.match(pixel_format)
+    digits = SHARED_PLANES.get(match[1], match[1]) if match else ""
+    return Coding(family, bits=bits, chroma=None if family == LOSSLESS else ":".join(digits) or None)

@@ -100,7 +100,7 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False
     """
     if not content:
         raise ImageReadError("the file is empty", remedy="copy it again from its source")
-    with _quiet_pillow(), libraries_silenced():
+    with quiet_pillow(), libraries_silenced():
         try:
             return _decode_what_is_sound(content, max_pixels, colour)
         except ImageReadError:
@@ -134,7 +134,7 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, co
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
+def quiet_pillow() -> Iterator[None]:
     """Replace Pillow's own limit, a process-wide constant with a warning, by `max_pixels`; silence its warnings."""
     limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
     try:

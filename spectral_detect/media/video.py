@@ -9,20 +9,19 @@ from typing import Literal
 
 import numpy as np
 
-from spectral_detect.errors import ImageReadError, VideoReadError
+from spectral_detect.errors import VideoReadError
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.face_detection import FaceBox
 from spectral_detect.media.face_tracks import PATIENCE, Tracker
-from spectral_detect.media.header import VIDEO_FORMAT, Metadata
-from spectral_detect.media.images import MAX_PIXELS, DecodedImage, decode
-from spectral_detect.media.video_file import Clip, VideoFacts
+from spectral_detect.media.images import MAX_PIXELS, DecodedImage
+from spectral_detect.media.video_files.clip import VideoFacts
+from spectral_detect.media.video_files.sources import AnimationSource, ClipSource, Source, Stills, WholeFrame
 from spectral_detect.sources.discovery import FoundVideo
-from spectral_detect.sources.location import Location
-from spectral_detect.sources.reading import read_file
+from spectral_detect.sources.formats import is_animation
 
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video"]
 
-VIDEOS_ARE_LOCAL = "videos are read from local files only (OpenCV reads no URLs); download it first"
+VIDEOS_ARE_LOCAL = "videos are read from local files only; download it first"
 MAX_BRIDGED_S = 3.0  # without a detection; after that the face may be gone
 
 
@@ -75,10 +74,10 @@ class Frame:
     time_s : float or None
         Time of presentation in seconds; None in a folder of frames and in a stream without time stamps.
     image : DecodedImage
-        From a video file (H, W, 3) uint8 RGB with the format "VIDEO"; from a folder a still as `decode` gives it. Cut,
-        with the width and height of the cut.
+        From a video file (H, W, 3) uint8 RGB as stored, with the format "VIDEO"; from a folder a still as `decode`
+        gives it. Cut, with the width and height of the cut as displayed.
     box : (int, int, int, int) or None
-        x, y, width, height of the cut in pixels of the frame; None if nothing was cut.
+        x, y, width, height of the cut in pixels of the frame as displayed; None if nothing was cut.
     track : int
         Number of the face, if all are followed.
     """
@@ -105,7 +104,7 @@ class Video:
         What a reader of the verdict should know; complete once `frames` has ended.
     """
 
-    def __init__(self, source: _ClipSource | _Stills, options: FrameOptions) -> None:
+    def __init__(self, source: Source, options: FrameOptions) -> None:
         self.facts = source.facts
         self.n_sampled = 0
         self.n_without_face = 0
@@ -130,25 +129,25 @@ class Video:
             yield from self._faces()
             return
         for whole in self._decode():
-            box = _central_square(whole.image) if self._options.crop == "centre" else None
+            box = _central_square(whole.displayed) if self._options.crop == "centre" else None
             yield _cut(whole, box)
 
-    def _decode(self) -> Iterator[_WholeFrame]:
+    def _decode(self) -> Iterator[WholeFrame]:
         for whole in self._source.decode(self._wanted):
             self.n_sampled += 1
             yield whole
 
     def _faces(self) -> Iterator[Frame]:
-        tracker: Tracker[_WholeFrame] = Tracker(self._options.faces, _patience(self._wanted, self._source.times_s))
+        tracker: Tracker[WholeFrame] = Tracker(self._options.faces, _patience(self._wanted, self._source.times_s))
         for whole in self._decode():
-            yield from self._cut_faces(tracker.push(whole, faces.detect_faces(_eight_bits(whole.image))))
+            yield from self._cut_faces(tracker.push(whole, faces.detect_faces(_eight_bits(whole))))
         yield from self._cut_faces(tracker.flush())
 
-    def _cut_faces(self, settled: Iterable[tuple[_WholeFrame, dict[int, FaceBox]]]) -> Iterator[Frame]:
+    def _cut_faces(self, settled: Iterable[tuple[WholeFrame, dict[int, FaceBox]]]) -> Iterator[Frame]:
         for whole, boxes in settled:
             self.n_without_face += not boxes
             for track, box in sorted(boxes.items()):
-                inner = faces.inner_box(box, self._options.face_fraction, whole.image.pixels.shape)
+                inner = faces.inner_box(box, self._options.face_fraction, whole.displayed.shape)
                 yield _cut(whole, inner, track)
 
 
@@ -173,88 +172,20 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
     if found.problem:
         raise VideoReadError(found.problem)
     if found.frames:
-        return Video(_Stills(found.frames, max_pixels), options)
+        return Video(Stills(found.frames, max_pixels), options)
     if found.location.is_remote:
         raise VideoReadError(VIDEOS_ARE_LOCAL)
     if os.path.isdir(found.path):
         raise VideoReadError("the folder holds no image of its own", remedy="for a tree of them see `group_by_parent`")
-    return Video(_ClipSource(found.path, max_pixels), options)
-
-
-# ----------------------------------------------------------------------------------------------------------- sources
-
-
-@dataclass(frozen=True)
-class _WholeFrame:
-    """Hold a frame before anything is cut from it."""
-
-    index: int
-    time_s: float | None
-    image: DecodedImage
-
-
-class _ClipSource:
-    """Give the frames of a video file."""
-
-    def __init__(self, path: str, max_pixels: int) -> None:
-        self._clip = Clip(path, max_pixels)
-        self.facts = self._clip.facts
-        self.warnings = self._clip.warnings
-        self.n_frames = self._clip.timeline.n_frames
-        self._coding = self._clip.coding
-        self.times_s = self._clip.timeline.times_s
-        self.close = self._clip.close
-
-    def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
-        """Yield the frames at these rising indices."""
-        for index, time_s, rgb in self._clip.decode(wanted):
-            height, width = rgb.shape[:2]
-            metadata = Metadata(VIDEO_FORMAT, width, height, self._coding)
-            yield _WholeFrame(index, time_s, DecodedImage(rgb, width, height, VIDEO_FORMAT, metadata=metadata))
-
-
-class _Stills:
-    """Give the frames of a folder; skip one that cannot be read, with a warning."""
-
-    def __init__(self, paths: tuple[str, ...], max_pixels: int) -> None:
-        self._paths = paths
-        self._max_pixels = max_pixels
-        self.warnings: list[str] = []
-        self.n_frames = len(paths)
-        self.times_s = None
-        self.facts = self._facts()
-
-    def close(self) -> None:
-        """Do nothing: each file was closed when it had been read."""
-
-    def decode(self, wanted: Iterable[int]) -> Iterator[_WholeFrame]:
-        """Yield the frames at these rising indices."""
-        for index in wanted:
-            try:
-                yield _WholeFrame(index, None, self._read(index))
-            except ImageReadError as error:
-                self.warnings.append(f"frame {os.path.basename(self._paths[index])} skipped: {error}")
-
-    def _read(self, index: int) -> DecodedImage:
-        return decode(read_file(Location(self._paths[index])).content, max_pixels=self._max_pixels, colour=True)
-
-    def _facts(self) -> VideoFacts:
-        """Return the facts of the folder, with the size of the first frame that can be read."""
-        reason = ""
-        for index in range(self.n_frames):
-            try:
-                image = self._read(index)
-            except ImageReadError as error:
-                reason = reason or str(error)
-            else:
-                return VideoFacts(image.width, image.height, n_frames=self.n_frames)
-        raise VideoReadError(f"none of the {self.n_frames} frames can be read ({reason})", remedy="get intact copies")
+    if is_animation(found.path):
+        return Video(AnimationSource(found.path, max_pixels), options)
+    return Video(ClipSource(found.path, max_pixels), options)
 
 
 # ---------------------------------------------------------------------------------------------- sampling and cutting
 
 
-def _sample(source: _ClipSource | _Stills, options: FrameOptions) -> list[int]:
+def _sample(source: Source, options: FrameOptions) -> list[int]:
     """Return the indices of the frames to judge, rising."""
     n = source.n_frames
     if options.every_s is not None:
@@ -264,7 +195,7 @@ def _sample(source: _ClipSource | _Stills, options: FrameOptions) -> list[int]:
     return [(2 * k + 1) * n // (2 * options.n_frames) for k in range(options.n_frames)]  # centres of equal parts
 
 
-def _every(step_s: float, source: _ClipSource | _Stills) -> list[int]:
+def _every(step_s: float, source: Source) -> list[int]:
     """Return the first frame at or after each multiple of the step from the first frame on."""
     times = source.times_s
     if times is None:
@@ -285,24 +216,26 @@ def _patience(wanted: Sequence[int], times_s: np.ndarray | None) -> int:
     return min(PATIENCE, int(MAX_BRIDGED_S / max(spacing_s, 1e-6)))
 
 
-def _central_square(image: DecodedImage) -> FaceBox:
-    height, width = image.pixels.shape[:2]
+def _central_square(pixels: np.ndarray) -> FaceBox:
+    height, width = pixels.shape[:2]
     side = min(width, height)
     return (width - side) // 2, (height - side) // 2, side, side
 
 
-def _cut(whole: _WholeFrame, box: FaceBox | None, track: int = 0) -> Frame:
+def _cut(whole: WholeFrame, box: FaceBox | None, track: int = 0) -> Frame:
+    """Cut a box as displayed; its pixels stay as stored, so that no feature depends on how a frame is displayed."""
     image = whole.image
     if box is not None:
         x, y, width, height = box
-        pixels = image.pixels[y : y + height, x : x + width].copy()  # a view would keep the whole frame alive
+        cut = whole.displayed[y : y + height, x : x + width]
+        pixels = np.rot90(cut, -whole.turns).copy()  # a view would keep the whole frame alive
         image = replace(image, pixels=pixels, width=width, height=height)
     return Frame(whole.index, whole.time_s, image, box, track)
 
 
-def _eight_bits(image: DecodedImage) -> np.ndarray:
+def _eight_bits(whole: WholeFrame) -> np.ndarray:
     """Return (H, W, 3) RGB or (H, W) gray uint8, for the detection of faces alone."""
-    pixels = image.pixels[..., 0] if image.is_ycc else image.pixels
+    pixels = whole.displayed[..., 0] if whole.image.is_ycc else whole.displayed
     if pixels.dtype == np.uint16:
         pixels = pixels // 257
     return np.ascontiguousarray(np.clip(pixels, 0, 255).astype(np.uint8))

@@ -9,8 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from spectral_detect._version import __version__
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction
+from spectral_detect.media.coding import Coding
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions, Video, open_video
 from spectral_detect.outputs.made_with import MadeWith
@@ -111,7 +113,7 @@ class VideoJudge:
             return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames)
         ballot = _elect(judged, self.vote)
         known |= _verdict(ballot, judgements, self.judge.rules)
-        known["warnings"] += _doubts(ballot, judgements, known)
+        known["warnings"] += (*_doubts(ballot, judgements, known), *_remedy(ballot, judged))
         return VideoResult(VideoRecord(**known), frames, *extremes.chosen())
 
     def _judge_frames(self, video: Video, known: dict[str, Any], extremes: Extremes) -> list[Judged]:
@@ -226,6 +228,22 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
     if any(j.model.is_guess for j in judgements):
         notes.append(GUESS)
     return tuple(notes)
+
+
+def _remedy(ballot: Ballot, judged: Sequence[Judged]) -> tuple[str, ...]:
+    """Say what to do if a video stays undecided because no model has seen frames coded like its own."""
+    unseen = Counter(e.coding.kind for e, j in judged if j and e.coding and not _has_seen(j.model, e.coding))
+    if ballot.verdict != "inconclusive" or not unseen:
+        return ()
+    (kind, _), *_others = unseen.most_common(1)
+    return (
+        f"to judge such videos, train a model on videos coded as {kind}, real and generated ones compressed alike: "
+        "spectral-detect train --real REAL_VIDEOS --fake FAKE_VIDEOS --output my.pkl; then name it: --model my.pkl",
+    )
+
+
+def _has_seen(model: Model, coding: Coding) -> bool:
+    return model.experience is None or coding.kind in model.experience.codings
 
 
 def _frame_record(found: FoundVideo, extraction: Extraction, judgement: Judgement | None) -> FrameRecord:

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 
 from spectral_detect.errors import RemoteError, SpectralDetectError
 from spectral_detect.sources import stores
-from spectral_detect.sources.formats import SIGNATURE_BYTES, SUFFIXES, has_image_signature, has_video_suffix
+from spectral_detect.sources.formats import (
+    SIGNATURE_BYTES,
+    SUFFIXES,
+    has_image_signature,
+    has_video_suffix,
+    is_animation,
+)
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import is_web, local_name, without_credentials
 
@@ -163,9 +169,9 @@ def find_videos(
 ) -> Iterator[FoundVideo]:
     """Find the videos among files and folders, lazily.
 
-    A file that is named itself is always taken. In a folder's tree, files with a suffix of a video are taken; if there
-    is none, the images that lie in the folder itself are the frames of one video. Any other file goes to `on_skip`.
-    Links to files are followed, links to folders are not.
+    A file that is named itself is always taken. In a folder's tree, files with a suffix of a video are taken, and
+    animated images; if there is none of either, the images that lie in the folder itself are the frames of one video.
+    Any other file goes to `on_skip`. Links to files are followed, links to folders are not.
 
     Parameters
     ----------
@@ -188,7 +194,7 @@ def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[F
     for entry in _walk(folder):
         if isinstance(entry, FoundFile):
             yield FoundVideo(entry.location, problem=entry.problem)
-        elif has_video_suffix(entry.path) and _is_file_or_dead_link(entry):
+        elif _is_video(entry):
             _pass_on(skipped, on_skip)
             skipped, skip = [], on_skip
             yield FoundVideo(Location(entry.path))
@@ -209,14 +215,16 @@ def _pass_on(paths: list[str], on_skip: Callable[[str], None]) -> None:
 
 
 def _find_folders_of_frames(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundVideo]:
-    """Find the video files of a tree, and each folder that holds images; a folder comes before those below it."""
+    """Find the videos and animations of a tree, and the folders of other images; one comes before those below it."""
     for visited, entries in _walk_by_folder(folder):
         if isinstance(entries, str):
             yield FoundVideo(Location(visited), problem=entries)
             continue
         files = [e for e in entries if not e.is_dir(follow_symlinks=False)]
-        videos = [e.path for e in files if has_video_suffix(e.path) and _is_file_or_dead_link(e)]
-        frames = [e.path for e in files if not has_video_suffix(e.path) and looks_like_image(e)]
+        videos = [e.path for e in files if _is_video(e)]
+        frames = [
+            e.path for e in files if e.path not in videos and not has_video_suffix(e.path) and looks_like_image(e)
+        ]
         _pass_on([e.path for e in files if e.path not in {*videos, *frames}], on_skip)
         if frames:
             yield FoundVideo(Location(visited), _natural_order(frames))
@@ -242,6 +250,13 @@ def _text_and_numbers(name: str) -> list[tuple[int, int, str]]:
     """Return comparable pieces of a name, numbers by length and digits: `int` would refuse the longest ones."""
     pieces = (piece.lstrip("0") if piece[:1].isdigit() else piece for piece in re.split(r"([0-9]+)", name))
     return [(k % 2, len(piece) if k % 2 else 0, piece) for k, piece in enumerate(pieces)]
+
+
+def _is_video(entry: os.DirEntry[str]) -> bool:
+    """Return whether a folder's entry is named like a video, or is an animated image."""
+    if has_video_suffix(entry.path):
+        return _is_file_or_dead_link(entry)
+    return looks_like_image(entry) and is_animation(entry.path)
 
 
 def _is_file_or_dead_link(entry: os.DirEntry[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from contextlib import suppress
 
 import PIL.Image
@@ -26,6 +27,7 @@ FORMATS = tuple(
     name for name in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "GIF", "HEIF") if name in PIL.Image.OPEN
 )
 RAW_SUFFIXES = frozenset(".arw .cr2 .cr3 .dng .nef .nrw .orf .pef .raf .rw2 .srw".split())
+ANIMATED_FORMATS = tuple(name for name in ("GIF", "WEBP", "PNG", "AVIF") if name in FORMATS)
 SUFFIXES = RAW_SUFFIXES | frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".gif", ".heic", ".heif")
 )
@@ -66,3 +68,35 @@ def has_image_signature(start: bytes) -> bool:
 def has_video_suffix(path: str) -> bool:
     """Return whether a file is named like a video."""
     return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
+
+
+def is_animation(path: str) -> bool:
+    """Return whether a local file is an image of several frames that are shown one after the other.
+
+    The pages of a TIFF and the views of a multi-picture JPEG are none.
+    """
+    start = b""
+    try:
+        if not os.path.isfile(path):  # a pipe would wait
+            return False
+        with open(path, "rb") as stream:
+            start = stream.read(SIGNATURE_BYTES)
+        if not _may_be_animated(start):
+            return False
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with PIL.Image.open(path, formats=ANIMATED_FORMATS) as picture:
+                first = int(bool(getattr(picture, "default_image", False)))  # an APNG's still for other programs
+                return bool(getattr(picture, "is_animated", False)) and picture.n_frames > 1 + first
+    except Exception:  # what is wrong with a file is said where it is read
+        return _is_named_animated(start)
+
+
+def _may_be_animated(start: bytes) -> bool:
+    """Return whether it is worth while to open a file; most images in a folder of frames are told from their start."""
+    return _is_named_animated(start) or start[:4] in (b"GIF8", b"\x89PNG")
+
+
+def _is_named_animated(start: bytes) -> bool:
+    is_webp = start[:4] == b"RIFF" and start[8:16] == b"WEBPVP8X" and len(start) > 20 and bool(start[20] & 2)
+    return is_webp or start[4:12] == b"ftypavis"

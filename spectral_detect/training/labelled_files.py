@@ -12,7 +12,7 @@ from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
-from spectral_detect.sources.formats import has_video_suffix
+from spectral_detect.sources.formats import has_video_suffix, is_animation
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.text_encoding import how_to_convert, is_not_utf8, wide_encoding
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
@@ -130,11 +130,18 @@ def _images_of(folder: str) -> list[FoundFile | FoundVideo]:
 
 def _images_in(folder: Location) -> list[FoundFile | FoundVideo]:
     others: list[str] = []
-    files: list[FoundFile | FoundVideo] = [*find_images([folder], on_skip=others.append)]
+    files = [_animation_or_still(image) for image in find_images([folder], on_skip=others.append)]
     files += (FoundVideo(Location(path)) for path in others if has_video_suffix(path))
     if not files:
         raise DatasetError(f"no image found in {folder.path!r}, and no video")
     return files
+
+
+def _animation_or_still(image: FoundFile) -> FoundFile | FoundVideo:
+    """Return an animated image as the video that it is; one at a URL stays a still, its first frame."""
+    if image.problem or image.location.is_remote or not is_animation(image.path):
+        return image
+    return FoundVideo(image.location)
 
 
 def _looked_up(folder: str) -> Location:
@@ -203,7 +210,7 @@ def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:
         place = Location.at_url(name)
     else:
         place = Location(local_name(path if os.path.lexists(path) else os.path.join(folder, local_name(name))))
-    return FoundVideo(place) if has_video_suffix(place.path) else FoundFile(place)
+    return FoundVideo(place) if has_video_suffix(place.path) else _animation_or_still(FoundFile(place))
 
 
 def files_of_all(generators: Mapping[str, Sequence[LabelledFile]]) -> list[LabelledFile]:

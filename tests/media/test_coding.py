@@ -116,18 +116,19 @@ def test_methods_of_tiff_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "pixels", "title"),
+    ("codec", "pixels", "bits", "title"),
     [
-        ("avc1", "I420", "H.264, 4:2:0"),
-        ("hev1", "422P", "H.265, 4:2:2"),
-        ("FFV1", "I420", "lossless"),
-        ("VP90", None, "VP9"),
-        ("apcn", None, "apcn"),
-        (None, None, "unknown codec"),
+        ("h264", "yuv420p", 8, "H.264, 4:2:0"),
+        ("h264", "yuvj420p", 8, "H.264, 4:2:0"),
+        ("hevc", "yuv422p10le", 10, "H.265, 10 bit, 4:2:2"),
+        ("mpeg4", "nv12", 8, "MPEG-4, 4:2:0"),
+        ("ffv1", "yuv420p", 8, "lossless"),
+        ("vp9", "gbrp", 8, "VP9"),
+        ("cinepak", "rgb24", 8, "cinepak"),
     ],
 )
-def test_a_codec_is_a_coding(codec: str | None, pixels: str | None, title: str) -> None:
-    assert video_coding(codec, pixels).title == title
+def test_a_codec_is_a_coding(codec: str, pixels: str, bits: int, title: str) -> None:
+    assert video_coding(codec, pixels, bits).title == title
 
 
 @needs_shared

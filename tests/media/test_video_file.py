@@ -15,8 +15,9 @@ import pytest
 
 from counting_video import ALL, av, check_identity, counter, counting, counting_clip, read, write_video
 from spectral_detect.errors import VideoReadError
-from spectral_detect.media import video_file as clips
 from spectral_detect.media.video import FrameOptions, open_video
+from spectral_detect.media.video_files import clip as clips
+from spectral_detect.media.video_files.timeline import Order
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
 
@@ -49,8 +50,7 @@ def test_seeking_gives_the_same_frames_as_decoding(
 
 
 def test_a_seek_that_misses_is_made_good_by_decoding(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clips, "SEEK_BACK", 60)  # beyond the frame that is wanted
-    monkeypatch.setattr(clips.Clip, "_key_before", lambda self, index: index // 12 * 12)
+    monkeypatch.setattr(Order, "key_before", lambda self, index: min(index // 12 * 12 + 24, 96))  # beyond the frame
     frames, _ = read(clip, FrameOptions(n_frames=3))
     assert [f.index for f in frames] == [16, 50, 83]
     check_identity(frames)
@@ -93,7 +93,7 @@ def test_a_variable_rate_keeps_its_time_stamps(tmp_path: Path, rng: np.random.Ge
     assert every == [int(np.argmax(expected >= 0.5 * k - 1e-3)) for k in range(int(expected[-1] / 0.5) + 1)]
 
 
-def test_frames_are_turned_as_they_are_displayed(tmp_path: Path) -> None:
+def test_a_turned_video_is_cut_as_displayed_and_judged_as_stored(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mp4", counting(5))
     upright = read(path)[0][0].image.pixels
     content = bytearray(path.read_bytes())
@@ -103,8 +103,11 @@ def test_frames_are_turned_as_they_are_displayed(tmp_path: Path) -> None:
     content[matrix : matrix + 36] = b"".join(number.to_bytes(4, "big", signed=True) for number in turned)
     path.write_bytes(content)
     frames, video = read(path)
-    assert (video.facts.width, video.facts.height) == (128, 192)
-    np.testing.assert_array_equal(frames[0].image.pixels, np.rot90(upright, -1))
+    assert (video.facts.width, video.facts.height) == (frames[0].image.width, frames[0].image.height) == (128, 192)
+    np.testing.assert_array_equal(frames[0].image.pixels, upright)
+    centre, _ = read(path, FrameOptions(n_frames=1, crop="centre"))
+    assert centre[0].box == (0, 32, 128, 128)
+    np.testing.assert_array_equal(centre[0].image.pixels, read(path)[0][2].image.pixels[:, 32:160])
 
 
 def test_a_single_frame(tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ def test_a_video_cut_off_gives_what_is_left(clip: Path, tmp_path: Path) -> None:
     assert len(frames) == 20
     assert 20 < frames[-1].index < 80
     check_identity(frames)
-    (warning,) = video.warnings
+    warning = video.warnings[0]
     assert warning.startswith("truncated or damaged: ")
     assert warning.endswith(" of 100 announced frames could be read")
 
@@ -140,7 +143,7 @@ def test_after_a_broken_middle_the_rest_is_read(clip: Path, tmp_path: Path, rng:
     assert (times[0], times[-1]) == (0, 99)
     assert times == sorted(set(times))
     assert abs(counter(frames[-1]) - 99) < 3
-    assert "of 100 announced frames could be read" in video.warnings[0]
+    assert f"{100 - len(frames)} of 100 wanted frames could not be decoded" in video.warnings[0]
 
 
 def test_an_avi_without_its_index_is_read(tmp_path: Path) -> None:

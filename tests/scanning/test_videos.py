@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, SHARED, Run, needs_shared
 from spectral_detect import Model, Work, load_model, scan
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.errors import ModelFileError
@@ -238,6 +238,45 @@ def test_a_model_that_has_not_seen_the_coding_of_a_video_decides_nothing(tmp_pat
     assert (record["coding"], named["coding"]) == ("lossless", "lossless")
     assert named["verdict"] == "inconclusive"
     assert any("coded as lossless (seen: JPEG, quality 75)" in w for w in named["warnings"])
+    assert "train a model on videos coded as lossless" in named["warnings"][-1]
+    assert "spectral-detect train --real REAL_VIDEOS --fake FAKE_VIDEOS --output my.pkl" in named["warnings"][-1]
+
+
+def test_an_undecided_video_says_what_to_train(tmp_path: Path, run: Run) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", REALS[:6], "libx264", "yuv420p")
+    (record,) = records(run, clip, "--jobs", 0)
+    assert record["verdict"] == "inconclusive"
+    assert "train a model on videos coded as H.264" in record["warnings"][-1]
+    (seen,) = records(run, write_clip(tmp_path / "clip.mkv", REALS[:6]), "--model", "photographs", "--jobs", 0)
+    assert not any("train a model" in w for w in seen["warnings"])
+
+
+def test_a_folder_of_animations_gives_as_many_verdicts(tmp_path: Path, run: Run) -> None:
+    for name, images in (("a.webp", FAKES[:4]), ("b.webp", REALS[2:6])):
+        first, *others = [Image.open(path).convert("RGB") for path in images]
+        first.save(tmp_path / name, save_all=True, append_images=others, duration=100, lossless=True)
+    results = records(run, tmp_path, "--model", "photographs", "--jobs", 0)
+    assert [(Path(r["path"]).name, r["verdict"], r["n_judged"]) for r in results] == [
+        ("a.webp", "fake", 4),
+        ("b.webp", "real", 4),
+    ]
+    assert [(r["fps"], r["coding"].split(",")[0], r["warnings"]) for r in results] == [(10, "lossless", [])] * 2
+    (still,) = scan([str(tmp_path / "a.webp")], load_model("photographs"))
+    assert still.warnings[0] == "several frames or pages: only the first is judged"
+
+
+@needs_shared
+def test_the_animations_that_showed_the_fault(run: Run) -> None:
+    folder = SHARED / "faults" / "animations"
+    results = records(run, folder, "--jobs", 0)
+    assert [Path(r["path"]).name for r in results] == ["clip0.webp", "clip1.webp"]
+    assert [(r["n_frames"], r["error"]) for r in results] == [(4, None)] * 2
+
+
+@needs_shared
+def test_the_video_that_showed_the_fault(run: Run) -> None:
+    (record,) = records(run, SHARED / "faults" / "video" / "change.ts", "--jobs", 0)
+    assert "12 of 24 decoded frames are of another size (512x512)" in record["warnings"][0]
 
 
 def test_pooling_needs_a_calibrated_model(tmp_path: Path, photographs: Model) -> None:

@@ -123,6 +123,29 @@ def test_grouped_by_parent_each_folder_of_images_is_a_video_too(tree: Path) -> N
     assert skipped == [str(tree / "a" / "notes.txt"), str(tree / "b" / "up")]
 
 
+def _animate(path: Path, rng: np.random.Generator, n: int = 3) -> Path:
+    first, *others = [Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)) for _ in range(n)]
+    first.save(path, save_all=True, append_images=others, duration=40)
+    return path
+
+
+def test_animations_are_videos_and_stills_beside_them_are_not(tmp_path: Path, rng: np.random.Generator) -> None:
+    animations = [_animate(tmp_path / name, rng) for name in ("a.gif", "b.png", "c.webp")]
+    assert [video.path for video in found_videos(tmp_path)[0]] == [str(path) for path in animations]
+    stills = [_animate(tmp_path / name, rng, n=1) for name in ("d.gif", "e.png", "f.webp")]
+    videos, skipped = found_videos(tmp_path)
+    assert [(video.path, video.frames) for video in videos] == [(str(path), ()) for path in animations]
+    assert skipped == [str(path) for path in stills]
+    whole, *single = found_videos(tmp_path, group_by_parent=True)[0]
+    assert (whole.path, whole.frames) == (str(tmp_path), tuple(str(path) for path in stills))
+    assert [video.path for video in single] == [str(path) for path in animations]
+
+
+def test_pages_are_no_animation(tmp_path: Path, rng: np.random.Generator) -> None:
+    pages = _animate(tmp_path / "pages.tif", rng)
+    assert found_videos(tmp_path) == ([FoundVideo(Location(str(tmp_path)), (str(pages),))], [])
+
+
 def test_a_named_file_is_taken_for_a_video_whatever_its_name(tree: Path) -> None:
     named = str(tree / "a" / "notes.txt")
     assert found_videos(named)[0] == [FoundVideo(Location(named))]

@@ -258,7 +258,7 @@ def test_lists_take_local_files_files_at_urls_and_folders_that_end_in_a_slash(si
 def test_a_video_at_a_url_is_refused(site: SimpleNamespace, run: Run, tmp_path: Path) -> None:
     result = run("video", f"{site.url}/photos/clip.mp4", "--output", tmp_path / "out.csv")
     assert result.exit_code == 2
-    assert "videos are read from local files only (OpenCV reads no URLs); download it first" in result.stderr
+    assert "videos are read from local files only; download it first" in result.stderr
     assert not (tmp_path / "out.csv").exists()
 
 

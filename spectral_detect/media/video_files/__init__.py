@@ -1,0 +1,1 @@
+"""Open what holds moving pictures: video files, animated images, folders of frames."""
