@@ -14,6 +14,7 @@ from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDet
 if TYPE_CHECKING:
     from spectral_detect.detector.model import Model
     from spectral_detect.detector.model_file import load_model, load_shipped_models, save_model
+    from spectral_detect.extraction.one_file import Extractor
     from spectral_detect.features.extract import extract_features
     from spectral_detect.features.spec import FeatureSpec
     from spectral_detect.features.spectrum import azimuthal_average, power_spectrum
@@ -25,14 +26,19 @@ if TYPE_CHECKING:
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning.images import scan
     from spectral_detect.scanning.rules import Rules
+    from spectral_detect.training.dataset import Dataset, read_dataset
+    from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
     from spectral_detect.training.train import train_model
 
 _HOME = {
+    "Dataset": "training.dataset",
+    "Extractor": "extraction.one_file",
     "FAKE": "records",
     "REAL": "records",
     "FeatureSpec": "features.spec",
     "FrameOptions": "media.video",
     "ImageRecord": "records",
+    "LabelledFile": "training.labelled_files",
     "Limits": "media.limits",
     "Model": "detector.model",
     "Rules": "scanning.rules",
@@ -40,9 +46,12 @@ _HOME = {
     "Work": "parallel.work",
     "azimuthal_average": "features.spectrum",
     "extract_features": "features.extract",
+    "files_in_folders": "training.labelled_files",
+    "files_in_manifest": "training.labelled_files",
     "load_model": "detector.model_file",
     "load_shipped_models": "detector.model_file",
     "power_spectrum": "features.spectrum",
+    "read_dataset": "training.dataset",
     "read_image": "media.images",
     "save_model": "detector.model_file",
     "scan": "scanning.images",
@@ -52,9 +61,12 @@ _HOME = {
 __all__ = [
     "FAKE",
     "REAL",
+    "Dataset",
+    "Extractor",
     "FeatureSpec",
     "FrameOptions",
     "ImageRecord",
+    "LabelledFile",
     "Limits",
     "Model",
     "Rules",
@@ -63,9 +75,12 @@ __all__ = [
     "__version__",
     "azimuthal_average",
     "extract_features",
+    "files_in_folders",
+    "files_in_manifest",
     "load_model",
     "load_shipped_models",
     "power_spectrum",
+    "read_dataset",
     "read_image",
     "save_model",
     "scan",

@@ -13,6 +13,7 @@ from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
+from spectral_detect.text import visible
 
 CHANCE = 0.5  # AUROC
 
@@ -70,6 +71,17 @@ class Model:
     libraries: dict[str, str] = field(default_factory=dict)
     name: str = ""
     sha256: str = ""
+
+    def __repr__(self) -> str:
+        """Describe the model in a line; `vars` holds the arrays."""
+        counts = f"{self.training.get('n_real', 0)} real and {self.training.get('n_fake', 0)} fake images"
+        accuracy = self.balanced_accuracy
+        held_out = "not measured" if accuracy is None else f"{100 * accuracy:.1f} %"
+        features = f"{len(self.mean)} {self.spec.name} features"
+        return (
+            f"<Model {visible(self.name) or '(not saved)'}: {self.classifier.kind} on {features}, "
+            f"trained on {counts}; threshold {self.threshold:.3f}, held-out balanced accuracy {held_out}>"
+        )
 
     @property
     def is_guess(self) -> bool:

@@ -56,6 +56,13 @@ class Dataset:
     failures: tuple[Extraction, ...]
     edits: tuple[Edit | None, ...] = (None,)
 
+    def __repr__(self) -> str:
+        """Describe the data set in a line."""
+        return (
+            f"<Dataset: {self.n_real} real, {self.n_fake} fake of {counted(len(self.y), 'sample')} in "
+            f"{counted(self.n_groups, 'group')}, {counted(len(self.failures), 'failure')}>"
+        )
+
     def select(self, at: np.ndarray) -> Dataset:
         """Return the samples at these indices, or those for which a mask is true."""
         chosen = np.arange(len(self.y))[at]

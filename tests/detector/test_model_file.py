@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,12 @@ def bomb_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     target = tmp_path / "exploded"
     monkeypatch.setenv("BOMB_TARGET", str(target))
     return target
+
+
+def test_a_model_is_shown_in_one_line(saved: Path) -> None:
+    shown = repr(load_model(saved))
+    assert re.fullmatch(r"<Model m: \w+ on \d+ \w+ features, trained on .* held-out balanced accuracy .*>", shown)
+    assert len(shown) < 250
 
 
 def refused(path: Path, content: bytes, match: str) -> None:
