@@ -244,14 +244,12 @@ def _decode_truncated(picture_content: bytes, content: bytes, max_pixels: int, c
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
     if image.format != "JPEG" or not (image.is_ycc or image.pixels.ndim == 2) or _is_progressive(content):
-        raise ImageReadError(
-            f"{image.format}: truncated, and what is left gives no part of the image in full", remedy=INTACT_COPY
-        )
+        raise ImageReadError("truncated, and what is left gives no part of the image in full", remedy=INTACT_COPY)
     n_rows = len(image.pixels)
     decoded = np.flatnonzero((_luma(image) != JPEG_FILL).any(axis=1))
     n_intact = int(decoded[-1]) // MCU_ROWS * MCU_ROWS if len(decoded) else 0  # without the row where the file ends
     if not n_intact:
-        raise ImageReadError("JPEG: truncated before its first rows", remedy=INTACT_COPY)
+        raise ImageReadError("truncated before its first rows", remedy=INTACT_COPY)
     note = f"truncated: only the upper {n_intact} of {n_rows} rows are there and were judged"
     return replace(image, pixels=image.pixels[:n_intact], warnings=(*image.warnings, note))
 

@@ -222,7 +222,7 @@ def files(tmp_path: Path, rng: np.random.Generator) -> list[FoundFile | FoundVid
         suffix = "jpg" if number % 3 == 0 else "png"
         Image.fromarray(pixels[..., 0] if number % 5 == 0 else pixels).save(tmp_path / f"{number:02d}.{suffix}")
     Image.fromarray(rng.integers(0, 65536, (40, 40), np.uint16)).save(tmp_path / "10.png")
-    Image.fromarray(rng.uniform(0, 255, (40, 40)).astype(np.float32)).save(tmp_path / "50.tif")
+    Image.fromarray(rng.integers(0, 65536, (40, 40), np.uint16)).save(tmp_path / "50.tif")
     (tmp_path / "20.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     Image.fromarray(rng.integers(0, 256, (8, 99), np.uint8)).save(tmp_path / "60.png")  # too small
     found: list[FoundFile | FoundVideo] = list(find_images([Location(str(tmp_path))]))

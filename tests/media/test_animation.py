@@ -35,10 +35,10 @@ def textures(rng: np.random.Generator) -> list[np.ndarray]:
     ("name", "options", "coding"),
     [
         ("a.webp", {"lossless": True}, "lossless"),
-        ("a.webp", {"quality": 80}, "WebP, 4:2:0"),
+        ("a.webp", {"quality": 80}, "WebP, quality 80, 4:2:0"),
         ("a.png", {}, "lossless"),
         ("a.gif", {}, "palette"),
-        ("a.avif", {"quality": 90}, "AVIF, 4:2:0"),
+        ("a.avif", {"quality": 90}, "AVIF, quality 91, 4:2:0"),
     ],
 )
 def test_an_animation_is_a_video_of_its_frames(

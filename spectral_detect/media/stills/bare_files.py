@@ -22,6 +22,7 @@ TIFF_PICTURE = frozenset(
     (254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332,
      338, 339, 347, *range(512, 522), 529, 530, 532, 33421, 33422, 50706)
 )  # fmt: skip
+MOST_TAGS = 2**16 - 1  # of a classic file; BigTIFF counts further
 TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # bytes of a value of each type
 
 
@@ -138,6 +139,8 @@ class _Layout:
     def tags(self, content: bytes) -> Iterator[_Tag]:
         """Yield the entries of the first directory."""
         (count,) = struct.unpack_from(self._order + self._count, content, self._start)
+        if count > MOST_TAGS:
+            raise struct.error("no directory has so many entries")
         width = struct.calcsize(self._order + self._entry)
         inline = struct.calcsize(self._order + self._offset)
         for k in range(count):
