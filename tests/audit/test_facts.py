@@ -396,3 +396,15 @@ def test_a_quality_that_hides_nothing_is_warned_of(labelled_folder: Path, run: R
     command = ("audit", "--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
     assert "can still be seen" in run(*command, "--fix", labelled_folder / "a", "--quality", 100).stderr
     assert "can still be seen" not in run(*command, "--fix", labelled_folder / "b", "--quality", 80).stderr
+
+
+@needs_shared
+def test_the_folders_that_showed_the_fault(run: Run) -> None:
+    faults = SHARED / "faults" / "audit"
+    biased, fair = (
+        json.loads(run("audit", "--real", faults / name / "real", "--fake", faults / name / "fake", "--json").stdout)
+        for name in ("webp_q60_vs_lossless", "control_png")
+    )
+    assert biased["is_biased"]
+    assert "coding" in biased["culprits"]
+    assert not fair["is_biased"]
