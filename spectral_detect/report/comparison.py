@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.evaluation.by_generator import GeneratorTable, WangTable
+from spectral_detect.evaluation.compare import Comparison
 from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
 from spectral_detect.evaluation.results import LearningCurveRow
 from spectral_detect.text import cut_in_the_middle, visible
@@ -98,3 +100,31 @@ def _per_cent(share: float | None) -> str:
 
 def _short(name: str) -> str:
     return cut_in_the_middle(visible(name), WIDEST_NAME - 1)
+
+
+def detectors_text(comparison: Comparison) -> str:
+    """Return the report of `compare`."""
+    counts = f"{comparison.n_real} real, {comparison.n_fake} fake in {comparison.n_groups} groups"
+    lines = [
+        f"{counts}; each cross-validated on them",
+        "",
+        f"{'features':<10} {'classifier':<10} {'balanced accuracy':<26} AUROC",
+        *(
+            f"{c.features:<10} {c.classifier:<10} {_with_interval(c.balanced_accuracy):<26} {_with_interval(c.auroc)}"
+            for c in comparison.candidates
+        ),
+        "",
+    ]
+    best = comparison.best
+    if not best.is_better_than_chance:
+        return "\n".join([*lines, "none is better than chance: each interval of the AUROC reaches 50 %"])
+    lines += [
+        f"best: {best.features} with {best.classifier}, better than chance (the interval of its AUROC lies above 50 %)",
+        f"The best of {len(comparison.candidates)} looks better than it is: measure it on images that you kept back.",
+    ]
+    return "\n".join(lines)
+
+
+def _with_interval(estimate: Estimate) -> str:
+    value, low, high = (100 * share for share in (estimate.value, estimate.low, estimate.high))
+    return f"{value:5.1f} %  {low:5.1f} to {high:5.1f} %"
