@@ -18,6 +18,7 @@ PAGE_OF = {
     "merge": "large-scans",
     "train": "training",
     "evaluate": "evaluation",
+    "compare": "evaluation",
     "matrix": "evaluation",
     "audit": "audit",
     "extract": "features",
@@ -27,7 +28,7 @@ PAGE_OF = {
     "regularize sample": "regularize",
     "regularize autoencoder": "regularize",
 }
-PART_OF = {"models": "#which-model-judges"}
+PART_OF = {"compare": "#features-against-features", "models": "#which-model-judges"}
 HEAD = """<!-- Written by `python docs/make_cli.py` from each command's --help. Do not edit: run it again. -->
 # Commands and options
 
