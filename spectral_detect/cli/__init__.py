@@ -27,10 +27,7 @@ COMMANDS = {
     "video": ("spectral_detect.cli.video:video", "Give a verdict on each video, by a vote of its frames."),
     "train": ("spectral_detect.cli.train:train", "Train a detector from labelled images."),
     "evaluate": ("spectral_detect.cli.evaluate:evaluate", "Measure a model on labelled images."),
-    "compare": (
-        "spectral_detect.cli.compare:compare",
-        "Try all features and classifiers on labelled images, and name the best.",
-    ),
+    "compare": ("spectral_detect.cli.compare:compare", "Try features and classifiers, and name the best."),
     "audit": ("spectral_detect.cli.audit:audit", "Find what else than the generator tells two classes apart."),
     "matrix": ("spectral_detect.cli.matrix:matrix", "Train on each generator and measure on each other."),
     "extract": ("spectral_detect.cli.extract:extract", "Write the features of images as NPZ or CSV."),

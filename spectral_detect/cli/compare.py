@@ -45,7 +45,7 @@ def compare(
     limits: Limits,
     frames: FrameOptions,
 ) -> None:
-    """Try all features and classifiers on labelled images, and name the best.
+    """Try features and classifiers, and name the best.
 
     Each is cross-validated on the same folds, groups kept apart. The best of several looks better than it is: keep
     images of your own back, and measure it on those with evaluate.
