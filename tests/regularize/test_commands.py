@@ -120,7 +120,7 @@ def test_a_bad_file_costs_the_exit_status_alone(run: Run, faces: Path, tmp_path:
     (data / "000.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     result = run("regularize", "train", data, "-o", tmp_path / "run", *SMALL, "--epochs", 1)
     assert result.exit_code == 1
-    assert "000.png: not an image" in result.stderr
+    assert "000.png: PNG: damaged or incomplete image" in result.stderr
     assert len(read_log(tmp_path / "run")) == 1
 
 
