@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import pytest
 
 from conftest import SHARED, needs_shared
 from counting_video import MILLISECOND, av, check_identity, counter, counting, read, write_video
+from spectral_detect.errors import VideoReadError
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.media.video_files.damage import damage_of
+from spectral_detect.media.video_files.ffmpeg import packets_of
 from spectral_detect.media.video_files.packets import gaps
 
 DAMAGED = "truncated or damaged: "
@@ -170,6 +172,29 @@ def test_a_frame_that_the_decoder_made_up_is_not_judged(tmp_path: Path, rng: np.
     assert 70 <= len(frames) < 100
     check_identity(frames)
     assert f"{100 - len(frames)} of 100 wanted frames could not be decoded" in video.warnings[0]
+
+
+def test_a_box_that_claims_more_than_any_file_holds_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1free" + b"\xff" * 8 + bytes(100))
+    with pytest.raises(VideoReadError, match="moov"):
+        read(path)
+
+
+def test_a_stream_that_damage_makes_up_is_passed_over() -> None:
+    """PyAV raises `IndexError` for a stream that it does not know; the packets behind it are read all the same."""
+
+    class Container:
+        parts = iter(([1, 2], [3]))
+
+        def demux(self) -> Iterator[int]:
+            part = next(self.parts)
+            yield from part
+            if part == [1, 2]:
+                raise IndexError
+
+    container: Any = Container()
+    assert list(packets_of(container)) == [1, 2, 3]
 
 
 def test_a_gap_is_a_break_of_a_regular_rhythm() -> None:

@@ -62,7 +62,10 @@ def iso_boxes(path: str) -> list[tuple[bytes, int]]:
     boxes, at = [], 0
     with open(path, "rb") as stream:
         whole = stream.seek(0, os.SEEK_END)
-        while stream.seek(at) < whole and len(head := stream.read(16)) >= 8:
+        while at < whole:  # a damaged size may lie beyond what can be sought
+            stream.seek(at)
+            if len(head := stream.read(16)) < 8:
+                break
             size, kind = int.from_bytes(head[:4], "big"), head[4:8]
             size = int.from_bytes(head[8:], "big") if size == 1 else size or whole - at
             if size < 8:

@@ -37,9 +37,9 @@ def open_container(path: str) -> InputContainer:
     """
     import av
 
-    try:
+    try:  # `options` would reach the streams as well, and FFmpeg 8.0 crashes on an MPEG file then
         with _name_for_ffmpeg(path) as name:
-            return av.open(name, "r", options=OPEN_OPTIONS, metadata_errors="replace")
+            return av.open(name, "r", container_options=OPEN_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError):  # ValueError: time stamps or names that are not to be represented
         raise VideoReadError(reason_not_opened(path)) from None
 
@@ -92,7 +92,7 @@ def packets_of(container: InputContainer, *streams: VideoStream) -> Iterator[Any
     for _ in range(MAX_FAILURES):
         try:
             yield from container.demux(*streams)
-        except av.FFmpegError:
+        except (av.FFmpegError, IndexError):  # IndexError: damage makes up a stream that PyAV does not know yet
             continue
         return
 

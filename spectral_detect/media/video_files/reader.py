@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from spectral_detect.media.video_files.ffmpeg import check_size, open_pictures, packets_of
@@ -81,6 +82,8 @@ class FrameReader:
         """Go back to the last key frame that is decoded no later than this time; return whether the file allows it."""
         import av
 
+        if not isfinite(time_s) or not self._step:
+            return False
         try:
             self.container.seek(round(time_s / self._step) + self._start, stream=self.stream)
         except av.FFmpegError:
