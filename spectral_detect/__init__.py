@@ -12,8 +12,11 @@ from spectral_detect._version import __version__
 from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDetectError
 
 if TYPE_CHECKING:
+    from spectral_detect.audit.dataset_audit import audit_dataset
     from spectral_detect.detector.model import Model
     from spectral_detect.detector.model_file import load_model, load_shipped_models, save_model
+    from spectral_detect.evaluation.compare import compare_detectors
+    from spectral_detect.evaluation.evaluate import evaluate_model
     from spectral_detect.extraction.one_file import Extractor
     from spectral_detect.features.extract import extract_features
     from spectral_detect.features.spec import FeatureSpec
@@ -44,7 +47,10 @@ _HOME = {
     "Rules": "scanning.rules",
     "SpectralLoss": "regularize.loss",
     "Work": "parallel.work",
+    "audit_dataset": "audit.dataset_audit",
     "azimuthal_average": "features.spectrum",
+    "compare_detectors": "evaluation.compare",
+    "evaluate_model": "evaluation.evaluate",
     "extract_features": "features.extract",
     "files_in_folders": "training.labelled_files",
     "files_in_manifest": "training.labelled_files",
@@ -73,7 +79,10 @@ __all__ = [
     "SpectralDetectError",
     "Work",
     "__version__",
+    "audit_dataset",
     "azimuthal_average",
+    "compare_detectors",
+    "evaluate_model",
     "extract_features",
     "files_in_folders",
     "files_in_manifest",

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+LONGEST_VALUE, FEW_ITEMS = 100, 3  # characters of a value, items of a list, that a short `repr` shows
+
 
 def printable(text: str) -> str:
     """Escape whatever is not printable: control characters, direction overrides, bytes that are not UTF-8."""
@@ -24,3 +30,27 @@ def cut_in_the_middle(text: str, longest: int) -> str:
         return text
     head = (longest - 3) // 2
     return f"{text[:head]}...{text[head + 3 - longest :]}"
+
+
+def short_repr(instance: Any) -> str:
+    """Return the `repr` of a dataclass, without what is None or empty and without the numbers of arrays.
+
+    It is meant to be a dataclass's `__repr__`.
+    """
+    shown = ((field.name, getattr(instance, field.name)) for field in fields(instance) if field.repr)
+    values = (f"{name}={_short_value(value)}" for name, value in shown if not _is_empty(value))
+    return f"{type(instance).__name__}({', '.join(values)})"
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str | bytes | list | tuple | Mapping) and not value)
+
+
+def _short_value(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"<{value.dtype} array {tuple(value.shape)}>"
+    if isinstance(value, list | tuple | Mapping) and len(value) > FEW_ITEMS:
+        return f"<{type(value).__name__} of {len(value)}>"
+    if isinstance(value, list | tuple):
+        return f"({', '.join(map(_short_value, value))})"
+    return cut_in_the_middle(repr(value), LONGEST_VALUE)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.text import short_repr
 
 CalibrationKind = Literal["none", "platt", "isotonic"]
 MIN_FOR_PLATT = 10  # groups of each class; with fewer a fitted sigmoid is noise
@@ -36,6 +37,7 @@ class Calibration:
     n_fake: int = 0
     values: np.ndarray = field(default_factory=lambda: np.zeros(1))
     log_odds: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    __repr__ = short_repr
 
     def scores(self, decision_values: np.ndarray) -> np.ndarray:
         """Return (n,) scores in [0, 1], the probability of fake at equal shares of both classes."""

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol
 import numpy as np
 
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.text import short_repr
 
 ClassifierName = Literal["svm", "logreg", "kmeans"]
 ROWS_AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
@@ -39,6 +40,7 @@ class Svm:
     intercept: float
     gamma: np.ndarray  # (n_feature_groups,)
     group_sizes: np.ndarray  # (n_feature_groups,), number of features of each; the name is part of model files
+    __repr__ = short_repr
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
         """Return f(x), (n_vectors,)."""
@@ -104,6 +106,7 @@ class LogisticRegression:
     kind: ClassVar[ClassifierName] = "logreg"
     weights: np.ndarray  # (n_features,)
     intercept: float
+    __repr__ = short_repr
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
         """Return f(x), (n_vectors,)."""
@@ -119,6 +122,7 @@ class KMeans:
 
     kind: ClassVar[ClassifierName] = "kmeans"
     centres: np.ndarray  # (2, n_features): REAL, FAKE
+    __repr__ = short_repr
 
     def decision_values(self, X: np.ndarray) -> np.ndarray:
         """Return f(x), (n_vectors,)."""
@@ -141,6 +145,7 @@ class Fitted:
     mean: np.ndarray
     scale: np.ndarray
     classifier: Classifier
+    __repr__ = short_repr
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return the (n_samples,) raw margins of images, each (n_features,) or (n_tiles, n_features).

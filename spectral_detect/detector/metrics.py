@@ -22,6 +22,7 @@ from spectral_detect.detector.metric_values import (
     PredictiveValues,
 )
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.text import short_repr
 
 REALS_NEEDED = {"tpr_at_fpr_5": 20, "tpr_at_fpr_1": 100}  # with fewer, one false alarm is already more
 N_DRAWS = 100_000  # from the posterior of each rate
@@ -127,6 +128,7 @@ class Curves:
 
     y: np.ndarray
     scores: np.ndarray
+    __repr__ = short_repr
 
     @cached_property
     def _order(self) -> np.ndarray:

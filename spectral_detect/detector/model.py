@@ -13,9 +13,10 @@ from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
-from spectral_detect.text import visible
+from spectral_detect.text import cut_in_the_middle, visible
 
 CHANCE = 0.5  # AUROC
+LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +74,27 @@ class Model:
     sha256: str = ""
 
     def __repr__(self) -> str:
-        """Describe the model in a line; `vars` holds the arrays."""
-        counts = f"{self.training.get('n_real', 0)} real and {self.training.get('n_fake', 0)} fake images"
-        accuracy = self.balanced_accuracy
-        held_out = "not measured" if accuracy is None else f"{100 * accuracy:.1f} %"
-        features = f"{len(self.mean)} {self.spec.name} features"
+        """Return one paragraph: what it is, what it was trained on, how good it was on images held out."""
+        name = cut_in_the_middle(visible(self.name), LONGEST_NAME) or "(not saved)"
+        kind = f"{self.classifier.kind} on {len(self.mean)} {visible(self.spec.name)} features"
+        return f"<Model {name}: {kind}, {self._trained_on}; threshold {self.threshold:.3f}, {self._held_out}>"
+
+    @property
+    def _trained_on(self) -> str:
+        names = {"n_real": "real", "n_fake": "fake", "n_unlabelled": "unlabelled"}
+        counts = [f"{self.training[key]} {name}" for key, name in names.items() if self.training.get(key)]
+        return visible(
+            f"trained on {' and '.join(counts) or 'unknown'} images in {self.training.get('n_groups')} groups"
+        )
+
+    @property
+    def _held_out(self) -> str:
+        if self.balanced_accuracy is None or self.metrics.get("auroc") is None:
+            return "not measured on images held out"
+        low, high = self.metrics["auroc_ci"]
         return (
-            f"<Model {visible(self.name) or '(not saved)'}: {self.classifier.kind} on {features}, "
-            f"trained on {counts}; threshold {self.threshold:.3f}, held-out balanced accuracy {held_out}>"
+            f"held-out balanced accuracy {100 * self.balanced_accuracy:.1f} %, "
+            f"AUROC {100 * self.metrics['auroc']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
         )
 
     @property

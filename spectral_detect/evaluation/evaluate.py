@@ -93,6 +93,9 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
         The model cannot follow the rules, see `Rules.check`.
     """
     judge = Judge((model,), rules)
+    dataset.require_features(model.spec)
+    if dataset.extractor is not None and dataset.delivery != model.delivery:
+        raise DatasetError("the images were not delivered as the model's own were", remedy="read them with the model")
     n_features = dataset.features[0].shape[-1]
     if n_features != len(model.mean):
         raise DatasetError(f"features of {n_features} values; the model takes {len(model.mean)}")

@@ -22,6 +22,7 @@ from spectral_detect.parallel.task import Cost
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
+from spectral_detect.text import short_repr
 
 TOO_LITTLE_MEMORY = "not enough memory for this image; see `max_pixels` and `jobs`"
 NO_FRAME = "no frame could be judged; see `crop`, or get an intact copy"
@@ -81,6 +82,7 @@ class Extraction:
     edit: Edit | None = None
     metadata: Metadata | None = None
     frame: FramePlace | None = None
+    __repr__ = short_repr
     transparent_share: float = 0.0
 
     @property

@@ -19,6 +19,7 @@ from cachetools import LRUCache, cached
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
 from spectral_detect.features.numpy_backend import numpy_backend
+from spectral_detect.text import short_repr
 
 Centre = Literal["zero_frequency", "array_centre"]
 
@@ -71,6 +72,7 @@ class RingOperator:
     matrix: Any
     frequency: np.ndarray
     n_pixels: np.ndarray
+    __repr__ = short_repr
 
     @property
     def nbytes(self) -> int:

@@ -28,6 +28,7 @@ from spectral_detect.parallel.silence import libraries_silenced
 from spectral_detect.sources.formats import FORMATS
 from spectral_detect.sources.reading import read_file
 from spectral_detect.sources.stores import locate
+from spectral_detect.text import short_repr
 
 MAX_PIXELS = 120_000_000  # phones reach 108 million; an image of that size takes 4 GB and 20 s
 GRAY_TOLERANCE = 8  # on the scale 0 to 255
@@ -67,6 +68,7 @@ class DecodedImage:
     warnings: tuple[str, ...] = ()
     is_ycc: bool = False
     metadata: Metadata | None = None
+    __repr__ = short_repr
     transparent_share: float = 0.0
 
     @property

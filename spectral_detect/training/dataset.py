@@ -13,10 +13,13 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.many_files import extract_then
 from spectral_detect.extraction.one_file import Extraction, Extractor, Keep
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
+from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.edits import Edit
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import FAKE, LABELS, REAL
@@ -47,6 +50,8 @@ class Dataset:
         The files that gave no features.
     edits : tuple of Edit or None
         The edits of the images; each file gives one sample for each of them.
+    extractor : Extractor or None
+        How the files were read; None if the samples were made in another way.
     """
 
     features: Sequence[np.ndarray]
@@ -55,12 +60,16 @@ class Dataset:
     samples: tuple[Extraction, ...]
     failures: tuple[Extraction, ...]
     edits: tuple[Edit | None, ...] = (None,)
+    extractor: Extractor | None = None
 
     def __repr__(self) -> str:
         """Describe the data set in a line."""
+        spec = self.extractor.spec if self.extractor else None
+        n_features = self.features[0].shape[-1] if len(self.features) else 0
         return (
             f"<Dataset: {self.n_real} real, {self.n_fake} fake of {counted(len(self.y), 'sample')} in "
-            f"{counted(self.n_groups, 'group')}, {counted(len(self.failures), 'failure')}>"
+            f"{counted(self.n_groups, 'group')}, {n_features} {spec.name + ' ' if spec else ''}features, "
+            f"{counted(len(self.failures), 'failure')}>"
         )
 
     def select(self, at: np.ndarray) -> Dataset:
@@ -90,6 +99,20 @@ class Dataset:
         """Return the number of groups."""
         return len(np.unique(self.groups))
 
+    @property
+    def delivery(self) -> Delivery | None:
+        """What the images went through before their features."""
+        return self.extractor.delivery if self.extractor else None
+
+    def require_features(self, spec: FeatureSpec) -> None:
+        """Raise `DatasetError` if the files are known to have been read for another spec."""
+        if self.extractor is not None and self.extractor.spec != spec:
+            found = f"{self.extractor.spec.name!r} features" if self.extractor.spec else "no features"
+            raise DatasetError(
+                f"the images were read for {found}, not for the spec {spec.name!r} (or for another setting of it)",
+                remedy="read them again with that spec",
+            )
+
     def codings_by_class(self) -> list[list[Coding | None]]:
         """Return the codings of the samples of each label that there is."""
         return [
@@ -105,7 +128,7 @@ class Dataset:
 
 def read_dataset(
     files: Sequence[LabelledFile],
-    extractor: Extractor,
+    extractor: Extractor | FeatureSpec | Model,
     work: Work | None = None,
     *,
     progress: Progress = iter,
@@ -116,9 +139,11 @@ def read_dataset(
     ----------
     files : sequence of LabelledFile
         Images and videos.
-    extractor : Extractor
-        Its spec gives the features; None reads the files without, for an audit. Each of its edits gives one sample of
-        every file (None leaves the image as it is); the samples of a file share its group.
+    extractor : FeatureSpec, Model or Extractor
+        A spec gives its features, to train on; a model gives the features and the delivery that it takes, to evaluate
+        it. An `Extractor` says more, such as the frames of videos. Its spec None reads the files without features, for
+        an audit. Each of its edits gives one sample of every file (None leaves the image as it is); the samples of a
+        file share its group.
     work : Work, optional
         How to run.
     progress : callable
@@ -134,7 +159,7 @@ def read_dataset(
     DatasetError
         No file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal size).
     """
-    extractor = replace(extractor, examine=True)
+    extractor = replace(_as_extractor(extractor), examine=True)
     with closing(extract_then([f.file for f in files], extractor, Keep(), work)) as stream:
         extractions = [(f, e) for f, results in zip(files, progress(stream), strict=True) for e in results]
     read = [(f, e) for f, e in extractions if e.features is not None]
@@ -153,7 +178,14 @@ def read_dataset(
         samples=tuple(replace(e, features=None, tiles=None) for _, e in read),
         failures=failures,
         edits=extractor.edits,
+        extractor=extractor,
     )
+
+
+def _as_extractor(source: Extractor | FeatureSpec | Model) -> Extractor:
+    if isinstance(source, Model):
+        return Extractor(source.spec, delivery=source.delivery)
+    return Extractor(source) if isinstance(source, FeatureSpec) else source
 
 
 def members_of(dataset: Dataset, generators: Mapping[str, Sequence[LabelledFile]]) -> dict[str, np.ndarray]:

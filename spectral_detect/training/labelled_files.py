@@ -17,6 +17,8 @@ from spectral_detect.sources.location import Location
 from spectral_detect.sources.text_encoding import how_to_convert, is_not_utf8, wide_encoding
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
 
+Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]  # one, or several
+
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
 
 
@@ -29,12 +31,12 @@ class LabelledFile:
     group: str | None = None
 
 
-def files_in_folders(real: Sequence[str], fake: Sequence[str], *, group_by_parent: bool = False) -> list[LabelledFile]:
+def files_in_folders(real: Folders, fake: Folders, *, group_by_parent: bool = False) -> list[LabelledFile]:
     """Find the images and videos in the folders of each class.
 
     Parameters
     ----------
-    real, fake : sequence of str
+    real, fake : str or path-like, or a sequence of them
         Folders, also URLs.
     group_by_parent : bool
         Put the files of one folder into one group. By default each file is a group of its own.
@@ -49,9 +51,14 @@ def files_in_folders(real: Sequence[str], fake: Sequence[str], *, group_by_paren
     return [
         LabelledFile(file, label, os.path.dirname(file.path) if group_by_parent else None)
         for label, folders in ((REAL, real), (FAKE, fake))
-        for folder in folders
+        for folder in _each(folders)
         for file in _images_of(folder)
     ]
+
+
+def _each(folders: Folders) -> list[str]:
+    several = [folders] if isinstance(folders, str | os.PathLike) else folders
+    return [os.fspath(folder) for folder in several]
 
 
 def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[LabelledFile]]:
@@ -156,7 +163,7 @@ def _looked_up(folder: str) -> Location:
         raise DatasetError(f"{without_credentials(folder)!r}: {error}") from None
 
 
-def files_in_manifest(manifest: str) -> list[LabelledFile]:
+def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
     """Read the rows of a CSV file with the columns `path,label[,group]`; paths are relative to the manifest, or URLs.
 
     Raises
@@ -164,6 +171,7 @@ def files_in_manifest(manifest: str) -> list[LabelledFile]:
     DatasetError
         The file cannot be read, is not in UTF-8, a column is missing, or a label is neither `real` nor `fake`.
     """
+    manifest = os.fspath(manifest)
     try:
         with open(manifest, "rb") as stream:
             content = stream.read()

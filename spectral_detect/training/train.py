@@ -18,6 +18,7 @@ from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.edits import WANG_QUALITIES
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.text import short_repr
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
@@ -40,6 +41,26 @@ class OutOfFold:
     groups: np.ndarray
     distances: np.ndarray
     is_edited: np.ndarray
+    __repr__ = short_repr
+
+
+@dataclass(frozen=True, eq=False)
+class CrossValidated:
+    """Scores of the samples that some fold held out, by models that did not see them, and their metrics.
+
+    Attributes
+    ----------
+    y, scores, groups : (n_samples,) array
+        In the order of the folds, which depends on labels, groups and seed alone.
+    metrics : dict
+        As `Model.metrics`.
+    """
+
+    y: np.ndarray
+    scores: np.ndarray
+    groups: np.ndarray
+    metrics: dict[str, Any]
+    __repr__ = short_repr
 
 
 def train_model(
@@ -75,8 +96,8 @@ def train_model(
     Raises
     ------
     DatasetError
-        There are fewer than `dataset.MIN_PER_CLASS` of a class, one file is in both classes, or there are too few
-        reals for `target_fpr`.
+        The features are of another spec, there are fewer than `dataset.MIN_PER_CLASS` of a class, one file is in both
+        classes, or there are too few reals for `target_fpr`.
 
     Notes
     -----
@@ -84,6 +105,7 @@ def train_model(
     are equal, both on out-of-fold values. If groups are too few for folds, or nothing is labelled, the threshold is the
     classifier's own boundary, and `Model.metrics` is empty.
     """
+    dataset.require_features(spec)
     is_labelled = bool((dataset.y >= 0).all())
     if is_labelled:
         require_both_classes(dataset)
@@ -115,9 +137,34 @@ def train_model(
         training=settings | decision.false_alarms | _counts(dataset),
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
-        delivery=delivered.delivery if delivered else None,
+        delivery=delivered.delivery if delivered else dataset.delivery,
         reference=_some_vectors(dataset),
     )
+
+
+def cross_validate(
+    dataset: Dataset, spec: FeatureSpec, classifier: ClassifierName = "svm", *, seed: int = 0
+) -> CrossValidated:
+    """Measure what `train_model` would measure with the same arguments, and train no model.
+
+    Raises
+    ------
+    DatasetError
+        As `train_model` does; also if there are too few groups for folds.
+    """
+    dataset.require_features(spec)
+    require_both_classes(dataset)
+
+    def fit(part: Dataset) -> Fitted:
+        X, y = training_vectors(part, MAX_TILE_VECTORS, seed)
+        return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, seed=seed)
+
+    held_out = _held_out(dataset, fit, seed)
+    if held_out is None:
+        raise DatasetError("too few groups to cross-validate", remedy="put fewer images into one group")
+    decision = _decision(held_out, paper_settings=False, target_fpr=None, seed=seed)
+    scores = decision.calibration.scores(held_out.values)
+    return CrossValidated(held_out.y, scores, held_out.groups, decision.metrics)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spectral_detect import FAKE, REAL, FeatureSpec
+from spectral_detect import FAKE, REAL, FeatureSpec, evaluate_model, train_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.media.delivery import Delivery
 from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import folds, read_dataset, require_both_classes
 from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest, unlabelled_files
@@ -128,3 +130,40 @@ def test_no_group_is_on_both_sides_of_a_fold(labels: list[tuple[int, int]], seed
 
 def test_too_few_groups_give_no_folds() -> None:
     assert folds(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2]), 5, 0) == []
+
+
+def test_a_folder_may_be_a_text_or_a_path_alone_or_in_a_list(labelled_folder: Path) -> None:
+    real, fake = labelled_folder / "real", labelled_folder / "fake"
+    in_lists = files_in_folders([str(real)], [str(fake)])
+    assert len(in_lists) == 24
+    assert files_in_folders(str(real), str(fake)) == in_lists
+    assert files_in_folders(real, (fake,)) == in_lists
+    (labelled_folder / "list.csv").write_text("path,label\nreal/00.png,real\n")
+    assert files_in_manifest(labelled_folder / "list.csv") == files_in_manifest(str(labelled_folder / "list.csv"))
+    with pytest.raises(DatasetError, match=r"manifest '.*none\.csv' cannot be read"):
+        files_in_manifest(labelled_folder / "none.csv")
+
+
+def test_a_spec_or_a_model_says_how_files_are_read(labelled_folder: Path) -> None:
+    files = files_in_folders(labelled_folder / "real", labelled_folder / "fake")
+    dataset = read_dataset(files, SPEC)
+    assert np.array_equal(dataset.features, read_dataset(files, Extractor(SPEC)).features)
+    model = replace(train_model(dataset, SPEC), delivery=Delivery(32, (75,)))
+    delivered = read_dataset(files, model)
+    assert np.array_equal(delivered.features, read_dataset(files, Extractor(SPEC, delivery=model.delivery)).features)
+    assert not np.array_equal(delivered.features, dataset.features)
+    assert train_model(delivered, SPEC).delivery == model.delivery
+    assert evaluate_model(model, delivered).metrics.n_fake == 12
+    with pytest.raises(DatasetError, match="not delivered as the model's own were; read them with the model"):
+        evaluate_model(model, dataset)
+
+
+def test_features_of_another_spec_are_refused_though_they_are_as_many(labelled_folder: Path) -> None:
+    files = files_in_folders(labelled_folder / "real", labelled_folder / "fake")
+    dataset, other = read_dataset(files, SPEC), FeatureSpec.preset("durall", n_bins=20)
+    with pytest.raises(DatasetError, match="read for 'azimuthal' features, not for the spec 'durall'"):
+        train_model(dataset, other)
+    with pytest.raises(DatasetError, match="read for 'durall' features, not for the spec 'azimuthal'"):
+        evaluate_model(train_model(dataset, SPEC), read_dataset(files, other))
+    with pytest.raises(DatasetError, match="read for no features"):
+        train_model(read_dataset(files, Extractor(None)), SPEC)
