@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from functools import partial
+from typing import get_args
 
 import click
 
-from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_of_bias
+from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.inputs import labelled_files, warn_of_bias
 from spectral_detect.cli.shared.options import frame_options, labelled_options
+from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
-from spectral_detect.evaluation.compare import compare_detectors
+from spectral_detect.detector.classifiers import ClassifierName
+from spectral_detect.evaluation.compare import CLASSIFIERS, compare_detectors
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import PRESETS, FeatureSpec
 from spectral_detect.media.limits import Limits
@@ -17,17 +23,31 @@ from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.comparison import detectors_text
 from spectral_detect.training.dataset import Dataset, read_dataset
+from spectral_detect.training.labelled_files import LabelledFile
 
 
 @click.command()
 @labelled_options
+@click.option(
+    "--features",
+    multiple=True,
+    type=click.Choice(tuple(PRESETS)),
+    help="Try this preset of features; repeatable.  [default: all]",
+)
+@click.option(
+    "--classifier",
+    "classifiers",
+    multiple=True,
+    type=click.Choice(get_args(ClassifierName)),
+    help=f"Try this kind of classifier; repeatable.  [default: {', '.join(CLASSIFIERS)}]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**32 - 1),
     default=0,
     show_default=True,
-    help="Draw folds and classifiers from this seed.",
+    help="Draw folds, classifiers and intervals from this seed.",
 )
 @work_options
 @device_option
@@ -39,6 +59,8 @@ def compare(
     fake: tuple[str, ...],
     manifest: str | None,
     group_by: str | None,
+    features: tuple[str, ...],
+    classifiers: tuple[ClassifierName, ...],
     as_json: bool,
     seed: int,
     work: Work,
@@ -47,22 +69,33 @@ def compare(
 ) -> None:
     """Try features and classifiers, and name the best.
 
-    Each is cross-validated on the same folds, groups kept apart. The best of several looks better than it is: keep
-    images of your own back, and measure it on those with evaluate.
+    Each is cross-validated on the same folds, groups kept apart, and has the numbers that train would print. The best
+    of several looks better than it is: keep images of your own back, and measure it on those with evaluate.
 
     \b
     Example:
       spectral-detect compare --real examples/images/real --fake examples/images/fake
     """
     files = labelled_files(real, fake, manifest, group_by)
-    datasets: list[Dataset] = []
-
-    def read(spec: FeatureSpec) -> Dataset:
-        extractor = Extractor(spec, limits=limits, frames=frames)
-        datasets.append(read_dataset(files, extractor, work) if datasets else read_labelled(files, extractor, work))
-        return datasets[-1]
-
-    result = compare_detectors([FeatureSpec.preset(name) for name in PRESETS], read, seed=seed)
+    names = dict.fromkeys(features or PRESETS)
+    extractors = [Extractor(FeatureSpec.preset(name), limits=limits, frames=frames) for name in names]
+    datasets = _read_each(files, extractors, work)
     warn_of_bias(datasets[0])
+    kinds = tuple(dict.fromkeys(classifiers or CLASSIFIERS))
+    bar = partial(progress, total=len(datasets) * len(kinds), unit="detectors")
+    result = compare_detectors(datasets, kinds, seed=seed, progress=bar)
     click.echo(json.dumps(result.to_dict(), indent=2) if as_json else detectors_text(result))
-    ctx.exit(1 if datasets[0].failures else 0)
+    ctx.exit(1 if result.n_failed else 0)
+
+
+def _read_each(files: Sequence[LabelledFile], extractors: Sequence[Extractor], work: Work) -> list[Dataset]:
+    """Read the files once for each kind of features, and name each that failed once on stderr."""
+    datasets: list[Dataset] = []
+    named: set[str] = set()
+    for extractor in extractors:
+        datasets.append(read_dataset(files, extractor, work, progress=partial(progress, total=len(files))))
+        for failure in datasets[-1].failures:
+            if failure.path not in named:
+                report_failure(failure.path, failure.error)
+                named.add(failure.path)
+    return datasets

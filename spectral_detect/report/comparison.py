@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.evaluation.by_generator import GeneratorTable, WangTable
-from spectral_detect.evaluation.compare import Comparison
+from spectral_detect.evaluation.compare import Candidate, Comparison
 from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
 from spectral_detect.evaluation.results import LearningCurveRow
+from spectral_detect.report.evaluation import FEW
 from spectral_detect.text import cut_in_the_middle, visible
 
 WIDEST_NAME = 28
@@ -105,26 +106,44 @@ def _short(name: str) -> str:
 def detectors_text(comparison: Comparison) -> str:
     """Return the report of `compare`."""
     counts = f"{comparison.n_real} real, {comparison.n_fake} fake in {comparison.n_groups} groups"
+    caution = []
+    if min(comparison.n_real, comparison.n_fake) < FEW:
+        caution = [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
     lines = [
-        f"{counts}; each cross-validated on them",
+        f"{counts}; each cross-validated on the same folds of them",
+        *caution,
         "",
-        f"{'features':<10} {'classifier':<10} {'balanced accuracy':<26} AUROC",
-        *(
-            f"{c.features:<10} {c.classifier:<10} {_with_interval(c.balanced_accuracy):<26} {_with_interval(c.auroc)}"
-            for c in comparison.candidates
-        ),
+        f"{'features':<10} {'classifier':<10} {'balanced accuracy':<26} {'AUROC':<26} AUROC behind the best",
+        f"{_candidate_line(comparison.best)}      -",
+        *(f"{_candidate_line(c)} {_with_interval(c.behind)}" for c in comparison.candidates[1:]),
         "",
-    ]
-    best = comparison.best
-    if not best.is_better_than_chance:
-        return "\n".join([*lines, "none is better than chance: each interval of the AUROC reaches 50 %"])
-    lines += [
-        f"best: {best.features} with {best.classifier}, better than chance (the interval of its AUROC lies above 50 %)",
-        f"The best of {len(comparison.candidates)} looks better than it is: measure it on images that you kept back.",
+        *_choice_lines(comparison),
     ]
     return "\n".join(lines)
 
 
+def _candidate_line(candidate: Candidate) -> str:
+    accuracy, auroc = _with_interval(candidate.balanced_accuracy), _with_interval(candidate.auroc)
+    return f"{candidate.features:<10} {candidate.classifier:<10} {accuracy:<26} {auroc:<26}"
+
+
+def _choice_lines(comparison: Comparison) -> list[str]:
+    """Say which is best, whether it can be told from chance and from the next, and what its numbers are worth."""
+    best, second, n = comparison.best, comparison.runner_up, len(comparison.candidates)
+    name, chosen = f"{best.features} with {best.classifier}", f", as the best of {n}," if n > 1 else ""
+    low = f"95 % interval of its AUROC{chosen} from {100 * comparison.best_auroc_low:.1f} % on"
+    if not comparison.is_better_than_chance:
+        return [f"none is better than chance, an AUROC of 50 %: not even {name} ({low})"]
+    if second is None:
+        return [f"{name} is better than chance ({low})"]
+    told = "better than" if second.is_behind else "not to be told from"
+    return [
+        f"best: {name}, better than chance ({low});",
+        f"{told} the next, {second.features} with {second.classifier}",
+        f"The best of {n} looks better than it is: measure it on images that you kept back.",
+    ]
+
+
 def _with_interval(estimate: Estimate) -> str:
-    value, low, high = (100 * share for share in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (round(100 * share, 1) + 0.0 for share in (estimate.value, estimate.low, estimate.high))
     return f"{value:5.1f} %  {low:5.1f} to {high:5.1f} %"
