@@ -88,7 +88,7 @@ class Experience:
 
 
 def codings_in_common(
-    classes: Sequence[Iterable[Coding | None]], *, are_delivered: bool = False
+    classes: Sequence[Iterable[Coding | None]], *, delivered_quality: int | None = None
 ) -> dict[str, Qualities]:
     """Return the kinds of coding that each class has, with the range of qualities that the classes share.
 
@@ -98,22 +98,35 @@ def codings_in_common(
     ----------
     classes : sequence of iterables of Coding
         Codings of the images of each class.
-    are_delivered : bool
-        The images went through a `Delivery` since. As a JPEG of no higher quality, images that were a JPEG before and
-        images that lost nothing are alike: measured with the codings of the classes exchanged, 99 % stayed right. What
-        WebP or AVIF lost, a JPEG does not hide (35 to 46 %).
+    delivered_quality : int or None
+        The images went through a `Delivery` since, at this JPEG quality at most. It makes images that lost nothing and
+        JPEGs of no lower quality alike: measured with the codings of the classes exchanged, 91 to 99 % stayed right.
+        What WebP or AVIF lost, a JPEG does not hide (35 to 46 %), nor does it hide a JPEG of lower quality.
     """
     of_classes = [_qualities_by_kind(codings) for codings in classes]
     enough = [{kind for kind, found in of.items() if len(found) >= MIN_OF_CODING} for of in of_classes]
     common = {kind: [_told(of[kind]) for of in of_classes] for kind in sorted(set.intersection(*enough))}
     seen = {kind: _shared_range(qualities) for kind, qualities in common.items()}
-    if are_delivered:
-        alike = [{kind for kind in of if kind.split(",")[0] in HIDDEN_BY_JPEG} for of in of_classes]
-        if all(sum(len(of[k]) for k in kinds) >= MIN_OF_CODING for of, kinds in zip(of_classes, alike, strict=True)):
-            for kind in sorted(set.union(*alike)):
-                told = [q for of in of_classes for q in _told(of.get(kind, []))]
-                seen[kind] = (min(told), max(told)) if told else None
+    if delivered_quality is not None:
+        seen |= _made_alike([_hidden(of, delivered_quality) for of in of_classes])
     return {kind: qualities for kind, qualities in seen.items() if qualities != APART}
+
+
+def _hidden(found: Mapping[str, Sequence[int | None]], quality: int) -> dict[str, list[int | None]]:
+    """Return the codings of a class that a JPEG of this quality hides."""
+    kinds = (kind for kind in found if kind.split(",")[0] in HIDDEN_BY_JPEG)
+    kept = {kind: [q for q in found[kind] if q is None or q >= quality - QUALITY_TOLERANCE] for kind in kinds}
+    return {kind: qualities for kind, qualities in kept.items() if qualities}
+
+
+def _made_alike(of_classes: Sequence[Mapping[str, Sequence[int | None]]]) -> dict[str, Qualities]:
+    """Return all kinds of any class, if each class has enough images of them together."""
+    if any(sum(map(len, of.values())) < MIN_OF_CODING for of in of_classes):
+        return {}
+    told = {
+        kind: [q for of in of_classes for q in _told(of.get(kind, ()))] for kind in sorted(set().union(*of_classes))
+    }
+    return {kind: (min(found), max(found)) if found else None for kind, found in told.items()}
 
 
 def _qualities_by_kind(codings: Iterable[Coding | None]) -> dict[str, list[int | None]]:

@@ -39,7 +39,7 @@ class Delivered:
     def of_originals(cls, delivery: Delivery, originals: Dataset) -> Delivered:
         """Describe the originals of a copy."""
         sides = [min(file.width or 0, file.height or 0) for file in originals.samples]
-        codings = codings_in_common(originals.codings_by_class(), are_delivered=True)
+        codings = codings_in_common(originals.codings_by_class(), delivered_quality=max(delivery.qualities))
         return cls(delivery, min(sides), max(sides), codings)
 
     def to_json(self) -> str:

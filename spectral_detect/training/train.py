@@ -117,6 +117,8 @@ def train_model(
         return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, paper_settings=paper_settings, seed=seed)
 
     delivered = how_delivered(dataset.samples)
+    if delivered is None and dataset.delivery is not None:
+        delivered = Delivered.of_originals(dataset.delivery, dataset)
     fitted = fit(dataset)
     held_out = _held_out(dataset, fit, seed) if is_labelled else None
     if held_out is not None:
@@ -137,7 +139,7 @@ def train_model(
         training=settings | decision.false_alarms | _counts(dataset),
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
-        delivery=delivered.delivery if delivered else dataset.delivery,
+        delivery=delivered.delivery if delivered else None,
         reference=_some_vectors(dataset),
     )
 
@@ -200,7 +202,7 @@ def _decision(held_out: OutOfFold, paper_settings: bool, target_fpr: float | Non
 def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:
     """Describe the images as they are, if they are among the samples: a blurred copy is no reason to accept more.
 
-    Of a matched copy, the originals are described: images as they are judged.
+    For a matched copy, they are the originals: a model judges those.
     """
     sides = [min(s.width, s.height) for s in dataset.samples if s.width and s.height]
     augmented = any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits)

@@ -106,7 +106,15 @@ PLAIN, WEBPS = [Coding("lossless")] * 6, [Coding("WebP", 80)] * 6
 def test_codings_of_both_classes_are_experience(real: object, fake: object, common: object, delivered: object) -> None:
     classes: object = (real, fake)
     assert codings_in_common(classes) == common  # type: ignore[arg-type]
-    assert codings_in_common(classes, are_delivered=True) == delivered  # type: ignore[arg-type]
+    assert codings_in_common(classes, delivered_quality=60) == delivered  # type: ignore[arg-type]
+
+
+def test_a_delivery_hides_no_jpeg_of_lower_quality() -> None:
+    low, high = jpegs(*[60] * 6), jpegs(*[95] * 6)
+    assert codings_in_common((low, high), delivered_quality=90) == {}
+    assert codings_in_common((low, PLAIN), delivered_quality=90) == {}
+    assert codings_in_common((high, PLAIN), delivered_quality=90) == {"JPEG": (95, 95), "lossless": None}
+    assert codings_in_common((low, low), delivered_quality=90) == {"JPEG": (60, 60)}
 
 
 def test_a_delivery_is_the_file_of_the_copy(tmp_path: Path, run: Run) -> None:
