@@ -153,9 +153,9 @@ def _warn_of_codings(model: Model) -> None:
     """Warn of a model that judges no coding, as the classes had none in common."""
     if model.experience and not model.experience.codings:
         click.echo(
-            "warning: no coding (JPEG, lossless, ...) is that of at least "
-            f"{MIN_OF_CODING} real and as many fake images, so that it tells the classes apart: the model calls every "
-            "image inconclusive; see spectral-detect audit",
+            "warning: no coding (JPEG, lossless, ...) of a like quality is that of at least "
+            f"{MIN_OF_CODING} real and as many fake images, so that it tells the classes apart: "
+            "the model calls every image inconclusive; see spectral-detect audit",
             err=True,
         )
 

@@ -81,7 +81,10 @@ def _apart_lines(fix: AuditedCopy) -> Iterator[str]:
     """Say what no copy can undo."""
     if not fix.copy.codings_apart:
         return
-    counts = (f"{kind} ({real} real, {fake} fake)" for kind, (real, fake) in fix.copy.codings_apart.items())
+    counts = (
+        f"{kind} ({real} real, {fake} fake{', of other qualities' if real and fake else ''})"
+        for kind, (real, fake) in fix.copy.codings_apart.items()
+    )
     yield f"CANNOT BE MATCHED: the originals were {'; '.join(counts)}."
     yield "A JPEG does not hide what such a coding lost: the copy's pixels tell the classes apart, if no metadata do."
     yield "Get both classes in one coding. A model trained on this copy calls images of these codings inconclusive."

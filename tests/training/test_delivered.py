@@ -60,6 +60,12 @@ def test_the_loop_ends_at_the_originals(tmp_path: Path, run: Run) -> None:
     assert evaluated["balanced_accuracy"] == 1.0
 
 
+def test_a_copy_of_higher_quality_hides_no_earlier_jpeg(tmp_path: Path, run: Run) -> None:
+    folders = write_originals(tmp_path / "originals", {"suffix": ".jpg", "quality": 60}, JPEG)
+    fixed = run("audit", *folders, "--fix", tmp_path / "copy", "--quality", 95)
+    assert "CANNOT BE MATCHED: the originals were JPEG (12 real, 12 fake, of other qualities)." in fixed.stdout
+
+
 def test_what_a_lossy_coding_took_is_hidden_by_no_copy(tmp_path: Path, run: Run) -> None:
     folders = write_originals(tmp_path / "originals", WEBP, PNG)
     copy, model = tmp_path / "copy", tmp_path / "m.pkl"
@@ -67,9 +73,7 @@ def test_what_a_lossy_coding_took_is_hidden_by_no_copy(tmp_path: Path, run: Run)
     assert fixed.exit_code == 3
     assert "CANNOT BE MATCHED: the originals were WebP (12 real, 0 fake); lossless (0 real, 12 fake)." in fixed.stdout
     trained = run("train", "--manifest", copy / "manifest.csv", "--output", model)
-    assert (
-        "warning: no coding (JPEG, lossless, ...) is that of at least 5 real and as many fake images" in trained.stderr
-    )
+    assert "warning: no coding (JPEG, lossless, ...) of a like quality is that of at least 5 real" in trained.stderr
     assert {r["verdict"] for r in verdicts(run, tmp_path / "originals", "--model", model)} == {"inconclusive"}
 
 
