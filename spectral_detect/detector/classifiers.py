@@ -155,11 +155,6 @@ class Fitted:
         """
         return np.array([self._decision_value(image) for image in features])
 
-    def distance(self, image: np.ndarray) -> float:
-        """Return `Model.distance`."""
-        standardised = (np.atleast_2d(np.asarray(image, dtype=np.float64)).mean(axis=0) - self.mean) / self.scale
-        return float(np.mean(standardised**2))
-
     def _decision_value(self, image: np.ndarray) -> float:
         tiles = np.atleast_2d(image)
         precision = np.result_type(tiles, np.float32)  # a kernel in single precision takes half the time

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from spectral_detect.media.coding import Coding
 
+N_DIRECTIONS = 8  # twenty or fifty refuse no more
+LEAST_VARIANCE = 1e-3  # of standardised features
 SIZE_TOLERANCE = 1.25  # sides up to this factor larger or smaller than those seen count as seen
 QUALITY_TOLERANCE = 5
 MIN_OF_CODING = 5  # images of a class
@@ -24,8 +28,6 @@ class Experience:
     ----------
     min_side_px, max_side_px : int
         Least and greatest shorter side of its training images, in pixels.
-    max_distance : float
-        An image whose `Model.distance` is greater is unlike them.
     refusal_rate : float
         Share of images of the training sources that is expected to lie farther, measured on images held out in
         cross-validation.
@@ -36,7 +38,6 @@ class Experience:
 
     min_side_px: int
     max_side_px: int
-    max_distance: float
     refusal_rate: float
     codings: Mapping[str, Qualities]
 
@@ -62,9 +63,8 @@ class Experience:
             found.append(f"{width}x{height} pixels (seen: a shorter side of {sides})")
         if coding is not None and not self.has_seen(coding):
             found.append(f"coded as {coding.title} (seen: {self.codings_text})")
-        if distance > self.max_distance:
-            times = distance / self.max_distance
-            found.append(f"features unlike those of its training images ({times:.2f} times the limit)")
+        if distance > 1:
+            found.append(f"features unlike those of its training images ({distance:.2f} times the limit)")
         return found
 
     def has_seen(self, coding: Coding) -> bool:
@@ -85,6 +85,68 @@ class Experience:
             for kind, qualities in self.codings.items()
         )
         return "; ".join(words) or "no coding in both classes"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureCloud:
+    """Describe where the features of a model's training images lie: a Gaussian with few directions of its own.
+
+    Attributes
+    ----------
+    mean, scale : (n_features,) array
+        Standardisation, x -> (x - mean) / scale.
+    directions : (n_directions, n_features) array
+        Principal components, of length 1.
+    variances : (n_directions,) array
+        The variance along each.
+    variance_of_rest : float
+        That along any other direction.
+    limits : (2,) array
+        The greatest of each of `distances` at which an image still counts as like them.
+
+    References
+    ----------
+    Tipping and Bishop, "Probabilistic principal component analysis", 1999, equations 4 and 7.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    directions: np.ndarray
+    variances: np.ndarray
+    variance_of_rest: float
+    limits: np.ndarray = field(default_factory=lambda: np.ones(2))
+
+    @classmethod
+    def of_images(cls, features: Iterable[np.ndarray]) -> FeatureCloud:
+        """Fit the cloud of images, each (n_features,) or (n_tiles, n_features): of tiles, the mean counts."""
+        images = np.stack([_mean_of_tiles(image) for image in features])
+        mean, scale = images.mean(axis=0), images.std(axis=0)
+        scale[scale < 1e-12] = 1.0
+        _, singular, directions = np.linalg.svd((images - mean) / scale, full_matrices=False)
+        variances = singular**2 / max(1, len(images) - 1)
+        n = min(N_DIRECTIONS, len(images) // 4)
+        rest = float(variances[n:].sum()) / max(1, images.shape[1] - n)
+        return cls(mean, scale, directions[:n], np.maximum(variances[:n], LEAST_VARIANCE), max(rest, LEAST_VARIANCE))
+
+    def distances(self, image: np.ndarray) -> np.ndarray:
+        """Return two squared distances of an image from the training images, each (2,) per feature.
+
+        The mean square of its standardised features, which noise and gray copies raise most, and the Mahalanobis
+        distance, which other content raises most.
+        """
+        x = (_mean_of_tiles(image) - self.mean) / self.scale
+        along = self.directions @ x
+        rest = max(0.0, float(x @ x - along @ along))
+        mahalanobis = float((along**2 / self.variances).sum()) + rest / self.variance_of_rest
+        return np.array([x @ x, mahalanobis]) / len(x)
+
+    def distance(self, image: np.ndarray) -> float:
+        """Return the greater of both distances, each as a multiple of its limit."""
+        return float((self.distances(image) / self.limits).max())
+
+
+def _mean_of_tiles(image: np.ndarray) -> np.ndarray:
+    return np.asarray(np.atleast_2d(np.asarray(image, dtype=np.float64)).mean(axis=0))
 
 
 def codings_in_common(

@@ -10,7 +10,7 @@ import numpy as np
 
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
-from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.experience import Experience, FeatureCloud
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.text import cut_in_the_middle, visible
@@ -41,6 +41,8 @@ class Model:
         The cross-validated estimate made at training.
     experience : Experience or None
         The images it has seen; None if there were too few groups to tell.
+    cloud : FeatureCloud or None
+        Where their features lie; None without experience.
     delivery : Delivery or None
         What each image goes through before its features, as its training images did; None if they were taken as they
         are.
@@ -65,6 +67,7 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     experience: Experience | None = None
+    cloud: FeatureCloud | None = None
     delivery: Delivery | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
@@ -124,11 +127,8 @@ class Model:
         return Fitted(self.mean, self.scale, self.classifier).decision_values(features)
 
     def distance(self, features: np.ndarray) -> float:
-        """Return how far an image lies from the training images: the mean square of its standardised features.
-
-        For an image cut into tiles, the features are the mean over its tiles.
-        """
-        return Fitted(self.mean, self.scale, self.classifier).distance(features)
+        """Return how far an image lies from the training images, in multiples of the limit; 0 without a `cloud`."""
+        return self.cloud.distance(features) if self.cloud else 0.0
 
     def scores(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) scores in [0, 1], higher is more fake, of images as `extract_features` returns them."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Svm
-from spectral_detect.detector.experience import Experience, Qualities
+from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError
@@ -30,9 +30,10 @@ from spectral_detect.media.delivery import GRID_PX, Delivery
 from spectral_detect.records import LABELS
 
 TYPES = ("<f2", "<f4", "<f8")
+CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, KMeans)}
 
 
@@ -50,6 +51,8 @@ def to_plain(model: Model) -> dict[str, Any]:
     arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
     arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
     arrays |= {"calibration_values": model.calibration.values, "calibration_log_odds": model.calibration.log_odds}
+    if model.cloud:
+        arrays |= {f"cloud_{name}": getattr(model.cloud, name) for name in CLOUD_ARRAYS}
     arrays["reference_scores"] = model.scores(model.reference)
     header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
@@ -60,6 +63,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         "training": model.training,
         "metrics": model.metrics,
         "experience": asdict(model.experience) if model.experience else None,
+        "variance_of_rest": model.cloud.variance_of_rest if model.cloud else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "card": model.card,
         "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -163,6 +167,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         training=dict(header["training"]),
         metrics=_metrics(header["metrics"]),
         experience=_experience(header["experience"]),
+        cloud=_cloud(header["variance_of_rest"], arrays),
         delivery=_delivery(header["delivery"]),
         reference=arrays["reference"],
         card=str(header["card"]),
@@ -187,13 +192,27 @@ def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
 def _experience(values: Mapping[str, Any] | None) -> Experience | None:
     if values is None:
         return None
-    least, most, distance, rate = (_number(values[f.name]) for f in fields(Experience)[:4])
+    least, most, rate = (_number(values[f.name]) for f in fields(Experience)[:3])
     codings = {str(kind): _qualities(seen) for kind, seen in values["codings"].items()}
-    return Experience(int(least), int(most), distance, rate, codings)
+    return Experience(int(least), int(most), rate, codings)
 
 
 def _qualities(seen: Sequence[Any] | None) -> Qualities:
     return None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
+
+
+def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCloud | None:
+    if variance_of_rest is None:
+        return None
+    found = {name: arrays[f"cloud_{name}"] for name in CLOUD_ARRAYS}
+    cloud = FeatureCloud(**found, variance_of_rest=_number(variance_of_rest))
+    n_directions, n_features = cloud.directions.shape
+    fits = cloud.mean.shape == cloud.scale.shape == (n_features,) == arrays["mean"].shape
+    fits &= cloud.variances.shape == (n_directions,) and cloud.limits.shape == (2,)
+    positive = (cloud.scale, cloud.variances, cloud.limits, np.array(cloud.variance_of_rest))
+    if not (fits and all((values > 0).all() for values in positive)):
+        raise ModelFileError("damaged: its arrays do not fit together", remedy="train it again")
+    return cloud
 
 
 def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:

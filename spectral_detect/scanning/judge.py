@@ -279,7 +279,7 @@ def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, li
             return 0, False, 0.0, []
         distance = model.distance(np.asarray(image.features))
         objections = seen.objections(width, height, image.coding, distance)
-        return len(objections), not seen.covers(width, height), distance / seen.max_distance, objections
+        return len(objections), not seen.covers(width, height), distance, objections
 
     ranks = [rank(model) for model in models]
     best = min(range(len(models)), key=lambda k: ranks[k][:3])

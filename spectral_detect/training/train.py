@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from spectral_detect.detector.calibration import Calibration, fit_calibration, fixed_calibration
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
-from spectral_detect.detector.experience import MIN_OF_CODING, Experience, codings_in_common
+from spectral_detect.detector.experience import MIN_OF_CODING, Experience, FeatureCloud, codings_in_common
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
@@ -28,19 +28,22 @@ MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 point
 OFTEN = 0.5  # augmented so often, a model has seen enough JPEGs of any quality to judge them
 N_FOLDS = 5
 N_REFERENCE = 8
-DISTANCE_QUANTILE = 0.99
-MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is twice the largest distance
+DISTANCE_QUANTILE = 0.99  # of each of two distances
+MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is the largest times `MARGINS`
+MARGINS = 2.0, 1.1
 
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """Decision values and distances of the samples that some fold held out, by classifiers that did not see them."""
+    """Decision values of the samples that some fold held out, by classifiers that did not see them.
+
+    `distances`, (n, 2), are `FeatureCloud.distances` of those that are not edited, if there are such.
+    """
 
     y: np.ndarray
     values: np.ndarray
     groups: np.ndarray
     distances: np.ndarray
-    is_edited: np.ndarray
     __repr__ = short_repr
 
 
@@ -139,6 +142,7 @@ def train_model(
         training=settings | decision.false_alarms | _counts(dataset),
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
+        cloud=replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None,
         delivery=delivered.delivery if delivered else None,
         reference=_some_vectors(dataset),
     )
@@ -208,15 +212,26 @@ def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | No
     augmented = any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits)
     more = [Coding("JPEG", quality) for quality in WANG_QUALITIES] * MIN_OF_CODING if augmented else []
     classes = [[*codings, *more] for codings in dataset.codings_by_class()]
-    distances = held_out.distances[held_out.is_edited == held_out.is_edited.min()]
-    limit = np.quantile(distances, DISTANCE_QUANTILE) if len(distances) >= MANY else 2 * distances.max()
+    n, n_unlike = len(held_out.distances), int((held_out.distances > _limits(held_out.distances)).any(axis=1).sum())
     return Experience(
         min_side_px=delivered.min_side_px if delivered else min(sides, default=0),
         max_side_px=delivered.max_side_px if delivered else max(sides, default=0),
-        max_distance=float(limit),
-        refusal_rate=float((np.sum(distances > limit) + 1) / (len(distances) + 1)),
+        refusal_rate=(n_unlike + 1) / (n + 1),
         codings=delivered.codings if delivered else codings_in_common(classes),
     )
+
+
+def _limits(distances: np.ndarray) -> np.ndarray:
+    """Return the (2,) limits of `FeatureCloud.distances` by those, (n, 2), of held-out images."""
+    if len(distances) >= MANY:
+        return np.asarray(np.quantile(distances, DISTANCE_QUANTILE, axis=0))
+    return np.asarray(distances.max(axis=0) * MARGINS)
+
+
+def _cloud(dataset: Dataset) -> FeatureCloud:
+    """Describe the features of the images as they are, if they are among the samples."""
+    unedited = [f for f, s in zip(dataset.features, dataset.samples, strict=True) if s.edit is None]
+    return FeatureCloud.of_images(unedited or dataset.features)
 
 
 def _n_files(dataset: Dataset, label: int) -> int:
@@ -263,11 +278,13 @@ def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> 
     tests, values, distances = [], [], []
     for train, test in folds(dataset.y, dataset.groups, N_FOLDS, seed):
         fitted, held_out = fit(dataset.select(train)), dataset.select(test)
+        cloud = _cloud(dataset.select(train))
         tests.append(test)
         values.append(fitted.decision_values(held_out.features))
-        distances += [fitted.distance(image) for image in held_out.features]
+        distances += [cloud.distances(image) for image in held_out.features]
     if not tests or len(np.unique(dataset.y[np.concatenate(tests)])) < 2:
         return None
     at = np.concatenate(tests)
     is_edited = np.array([dataset.samples[k].edit is not None for k in at])
-    return OutOfFold(dataset.y[at], np.concatenate(values), dataset.groups[at], np.array(distances), is_edited)
+    kept = np.array(distances)[is_edited == is_edited.min()]
+    return OutOfFold(dataset.y[at], np.concatenate(values), dataset.groups[at], kept)

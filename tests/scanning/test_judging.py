@@ -15,7 +15,7 @@ from gaussian import SPEC, gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import LogisticRegression
-from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.experience import Experience, FeatureCloud
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
@@ -31,9 +31,10 @@ def model() -> Model:
     """One feature is its log odds of fake; calibrated on 999 images of each class."""
     calibration = Calibration("platt", n_real=999, n_fake=999)
     weights = LogisticRegression(np.array([1.0]), 0.0)
-    seen = Experience(100, 200, max_distance=60.0, refusal_rate=0.01, codings={"JPEG": (75, 75), "lossless": None})
+    seen = Experience(100, 200, refusal_rate=0.01, codings={"JPEG": (75, 75), "lossless": None})
     unit = np.ones(1)
-    return Model(SPEC, weights, 0 * unit, unit, calibration, threshold=0.5, experience=seen, name="m")
+    cloud = FeatureCloud(0 * unit, unit, np.ones((1, 1)), unit, variance_of_rest=1.0, limits=np.full(2, 60.0))
+    return Model(SPEC, weights, 0 * unit, unit, calibration, threshold=0.5, experience=seen, cloud=cloud, name="m")
 
 
 def image(log_odds: float, edit: Edit | None = None) -> Extraction:
@@ -112,8 +113,9 @@ def test_a_verdict_that_an_edit_turns_depends_on_delivery(model: Model) -> None:
 def test_of_models_with_as_many_objections_the_one_for_that_size_judges(model: Model) -> None:
     seen = model.experience
     assert seen is not None
-    small = replace(model, name="small", experience=replace(seen, min_side_px=20, max_side_px=40, max_distance=60.0))
-    of_that_size = replace(model, name="fitting", experience=replace(seen, max_distance=20.0))
+    small = replace(model, name="small", experience=replace(seen, min_side_px=20, max_side_px=40))
+    assert model.cloud is not None
+    of_that_size = replace(model, name="fitting", cloud=replace(model.cloud, limits=np.full(2, 20.0)))
     far = image(7.0)  # 49 from the training images: unlike those of `fitting`, and too large for `small`
     for models in ([small, of_that_size], [of_that_size, small]):
         nearest, objections = nearest_model(far, models)

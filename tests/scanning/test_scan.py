@@ -34,16 +34,16 @@ def jpeg(quality: int) -> Coding:
 
 
 def test_an_experience_objects_in_words() -> None:
-    seen = Experience(128, 1024, 2.0, refusal_rate=0.01, codings={"JPEG": (75, 90)})
-    assert seen.objections(128, 4000, jpeg(75), 1.9) == seen.objections(1100, 1100, jpeg(95), 0.1) == []
+    seen = Experience(128, 1024, refusal_rate=0.01, codings={"JPEG": (75, 90)})
+    assert seen.objections(128, 4000, jpeg(75), 0.9) == seen.objections(1100, 1100, jpeg(95), 0.1) == []
     assert seen.objections(100, 500, jpeg(80), 0.1) == ["100x500 pixels (seen: a shorter side of 128 to 1024)"]
     assert "4000x2000 pixels" in str(seen.objections(4000, 2000, jpeg(80), 0.1))
     unlike = "features unlike those of its training images (1.50 times the limit)"
-    assert seen.objections(300, 300, jpeg(80), 3.0) == [unlike]
+    assert seen.objections(300, 300, jpeg(80), 1.5) == [unlike]
     assert seen.objections(300, 300, jpeg(69), 0.1) == ["coded as JPEG, quality 69 (seen: JPEG, quality 75 to 90)"]
     assert seen.objections(300, 300, PNG, 0.1) == ["coded as lossless (seen: JPEG, quality 75 to 90)"]
     assert len(seen.objections(30, 30, jpeg(50), 9.0)) == 3
-    never = Experience(32, 32, 1.0, 0.01, {"lossless": None, "H.264": None})
+    never = Experience(32, 32, 0.01, {"lossless": None, "H.264": None})
     assert never.objections(45, 45, PNG, 0) == ["45x45 pixels (seen: a shorter side of 32)"]
     assert never.objections(32, 32, jpeg(75), 0) == ["coded as JPEG, quality 75 (seen: lossless; H.264)"]
     deep = Coding("lossless", bits=16, has_alpha=True)
@@ -107,9 +107,11 @@ def test_held_out_images_set_the_limit_of_the_distance() -> None:
     model = train_model(dataset, spec)
     assert model.experience is not None
     assert (model.experience.min_side_px, model.experience.max_side_px) == (256, 256)
-    distances = np.array([model.distance(image) for image in dataset.features])
-    assert distances.mean() == pytest.approx(1.0)  # of standardised features, over the training images
-    assert model.experience.max_distance > distances.max()
+    assert model.cloud is not None
+    distances = np.array([model.cloud.distances(image) for image in dataset.features])
+    assert distances.mean(axis=0)[0] == pytest.approx(1.0)  # of standardised features, over the training images
+    assert (model.cloud.limits > distances.max(axis=0)).all()
+    assert model.distance(dataset.features[0]) == pytest.approx((distances[0] / model.cloud.limits).max())
 
 
 def test_the_verdict_of_an_image_in_tiles_is_that_of_their_mean(photographs: Model) -> None:
