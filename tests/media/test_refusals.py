@@ -71,7 +71,7 @@ REFUSED = {
     "OS/2": (bitmap(24, 0, 16), f"BMP: the header of OS/2, of 16 bytes, is not supported{AS_PNG}"),
     "RLE24": (bitmap(24, 4, 64), f"BMP: 24-bit run-length coding (OS/2) is not supported{AS_PNG}"),
     "Huffman": (bitmap(1, 3, 64), f"BMP: Huffman coding (OS/2) is not supported{AS_PNG}"),
-    "RLE with gaps": (bitmap(8, 1, body=b"\x04\5\0\1"), "BMP: run-length coding that leaves pixels out"),
+    "cut RLE": (bitmap(8, 1, body=b"\x04\5\0\0\x04"), "BMP: incomplete: the file ends before its pixels do"),
     "masks": (bitmap(16, 3, 56, masks=struct.pack("<4I", 0xF00, 0xF0, 0xF, 0)), "BMP: these masks of 16 bits a pixel"),
     "BMP of no size": (bitmap(24)[:30], "BMP: damaged or incomplete image (Truncated File Read); get an intact copy"),
     "lossless JPEG": (jpeg_frame(0xC3, 8, 3), f"JPEG: lossless files are not supported{AS_PNG}"),
