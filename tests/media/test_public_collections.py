@@ -159,6 +159,14 @@ def test_gray_that_was_multiplied_by_its_alpha_is_divided_by_it() -> None:
     assert np.abs(image.pixels.astype(int) - GRAY).max() <= 2
 
 
+def test_a_page_that_leads_to_itself_is_one_page() -> None:
+    content = bytearray(tiff([255 - GRAY], 0, is_apart=True))
+    struct.pack_into("<L", content, 10 + 12 * struct.unpack_from("<H", content, 8)[0], 8)
+    image = decode(bytes(content))
+    np.testing.assert_array_equal(image.pixels, GRAY)
+    assert image.warnings == ()
+
+
 @pytest.mark.parametrize("image_format", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_the_first_frame_of_an_animation_is_judged_and_the_rest_told(tmp_path: Path, image_format: str) -> None:
     frames = [Image.fromarray(np.roll(RGB, 5 * k, axis=0)) for k in range(3)]

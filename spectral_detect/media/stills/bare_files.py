@@ -23,6 +23,7 @@ TIFF_PICTURE = frozenset(
     (254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332,
      338, 339, 347, *range(512, 522), 529, 530, 532, 33421, 33422, 50706)
 )  # fmt: skip
+APART = 2  # value of TIFF_PLANES
 TIFF_SAMPLES, TIFF_PLANES, WHOLE_NUMBERS = 277, 284, {3: "H", 4: "L"}
 MOST_TAGS = 2**16 - 1  # of a classic file; BigTIFF counts further
 TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # bytes of a value of each type
@@ -141,7 +142,7 @@ def _tiff_without(content: bytes, *, only_broken: bool) -> bytes:
         return content
     kept = [tag for tag in tags if tag.number in TIFF_PICTURE or (only_broken and tag.is_whole)]
     if all(tag.whole_number == 1 for tag in tags if tag.number == TIFF_SAMPLES):
-        kept = [tag for tag in kept if tag.number != TIFF_PLANES]  # Pillow misreads one channel in a plane of its own
+        kept = [tag for tag in kept if (tag.number, tag.whole_number) != (TIFF_PLANES, APART)]  # Pillow misreads one
     return content if len(kept) in (0, len(tags)) else layout.with_tags(content, kept, len(tags))
 
 
@@ -179,4 +180,6 @@ class _Layout:
         head = content[: self._header] + first
         after = self._start + struct.calcsize(self._order + self._count) + n_before * len(tags[0].entry)
         following = content[after : after + len(first)].ljust(len(first), b"\0")
+        if struct.unpack(self._order + self._offset, following)[0] == self._start:
+            following = bytes(len(first))  # a directory that leads to itself is the last one
         return b"".join((head, content[len(head) :], bytes(start - len(content)), directory, following))
