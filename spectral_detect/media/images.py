@@ -18,7 +18,8 @@ from spectral_detect.media.header import Metadata, read_metadata, tiff_metadata
 from spectral_detect.media.pixels import EXIF_ORIENTATION, holds_gray, read_pixels
 from spectral_detect.media.stills.announced_size import announced_size
 from spectral_detect.media.stills.bare_files import bare_picture_of, picture_of
-from spectral_detect.media.stills.refusals import INTACT_COPY, refusal, too_large
+from spectral_detect.media.stills.refusals import refusal, too_large
+from spectral_detect.media.stills.remedies import INTACT_COPY
 from spectral_detect.media.stills.transparency import percentage, transparent_share
 from spectral_detect.media.tiff.camera_raw import refuse_camera_raw
 from spectral_detect.media.tiff.directories import read_directories
@@ -163,7 +164,7 @@ def _decode_what_is_sound(content: bytes, max_pixels: int, colour: bool) -> Deco
     except ImageReadError:
         raise
     except Exception as error:  # broken metadata make Pillow raise many kinds
-        if isinstance(error, OSError) and "truncated" in str(error):
+        if isinstance(error, OSError) and "truncated" in str(error) and not directories:
             image = _decode_truncated(picture, content, max_pixels, colour)
         else:
             image, notes = _decode_bare(error, picture, content, max_pixels, colour)
@@ -246,12 +247,13 @@ def _decode_truncated(picture_content: bytes, content: bytes, max_pixels: int, c
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
     if image.format != "JPEG" or not (image.is_ycc or image.pixels.ndim == 2) or _is_progressive(content):
-        raise ImageReadError("truncated, and what is left gives no part of the image in full", remedy=INTACT_COPY)
+        problem = f"{image.format}: truncated, and what is left gives no part of the image in full"
+        raise ImageReadError(problem, remedy=INTACT_COPY)
     n_rows = len(image.pixels)
     decoded = np.flatnonzero((_luma(image) != JPEG_FILL).any(axis=1))
     n_intact = int(decoded[-1]) // MCU_ROWS * MCU_ROWS if len(decoded) else 0  # without the row where the file ends
     if not n_intact:
-        raise ImageReadError("truncated before its first rows", remedy=INTACT_COPY)
+        raise ImageReadError("JPEG: truncated before its first rows", remedy=INTACT_COPY)
     note = f"truncated: only the upper {n_intact} of {n_rows} rows are there and were judged"
     return replace(image, pixels=image.pixels[:n_intact], warnings=(*image.warnings, note))
 

@@ -62,8 +62,8 @@ def _gray_or_rgb(picture: PIL.Image.Image) -> np.ndarray:
     mode = picture.mode
     if mode in ("L", "I;16"):
         return np.asarray(picture)
-    if mode in ("1", "LA", "La"):
-        return np.asarray(picture.convert("L"))
+    if mode in ("1", "LA", "La"):  # Pillow undoes a multiplication by alpha only on the way to gray with alpha
+        return np.asarray((picture.convert("LA") if mode == "La" else picture).convert("L"))
     if mode in ("I", "F"):
         raise ImageReadError(f"{picture.format}, 32-bit pixels without a scale", remedy="convert it to 8 or 16 bit")
     return np.asarray(picture if mode == "RGB" else picture.convert("RGB"))

@@ -59,10 +59,18 @@ def has_image_signature(start: bytes) -> bool:
     """Return whether the first bytes of a file are those of one of `FORMATS`, or of a camera's raw file."""
     if raw_format(start) is not None:
         return True
-    if start[:2] == b"BM" and start[6:10] != bytes(4):
-        return False  # two letters begin many a text; a bitmap has four zero bytes there
+    if is_false_bitmap(start):
+        return False
     accepts = (PIL.Image.OPEN[name][1] for name in FORMATS)
     return any(accept is not None and accept(start) is True for accept in accepts)
+
+
+def is_false_bitmap(start: bytes) -> bool:
+    """Return whether a file begins with the two letters of a bitmap, as many a text does, and is none.
+
+    A bitmap has zeros in its two reserved fields, or at least in the length of its header, which is short.
+    """
+    return start[:2] == b"BM" and start[6:10] != bytes(4) and start[15:18] != bytes(3)
 
 
 def has_video_suffix(path: str) -> bool:

@@ -122,12 +122,12 @@ def test_of_a_truncated_jpeg_what_is_there_is_judged(judge: object, photograph: 
 def test_a_truncated_progressive_jpeg_is_refused(judge: object, photograph: Image.Image) -> None:
     content = jpeg(photograph, quality=95, progressive=True)
     row = judge("odd.jpg", content[: len(content) // 3])
-    assert row["error"] == "truncated, and what is left gives no part of the image in full; get an intact copy"
+    assert row["error"] == "JPEG: truncated, and what is left gives no part of the image in full; get an intact copy"
 
 
 def test_a_jpeg_cut_within_its_header_or_first_rows_is_refused(judge: object, photograph: Image.Image) -> None:
     content = jpeg(photograph, quality=95)
-    assert judge("odd.jpg", content[:700])["error"] == "truncated before its first rows; get an intact copy"
+    assert judge("odd.jpg", content[:700])["error"] == "JPEG: truncated before its first rows; get an intact copy"
 
 
 def test_a_jpeg_that_lacks_only_its_end_marker_is_judged_whole(judge: object, photograph: Image.Image) -> None:

@@ -140,7 +140,7 @@ def test_what_is_no_image_is_refused(content: bytes, message: str) -> None:
 @pytest.mark.parametrize("image_format", [name for name in FORMATS if name not in ("JPEG", "HEIF", "AVIF")])
 def test_half_a_file_is_refused(rgb: np.ndarray, image_format: str) -> None:
     content = encoded(Image.fromarray(rgb), image_format)
-    with pytest.raises(ImageReadError, match=r"damaged or incomplete|not an image|truncated, and what is left"):
+    with pytest.raises(ImageReadError, match=r"incomplete|truncated, and what is left"):
         decode(content[: len(content) // 2])
 
 

@@ -45,6 +45,55 @@ def bitmap(bits: int, compression: int = 0, n_header: int = 40, body: bytes = by
     return b"BM" + struct.pack("<IHHI", 14 + len(header) + len(body), 0, 0, 14 + len(header)) + header + body
 
 
+def with_colours(content: bytes, n_colours: int) -> bytes:
+    """A bitmap whose header announces another number of colours."""
+    return content[:46] + struct.pack("<I", n_colours) + content[50:]
+
+
+def ycbcr_tiff(planes: int, subsampling: tuple[int, int], n_strip_bytes: int = 768) -> bytes:
+    """An uncompressed image of 16x16 pixels, with luma and chroma."""
+    numbers = {256: 16, 257: 16, 258: 8, 259: 1, 262: 6, 273: 200, 277: 3, 278: 16, 279: n_strip_bytes, 284: planes}
+    entries = [struct.pack("<HHLHH", tag, 3, 1, number, 0) for tag, number in numbers.items()]
+    entries[2] = struct.pack("<HHLL", 258, 3, 3, 190)
+    entries.append(struct.pack("<HHLHH", 530, 3, 2, *subsampling))
+    head = struct.pack("<2sHLH", b"II", 42, 8, len(entries)) + b"".join(entries) + bytes(4)
+    return head.ljust(190, b"\0") + struct.pack("<HHHL", 8, 8, 8, 0) + bytes(n_strip_bytes)
+
+
+def box(kind: bytes, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def heif(coding: bytes) -> bytes:
+    """A HEIF file whose one item is announced to be of some coding."""
+    item = box(b"infe", struct.pack(">IHH4s", 2 << 24, 1, 0, coding), b"\0")
+    items = box(b"iinf", struct.pack(">IH", 0, 1), item)
+    shown = box(b"pitm", struct.pack(">IH", 0, 1))
+    kind = box(b"hdlr", struct.pack(">II4s", 0, 0, b"pict"), bytes(13))
+    return box(b"ftyp", b"mif1", bytes(4), b"mif1heif") + box(b"meta", bytes(4), kind, shown, items)
+
+
+def alpha_in_a_plane() -> bytes:
+    """A gray image and its alpha, one after the other."""
+    numbers = {256: 16, 257: 16, 258: 8, 259: 1, 262: 1, 273: 0, 277: 2, 278: 16, 279: 0, 284: 2, 338: 2}
+    entries = [struct.pack("<HHLHH", tag, 3, 1, number, 0) for tag, number in numbers.items()]
+    entries[2] = struct.pack("<HHLHH", 258, 3, 2, 8, 8)
+    entries[5], entries[8] = struct.pack("<HHLHH", 273, 3, 2, 200, 456), struct.pack("<HHLHH", 279, 3, 2, 256, 256)
+    head = struct.pack("<2sHLH", b"II", 42, 8, len(entries)) + b"".join(entries) + bytes(4)
+    return head.ljust(200, b"\0") + bytes(512)
+
+
+def tiles_in_strips() -> bytes:
+    """A gray image in tiles whose places stand where those of strips belong, as old programs wrote it."""
+    numbers = {256: 20, 257: 20, 258: 8, 259: 1, 262: 1, 273: 200, 277: 1, 279: 256, 322: 16, 323: 16}
+    entries = [struct.pack("<HHLHH", tag, 3, 1, number, 0) for tag, number in numbers.items()]
+    entries[5], entries[7] = struct.pack("<HHLL", 273, 4, 4, 160), struct.pack("<HHLL", 279, 4, 4, 176)
+    head = struct.pack("<2sHLH", b"II", 42, 8, len(entries)) + b"".join(entries) + bytes(4)
+    places = struct.pack("<8L", *range(200, 1224, 256), *[256] * 4)
+    return (head.ljust(160, b"\0") + places).ljust(200, b"\0") + bytes(1024)
+
+
 def jpeg_frame(marker: int, bits: int, n_channels: int) -> bytes:
     """A JPEG of which only the header is real."""
     frame = struct.pack(">BHHB", bits, 16, 16, n_channels) + bytes((1, 0x11, 0)) * n_channels
@@ -64,6 +113,13 @@ REFUSED = {
     "JPEG 2000 in TIFF": (tiff(8, 1, 2, 3, 34712), "TIFF, 8 bit with JPEG 2000 inside; save it without compression"),
     "unknown compression": (tiff(8, 1, 1, 1, 65000), "TIFF, 8 bit with compression 65000 inside"),
     "TIFF without pixels": (tiff(8, 1, 1, 1, 5)[:-200], "TIFF: incomplete: the file ends before its pixels do"),
+    "separate planes of chroma": (ycbcr_tiff(2, (2, 1)), f"TIFF: YCbCr in separate planes is not supported{AS_PNG}"),
+    "less chroma": (ycbcr_tiff(1, (2, 1), 512), f"TIFF: YCbCr with fewer chroma samples is not supported{AS_PNG}"),
+    "tiles in strips": (tiles_in_strips(), f"TIFF: tiles that are listed as strips are not supported{AS_PNG}"),
+    "no strips": (tiff(8, 1, 1, 1).replace(struct.pack("<H", 273), struct.pack("<H", 272), 1), "TIFF: no pixels"),
+    "TIFF without tags": (saved("TIFF", compression="tiff_lzw")[:100], "TIFF: incomplete: the file ends before"),
+    "alpha in a plane": (alpha_in_a_plane(), f"TIFF: gray and alpha in separate planes are not supported{AS_PNG}"),
+    "LogL": (tiff(16, 2, 32844, 1, 34676), "TIFF, 16-bit LogL; convert"),
     "64 bits": (bitmap(64), f"BMP: 64 bits a pixel are not supported{AS_PNG}"),
     "2 bits": (bitmap(2), f"BMP: 2 bits a pixel are not supported{AS_PNG}"),
     "JPEG in BMP": (bitmap(24, 4), f"BMP: JPEG inside is not supported{AS_PNG}"),
@@ -71,7 +127,12 @@ REFUSED = {
     "OS/2": (bitmap(24, 0, 16), f"BMP: the header of OS/2, of 16 bytes, is not supported{AS_PNG}"),
     "RLE24": (bitmap(24, 4, 64), f"BMP: 24-bit run-length coding (OS/2) is not supported{AS_PNG}"),
     "Huffman": (bitmap(1, 3, 64), f"BMP: Huffman coding (OS/2) is not supported{AS_PNG}"),
-    "RLE with gaps": (bitmap(8, 1, body=b"\x04\5\0\1"), "BMP: run-length coding that leaves pixels out"),
+    "cut RLE": (bitmap(8, 1, body=b"\x04\5\0\0\x04"), "BMP: incomplete: the file ends before its pixels do"),
+    "JPEG in BMP, no bits": (bitmap(0, 4), f"BMP: JPEG inside is not supported{AS_PNG}"),
+    "PNG in BMP, no bits": (bitmap(0, 5), f"BMP: PNG inside is not supported{AS_PNG}"),
+    "no bits": (bitmap(0), "BMP: damaged or incomplete image"),
+    "large palette": (with_colours(bitmap(8), 300), "BMP: a palette of more than 256 colours is not supported"),
+    "BMP with a mark": (bitmap(2).replace(b"\0" * 4, b"mark", 1), "BMP: 2 bits a pixel are not supported"),
     "masks": (bitmap(16, 3, 56, masks=struct.pack("<4I", 0xF00, 0xF0, 0xF, 0)), "BMP: these masks of 16 bits a pixel"),
     "BMP of no size": (bitmap(24)[:30], "BMP: damaged or incomplete image (Truncated File Read); get an intact copy"),
     "lossless JPEG": (jpeg_frame(0xC3, 8, 3), f"JPEG: lossless files are not supported{AS_PNG}"),
@@ -82,6 +143,12 @@ REFUSED = {
     "PNG of no depth": (saved("PNG").replace(b"\x08\x02\0", b"\x07\x02\0", 1), "PNG: damaged or incomplete image"),
     "WebP of nothing": (saved("WEBP")[:40], "WEBP: damaged or incomplete image"),
     "AVIF cut": (saved("AVIF")[:200], "AVIF: damaged or incomplete image"),
+    "AVIF of a strange kind": (saved("AVIF").replace(b"ispe", b"isqe"), "AVIF: damaged, or of a kind that is not"),
+    "minimised HEIF": (box(b"ftyp", b"mif3heic") + bytes(99), "HEIF: the minimised form (brand mif3) is not sup"),
+    "minimised AVIF": (box(b"ftyp", b"mif3avif") + bytes(99), "AVIF: the minimised form (brand mif3) is not sup"),
+    "PNG sent as text": (saved("PNG").replace(b"\r\n", b"\n\n", 1), "PNG: its signature is damaged; get an"),
+    "GIF of no size": (saved("GIF")[:6] + bytes(9), "GIF: damaged or incomplete image"),
+    "JPEG with a gap": (b"\xff\xd8" + bytes(9) + saved("JPEG")[2:], "JPEG: damaged: no segment follows its start"),
     "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "JPEG 2000 is not a format that is read"),
     "Photoshop": (b"8BPS\0\1" + bytes(99), "Photoshop is not a format that is read"),
     "video": (b"\0\0\0\x18ftypisom" + bytes(99), "a video, or another file of the like"),
@@ -96,6 +163,18 @@ def test_a_refusal_names_format_kind_reason_and_remedy(name: str, recwarn: pytes
         decode(content)
     assert words in str(refused.value)
     assert not recwarn
+
+
+@pytest.mark.parametrize(
+    ("coding", "words"),
+    [(b"unci", "uncompressed pixels"), (b"j2k1", "JPEG 2000"), (b"????", "the coding ????"), (b"hvc1", "damaged")],
+)
+def test_a_coding_of_heif_that_is_not_read_is_named(coding: bytes, words: str) -> None:
+    pytest.importorskip("pillow_heif")
+    with pytest.raises(ImageReadError, match="HEIF: ") as refused:
+        decode(heif(coding))
+    assert words in str(refused.value)
+    assert ("convert it to PNG" in str(refused.value)) == (words != "damaged")
 
 
 @needs_shared

@@ -82,10 +82,26 @@ def shown_item(content: bytes) -> CodedItem:
     ValueError, KeyError, IndexError
         If the boxes are malformed.
     """
-    top = boxes(memoryview(content))  # without a copy of the pixels
-    meta = dict(boxes(bytes(next(body for kind, body in top if kind == b"meta")[4:])))
+    meta = _meta(content)
     number, kind = _shown(meta)
     return CodedItem(kind, _properties(meta[b"iprp"], number), _head(content, meta, number))
+
+
+def shown_kind(content: bytes) -> bytes:
+    """Return the type of the item that `shown_item` reads, such as "hvc1".
+
+    Raises
+    ------
+    ValueError, KeyError, IndexError, StopIteration
+        If the boxes are malformed.
+    """
+    return _shown(_meta(content))[1]
+
+
+def _meta(content: bytes) -> dict[bytes, bytes]:
+    """Return the boxes that tell of the items."""
+    top = boxes(memoryview(content))  # without a copy of the pixels
+    return dict(boxes(bytes(next(body for kind, body in top if kind == b"meta")[4:])))
 
 
 def _shown(meta: dict[bytes, bytes]) -> tuple[int, bytes]:

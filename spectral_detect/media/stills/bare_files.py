@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import PIL.Image
 
+from spectral_detect.media.stills.bitmap_runs import without_runs
 from spectral_detect.media.stills.png_chunks import SIGNATURE, picture_of_png
 
 JPEG_START, TIFF_STARTS = b"\xff\xd8\xff", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -22,6 +23,8 @@ TIFF_PICTURE = frozenset(
     (254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323, 324, 325, 332,
      338, 339, 347, *range(512, 522), 529, 530, 532, 33421, 33422, 50706)
 )  # fmt: skip
+APART = 2  # value of TIFF_PLANES
+TIFF_SAMPLES, TIFF_PLANES, WHOLE_NUMBERS = 277, 284, {3: "H", 4: "L"}
 MOST_TAGS = 2**16 - 1  # of a classic file; BigTIFF counts further
 TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # bytes of a value of each type
 
@@ -29,16 +32,18 @@ TIFF_SIZES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)  # bytes 
 def picture_of(content: bytes) -> tuple[bytes, tuple[str, ...]]:
     """Return an image file without the parts that would spoil the picture though they are not of it, and a note of it.
 
+    A bitmap in run-length coding comes without it.
+
     Raises
     ------
     ImageReadError
-        See `picture_of_png`.
+        See `picture_of_png` and `without_runs`.
     """
     if content.startswith(SIGNATURE):
         return picture_of_png(content)
     if content.startswith(TIFF_STARTS):  # Pillow stops at the first tag that it cannot read, and misses the others
         return _tiff_without(content, only_broken=True), ()
-    return content, ()
+    return without_runs(content), ()
 
 
 def bare_picture_of(content: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -108,11 +113,24 @@ def _bare_webp(content: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _Tag:
-    """An entry of a TIFF directory as stored; `is_whole`: what it points to lies in the file."""
+    """An entry of a TIFF directory as stored.
+
+    Attributes
+    ----------
+    number : int
+        Which tag.
+    entry : bytes
+        All of it.
+    is_whole : bool
+        Whether what it points to lies in the file.
+    whole_number : int
+        Its value if that is one whole number, else 0.
+    """
 
     number: int
     entry: bytes
     is_whole: bool
+    whole_number: int
 
 
 def _tiff_without(content: bytes, *, only_broken: bool) -> bytes:
@@ -123,6 +141,8 @@ def _tiff_without(content: bytes, *, only_broken: bool) -> bytes:
     except struct.error:  # it ends before its directory does
         return content
     kept = [tag for tag in tags if tag.number in TIFF_PICTURE or (only_broken and tag.is_whole)]
+    if all(tag.whole_number == 1 for tag in tags if tag.number == TIFF_SAMPLES):
+        kept = [tag for tag in kept if (tag.number, tag.whole_number) != (TIFF_PLANES, APART)]  # Pillow misreads one
     return content if len(kept) in (0, len(tags)) else layout.with_tags(content, kept, len(tags))
 
 
@@ -148,7 +168,9 @@ class _Layout:
             number, kind, n, value = struct.unpack_from(self._order + self._entry, content, at)
             size = n * (TIFF_SIZES[kind] if kind < len(TIFF_SIZES) else 0)
             offset = struct.unpack(self._order + self._offset, value)[0] if size > inline else 0
-            yield _Tag(number, content[at : at + width], offset + size <= len(content))
+            letter = WHOLE_NUMBERS.get(kind) if n == 1 else None
+            whole = struct.unpack_from(self._order + letter, value)[0] if letter else 0
+            yield _Tag(number, content[at : at + width], offset + size <= len(content), whole)
 
     def with_tags(self, content: bytes, tags: list[_Tag], n_before: int) -> bytes:
         """Return the file with another first directory, at its end, in place of one of `n_before` tags."""
@@ -158,4 +180,6 @@ class _Layout:
         head = content[: self._header] + first
         after = self._start + struct.calcsize(self._order + self._count) + n_before * len(tags[0].entry)
         following = content[after : after + len(first)].ljust(len(first), b"\0")
+        if struct.unpack(self._order + self._offset, following)[0] == self._start:
+            following = bytes(len(first))  # a directory that leads to itself is the last one
         return b"".join((head, content[len(head) :], bytes(start - len(content)), directory, following))

@@ -15,6 +15,7 @@ ANIMATION = frozenset((b"acTL", b"fcTL", b"fdAT"))
 TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 TEXTS_READ = frozenset((b"Software", b"XML:com.adobe.xmp", b"Raw profile type exif"))
 LONGEST_TEXT = 2**20  # Pillow refuses a picture for more
+MOST_AT_ONCE = 2**20  # bytes
 KEY_BYTES = {0: (2,), 2: (6,), 3: range(1, 257)}  # length of tRNS by colour type (PNG, third edition, 11.3.1.1)
 
 NO_TRANSPARENCY = "its transparency is damaged: judged as if it were opaque"
@@ -63,7 +64,7 @@ def picture_of_png(content: bytes, *, bare: bool = False) -> tuple[bytes, tuple[
     notes: tuple[str, ...] = (NO_TRANSPARENCY,) if b"tRNS" in lost else ()
     notes += (NO_ANIMATION,) if lost & ANIMATION else ()
     end = chunks[-1].end if chunks else len(SIGNATURE)
-    rest = b"" if _begins_metadata(content[end : end + 8]) else content[end:]
+    rest = b"" if _is_cut_after_picture(content, chunks, end) else content[end:]
     if not dropped and len(rest) == len(content) - end:
         return content, notes
     kept = (content[chunk.start : chunk.end] for chunk in chunks if chunk not in dropped)
@@ -106,7 +107,23 @@ def _is_read(kind: bytes, body: bytes) -> bool:
     return kind == b"eXIf" or kind in ANIMATION
 
 
-def _begins_metadata(start: bytes) -> bool:
-    """Tell whether a file is cut in a chunk that is not the picture."""
-    kind = start[4:8]
+def _is_cut_after_picture(content: bytes, chunks: list[Chunk], end: int) -> bool:
+    """Tell whether a file is cut in a chunk that is not the picture, or adds nothing to it."""
+    kind = content[end + 4 : end + 8]
+    if kind == b"IDAT":
+        return _holds_all_pixels(content, chunks)
     return len(kind) == 4 and kind.isalpha() and kind[:1].islower() and kind != b"tRNS"
+
+
+def _holds_all_pixels(content: bytes, chunks: list[Chunk]) -> bool:
+    """Tell whether the compressed pixels end within these chunks."""
+    stream = zlib.decompressobj()
+    try:
+        for chunk in chunks:
+            piece = chunk.body(content) if chunk.kind == b"IDAT" else b""
+            while piece and not stream.eof:
+                stream.decompress(piece, MOST_AT_ONCE)
+                piece = stream.unconsumed_tail
+    except zlib.error:
+        return False
+    return stream.eof

@@ -10,32 +10,12 @@ import PIL.Image
 from PIL.TiffImagePlugin import COMPRESSION_INFO, ImageFileDirectory_v2
 
 from spectral_detect.errors import ImageReadError
-from spectral_detect.media.coding import TIFF_COMPRESSION, TIFF_LOSSY, TIFF_METHODS
-from spectral_detect.media.stills.announced_size import announced_size
-from spectral_detect.sources.formats import FORMATS
+from spectral_detect.media.coding import TIFF_COMPRESSION, TIFF_LOSSY, TIFF_METHODS, TIFF_PLANES
+from spectral_detect.media.stills.iso_refusals import format_of_iso, of_avif, of_heif, of_minimised
+from spectral_detect.media.stills.remedies import AS_16_BIT, AS_PNG, EITHER, INTACT_COPY
+from spectral_detect.sources.formats import FORMATS, is_false_bitmap
 
-INTACT_COPY, AS_PNG = "get an intact copy", "convert it to PNG"
-AS_16_BIT = "convert to 8 or 16 bit"
 HEIF_MISSING = "HEIC: install the extra that reads it, pip install 'spectral-detect[heif]'"
-HEIF_BRANDS = frozenset(
-    (
-        b"heic",
-        b"heix",
-        b"heim",
-        b"heis",
-        b"hevc",
-        b"hevx",
-        b"hevm",
-        b"hevs",
-        b"mif1",
-        b"mif2",
-        b"msf1",
-        b"avci",
-        b"j2ki",
-    )
-)
-AVIF_BRANDS = frozenset((b"avif", b"avis"))
-AVIF_MOST_PIXELS, AVIF_LONGEST_SIDE = 2**28, 2**15  # limits of libavif
 
 OTHER_FORMATS = {
     b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"\xff\x0a": "JPEG XL",
@@ -46,6 +26,7 @@ OTHER_FORMATS = {
 
 TIFF_BITS, TIFF_PHOTOMETRIC, TIFF_SAMPLES, TIFF_SAMPLE_FORMAT = 258, 262, 277, 339
 TIFF_PIECES = ((273, 279), (324, 325))  # offsets and sizes of strips, of tiles
+TIFF_TILE_WIDTH, TIFF_TILE_OFFSETS, TIFF_SUBSAMPLING, TIFF_YCBCR = 322, 324, 530, 6
 TIFF_KINDS = {
     0: "gray", 1: "gray", 2: "RGB", 3: "palette", 4: "transparency mask", 5: "CMYK", 6: "YCbCr", 8: "CIELAB",
     9: "ICCLAB", 10: "ITULAB", 32803: "colour filter array", 32844: "LogL", 32845: "LogLuv", 34892: "linear raw",
@@ -72,7 +53,9 @@ def refusal(content: bytes, error: Exception) -> ImageReadError:
     if name not in FORMATS:
         return ImageReadError(HEIF_MISSING)
     reason = _reason(name, content) if isinstance(error, PIL.UnidentifiedImageError) else _in_words(error)
-    describe = {"TIFF": _of_tiff, "BMP": _of_bmp, "JPEG": _of_jpeg, "AVIF": _of_avif}.get(name, _unsupported_nowhere)
+    describe = {"TIFF": _of_tiff, "BMP": _of_bmp, "JPEG": _of_jpeg, "AVIF": of_avif, "HEIF": of_heif}.get(
+        name, _unsupported_nowhere
+    )
     try:
         unsupported = describe(content, reason)
     except Exception:  # what cannot even be described is damaged
@@ -88,9 +71,9 @@ def too_large(size: tuple[int, int], max_pixels: int) -> ImageReadError:
 def format_of(content: bytes) -> str | None:
     """Return the name of the format whose signature a file has; None if it has that of none that we read."""
     if content[4:8] == b"ftyp":
-        return _format_of_iso(content)
-    if content[:2] == b"BM" and content[6:10] != bytes(4):
-        return None  # two letters begin many a text
+        return format_of_iso(content)
+    if is_false_bitmap(content[:32]):
+        return None
     for name in FORMATS:
         accept = PIL.Image.OPEN[name][1]
         if accept is not None and accept(content[:16]) is True:
@@ -98,20 +81,17 @@ def format_of(content: bytes) -> str | None:
     return None
 
 
-def _format_of_iso(content: bytes) -> str | None:
-    """Return the format of an ISO container by its brands, the major one first (ISO/IEC 14496-12, 4.3)."""
-    end = min(int.from_bytes(content[:4], "big"), 256)
-    major, others = content[8:12], {content[at : at + 4] for at in range(16, end, 4)}
-    if major in AVIF_BRANDS or (major in (b"mif1", b"msf1") and others & AVIF_BRANDS):
-        return "AVIF"
-    return "HEIF" if major in HEIF_BRANDS else None
-
-
 def _of_no_known_format(content: bytes) -> ImageReadError:
+    if content[12:16] == b"IHDR":  # an editor of texts or a transfer as text spoils only the signature
+        return ImageReadError("PNG: its signature is damaged", remedy=INTACT_COPY)
+    if content.startswith(b"\xff\xd8"):
+        return ImageReadError("JPEG: damaged: no segment follows its start", remedy=INTACT_COPY)
     known = ", ".join(FORMATS)
     for start, name in OTHER_FORMATS.items():
         if content.startswith(start):
             return ImageReadError(f"{name} is not a format that is read ({known})", remedy=AS_PNG)
+    if (minimised := of_minimised(content)) is not None:
+        return minimised
     if (
         content[4:8] == b"ftyp"
         or (content[:4] == b"RIFF" and content[8:12] == b"AVI ")
@@ -134,6 +114,8 @@ def _in_words(error: Exception) -> str:
     inner = error.args[0] if error.args else None  # Pillow wraps what went wrong while it read a header
     if isinstance(inner, Exception) or isinstance(error, struct.error | IndexError | KeyError):
         return "damaged header"
+    if str(error) == "not identified by this driver":
+        return "its header tells no size, or no known kind of pixels"
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -150,11 +132,17 @@ def _of_tiff(content: bytes, reason: str) -> ImageReadError | None:
     method = TIFF_LOSSY.get(code) or TIFF_METHODS.get(code) or str(code)
     if code not in COMPRESSION_INFO:
         return ImageReadError(f"TIFF: the compression {method} is not supported", remedy=AS_PNG)
+    if not tags:
+        return ImageReadError("TIFF: incomplete: the file ends before its first directory", remedy=INTACT_COPY)
+    if not _has_pieces(tags):
+        return ImageReadError("TIFF: no pixels belong to its first directory", remedy=INTACT_COPY)
     if _tiff_end(tags) > len(content):
         return ImageReadError("TIFF: incomplete: the file ends before its pixels do", remedy=INTACT_COPY)
+    if (layout := _unread_layout(tags, code)) is not None:
+        return ImageReadError(f"TIFF: {layout} not supported", remedy=AS_PNG)
     if reason.startswith("decoder error") and code not in TIFF_METHODS:
         problem = f"TIFF: {method}: damaged, or of a kind that is not supported ({reason})"
-        return ImageReadError(problem, remedy=f"{INTACT_COPY}, or {AS_PNG}")
+        return ImageReadError(problem, remedy=EITHER)
     if not reason.startswith(TIFF_UNSUPPORTED):
         return None
     kind = tiff_kind(tags)
@@ -168,6 +156,23 @@ def _tiff_tags(content: bytes) -> dict[int, Any]:
     stream.seek(tags.next)
     tags.load(stream)
     return dict(tags)
+
+
+def _has_pieces(tags: dict[int, Any]) -> bool:
+    return any(offsets in tags for offsets, _ in TIFF_PIECES)
+
+
+def _unread_layout(tags: dict[int, Any], code: int) -> str | None:
+    """Return what Pillow does not read of files that are otherwise sound, in words; None if there is nothing."""
+    if TIFF_TILE_WIDTH in tags and TIFF_TILE_OFFSETS not in tags:
+        return "tiles that are listed as strips are"
+    if tags.get(TIFF_PLANES) == 2 and tags.get(TIFF_SAMPLES) == 2:
+        return "gray and alpha in separate planes are"
+    if tags.get(TIFF_PHOTOMETRIC) != TIFF_YCBCR or code in TIFF_LOSSY:
+        return None
+    if tags.get(TIFF_PLANES) == 2:
+        return "YCbCr in separate planes is"
+    return "YCbCr with fewer chroma samples is" if tags.get(TIFF_SUBSAMPLING, (2, 2)) != (1, 1) else None
 
 
 def _tiff_end(tags: dict[int, Any]) -> int:
@@ -195,22 +200,24 @@ def _several(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) and value else (value,)
 
 
-# --------------------------------------------------------------------------------------------------- BMP, JPEG, AVIF
+# --------------------------------------------------------------------------------------------------------- BMP, JPEG
 
 
 def _of_bmp(content: bytes, reason: str) -> ImageReadError | None:
     header, bits, compression = _bmp_header(content)
+    named = _bmp_compression(header, bits, compression)
+    if named is not None and reason.startswith("Unsupported BMP"):
+        return ImageReadError(f"BMP: {named} is not supported", remedy=AS_PNG)
     if reason.startswith("Unsupported BMP pixel depth") and 0 < bits <= 64:
         return ImageReadError(f"BMP: {bits} bits a pixel are not supported", remedy=AS_PNG)
     if reason.startswith("Unsupported BMP header type") and header in OS2_HEADERS:
         return ImageReadError(f"BMP: the header of OS/2, of {header} bytes, is not supported", remedy=AS_PNG)
-    named = _bmp_compression(header, bits, compression)
-    if reason.startswith("Unsupported BMP bitfields") and named is None:
+    if reason.startswith("Unsupported BMP bitfields"):
         return ImageReadError(f"BMP: these masks of {bits} bits a pixel are not supported", remedy=AS_PNG)
-    if reason.startswith(("Unsupported BMP bitfields", "Unsupported BMP compression")):
-        return ImageReadError(f"BMP: {named or f'compression {compression}'} is not supported", remedy=AS_PNG)
-    if compression in (1, 2) and reason == "not enough image data" and content.rstrip(b"\0").endswith(b"\1"):
-        return ImageReadError("BMP: run-length coding that leaves pixels out is not supported", remedy=AS_PNG)
+    if reason.startswith("Unsupported BMP compression"):
+        return ImageReadError(f"BMP: compression {compression} is not supported", remedy=AS_PNG)
+    if reason == "invalid palette size":
+        return ImageReadError("BMP: a palette of more than 256 colours is not supported", remedy=AS_PNG)
     return None
 
 
@@ -254,12 +261,3 @@ def _jpeg_frame(content: bytes) -> tuple[int, int, int]:
             return marker, content[at + 4], content[at + 9]
         is_standalone = marker in (0, 1, 0xFF) or 0xD0 <= marker <= 0xD8
         at += (1 if marker == 0xFF else 2) if is_standalone else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-
-
-def _of_avif(content: bytes, reason: str) -> ImageReadError | None:
-    size = announced_size(content)
-    if size is None or (size[0] * size[1] <= AVIF_MOST_PIXELS and max(size) <= AVIF_LONGEST_SIDE):
-        return None
-    return ImageReadError(
-        f"AVIF: {size[0]}x{size[1]} pixels, more than its decoder takes ({AVIF_MOST_PIXELS})", remedy=AS_PNG
-    )

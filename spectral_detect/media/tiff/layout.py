@@ -96,9 +96,11 @@ def deep_layout(directory: Directory) -> Layout | None:
     depths = {bits for bits in directory.numbers(BITS) if bits > 0}
     bits = max(depths, default=1)
     photometric = directory.number(PHOTOMETRIC, -1)
+    if photometric in PILLOW_CANNOT:  # before the number format: LogLuv has that of what a decoder makes of it
+        raise _unread(f"{bits}-bit {PHOTOMETRICS[photometric]}")
     _refuse_formats(directory, bits)
     _refuse_codes(directory, bits)
-    if photometric in PILLOW_CANNOT or (bits > FULL_BITS and photometric in PHOTOMETRICS):
+    if bits > FULL_BITS and photometric in PHOTOMETRICS:
         raise _unread(f"{bits}-bit {PHOTOMETRICS[photometric]}")
     if bits <= FULL_BITS:
         if directory.is_unknown_to_pillow:

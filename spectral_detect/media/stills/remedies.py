@@ -1,0 +1,6 @@
+"""What to do about a file that is refused: the words that several refusals share."""
+
+INTACT_COPY = "get an intact copy"
+AS_PNG = "convert it to PNG"
+AS_16_BIT = "convert to 8 or 16 bit"
+EITHER = f"{INTACT_COPY}, or {AS_PNG}"
