@@ -69,6 +69,13 @@ from spectral_detect.training.train import train_model
     help="Choose the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
 )
 @click.option(
+    "--verdict-errors",
+    type=(FiniteRange(0, 0.5), FiniteRange(0, 0.5)),
+    metavar="FPR MISSES",
+    help="Leave scores undecided at which more than these shares of camera images would be called fake, or of generated "
+    "ones real, in groups held out.",
+)
+@click.option(
     "--copies",
     type=click.IntRange(1, 100),
     help=f"Make so many augmented copies of each image.  [default: {COPIES}]",
@@ -103,6 +110,7 @@ def train(
     paper_settings: bool,
     augment: str,
     target_fpr: float | None,
+    verdict_errors: tuple[float, float] | None,
     copies: int | None,
     allow_useless: bool,
     seed: int,
@@ -131,7 +139,10 @@ def train(
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames)
     dataset = read_labelled(files, extractor, work)
     warn_of_bias(dataset)
-    model = train_model(dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, seed=seed)
+    model = train_model(
+        dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, verdict_errors=verdict_errors,
+        seed=seed,
+    )  # fmt: skip
     _refuse_useless(model, output, allow_useless)
     _warn_of_codings(model)
     save_model(model, output)

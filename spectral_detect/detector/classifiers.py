@@ -16,7 +16,7 @@ import numpy as np
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.text import short_repr
 
-ClassifierName = Literal["svm", "logreg", "kmeans"]
+ClassifierName = Literal["svm", "logreg", "ridge", "kmeans"]
 ROWS_AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
 
 
@@ -111,6 +111,24 @@ class LogisticRegression:
     def decision_values(self, X: np.ndarray) -> np.ndarray:
         """Return f(x), (n_vectors,)."""
         return np.asarray(X @ self.weights + self.intercept)
+
+
+@dataclass(frozen=True, eq=False)
+class Ridge:
+    """Apply linear regression to -1 for real and 1 for fake, f(x) = w.x + b, of features cut off at +-`limit`.
+
+    One feature that lies far out, as in an image of another kind, so cannot decide alone.
+    """
+
+    kind: ClassVar[ClassifierName] = "ridge"
+    weights: np.ndarray  # (n_features,)
+    intercept: float
+    limit: float
+    __repr__ = short_repr
+
+    def decision_values(self, X: np.ndarray) -> np.ndarray:
+        """Return f(x), (n_vectors,)."""
+        return np.asarray(np.clip(X, -self.limit, self.limit) @ self.weights + self.intercept)
 
 
 @dataclass(frozen=True, eq=False)

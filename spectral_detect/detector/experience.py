@@ -122,11 +122,13 @@ class FeatureCloud:
         images = np.stack([_mean_of_tiles(image) for image in features])
         mean, scale = images.mean(axis=0), images.std(axis=0)
         scale[scale < 1e-12] = 1.0
-        _, singular, directions = np.linalg.svd((images - mean) / scale, full_matrices=False)
-        variances = singular**2 / max(1, len(images) - 1)
-        n = min(N_DIRECTIONS, len(images) // 4)
-        rest = float(variances[n:].sum()) / max(1, images.shape[1] - n)
-        return cls(mean, scale, directions[:n], np.maximum(variances[:n], LEAST_VARIANCE), max(rest, LEAST_VARIANCE))
+        standardised = (images - mean) / scale
+        n = min(N_DIRECTIONS, len(images) // 4, images.shape[1] - 1)
+        singular, directions = _principal(standardised, n)
+        n_free = max(1, len(images) - 1)
+        variances = singular**2 / n_free
+        rest = float(np.square(standardised).sum() / n_free - variances.sum()) / (images.shape[1] - n)
+        return cls(mean, scale, directions, np.maximum(variances, LEAST_VARIANCE), max(rest, LEAST_VARIANCE))
 
     def distances(self, image: np.ndarray) -> np.ndarray:
         """Return two squared distances of an image from the training images, each (2,) per feature.
@@ -143,6 +145,16 @@ class FeatureCloud:
     def distance(self, image: np.ndarray) -> float:
         """Return the greater of both distances, each as a multiple of its limit."""
         return float((self.distances(image) / self.limits).max())
+
+
+def _principal(X: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the n greatest singular values of (n_samples, n_features), and the directions that go with them."""
+    import scipy.sparse.linalg
+
+    if n < 1:
+        return np.empty(0), np.empty((0, X.shape[1]))
+    _, singular, directions = scipy.sparse.linalg.svds(X, n, v0=np.ones(min(X.shape)))
+    return np.asarray(singular), np.asarray(directions)
 
 
 def _mean_of_tiles(image: np.ndarray) -> np.ndarray:

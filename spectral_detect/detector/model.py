@@ -41,6 +41,8 @@ class Model:
         The cross-validated estimate made at training.
     experience : Experience or None
         The images it has seen; None if there were too few groups to tell.
+    undecided : (float, float) or None
+        Scores between these two decide nothing, see `undecided_range`; None if every score decides.
     cloud : FeatureCloud or None
         Where their features lie; None without experience.
     delivery : Delivery or None
@@ -68,6 +70,7 @@ class Model:
     metrics: dict[str, Any] = field(default_factory=dict)
     experience: Experience | None = None
     cloud: FeatureCloud | None = None
+    undecided: tuple[float, float] | None = None
     delivery: Delivery | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""

@@ -20,7 +20,7 @@ from typing import Any, get_args
 import numpy as np
 
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
-from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Svm
+from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Ridge, Svm
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import Model
@@ -34,7 +34,7 @@ CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 5
-CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, KMeans)}
+CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, Ridge, KMeans)}
 
 
 # ------------------------------------------------------------------------------------------------------- from a model
@@ -63,6 +63,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         "training": model.training,
         "metrics": model.metrics,
         "experience": asdict(model.experience) if model.experience else None,
+        "undecided": model.undecided,
         "variance_of_rest": model.cloud.variance_of_rest if model.cloud else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "card": model.card,
@@ -168,6 +169,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         metrics=_metrics(header["metrics"]),
         experience=_experience(header["experience"]),
         cloud=_cloud(header["variance_of_rest"], arrays),
+        undecided=_undecided(header["undecided"]),
         delivery=_delivery(header["delivery"]),
         reference=arrays["reference"],
         card=str(header["card"]),
@@ -199,6 +201,15 @@ def _experience(values: Mapping[str, Any] | None) -> Experience | None:
 
 def _qualities(seen: Sequence[Any] | None) -> Qualities:
     return None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
+
+
+def _undecided(values: Sequence[Any] | None) -> tuple[float, float] | None:
+    if values is None:
+        return None
+    low, high = map(_number, values)
+    if not 0 <= low <= high <= 1:
+        raise ModelFileError("damaged: its range of undecided scores is not valid", remedy="train it again")
+    return low, high
 
 
 def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCloud | None:
@@ -259,7 +270,7 @@ def _fits_together(model: Model) -> bool:
             and classifier.gamma.shape == (len(group_sizes),)
             and classifier.group_sizes.tolist() == list(group_sizes)
         )
-    elif isinstance(classifier, LogisticRegression):
+    elif isinstance(classifier, LogisticRegression | Ridge):
         fitting = classifier.weights.shape == (n_features,)
     else:
         fitting = isinstance(classifier, KMeans) and classifier.centres.shape == (2, n_features)

@@ -54,7 +54,7 @@ def extract_then(
         `work.device` is "gpu" and there is none, or it fails.
     """
     work = work or Work()
-    if extractor.spec is not None:
+    if extractor.spec is not None and not extractor.spec.scales:  # reduced images are no work for a GPU
         backend, files = device_for(files, work)
         if backend is not None:
             return extract_on_gpu(files, extractor, then, work, backend)

@@ -259,7 +259,7 @@ def with_error(extraction: Extraction, error: Exception) -> Extraction:
 
 def places_of_tiles(pixels: np.ndarray, spec: FeatureSpec) -> np.ndarray | None:
     """Return (n_tiles, 3) left edge, upper edge and side of each tile in pixels; None if the spec cuts none."""
-    if spec.tiles_per_side is None:
+    if not spec.gives_tiles:
         return None
     side, corners = tile_corners((pixels.shape[0], pixels.shape[1]), spec)
     return np.array([(x, y, side) for y, x in corners], dtype=np.int32)

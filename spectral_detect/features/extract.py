@@ -13,9 +13,12 @@ import numpy as np
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
 from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_PX, Tiles
+from spectral_detect.features.natural_statistics import cooccurrence, normalised_luma
 from spectral_detect.features.numpy_backend import numpy_backend
-from spectral_detect.features.spec import BLOCK_PX, PRESETS, FeatureSpec
+from spectral_detect.features.reduced import reduced
+from spectral_detect.features.spec import BLOCK_PX, PRESETS, WHOLE_IMAGE_GROUPS, FeatureSpec
 
+WHOLE = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
 COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
 
@@ -53,11 +56,28 @@ def extract_features(
     is_rgb = _check_image(image, spec, backend)
     is_batch = image.ndim - is_rgb == 3
     batch = image if is_batch else image[None]
+    if spec.scales:
+        vectors = backend.xp.stack([_features_at_scales(one, spec, is_ycc, backend) for one in batch])
+        return vectors if is_batch else vectors[0]
     stack = _cut(batch, spec, is_rgb, is_ycc, backend)
     vectors = stack_features(stack, spec, backend)
     if spec.tiles_per_side is not None:
         vectors = vectors.reshape(len(batch), len(stack) // len(batch), -1)
     return vectors if is_batch else vectors[0]
+
+
+def _features_at_scales(image: Array, spec: FeatureSpec, is_ycc: bool, backend: Backend) -> Array:
+    """Return the (n_features,) features of one (H, W[, 3]) image at each scale, one after the other."""
+    if backend.name != "numpy":
+        raise FeatureError(f"the features {spec.name!r} are computed on the CPU", remedy="`device=cpu`")
+    of_tiles = replace(spec, scales=(), groups=tuple(g for g in spec.groups if g not in WHOLE_IMAGE_GROUPS))
+    parts = []
+    for scale in spec.scales:
+        small = reduced(image, scale)
+        parts.append(extract_features(small, of_tiles, is_ycc=is_ycc, backend=backend).mean(axis=0))
+        luma = small if small.ndim == 2 else small[..., 0] if is_ycc else backend.rgb_to_gray(small)
+        parts += [WHOLE[name](np.ascontiguousarray(luma)) for name in spec.groups if name in WHOLE_IMAGE_GROUPS]
+    return np.concatenate(parts).astype(spec.precision)
 
 
 @dataclass(frozen=True)

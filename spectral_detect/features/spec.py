@@ -12,9 +12,10 @@ from typing import Any, Literal, get_args
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.spectrum import MAX_FREQUENCY, Centre
 
-SPEC_VERSION = 3
+SPEC_VERSION = 4
 MIN_BINS, MAX_BINS = 8, 100_000  # a cubic spline needs a few
 MAX_TILES_PER_SIDE = 64
+MAX_SCALES = 8
 COLOUR_BINS = 33
 PATCH_PX = 16
 BLOCK_PX = 8  # a block of JPEG; tiles lie on its grid
@@ -25,10 +26,13 @@ FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "block_spectrum": BLOCK_PX**2 - 1,
     "block_peakedness": BLOCK_PX**2 - 1,
     "patch_spectrum": (PATCH_PX // 2 + 1) ** 2,
+    "cooccurrence": 234,
+    "normalised_luma": 69,
 }
 RESIDUAL_GROUPS = (
     "profile", "chroma_profile", "coherence", "block_spectrum", "block_peakedness", "patch_spectrum"
 )  # fmt: skip
+WHOLE_IMAGE_GROUPS = ("cooccurrence", "normalised_luma")  # of a reduced image, which is not cut into tiles for them
 COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence"))
 
 Filter = Literal["none", "laplacian"]
@@ -49,7 +53,10 @@ class FeatureSpec:
         Version of the meaning of these fields; a spec of another version is refused.
     groups : tuple of str
         Feature groups, joined in this order: names of functions in `feature_groups`. In an SVM each has a kernel of its
-        own.
+        own, at each of the `scales`.
+    scales : tuple of int
+        Shorter sides in pixels to which the image is reduced first, see `reduced.reduced`: it then gives one vector,
+        for each scale the mean over its tiles. Empty: the image as it is.
     tiles_per_side : int or None
         Each tile of an image gives a vector of its own, with at most so many tiles along a side, see
         `extract.tile_corners`; a score is made of the mean over the tiles. None: one vector of the whole image.
@@ -79,6 +86,7 @@ class FeatureSpec:
     name: str
     version: int = SPEC_VERSION
     groups: tuple[str, ...] = ("profile",)
+    scales: tuple[int, ...] = ()
     tiles_per_side: int | None = None
     filter: Filter = "none"
     scale: Scale = "log_of_mean"
@@ -112,6 +120,18 @@ class FeatureSpec:
             raise FeatureError(f"`n_bins={self.n_bins}`: give {MIN_BINS} to {MAX_BINS}, or `n_bins=None`")
         if self.min_size_px < 8:
             raise FeatureError(f"min_size_px {self.min_size_px}: below 8 pixels there are too few rings")
+        self._check_scales()
+
+    def _check_scales(self) -> None:
+        if len(self.scales) > MAX_SCALES or not all(type(s) is int and s >= self.min_size_px for s in self.scales):
+            raise FeatureError(f"scales {self.scales!r}: up to {MAX_SCALES} whole numbers from `min_size_px` on")
+        if self.scales and self.tiles_per_side is None:
+            raise FeatureError("scales go with tiles", remedy="give `tiles_per_side`")
+        whole = tuple(name for name in self.groups if name in WHOLE_IMAGE_GROUPS)
+        if whole and not self.scales:
+            raise FeatureError(f"{', '.join(whole)}: of reduced images only", remedy="give `scales`")
+        if whole and (whole == self.groups or self.groups[-len(whole) :] != whole):
+            raise FeatureError(f"{', '.join(whole)}: after other groups")
 
     @classmethod
     def preset(cls, name: str = "azimuthal", **changes: Any) -> FeatureSpec:
@@ -123,6 +143,7 @@ class FeatureSpec:
             "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean power
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
+            "world": eight groups of the image reduced to two small sizes, for images of unknown history.
             "durall": exactly the published computation.
         **changes
             Values of fields in place of the preset's.
@@ -157,13 +178,13 @@ class FeatureSpec:
         if not all(type(v) is int for v in whole) or not isinstance(values["name"], str):
             raise FeatureError("a feature spec's version, sizes and counts are whole numbers, its name a string")
         try:
-            return cls(**{**values, "groups": tuple(values["groups"])})
+            return cls(**{**values, "groups": tuple(values["groups"]), "scales": tuple(values["scales"])})
         except TypeError as error:
             raise FeatureError(f"not a feature spec: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a model file or JSON."""
-        return {**asdict(self), "groups": list(self.groups)}
+        return {**asdict(self), "groups": list(self.groups), "scales": list(self.scales)}
 
     @cached_property
     def sha256(self) -> str:
@@ -176,9 +197,14 @@ class FeatureSpec:
         return not COLOUR_FEATURE_GROUPS.isdisjoint(self.groups)
 
     @property
+    def gives_tiles(self) -> bool:
+        """Tell whether each tile of an image gives a vector of its own."""
+        return self.tiles_per_side is not None and not self.scales
+
+    @property
     def group_sizes(self) -> tuple[int, ...] | None:
-        """Return the number of features of each feature group; None if it depends on the image's size."""
-        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in self.groups]
+        """Return the number of features of each group, at each scale; None if it depends on the image's size."""
+        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in self.groups] * max(1, len(self.scales))
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
     @property
@@ -201,6 +227,15 @@ def _other_version(version: Any) -> str:
 PRESETS: dict[str, FeatureSpec] = {
     "azimuthal": FeatureSpec("azimuthal", filter="laplacian"),
     "residual": FeatureSpec("residual", groups=RESIDUAL_GROUPS, tiles_per_side=8, filter="laplacian", n_bins=100),
+    "world": FeatureSpec(
+        "world",
+        groups=(*RESIDUAL_GROUPS, *WHOLE_IMAGE_GROUPS),
+        scales=(224, 112),
+        tiles_per_side=8,
+        filter="laplacian",
+        n_bins=100,
+        min_size_px=64,
+    ),
     "durall": FeatureSpec(
         "durall", scale="durall_db", centre="array_centre", normalisation="first", precision="float64"
     ),

@@ -53,7 +53,7 @@ def write_npz(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
         "sha256": np.array([e.sha256 for e in of_row], dtype=np.str_),
         "spec": np.array(json.dumps(spec.to_dict())),
     }
-    if spec.tiles_per_side is not None:
+    if spec.gives_tiles:
         tiles = [e.tiles for e, _ in read if e.tiles is not None]
         columns["tiles"] = np.concatenate([np.empty((0, 3), np.int32), *tiles])
     content = io.BytesIO()
@@ -113,7 +113,7 @@ def spec_as_text(spec: FeatureSpec) -> str:
 
 
 def _csv_header(spec: FeatureSpec, n_features: int) -> list[str]:
-    tile = () if spec.tiles_per_side is None else TILE_COLUMNS
+    tile = TILE_COLUMNS if spec.gives_tiles else ()
     return [*FEATURE_COLUMNS, *tile, *(f"f{k}" for k in range(n_features))]
 
 

@@ -34,7 +34,13 @@ TRANSPARENT = (
 )
 
 Reason = Literal[
-    "constant image", "useless model", "transparent", "outside experience", "low confidence", "depends on delivery"
+    "constant image",
+    "useless model",
+    "transparent",
+    "outside experience",
+    "low confidence",
+    "undecided",
+    "depends on delivery",
 ]
 
 
@@ -114,7 +120,7 @@ class Judge:
     @property
     def cost(self) -> Cost:
         """The cost of a record: one vector is scored in microseconds, many tiles take as long as decoding."""
-        return "trivial" if self.spec.tiles_per_side is None else "short"
+        return "short" if self.spec.gives_tiles else "trivial"
 
     @cached_property
     def settings_sha256(self) -> str:
@@ -222,6 +228,15 @@ class Judge:
             }
         return columns
 
+    def _undecided(self, model: Model, score: float) -> list[Doubt]:
+        """Return the doubt about a score that the model leaves undecided, unless a threshold of one's own decides."""
+        if model.undecided is None or self.rules.threshold is not None:
+            return []
+        low, high = model.undecided
+        if not low < score < high:
+            return []
+        return [("undecided", f"score {score:.3f}: the model {model.name} errs too often from {low:.3f} to {high:.3f}")]
+
     # ---------------------------------------------------------------------------------------------------- judgements
 
     def judge(self, variants: Sequence[Extraction]) -> Judgement:
@@ -247,6 +262,7 @@ class Judge:
             notes.append(
                 f"called {called} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
             )
+        doubts += self._undecided(model, score)
         if self.rules.stability:
             doubts += _flips(variants[1:], model, threshold, called)
         return Judgement(

@@ -11,6 +11,7 @@ from scipy.stats import beta
 from sklearn.metrics import roc_curve
 
 from spectral_detect.errors import DatasetError
+from spectral_detect.records import FAKE, REAL
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,28 @@ def false_alarm_threshold(scores: np.ndarray, n_independent: int, target: float)
     threshold = float(np.nextafter(np.sort(scores)[-rank], 2.0))
     low, high = beta.ppf([0.025, 0.975], k, n + 1 - k)
     return threshold, FalseAlarmRate(target, k / (n + 1), (float(low), float(high)), n)
+
+
+def undecided_range(
+    y: np.ndarray, scores: np.ndarray, groups: np.ndarray, errors: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the scores between which a model shall not decide; both ends are alike if it may always.
+
+    Parameters
+    ----------
+    y, scores, groups : (n,) arrays
+        Class, score out of fold, and group of each sample; each group of a class counts alike.
+    errors : (float, float)
+        Share of the reals that may score above the upper end, and of the fakes that may score below the lower.
+    """
+    high = 1 - _weighted_quantile(1 - scores[y == REAL], groups[y == REAL], errors[0])
+    low = _weighted_quantile(scores[y == FAKE], groups[y == FAKE], errors[1])
+    return (low, high) if low < high else ((low + high) / 2,) * 2
+
+
+def _weighted_quantile(values: np.ndarray, groups: np.ndarray, share: float) -> float:
+    """Return the value below which this share of the groups' samples lies, each group counting alike."""
+    _, of_value, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    order = np.argsort(values)
+    below = np.cumsum(1 / counts[of_value][order]) / len(counts)
+    return float(values[order][np.searchsorted(below, share)])

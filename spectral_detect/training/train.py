@@ -22,7 +22,7 @@ from spectral_detect.text import short_repr
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
-from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold
+from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
 OFTEN = 0.5  # augmented so often, a model has seen enough JPEGs of any quality to judge them
@@ -73,6 +73,7 @@ def train_model(
     *,
     paper_settings: bool = False,
     target_fpr: float | None = None,
+    verdict_errors: tuple[float, float] | None = None,
     max_tile_vectors: int = MAX_TILE_VECTORS,
     seed: int = 0,
 ) -> Model:
@@ -91,6 +92,9 @@ def train_model(
         classifier's own decision boundary as the threshold.
     target_fpr : float, optional
         Choose the threshold for this rate of false alarms, see `false_alarm_threshold`, instead of equal errors.
+    verdict_errors : (float, float), optional
+        Leave scores undecided at which more than the first share of reals would be called fake, or more than the second
+        of fakes real, see `undecided_range`.
     max_tile_vectors : int
         Train on at most so many tiles of images that are cut into tiles, on equally many of each image.
     seed : int
@@ -116,8 +120,10 @@ def train_model(
         raise DatasetError(f"{classifier} learns from labels", remedy="only kmeans does without")
 
     def fit(part: Dataset) -> Fitted:
-        X, y = training_vectors(part, max_tile_vectors, seed)
-        return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, paper_settings=paper_settings, seed=seed)
+        X, y, weights = training_vectors(part, max_tile_vectors, seed)
+        return fit_classifier(
+            X, y, classifier, group_sizes=spec.group_sizes, weights=weights, paper_settings=paper_settings, seed=seed
+        )
 
     delivered = how_delivered(dataset.samples)
     if delivered is None and dataset.delivery is not None:
@@ -126,11 +132,15 @@ def train_model(
     held_out = _held_out(dataset, fit, seed) if is_labelled else None
     if held_out is not None:
         decision = _decision(held_out, paper_settings, target_fpr, seed)
-    elif target_fpr is None:
+    elif target_fpr is None and verdict_errors is None:
         calibration = fixed_calibration(fitted.decision_values(dataset.features))
         decision = _Decision(calibration, _own_boundary(calibration), {}, {})
     else:
         raise DatasetError("a rate of false alarms needs labelled images in at least two groups of each class")
+    undecided = None
+    if held_out is not None and verdict_errors is not None:
+        scores = decision.calibration.scores(held_out.values)
+        undecided = undecided_range(held_out.y, scores, held_out.groups, verdict_errors)
     settings = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
     return Model(
         spec=spec,
@@ -143,6 +153,7 @@ def train_model(
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
         cloud=replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None,
+        undecided=undecided,
         delivery=delivered.delivery if delivered else None,
         reference=_some_vectors(dataset),
     )
@@ -162,8 +173,8 @@ def cross_validate(
     require_both_classes(dataset)
 
     def fit(part: Dataset) -> Fitted:
-        X, y = training_vectors(part, MAX_TILE_VECTORS, seed)
-        return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, seed=seed)
+        X, y, weights = training_vectors(part, MAX_TILE_VECTORS, seed)
+        return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, weights=weights, seed=seed)
 
     held_out = _held_out(dataset, fit, seed)
     if held_out is None:
@@ -253,19 +264,31 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def training_vectors(dataset: Dataset, max_tile_vectors: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n_vectors, n_features) and (n_vectors,): each tile of an image is a vector with the image's label.
+def training_vectors(dataset: Dataset, max_tile_vectors: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (n_vectors, n_features), labels and weights: each tile of an image is a vector with the image's label.
+
+    Both classes weigh alike, and a group of a class as much as the root of its number of images.
 
     If images are cut into tiles, at most `max_tile_vectors` are taken, equally many of each image; the seed decides
     which.
     """
     if dataset.features[0].ndim == 1:
-        return np.stack(dataset.features), dataset.y
+        return np.stack(dataset.features), dataset.y, _weights(dataset)
     rng = np.random.default_rng(seed)
     images = rng.permutation(len(dataset.y))[:max_tile_vectors]
     n_each = max(1, max_tile_vectors // len(images))
     parts = [dataset.features[k][rng.permutation(len(dataset.features[k]))[:n_each]] for k in images]
-    return np.concatenate(parts), np.repeat(dataset.y[images], [len(part) for part in parts])
+    X, of_vector = np.concatenate(parts), np.repeat(images, [len(part) for part in parts])
+    return X, dataset.y[of_vector], _weights(dataset)[of_vector]
+
+
+def _weights(dataset: Dataset) -> np.ndarray:
+    """Return (n_images,), on average 1."""
+    y = dataset.y
+    _, of_image, counts = np.unique(np.stack([y, dataset.groups]), axis=1, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(counts[of_image.ravel()])
+    total = {label: float(weights[y == label].sum()) for label in np.unique(y).tolist()}
+    return np.asarray(weights / [total[label] for label in y.tolist()] * len(y) / len(total))
 
 
 def _some_vectors(dataset: Dataset) -> np.ndarray:
