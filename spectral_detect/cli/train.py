@@ -72,8 +72,8 @@ from spectral_detect.training.train import train_model
     "--verdict-errors",
     type=(FiniteRange(0, 0.5), FiniteRange(0, 0.5)),
     metavar="FPR MISSES",
-    help="Leave scores undecided at which more than these shares of camera images would be called fake, or of generated "
-    "ones real, in groups held out.",
+    help="Leave scores undecided at which more than these shares of images held out would be called fake though real, "
+    "or real though fake.",
 )
 @click.option(
     "--copies",
