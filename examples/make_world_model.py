@@ -26,8 +26,8 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import PIL.Image
+import pillow_heif
 from sklearn.metrics import roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, save_model, train_model

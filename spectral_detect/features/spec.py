@@ -234,7 +234,6 @@ PRESETS: dict[str, FeatureSpec] = {
         tiles_per_side=8,
         filter="laplacian",
         n_bins=100,
-        min_size_px=64,
     ),
     "durall": FeatureSpec(
         "durall", scale="durall_db", centre="array_centre", normalisation="first", precision="float64"

@@ -13,8 +13,10 @@ from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spec import PRESETS
 from strict_arrays import StrictArray, strict_backend, to_host
 
+ON_A_DEVICE = sorted(name for name, spec in PRESETS.items() if not spec.scales)
 
-@pytest.mark.parametrize("name", sorted(PRESETS))
+
+@pytest.mark.parametrize("name", ON_A_DEVICE)
 @pytest.mark.parametrize("shape", [(2, 40, 50), (2, 140, 152, 3)])
 def test_no_array_leaves_its_device(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
     device = strict_backend(tiles_at_once=TILES_AT_ONCE)
@@ -31,7 +33,7 @@ def test_no_array_leaves_its_device(name: str, shape: tuple[int, ...], rng: np.r
 def test_other_types_agree_on_a_device(kind: str, rng: np.random.Generator) -> None:
     device = strict_backend()
     image = (rng.integers(0, 256, (140, 152, 3)) * (257 if kind == "uint16" else 1)).astype(kind)
-    for name in PRESETS:
+    for name in ON_A_DEVICE:
         there = to_host(extract_features(device.xp.asarray(image), FeatureSpec.preset(name), backend=device))
         here = extract_features(image, FeatureSpec.preset(name))
         np.testing.assert_allclose(there, here, atol=1e-4 * np.abs(here).max())

@@ -16,7 +16,7 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
     again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec
     assert again.sha256 == spec.sha256
-    assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (80, 300)}) == 6
+    assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (80, 300)}) == 2 * len(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +31,17 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
         ({"n_bins": None, "tiles_per_side": 2}, "goes with a profile alone"),
         ({"n_bins": None, "groups": ("profile", "coherence")}, "goes with a profile alone"),
         ({"min_size_px": 2}, "min_size_px 2"),
-        ({"version": 1}, "version 1; this program knows version 3"),
+        ({"version": 1}, "version 1; this program knows version 4"),
         ({"bins": 3}, "has no bins"),
+        ({"scales": (224,)}, "scales go with tiles"),
+        ({"scales": (8,), "tiles_per_side": 8}, "scales .* from `min_size_px` on"),
+        ({"scales": (112.0,), "tiles_per_side": 8}, "scales .* whole numbers"),
+        ({"groups": ("profile", "cooccurrence")}, "cooccurrence: of reduced images only"),
+        (
+            {"groups": ("cooccurrence", "profile"), "scales": (64,), "tiles_per_side": 8},
+            "cooccurrence: after other groups",
+        ),
+        ({"groups": ("cooccurrence",), "scales": (64,), "tiles_per_side": 8}, "cooccurrence: after other groups"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
@@ -41,7 +50,7 @@ def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], mes
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(FeatureError, match="no feature preset 'fancy': there are azimuthal, residual, durall"):
+    with pytest.raises(FeatureError, match="no feature preset 'fancy': there are azimuthal, residual, world, durall"):
         FeatureSpec.preset("fancy")
 
 

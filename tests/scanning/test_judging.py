@@ -209,3 +209,13 @@ def test_augmented_often_a_model_has_seen_all_qualities(tmp_path: Path, run: Run
         assert run(*command, "--augment", augment).exit_code == 0
         seen = json.loads(run("models", output, "--json").stdout)["experience"]["codings"]
         assert seen == {"lossless": None} | ({"JPEG": qualities} if qualities else {})
+
+
+def test_a_score_that_errs_too_often_is_undecided(model: Model) -> None:
+    guarded = replace(model, undecided=(0.3, 0.8))
+    judgement = judge([image(0.0)], [guarded], Rules())
+    assert (judgement.verdict, judgement.reason) == ("inconclusive", "undecided")
+    assert judgement.warnings == ("score 0.500: the model m errs too often from 0.300 to 0.800",)
+    assert judge([image(2.0)], [guarded], Rules()).verdict == "fake"
+    assert judge([image(-2.0)], [guarded], Rules()).verdict == "real"
+    assert judge([image(0.1)], [guarded], Rules(threshold=0.5)).verdict == "fake"  # as asked

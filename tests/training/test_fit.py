@@ -30,6 +30,22 @@ def test_decision_values_are_those_of_scikit_learn(name: str, paper: bool, refer
     np.testing.assert_allclose(fitted.decision_values(new), expected, rtol=1e-9, atol=1e-9)
 
 
+def test_ridge_is_weighted_linear_regression_of_clipped_features() -> None:
+    data, rng = gaussian_data(), np.random.default_rng(0)
+    X, weights = np.stack(data.features), rng.uniform(0.5, 2, len(data.y))
+    X[0] *= 1000  # cut off
+    fitted = fit_classifier(X, data.y, "ridge", weights=weights)
+    Z = np.clip(StandardScaler().fit_transform(X), -4, 4)
+    middle, target = np.average(Z, axis=0, weights=weights), np.where(data.y == 1, 1.0, -1.0)
+    centred = Z - middle
+    scatter = centred.T @ (weights[:, None] * centred) + 0.3 * weights.sum() * np.eye(Z.shape[1])
+    w = np.linalg.solve(scatter, centred.T @ (weights * (target - np.average(target, weights=weights))))
+    expected = centred @ w + np.average(target, weights=weights)
+    np.testing.assert_allclose(fitted.decision_values(X), expected, rtol=1e-7, atol=1e-9)
+    far = X[1:2] + 1e9
+    assert fitted.decision_values(far)[0] == fitted.decision_values(10 * far)[0]
+
+
 def test_kmeans_clusters_without_labels_and_names_by_them() -> None:
     data = gaussian_data(shift=4.0)
     fitted = fit_classifier(data.features, data.y, "kmeans")

@@ -8,7 +8,7 @@ import pytest
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, REAL, train_model
 from spectral_detect.errors import DatasetError
-from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold
+from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 
 
 @pytest.mark.parametrize("n", [10, 20, 200])
@@ -45,3 +45,20 @@ def test_a_rate_too_low_for_the_reals_names_the_number_needed() -> None:
             false_alarm_threshold(np.linspace(0, 1, needed - 1), needed - 1, target)
     with pytest.raises(DatasetError, match="needs labelled images in at least two groups"):
         train_model(gaussian_data(labelled=False), SPEC, "kmeans", target_fpr=0.1)
+
+
+def test_undecided_scores_lie_between_those_that_err_too_often() -> None:
+    y = np.repeat([REAL, FAKE], 100)
+    scores = np.concatenate([np.linspace(0, 0.8, 100), np.linspace(0.2, 1, 100)])
+    low, high = undecided_range(y, scores, np.arange(200), (0.02, 0.1))
+    assert np.mean(scores[y == REAL] >= high) == pytest.approx(0.02, abs=0.01)
+    assert np.mean(scores[y == FAKE] <= low) == pytest.approx(0.1, abs=0.01)
+    apart = undecided_range(y, np.where(y == FAKE, 0.9, 0.1), np.arange(200), (0.02, 0.1))
+    assert apart[0] == apart[1]
+
+
+def test_a_large_group_moves_the_undecided_range_as_little_as_a_small_one() -> None:
+    y = np.repeat([REAL, FAKE], [101, 2])
+    scores = np.concatenate([np.full(100, 0.5), [0.9], [0.2, 0.99]])
+    groups = np.concatenate([np.zeros(100), [1], [2, 3]])
+    assert undecided_range(y, scores, groups, (0.4, 0.4))[1] == pytest.approx(0.9)  # one of two cameras scores 0.9

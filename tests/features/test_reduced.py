@@ -1,0 +1,73 @@
+"""Images reduced to a fixed size, and their features."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES
+from spectral_detect import FeatureSpec, extract_features
+from spectral_detect.errors import FeatureError
+from spectral_detect.features.backend import Backend
+from spectral_detect.features.numpy_backend import numpy_backend
+from spectral_detect.features.reduced import reduced
+
+WORLD = FeatureSpec.preset("world")
+
+
+def test_a_pixel_is_the_mean_of_the_area_that_it_covers(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (300, 400, 3), np.uint8)
+    blocks = image[:, :399].reshape(100, 3, 133, 3, 3)
+    np.testing.assert_allclose(reduced(image[:, :399], 100), np.rint(blocks.mean(axis=(1, 3))), atol=1)
+    assert reduced(image, 100).shape == (100, 133, 3)
+    assert reduced(image.transpose(1, 0, 2), 100).shape == (133, 100, 3)
+    assert reduced(image, 300) is image
+    assert reduced(image, 1000) is image
+
+
+@pytest.mark.parametrize("kind", ["uint16", "float32", "float64"])
+def test_other_types_become_8_bit(kind: str, rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (90, 120, 3), np.uint8)
+    same = (image * (257.0 if kind == "uint16" else 1.0)).astype(kind)
+    for side in (90, 45):
+        found = reduced(same, side)
+        assert found.dtype == np.uint8
+        np.testing.assert_allclose(found.astype(int), reduced(image, side).astype(int), atol=1)
+
+
+def test_features_of_reduced_images_follow_each_other(rng: np.random.Generator) -> None:
+    image = rng.integers(0, 256, (300, 420, 3), np.uint8)
+    features = extract_features(image, WORLD)
+    assert features.shape == (sum(WORLD.group_sizes or ()),) == (1550,)
+    assert features.dtype == np.float32
+    residual = extract_features(reduced(image, 224), FeatureSpec.preset("residual")).mean(axis=0)
+    np.testing.assert_allclose(features[:472], residual, rtol=1e-5, atol=1e-5)
+    batch = extract_features(np.stack([image, image[::-1]]), WORLD)
+    np.testing.assert_array_equal(batch[0], features)
+    gray = extract_features(image[..., 0], WORLD)
+    assert gray.shape == features.shape
+
+
+def test_a_copy_that_was_reduced_before_keeps_most_of_its_features() -> None:
+    """A platform reduces a photograph; its pixels change, its features of a fixed size hardly."""
+    with Image.open(EXAMPLES / "real" / "Garden.png") as picture:
+        large = np.asarray(picture.convert("RGB").resize((1024, 1024), Image.Resampling.BICUBIC))
+    small = cv2.resize(large, (640, 640), interpolation=cv2.INTER_AREA)
+    residual = FeatureSpec.preset("residual")
+
+    def moved(spec: FeatureSpec) -> float:
+        pair = [np.atleast_2d(extract_features(image, spec)).mean(axis=0) for image in (large, small)]
+        return float(np.abs(pair[0] - pair[1]).mean())
+
+    assert moved(WORLD) < moved(residual) / 5
+
+
+def test_too_small_images_and_other_devices_are_refused() -> None:
+    with pytest.raises(FeatureError, match="need at least 16 on the shorter side"):
+        extract_features(np.zeros((15, 200), np.uint8), WORLD)
+    cpu = numpy_backend()
+    other = Backend(**{**vars(cpu), "name": "cupy"})
+    with pytest.raises(FeatureError, match=r"computed on the CPU; `device=cpu`"):
+        extract_features(np.zeros((200, 200), np.uint8), WORLD, backend=other)
