@@ -97,7 +97,7 @@ def opened(path: Path) -> tuple[PIL.Image.Image, str] | None:
             if kind not in KEPT or image.mode not in ("RGB", "RGBA", "YCbCr") or min(image.size) < LEAST_PX:
                 return None
             rgb = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, RuntimeError):
         return None
     small = np.asarray(rgb.resize((32, 32)), dtype=int)
     return None if np.abs(np.diff(small, axis=2)).max() <= 8 else (rgb, kind)  # gray

@@ -14,7 +14,7 @@ from spectral_detect.errors import TORCH_MISSING, ExtraMissingError, SpectralDet
 if TYPE_CHECKING:
     from spectral_detect.audit.dataset_audit import audit_dataset
     from spectral_detect.detector.model import Model
-    from spectral_detect.detector.model_file import load_model, load_shipped_models, save_model
+    from spectral_detect.detector.model_file import load_default_model, load_model, save_model
     from spectral_detect.evaluation.compare import compare_detectors
     from spectral_detect.evaluation.evaluate import evaluate_model
     from spectral_detect.extraction.one_file import Extractor
@@ -55,7 +55,7 @@ _HOME = {
     "files_in_folders": "training.labelled_files",
     "files_in_manifest": "training.labelled_files",
     "load_model": "detector.model_file",
-    "load_shipped_models": "detector.model_file",
+    "load_default_model": "detector.model_file",
     "power_spectrum": "features.spectrum",
     "read_dataset": "training.dataset",
     "read_image": "media.images",
@@ -86,8 +86,8 @@ __all__ = [
     "extract_features",
     "files_in_folders",
     "files_in_manifest",
+    "load_default_model",
     "load_model",
-    "load_shipped_models",
     "power_spectrum",
     "read_dataset",
     "read_image",

@@ -26,7 +26,7 @@ from spectral_detect.cli.shared.resume_options import (
     target_options,
 )
 from spectral_detect.cli.shared.work_options import device_option, work_options
-from spectral_detect.detector.model_file import load_model, load_shipped_models
+from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.rows import IMAGES
 from spectral_detect.outputs.table import image_layout
@@ -46,7 +46,7 @@ from spectral_detect.text import counted
 @click.option(
     "--model",
     metavar="MODEL",
-    help="Judge by this model file, or by the shipped model of this name.  [default: the shipped one for such images]",
+    help="Judge by this model file, or by the shipped model of this name.  [default: world]",
 )
 @click.option("--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input.")
 @click.option("-0", "--null", is_flag=True, help="Expect NUL instead of a new line after each path in --files-from.")
@@ -88,7 +88,7 @@ def scan(
       spectral-detect scan s3://bucket/evidence --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
-    detector = load_shipped_models() if model is None else load_model(model)
+    detector = load_default_model() if model is None else load_model(model)
     if target.output is not None:
         check_output(target.output, [*paths, files_from, model])
     named, listed = named_places(paths, files_from, null)

@@ -30,7 +30,7 @@ from spectral_detect.cli.shared.resume_options import (
     target_options,
 )
 from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, work_options
-from spectral_detect.detector.model_file import load_model, load_shipped_models
+from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import VIDEOS_ARE_LOCAL, FrameOptions
 from spectral_detect.outputs.rows import FRAMES, VIDEOS
@@ -53,7 +53,7 @@ from spectral_detect.text import counted
 @click.option(
     "--model",
     metavar="MODEL",
-    help="Judge by this model file, or by the shipped model of this name.  [default: the shipped one for such frames]",
+    help="Judge by this model file, or by the shipped model of this name.  [default: world]",
 )
 @click.option("--group-by", type=click.Choice(("parent",)), help="parent: take each folder of images as a video.")
 @click.option(
@@ -105,7 +105,7 @@ def video(
       spectral-detect video clips/ --resume verdicts.csv --per-frame frames.csv
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
-    detector = load_shipped_models() if model is None else load_model(model)
+    detector = load_default_model() if model is None else load_model(model)
     outputs = _checked_outputs(target, per_frame, plot, [*paths, model])
     skipped: Counter[str] = Counter()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))

@@ -17,7 +17,7 @@ from spectral_detect.atomic_write import write_aside
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_content import from_plain, to_plain
 from spectral_detect.detector.plain_pickle import unpickle_plain
-from spectral_detect.detector.shipped import find_model, shipped_models
+from spectral_detect.detector.shipped import DEFAULT, find_model, shipped_models
 from spectral_detect.errors import FeatureError, ModelFileError
 from spectral_detect.sources.urls import looks_like_url, without_credentials
 
@@ -79,18 +79,17 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
 
 
-def load_shipped_models() -> list[Model]:
-    """Load all models that come with the program, for `scan`, which picks one for each image.
+def load_default_model() -> Model:
+    """Load the model that judges where none is named.
 
     Raises
     ------
     ModelFileError
-        If there are none, or one of them is damaged.
+        If it is missing or damaged.
     """
-    models = [load_model(path) for path in shipped_models().values()]
-    if not models:
+    if DEFAULT not in shipped_models():
         raise ModelFileError("the shipped models are missing", remedy="reinstall, or name a file with `model`")
-    return models
+    return load_model(DEFAULT)
 
 
 def _read(path: str) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from spectral_detect.errors import ModelFileError
 
 SUFFIX = ".pkl"
+DEFAULT = "world"  # judges where no model is named; the others are for images of one kind
 
 
 def shipped_models() -> dict[str, Path]:

@@ -290,7 +290,7 @@ def test_a_model_is_found_by_name_or_path(saved: Path, tmp_path: Path, monkeypat
 
 
 def test_every_shipped_model_loads_and_has_a_card() -> None:
-    assert set(shipped_models()) == {"faces", "photographs", "small"}
+    assert set(shipped_models()) == {"faces", "photographs", "small", "world"}
     for name, path in shipped_models().items():
         model = load_model(path)
         assert model.name == name

@@ -22,7 +22,7 @@ import pytest
 
 from answers import Answer, Answering, answer
 from conftest import EXAMPLES, ROOT, Run
-from spectral_detect import Work, load_shipped_models, scan
+from spectral_detect import Work, load_default_model, scan
 from spectral_detect.errors import ClusterError
 from spectral_detect.parallel import dask_map as room
 from spectral_detect.parallel.dask_map import (
@@ -422,7 +422,7 @@ def test_a_scheduler_file_will_do(evidence: Path, cluster: Any, run: Run) -> Non
     result = run("scan", "ev/1/real/Aqua.png", "--scheduler", "scheduler.json", "--format", "csv")
     assert result.exit_code == 0, result.output
     assert "ev/1/real/Aqua.png" in result.stdout
-    by_library = scan(["ev/1/real/Aqua.png"], load_shipped_models(), work=Work(scheduler="scheduler.json"))
+    by_library = scan(["ev/1/real/Aqua.png"], load_default_model(), work=Work(scheduler="scheduler.json"))
     assert f",{next(by_library).score}," in result.stdout
     by_library.close()
 
