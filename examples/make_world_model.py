@@ -2,8 +2,8 @@
 
     python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models
 
-CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group). Up to
---per-source of each are written to WORK in three conditions, both classes alike:
+CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
+such, weight: a source of a weight below 1 helps to train, and is measured apart). Up to --per-source of each are written to WORK in three conditions, both classes alike:
 
     native     the file as it is
     resaved    its central pixels, at most 1024 a side, not resampled, in a coding drawn at random
@@ -59,7 +59,7 @@ INTRODUCTION = """\
 world: images of unknown history, camera against generators, ridge on world features.
 
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources of
-             generated ones ({families}), the newest of {newest}.
+             generated ones ({families}), the newest of {newest}{helpers}.
              Each image as it is, saved again, and as a platform delivers it, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
@@ -79,11 +79,15 @@ class Source:
     label: str
     family: str
     group: str
+    weight: float = 1.0
 
 
 def sources_of(path: Path) -> list[Source]:
     with path.open(newline="") as stream:
-        return [Source(*(row[k] for k in ("name", "label", "family", "group"))) for row in csv.DictReader(stream)]
+        return [
+            Source(*(row[k] for k in ("name", "label", "family", "group")), float(row.get("weight") or 1))
+            for row in csv.DictReader(stream)
+        ]
 
 
 # ----------------------------------------------------------------------------------------------------------- material
@@ -158,7 +162,7 @@ def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, 
         for source in sources:
             for found in find_images([Location(str(work / condition / source.label / source.name))]):
                 label = FAKE if source.label == "fake" else REAL
-                yield LabelledFile(found, label, source.group), condition, source
+                yield LabelledFile(found, label, source.group, source.weight), condition, source
 
 
 class Material:
@@ -173,6 +177,7 @@ class Material:
         self.condition = np.array([condition for condition, _ in pairs])
         self.source = np.array([f"{source.label}/{source.name}" for _, source in pairs])
         self.family = np.array([source.family for _, source in pairs])
+        self.counts = np.array([source.weight >= 1 for _, source in pairs])
 
 
 # -------------------------------------------------------------------------------------------------------------- model
@@ -222,20 +227,22 @@ def row(material: Material, scores: np.ndarray, verdicts: np.ndarray, at: np.nda
 
 
 def tables(material: Material, scores: np.ndarray, verdicts: np.ndarray) -> str:
-    y = material.dataset.y
+    y, counted = material.dataset.y, (material.dataset.y == FAKE) & material.counts
     heads = "   ".join(f"{c:>14}" for c in CONDITIONS)
     text = f"\n{'':23}{heads}\n  {'generators':<17}sources" + 3 * "  AUROC fake real" + "  (% of files)\n"
     fakes = [row(material, scores, verdicts, (y == FAKE) & (material.family == f), f) for f in _families(material)]
     text += "".join(line for line, _ in sorted(fakes, key=lambda pair: -pair[1]))
-    text += row(material, scores, verdicts, y == FAKE, "all, by source")[0]
+    text += row(material, scores, verdicts, counted, "all, by source")[0]
+    for f in _families(material, are_counted=False):
+        text += row(material, scores, verdicts, (y == FAKE) & (material.family == f), f[:18])[0]
     text += f"\n  {'camera images':<17}sources" + 3 * "        fake real" + "  (% of files)\n"
     for name in ("all, by source", "the worst source"):
         text += f"  {name:<18}{len(set(material.source[y == REAL])):>3}" + _of_cameras(material, verdicts, name) + "\n"
     return text + decided_table(material, verdicts)
 
 
-def _families(material: Material) -> list[str]:
-    return sorted(set(material.family[material.dataset.y == FAKE]))
+def _families(material: Material, *, are_counted: bool = True) -> list[str]:
+    return sorted(set(material.family[(material.dataset.y == FAKE) & (material.counts == are_counted)]))
 
 
 def _of_cameras(material: Material, verdicts: np.ndarray, name: str) -> str:
@@ -255,7 +262,7 @@ def decided_table(material: Material, verdicts: np.ndarray) -> str:
     """Return how many files get a verdict, and how many verdicts are right, each class alike."""
     y, text = material.dataset.y, "\nFiles decided, and verdicts right, both classes alike:\n"
     for condition in CONDITIONS:
-        here = material.condition == condition
+        here = (material.condition == condition) & material.counts
         weights = source_weights(material.source) * here
         for label in (REAL, FAKE):
             weights[y == label] /= weights[y == label].sum()
@@ -269,11 +276,13 @@ def decided_table(material: Material, verdicts: np.ndarray) -> str:
 def card(model: Model, material: Material, newest: str) -> str:
     y, seen = material.dataset.y, model.experience
     assert seen is not None
+    fakes, helpers = (y == FAKE) & material.counts, int(np.sum(~material.counts))
     text = INTRODUCTION.format(
         n_real=int(np.sum(y == REAL)),
-        n_fake=int(np.sum(y == FAKE)),
+        n_fake=int(np.sum(fakes)),
         real_sources=len(set(material.source[y == REAL])),
-        fake_sources=len(set(material.source[y == FAKE])),
+        fake_sources=len(set(material.source[fakes])),
+        helpers=f", and {helpers} of those photographs\n             after up-sampling networks" if helpers else "",
         families=", ".join(_families(material)),
         newest=newest,
         least=seen.min_side_px,

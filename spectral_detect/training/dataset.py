@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import numpy as np
@@ -52,6 +52,8 @@ class Dataset:
         The edits of the images; each file gives one sample for each of them.
     extractor : Extractor or None
         How the files were read; None if the samples were made in another way.
+    weights : np.ndarray
+        (n_samples,), see `LabelledFile`; 1 if none are given.
     """
 
     features: Sequence[np.ndarray]
@@ -61,6 +63,11 @@ class Dataset:
     failures: tuple[Extraction, ...]
     edits: tuple[Edit | None, ...] = (None,)
     extractor: Extractor | None = None
+    weights: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        if not len(self.weights):
+            object.__setattr__(self, "weights", np.ones(len(self.y)))
 
     def __repr__(self) -> str:
         """Describe the data set in a line."""
@@ -80,6 +87,7 @@ class Dataset:
             features=[self.features[k] for k in chosen],
             y=self.y[chosen],
             groups=self.groups[chosen],
+            weights=self.weights[chosen],
             samples=tuple(self.samples[k] for k in chosen),
             failures=(),
         )
@@ -179,6 +187,7 @@ def read_dataset(
         failures=failures,
         edits=extractor.edits,
         extractor=extractor,
+        weights=np.array([f.weight for f, _ in read]),
     )
 
 

@@ -24,11 +24,16 @@ CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "a
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """An image or a video, its label (None if unlabelled), and its group (None: a group of its own)."""
+    """An image or a video, its label (None if unlabelled), and its group (None: a group of its own).
+
+    `weight` says how much it counts in training by ridge regression. A file of a weight below 1 only helps to train: score,
+    threshold and metrics do not rest on it.
+    """
 
     file: FoundFile | FoundVideo
     label: int | None
     group: str | None = None
+    weight: float = 1.0
 
 
 def files_in_folders(real: Folders, fake: Folders, *, group_by_parent: bool = False) -> list[LabelledFile]:
@@ -164,12 +169,15 @@ def _looked_up(folder: str) -> Location:
 
 
 def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
-    """Read the rows of a CSV file with the columns `path,label[,group]`; paths are relative to the manifest, or URLs.
+    """Read the rows of a CSV file with the columns `path,label[,group[,weight]]`.
+
+    Paths are relative to the manifest, or URLs.
 
     Raises
     ------
     DatasetError
-        The file cannot be read, is not in UTF-8, a column is missing, or a label is neither `real` nor `fake`.
+        The file cannot be read, is not in UTF-8, a column is missing, a label is neither `real` nor `fake`, or a weight
+        is not a number from 0 to 1.
     """
     manifest = os.fspath(manifest)
     try:
@@ -208,7 +216,18 @@ def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[Label
                 f"manifest {manifest!r}, line {reader.line_num}: no file {row['path']!r}, and the name is not UTF-8",
                 remedy=f"if it is in Windows-1252, {how_to_convert('WINDOWS-1252')}",
             )
-        yield LabelledFile(file, LABELS[label], row.get("group") or None)
+        weight = _weight(row.get("weight") or "1", f"manifest {manifest!r}, line {reader.line_num}")
+        yield LabelledFile(file, LABELS[label], row.get("group") or None, weight)
+
+
+def _weight(text: str, place: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = -1.0
+    if not 0 < weight <= 1:
+        raise DatasetError(f"{place}: weight {text!r}", remedy="it takes a number above 0, up to 1")
+    return weight
 
 
 def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:

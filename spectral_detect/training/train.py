@@ -283,10 +283,11 @@ def training_vectors(dataset: Dataset, max_tile_vectors: int, seed: int) -> tupl
 
 
 def _weights(dataset: Dataset) -> np.ndarray:
-    """Return (n_images,), on average 1."""
-    y = dataset.y
-    _, of_image, counts = np.unique(np.stack([y, dataset.groups]), axis=1, return_inverse=True, return_counts=True)
-    weights = 1 / np.sqrt(counts[of_image.ravel()])
+    """Return (n_images,), on average 1; files that count less in themselves are groups of their own here."""
+    y, own = dataset.y, dataset.weights
+    kinds = np.stack([y, dataset.groups, own < 1])
+    _, of_image, counts = np.unique(kinds, axis=1, return_inverse=True, return_counts=True)
+    weights = own / np.sqrt(counts[of_image.ravel()])
     total = {label: float(weights[y == label].sum()) for label in np.unique(y).tolist()}
     return np.asarray(weights / [total[label] for label in y.tolist()] * len(y) / len(total))
 
@@ -299,7 +300,8 @@ def _some_vectors(dataset: Dataset) -> np.ndarray:
 def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> OutOfFold | None:
     """Return the decision values of each fold by a classifier fitted on the others; None if groups are too few."""
     tests, values, distances = [], [], []
-    for train, test in folds(dataset.y, dataset.groups, N_FOLDS, seed):
+    for train, everything_else in folds(dataset.y, dataset.groups, N_FOLDS, seed):
+        test = everything_else[dataset.weights[everything_else] >= 1]
         fitted, held_out = fit(dataset.select(train)), dataset.select(test)
         cloud = _cloud(dataset.select(train))
         tests.append(test)

@@ -51,6 +51,14 @@ def test_a_manifest_is_relative_to_itself(labelled_folder: Path, end: str, mark:
     assert dataset.n_groups == 2
 
 
+def test_a_manifest_may_say_how_much_a_file_counts(labelled_folder: Path) -> None:
+    manifest = labelled_folder / "list.csv"
+    manifest.write_text("path,label,weight\nreal/00.png,real,\nreal/01.png,real,0.25\nfake/00.png,fake,1\n")
+    dataset = read_dataset(files_in_manifest(str(manifest)), Extractor(SPEC))
+    assert dataset.weights.tolist() == [1, 0.25, 1]
+    assert dataset.select(np.array([1])).weights.tolist() == [0.25]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -62,6 +70,9 @@ def test_a_manifest_is_relative_to_itself(labelled_folder: Path, end: str, mark:
             "line 3: path 'b.png', label 'genuine'; it takes a path",
         ),
         ("path,label\na.png\n", "line 2"),
+        ("path,label,weight\na.png,real,1\nb.png,real,2\n", "line 3: weight '2'; it takes a number above 0, up to 1"),
+        ("path,label,weight\na.png,real,nan\n", "line 2: weight 'nan'"),
+        ("path,label,weight\na.png,real,much\n", "line 2: weight 'much'"),
         ("path,label\n,real\n", "line 2"),
     ],
 )

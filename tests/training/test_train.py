@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, load_model, train_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.training.dataset import Dataset
+from spectral_detect.training.train import training_vectors
 
 MANIFEST = EXAMPLES / "manifest.csv"
 
@@ -83,6 +85,42 @@ def test_one_group_of_many_images_is_no_class_to_learn() -> None:
     alone = Dataset(data.features, data.y, data.y, data.samples, ())
     with pytest.raises(DatasetError, match=r"20 usable real images in 1 group .*in as many groups"):
         train_model(alone, SPEC)
+
+
+def test_both_classes_and_large_and_small_groups_share_the_weight() -> None:
+    data = gaussian_data(60)
+    groups = np.concatenate([np.zeros(16), np.arange(1, 45)]).astype(int)  # 16 reals in one group, 14 alone
+    weights = training_vectors(replace(data, groups=groups), 100, 0)[2]
+    assert weights[data.y == 0].sum() == pytest.approx(weights[data.y == 1].sum()) == pytest.approx(30)
+    assert weights[:16].sum() == pytest.approx(4 * weights[20])
+    own = np.where(np.arange(60) < 45, 1.0, 0.25)
+    weights = training_vectors(replace(data, weights=own), 100, 0)[2]
+    assert weights[59] == pytest.approx(weights[30] / 4)
+
+
+def test_files_of_little_weight_only_help_to_train() -> None:
+    data = gaussian_data(60)
+    more = gaussian_data(200, shift=-3.0, seed=5)
+    both = Dataset(
+        np.concatenate([data.features, more.features]),
+        np.concatenate([data.y, more.y]),
+        np.arange(260),
+        (*data.samples, *(replace(s, sha256=f"b{k:063d}") for k, s in enumerate(more.samples))),
+        (),
+        weights=np.repeat([1.0, 0.5], [60, 200]),
+    )
+    metrics = train_model(both, SPEC, "ridge").metrics
+    assert metrics["n_real"] == metrics["n_fake"] == 30
+    assert metrics["auroc"] < train_model(data, SPEC, "ridge").metrics["auroc"]  # these mislead
+
+
+def test_a_model_may_leave_scores_undecided() -> None:
+    data = gaussian_data(200)
+    model = train_model(data, SPEC, "ridge", verdict_errors=(0.02, 0.1))
+    assert model.undecided is not None
+    low, high = model.undecided
+    assert 0 < low < model.threshold < high < 1
+    assert train_model(data, SPEC, "ridge").undecided is None
 
 
 def test_a_target_makes_the_threshold() -> None:

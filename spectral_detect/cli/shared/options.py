@@ -63,7 +63,9 @@ labelled_options = together(
         "--fake", multiple=True, metavar="DIR", help="Read generated images from a folder or URL; repeatable."
     ),
     click.option(
-        "--manifest", metavar="CSV", help="Read paths and labels from columns path,label[,group] instead of folders."
+        "--manifest",
+        metavar="CSV",
+        help="Read paths and labels from columns path,label[,group[,weight]] instead of folders.",
     ),
     click.option(
         "--group-by",
