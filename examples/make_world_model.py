@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import repeat
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import PIL.Image
@@ -58,9 +59,9 @@ VERDICT_ERRORS = (0.02, 0.10)
 INTRODUCTION = """\
 world: images of unknown history, camera against generators, ridge on world features.
 
-Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources of
-             generated ones ({families}), the newest of {newest}{helpers}.
-             Each image as it is, saved again, and as a platform delivers it, both classes alike.
+Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources of generated ones,
+             the newest of {newest}; families: {families}.
+             {helpers}Each image as it is, saved again, and as a platform delivers it, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
 Not good for drawings, screenshots, documents, and images of a generator in the table below that it rarely tells; and
@@ -282,8 +283,11 @@ def card(model: Model, material: Material, newest: str) -> str:
         n_fake=int(np.sum(fakes)),
         real_sources=len(set(material.source[y == REAL])),
         fake_sources=len(set(material.source[fakes])),
-        helpers=f", and {helpers} of those photographs\n             after up-sampling networks" if helpers else "",
-        families=", ".join(_families(material)),
+        helpers=f"Beside them {helpers} files of the same photographs after up-sampling networks, with less weight.\n"
+        + 13 * " "
+        if helpers
+        else "",
+        families="\n             ".join(wrap(", ".join(_families(material)), 80)),
         newest=newest,
         least=seen.min_side_px,
         n_groups=material.dataset.n_groups,
