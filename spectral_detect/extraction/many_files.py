@@ -54,7 +54,10 @@ def extract_then(
         `work.device` is "gpu" and there is none, or it fails.
     """
     work = work or Work()
-    if extractor.spec is not None and not extractor.spec.scales:  # reduced images are no work for a GPU
+    if extractor.spec is not None and extractor.spec.scales:
+        if work.device == "gpu":
+            LOG.warning("the features %r are of small images: the CPU computes them", extractor.spec.name)
+    elif extractor.spec is not None:
         backend, files = device_for(files, work)
         if backend is not None:
             return extract_on_gpu(files, extractor, then, work, backend)

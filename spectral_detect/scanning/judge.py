@@ -235,7 +235,7 @@ class Judge:
         low, high = model.undecided
         if not low < score < high:
             return []
-        return [("undecided", f"score {score:.3f}: the model {model.name} errs too often from {low:.3f} to {high:.3f}")]
+        return [("undecided", f"{model.name} errs too often between {low:.3f} and {high:.3f}")]
 
     # ---------------------------------------------------------------------------------------------------- judgements
 
