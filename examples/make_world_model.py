@@ -231,11 +231,11 @@ def tables(material: Material, scores: np.ndarray, verdicts: np.ndarray) -> str:
     y, counted = material.dataset.y, (material.dataset.y == FAKE) & material.counts
     heads = "   ".join(f"{c:>14}" for c in CONDITIONS)
     text = f"\n{'':23}{heads}\n  {'generators':<17}sources" + 3 * "  AUROC fake real" + "  (% of files)\n"
-    fakes = [row(material, scores, verdicts, (y == FAKE) & (material.family == f), f) for f in _families(material)]
+    fakes = [row(material, scores, verdicts, counted & (material.family == f), f) for f in _families(material)]
     text += "".join(line for line, _ in sorted(fakes, key=lambda pair: -pair[1]))
     text += row(material, scores, verdicts, counted, "all, by source")[0]
     for f in _families(material, are_counted=False):
-        text += row(material, scores, verdicts, (y == FAKE) & (material.family == f), f[:18])[0]
+        text += row(material, scores, verdicts, (y == FAKE) & ~material.counts & (material.family == f), f[:18])[0]
     text += f"\n  {'camera images':<17}sources" + 3 * "        fake real" + "  (% of files)\n"
     for name in ("all, by source", "the worst source"):
         text += f"  {name:<18}{len(set(material.source[y == REAL])):>3}" + _of_cameras(material, verdicts, name) + "\n"
@@ -307,7 +307,7 @@ def main() -> None:
     args = parser.parse_args()
     sources = sources_of(args.sources)
     if not args.work.exists():
-        with ProcessPoolExecutor(args.jobs) as pool:
+        with ProcessPoolExecutor(args.jobs or None) as pool:
             list(pool.map(prepare, repeat(args.corpus), sources, repeat(args.work), repeat(args.per_source)))
     sources = [s for s in sources if (args.work / CONDITIONS[0] / s.label / s.name).is_dir()]
     material = Material(args.work, sources, args.jobs)

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, ROOT
+from spectral_detect import load_model
 
 BENCHMARKS = ROOT / "examples" / "benchmarks"
 
@@ -223,3 +224,30 @@ def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator) -> None:
             assert picture.width > 300 * (1 + len(chosen))
     logs = [(tmp_path / "runs" / name / "log.jsonl").read_text() for name in ("dcgan-baseline", "dcgan-v4")]
     assert [log.count("\n") for log in logs] == [2, 1]
+
+
+def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
+    """Of small sources of smooth and of chequered noise: the card tells them apart, and the model is there."""
+    rng = np.random.default_rng(0)
+    rows = ["name,label,family,group,weight"]
+    for k in range(20):
+        label = ("real", "fake")[k % 2]
+        folder = tmp_path / "corpus" / label / f"s{k}"
+        folder.mkdir(parents=True)
+        rows.append(f"s{k},{label},{'camera' if label == 'real' else 'chequers'},g{k},{0.2 if k == 19 else 1}")
+        for n in range(2):
+            coarse = Image.fromarray(rng.integers(0, 256, (60, 60, 3), np.uint8))
+            pixels = np.asarray(coarse.resize((240, 240), Image.Resampling.BICUBIC), dtype=int)
+            if label == "fake":
+                pixels = np.clip(pixels + 40 * (np.indices((240, 240)).sum(axis=0) // 3 % 2)[..., None], 0, 255)
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{n}.png")
+    (tmp_path / "sources.csv").write_text("\n".join(rows) + "\n")
+    arguments = (tmp_path / "corpus", "--sources", tmp_path / "sources.csv", "--work", tmp_path / "work")
+    text = printed("make_world_model.py", *arguments, "--output", tmp_path / "models", "--jobs", 1)
+    model = load_model(tmp_path / "models" / "world.pkl")
+    assert model.card in text
+    assert "10 sources of camera images" in text
+    assert "9 sources of generated ones" in text
+    assert re.search(r"chequers +9 +100\.0  100   0", text)
+    assert re.search(r"chequers +1 +100\.0  100   0", text)  # of little weight, and measured apart
+    assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 40
