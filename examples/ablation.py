@@ -24,7 +24,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, extract_features, train_model
 from spectral_detect.extraction.one_file import Extractor
-from spectral_detect.features.spec import FEATURE_GROUP_SIZES
+from spectral_detect.features.spec import RESIDUAL_GROUPS
 from spectral_detect.training.dataset import Dataset, read_dataset
 
 SHOTS, SEEDS, MOST_TESTED = (20, 100), 5, 200
@@ -37,9 +37,9 @@ def candidates() -> dict[str, FeatureSpec]:
     specs["residual, not in tiles"] = replace(residual, tiles_per_side=None)
     specs["residual, 16 tiles"] = replace(residual, tiles_per_side=4)
     specs["residual, no Laplacian"] = replace(residual, filter="none")
-    for group in FEATURE_GROUP_SIZES:
-        specs[f"without {group}"] = replace(residual, groups=tuple(g for g in FEATURE_GROUP_SIZES if g != group))
-    for group in FEATURE_GROUP_SIZES:
+    for group in RESIDUAL_GROUPS:
+        specs[f"without {group}"] = replace(residual, groups=tuple(g for g in RESIDUAL_GROUPS if g != group))
+    for group in RESIDUAL_GROUPS:
         specs[f"only {group}"] = replace(residual, groups=(group,))
     return specs
 

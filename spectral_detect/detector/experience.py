@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spectral_detect.media.coding import Coding
+from spectral_detect.text import short_repr
 
 N_DIRECTIONS = 8  # twenty or fifty refuse no more
 LEAST_VARIANCE = 1e-3  # of standardised features
@@ -114,6 +115,7 @@ class FeatureCloud:
     directions: np.ndarray
     variances: np.ndarray
     variance_of_rest: float
+    __repr__ = short_repr
     limits: np.ndarray = field(default_factory=lambda: np.ones(2))
 
     @classmethod

@@ -143,7 +143,8 @@ def _of_this_version(values: Any) -> dict[str, Any]:
 def _array(content: bytes, kind: str, shape: list[int]) -> np.ndarray:
     if kind not in TYPES:
         raise ModelFileError("damaged: an array of an unknown type", remedy="train it again")
-    array = np.frombuffer(content, dtype=kind).reshape(shape).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is found below
+        array = np.frombuffer(content, dtype=kind).reshape(shape).astype(np.float64)
     if not np.isfinite(array).all():
         raise ModelFileError("damaged: an array holds NaN or infinity", remedy="train it again")
     return array

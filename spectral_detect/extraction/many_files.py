@@ -54,7 +54,7 @@ def extract_then(
         `work.device` is "gpu" and there is none, or it fails.
     """
     work = work or Work()
-    if extractor.spec is not None and extractor.spec.scales:
+    if extractor.spec is not None and extractor.spec.scales and work.is_local:
         if work.device == "gpu":
             LOG.warning("the features %r are of small images: the CPU computes them", extractor.spec.name)
     elif extractor.spec is not None:

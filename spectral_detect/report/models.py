@@ -35,6 +35,7 @@ def model_facts(model: Model) -> dict[str, Any]:
             "n_real": model.calibration.n_real,
             "n_fake": model.calibration.n_fake,
         },
+        "undecided": model.undecided,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "why_useless": model.why_useless,
         "experience": asdict(model.experience) if model.experience else None,
@@ -78,6 +79,8 @@ def _headline(model: Model) -> list[str]:
         lines += [f"  augmented      each image {visible(edits)}; {model.training.get('copies')} copies in all"]
     if model.experience:
         lines += _experience_lines(model.experience)
+    if model.undecided:
+        lines += [undecided_line(model.undecided, "  undecided      ")]
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
     if model.why_useless:
@@ -89,6 +92,14 @@ def _headline(model: Model) -> list[str]:
         estimates = stored_estimates(model.metrics)
         lines += [f"    {line}" for line in metric_lines(estimates, ("balanced_accuracy", "auroc"))]
     return lines
+
+
+def undecided_line(undecided: tuple[float, float], title: str) -> str:
+    """Return a line on the scores that decide nothing."""
+    low, high = undecided
+    return (
+        f"{title}scores between {low:.3f} and {high:.3f}" if low < high else f"{title}no score: the classes lie apart"
+    )
 
 
 def _training(model: Model) -> str:

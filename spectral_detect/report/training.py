@@ -7,6 +7,7 @@ from typing import Any
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.report.metrics import metric_lines
+from spectral_detect.report.models import undecided_line
 from spectral_detect.text import visible
 
 
@@ -30,6 +31,8 @@ def training_text(model: Model, output: str) -> str:
     else:
         lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
     lines += [f"threshold            {model.threshold:.3f}", *_false_alarm_lines(facts.get("false_alarms"))]
+    if model.undecided:
+        lines += [undecided_line(model.undecided, "undecided            ")]
     return "\n".join([*lines, f"wrote                {visible(output)}"])
 
 

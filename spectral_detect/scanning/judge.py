@@ -262,7 +262,8 @@ class Judge:
             notes.append(
                 f"called {called} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
             )
-        doubts += self._undecided(model, score)
+        if undecided := self._undecided(model, score):
+            doubts, notes = doubts + undecided, []
         if self.rules.stability:
             doubts += _flips(variants[1:], model, threshold, called)
         return Judgement(

@@ -26,8 +26,8 @@ CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "a
 class LabelledFile:
     """An image or a video, its label (None if unlabelled), and its group (None: a group of its own).
 
-    `weight` says how much it counts in training by ridge regression. A file of a weight below 1 only helps to train: score,
-    threshold and metrics do not rest on it.
+    `weight` says how much it counts in training by ridge regression. A file of a weight below 1 only helps to train:
+    score, threshold and metrics do not rest on it.
     """
 
     file: FoundFile | FoundVideo

@@ -136,7 +136,7 @@ def train_model(
         calibration = fixed_calibration(fitted.decision_values(dataset.features))
         decision = _Decision(calibration, _own_boundary(calibration), {}, {})
     else:
-        raise DatasetError("a rate of false alarms needs labelled images in at least two groups of each class")
+        raise DatasetError("rates of errors need labelled images in at least two groups of each class")
     undecided = None
     if held_out is not None and verdict_errors is not None:
         scores = decision.calibration.scores(held_out.values)

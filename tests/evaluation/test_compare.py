@@ -25,7 +25,7 @@ def test_each_candidate_has_the_numbers_of_its_training(tmp_path: Path, run: Run
     found = json.loads(compared.stdout)
     assert (found["n_real"], found["n_fake"]) == (12, 12)
     tried = {(c["features"], c["classifier"]): c for c in found["candidates"]}
-    assert set(tried) == {(f, c) for f in ("azimuthal", "residual", "durall") for c in ("svm", "logreg")}
+    assert set(tried) == {(f, c) for f in ("azimuthal", "residual", "world", "durall") for c in ("svm", "logreg")}
     for features, classifier in (("azimuthal", "logreg"), ("residual", "svm")):
         model = tmp_path / "m.pkl"
         options = ("--features", features, "--classifier", classifier, "--output", model, "--allow-useless")

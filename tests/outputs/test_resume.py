@@ -215,9 +215,9 @@ def test_rows_of_other_models_features_and_versions_are_told_apart(
     evidence: Path, scan: Scan, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan("out.jsonl")
-    everything = run("scan", "ev", "--resume", "out.jsonl", "--jobs", 0)
+    everything = run("scan", "ev", "--model", "faces", "--resume", "out.jsonl", "--jobs", 0)
     assert everything.exit_code == 2
-    assert "judged with other settings (--model" in everything.stderr
+    assert "judged by another model (photographs" in everything.stderr
     monkeypatch.setattr("spectral_detect.scanning.judge.__version__", "9.9")
     scan("out.jsonl", status=2, says="made by version 0.1.0, and this is 9.9")
     changed = [json.loads(line) | {"spec_sha256": "0" * 64} for line in Path("out.jsonl").read_text().splitlines()]

@@ -233,7 +233,7 @@ def test_rules_hold_for_frames(tmp_path: Path, run: Run) -> None:
 def test_a_model_that_has_not_seen_the_coding_of_a_video_decides_nothing(tmp_path: Path, run: Run) -> None:
     clip = write_clip(tmp_path / "clip.mkv", REALS[:6])
     (record,) = records(run, clip, "--jobs", 0)
-    assert record["model"] == "photographs"
+    assert record["model"] == "world"
     (named,) = records(run, clip, "--model", "faces", "--jobs", 0)
     assert (record["coding"], named["coding"]) == ("lossless", "lossless")
     assert named["verdict"] == "inconclusive"

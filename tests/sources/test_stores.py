@@ -40,6 +40,12 @@ PASSWORD, SIGNATURE = "s3cr3t", "0123abcd"
 SIGNED = f"X-Amz-Algorithm=AWS4&X-Amz-Signature={SIGNATURE}&version=2"
 
 
+@pytest.fixture(autouse=True)
+def model_of_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the model judge that decides on each example."""
+    monkeypatch.setattr("spectral_detect.detector.model_file.DEFAULT", "photographs")
+
+
 class Handler(SimpleHTTPRequestHandler):
     """The files of a folder, and some bad manners at certain names."""
 
@@ -646,7 +652,8 @@ def test_fsspec_is_not_imported_without_a_url(arguments: list[str]) -> None:
 def test_without_fsspec_local_files_are_read_as_ever(tmp_path: Path) -> None:
     (tmp_path / "fsspec.py").write_text("raise ImportError('not installed')")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, "-m", "spectral_detect", "scan", "--format", "csv", "--jobs", "0", "--files-from", "-"]
+    command = [sys.executable, "-m", "spectral_detect", "scan", "--format", "csv", "--jobs", "0"]
+    command += ["--model", "photographs", "--files-from", "-"]
     listed = f"{EXAMPLES}/real/{NAMES[0]}\ns3://bucket/a.png\n"
     done = subprocess.run(command, input=listed, env=environment, capture_output=True, text=True, check=False)
     good, bad = csv.DictReader(done.stdout.splitlines())

@@ -43,7 +43,7 @@ def test_a_rate_too_low_for_the_reals_names_the_number_needed() -> None:
             DatasetError, match=f"needs at least {needed} independent real images; there are {needed - 1}"
         ):
             false_alarm_threshold(np.linspace(0, 1, needed - 1), needed - 1, target)
-    with pytest.raises(DatasetError, match="needs labelled images in at least two groups"):
+    with pytest.raises(DatasetError, match="need labelled images in at least two groups"):
         train_model(gaussian_data(labelled=False), SPEC, "kmeans", target_fpr=0.1)
 
 

@@ -16,6 +16,8 @@ from conftest import EXAMPLES, Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, load_model, train_model
 from spectral_detect.errors import DatasetError
+from spectral_detect.report.models import models_text
+from spectral_detect.report.training import training_text
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.train import training_vectors
 
@@ -120,6 +122,8 @@ def test_a_model_may_leave_scores_undecided() -> None:
     assert model.undecided is not None
     low, high = model.undecided
     assert 0 < low < model.threshold < high < 1
+    assert f"undecided            scores between {low:.3f} and {high:.3f}" in training_text(model, "m.pkl")
+    assert f"undecided      scores between {low:.3f} and {high:.3f}" in models_text([model])
     assert train_model(data, SPEC, "ridge").undecided is None
 
 
