@@ -3,7 +3,8 @@
     python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models
 
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
-such, weight: a source of a weight below 1 helps to train, and is measured apart). Up to --per-source of each are written to WORK in three conditions, both classes alike:
+such, weight: a source of a weight below 1 helps to train, and is measured apart). Up to --per-source of each are written
+to WORK in three conditions, both classes alike:
 
     native     the file as it is
     resaved    its central pixels, at most 1024 a side, not resampled, in a coding drawn at random
@@ -59,8 +60,8 @@ VERDICT_ERRORS = (0.02, 0.10)
 INTRODUCTION = """\
 world: images of unknown history, camera against generators, ridge on world features.
 
-Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources of generated ones,
-             the newest of {newest}; families: {families}.
+Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
+             of generated ones, the newest of {newest}; families: {families}.
              {helpers}Each image as it is, saved again, and as a platform delivers it, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
