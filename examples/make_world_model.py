@@ -3,7 +3,7 @@
     python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models
 
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
-such, weight: a source of a weight below 1 helps to train, and is measured apart). Up to --per-source of each are written
+such, weight: a source of a weight below 1 helps to train, measured apart). Up to --per-source of each are written
 to WORK in three conditions, both classes alike:
 
     native     the file as it is
