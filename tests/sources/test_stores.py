@@ -41,9 +41,13 @@ SIGNED = f"X-Amz-Algorithm=AWS4&X-Amz-Signature={SIGNATURE}&version=2"
 
 
 @pytest.fixture(autouse=True)
-def model_of_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+def model_of_the_examples() -> Iterator[None]:
     """Let the model judge that decides on each example."""
-    monkeypatch.setattr("spectral_detect.detector.model_file.DEFAULT", "photographs")
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # a patch of its own, so that those of a test are undone before its site
+        patch.setattr("spectral_detect.detector.model_file.DEFAULT", "photographs")
+        yield
 
 
 class Handler(SimpleHTTPRequestHandler):
