@@ -160,6 +160,6 @@ def _worth(judge: Judge, names: set[str | None]) -> str:
         return ""
     if rules.threshold is not None or rules.min_confidence is not None or rules.stability:
         return "\n(what a verdict is worth is known for the model's own threshold and without further rules only)\n"
-    if any(model.undecided for model in judge.models):
+    if any(model.undecided and model.undecided[0] < model.undecided[1] for model in judge.models):
         return "\n(what a verdict is worth is known for models that decide every score only; see the model's card)\n"
     return f"\n{prevalence_text([m for m in judge.models if m.name in names], rules.prevalence)}\n"

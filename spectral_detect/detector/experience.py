@@ -15,6 +15,7 @@ LEAST_VARIANCE = 1e-3  # of standardised features
 SIZE_TOLERANCE = 1.25  # sides up to this factor larger or smaller than those seen count as seen
 QUALITY_TOLERANCE = 5
 MIN_OF_CODING = 5  # images of a class
+MOSTLY_PORTRAITS = 0.8  # share of the training images from which on a model judges portraits alone
 HIDDEN_BY_JPEG = frozenset(("lossless", "JPEG", "JPEG in TIFF"))
 APART = (101, 0)
 
@@ -35,18 +36,28 @@ class Experience:
     codings : mapping of str to (int, int) or None
         `Coding.kind` that both classes of its training images have -> lowest and highest quality of both, None where
         files do not tell it.
+    portrait_share : float
+        Share of its training images that show a large face, in the class that has fewer.
     """
 
     min_side_px: int
     max_side_px: int
     refusal_rate: float
     codings: Mapping[str, Qualities]
+    portrait_share: float = 0.0
+
+    @property
+    def needs_portrait(self) -> bool:
+        """Tell whether the model has seen hardly anything but portraits, and so judges nothing else."""
+        return self.portrait_share >= MOSTLY_PORTRAITS
 
     def covers(self, width: int, height: int) -> bool:
         """Tell whether the model has seen images of about such a size, in pixels."""
         return self.min_side_px / SIZE_TOLERANCE <= min(width, height) <= self.max_side_px * SIZE_TOLERANCE
 
-    def objections(self, width: int, height: int, coding: Coding | None, distance: float) -> list[str]:
+    def objections(
+        self, width: int, height: int, coding: Coding | None, distance: float, *, is_portrait: bool | None = None
+    ) -> list[str]:
         """Return the reasons why an image lies outside, in words; empty if it does not.
 
         Parameters
@@ -57,6 +68,8 @@ class Experience:
             How it was compressed; None if nothing is known.
         distance : float
             See `Model.distance`.
+        is_portrait : bool or None
+            See `face_detection.is_portrait`; None if nobody looked.
         """
         found = []
         if not self.covers(width, height):
@@ -66,6 +79,8 @@ class Experience:
             found.append(f"coded as {coding.title} (seen: {self.codings_text})")
         if distance > 1:
             found.append(f"features unlike those of its training images ({distance:.2f} times the limit)")
+        if self.needs_portrait and is_portrait is False:
+            found.append(f"no large face found ({100 * self.portrait_share:.0f} % of its training images show one)")
         return found
 
     def has_seen(self, coding: Coding) -> bool:

@@ -33,7 +33,7 @@ TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, Ridge, KMeans)}
 
 
@@ -197,7 +197,7 @@ def _experience(values: Mapping[str, Any] | None) -> Experience | None:
         return None
     least, most, rate = (_number(values[f.name]) for f in fields(Experience)[:3])
     codings = {str(kind): _qualities(seen) for kind, seen in values["codings"].items()}
-    return Experience(int(least), int(most), rate, codings)
+    return Experience(int(least), int(most), rate, codings, _number(values["portrait_share"]))
 
 
 def _qualities(seen: Sequence[Any] | None) -> Qualities:

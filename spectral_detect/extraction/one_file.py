@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,8 +14,9 @@ from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.edits import Edit
+from spectral_detect.media.face_detection import is_portrait
 from spectral_detect.media.header import Metadata
-from spectral_detect.media.images import DecodedImage, decode, fingerprint, shows_no_colour
+from spectral_detect.media.images import DecodedImage, decode, fingerprint, luma, shows_no_colour
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.parallel.task import Cost
@@ -64,6 +65,8 @@ class Extraction:
         Where in a video the image is; None for a still.
     transparent_share : float
         Share of the image's pixels whose alpha is below full, 0 to 1.
+    is_portrait : bool or None
+        See `face_detection.is_portrait`; None if nobody looked.
     """
 
     location: Location
@@ -84,6 +87,7 @@ class Extraction:
     frame: FramePlace | None = None
     __repr__ = short_repr
     transparent_share: float = 0.0
+    is_portrait: bool | None = None
 
     @property
     def path(self) -> str:
@@ -120,6 +124,8 @@ class Extractor:
         Which frames of a video are looked at, and which part of them.
     delivery : Delivery or None
         What each image goes through first, before any edit.
+    seeks_faces : bool
+        Whether to look for a face in each image as delivered.
     """
 
     spec: FeatureSpec | None
@@ -128,6 +134,7 @@ class Extractor:
     limits: Limits = field(default_factory=Limits)
     frames: FrameOptions = field(default_factory=FrameOptions)
     delivery: Delivery | None = None
+    seeks_faces: bool = False
 
     cost: Cost = field(default="short", init=False)
 
@@ -200,6 +207,8 @@ class Extractor:
         """Deliver the image, and yield it after each edit."""
         try:
             image = self.delivery.apply(image, known["sha256"]) if self.delivery else image
+            if self.seeks_faces:
+                known = known | {"is_portrait": _is_face(known) or is_portrait(luma(image), image.orientation)}
         except (ImageReadError, MemoryError) as error:
             failed = [with_error(Extraction(**known, edit=edit), error) for edit in self.edits]
             return ((extraction, None) for extraction in failed)
@@ -239,6 +248,11 @@ class Extractor:
 
     def _failed(self, known: dict[str, Any], reason: str) -> Variants:
         return tuple(Extraction(**known, edit=edit, error=reason) for edit in self.edits)
+
+
+def _is_face(known: Mapping[str, Any]) -> bool:
+    """Tell whether the image is a face that was found in a frame."""
+    return known.get("frame") is not None and known["frame"].box is not None
 
 
 def _edited(image: DecodedImage, edit: Edit | None, known: dict[str, Any]) -> Prepared:

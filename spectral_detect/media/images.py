@@ -36,6 +36,8 @@ GRAY_TOLERANCE = 8  # on the scale 0 to 255
 JPEG_FILL = 128  # libjpeg's gray for missing blocks
 SEVERAL = "several frames or pages: only the first is judged"
 DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
+UPRIGHT = 1
+TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 MCU_ROWS = 16  # at most so many rows are coded together
 
 
@@ -60,6 +62,8 @@ class DecodedImage:
         More facts of the header.
     transparent_share : float
         Share of the pixels whose alpha is below full, 0 to 1.
+    orientation : int
+        1 to 8, as EXIF or TIFF tells it.
     """
 
     pixels: np.ndarray
@@ -71,6 +75,7 @@ class DecodedImage:
     metadata: Metadata | None = None
     __repr__ = short_repr
     transparent_share: float = 0.0
+    orientation: int = UPRIGHT
 
     @property
     def is_constant(self) -> bool:
@@ -198,12 +203,13 @@ def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, col
         is_gray = holds_gray(picture)  # before a draft changes it
         pixels = read_pixels(picture, image_format, picture_content, colour=colour)
         notes += _dim_notes(pixels)
-        width, height = (height, width) if _is_displayed_turned(picture) else (width, height)
+        orientation = _orientation(picture)
+        width, height = (height, width) if orientation in TURNED else (width, height)
         metadata = read_metadata(picture, content, image_format, (width, height), is_gray=is_gray)
         is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
         share = transparent_share(picture, pixels, metadata.coding.bits)
         notes += _transparency_notes(share)
-        return DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata, share)
+        return DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata, share, orientation)
 
 
 def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> DecodedImage:
@@ -222,6 +228,7 @@ def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> Decode
         notes,
         metadata=metadata,
         transparent_share=deep.transparent_share,
+        orientation=layout.orientation,
     )
 
 
@@ -250,7 +257,7 @@ def _decode_truncated(picture_content: bytes, content: bytes, max_pixels: int, c
         problem = f"{image.format}: truncated, and what is left gives no part of the image in full"
         raise ImageReadError(problem, remedy=INTACT_COPY)
     n_rows = len(image.pixels)
-    decoded = np.flatnonzero((_luma(image) != JPEG_FILL).any(axis=1))
+    decoded = np.flatnonzero((luma(image) != JPEG_FILL).any(axis=1))
     n_intact = int(decoded[-1]) // MCU_ROWS * MCU_ROWS if len(decoded) else 0  # without the row where the file ends
     if not n_intact:
         raise ImageReadError("JPEG: truncated before its first rows", remedy=INTACT_COPY)
@@ -284,18 +291,19 @@ def fingerprint(image: DecodedImage) -> int:
     """
     import cv2
 
-    cells = cv2.resize(_luma(image).astype(np.float32), (9, 8), interpolation=cv2.INTER_AREA)
+    cells = cv2.resize(luma(image).astype(np.float32), (9, 8), interpolation=cv2.INTER_AREA)
     return int.from_bytes(np.packbits(cells[:, :-1] > cells[:, 1:]).tobytes(), "big")
 
 
-def _luma(image: DecodedImage) -> np.ndarray:
+def luma(image: DecodedImage) -> np.ndarray:
     """Return the (H, W) gray or luma plane; for RGB the green one."""
     return image.pixels if image.pixels.ndim == 2 else image.pixels[..., 0 if image.is_ycc else 1]
 
 
-def _is_displayed_turned(picture: PIL.Image.Image) -> bool:
-    """Tell whether the EXIF orientation exchanges width and height."""
+def _orientation(picture: PIL.Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; upright if nothing sound tells it."""
     try:
-        return picture.getexif().get(EXIF_ORIENTATION) in (5, 6, 7, 8)
+        orientation = picture.getexif().get(EXIF_ORIENTATION)
     except Exception:  # the pixels may be sound although the metadata are broken
-        return False
+        return UPRIGHT
+    return int(orientation) if orientation is not None and orientation in range(UPRIGHT, 9) else UPRIGHT

@@ -29,8 +29,8 @@ ONE_SIZE = "the model was trained on images of one other size, without bins; tra
 
 MOST_TRANSPARENT = 0.05  # share of the pixels; the rounded corners of a window are less than 1 %
 TRANSPARENT = (
-    f"more than {percentage(MOST_TRANSPARENT)} of the pixels are transparent: a viewer does not see what the model "
-    "does; judge a crop of the opaque part"
+    f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does; judge a "
+    "crop of the opaque part"
 )
 
 Reason = Literal[
@@ -160,7 +160,13 @@ class Judge:
 
     def extractor(self, limits: Limits | None = None) -> Extractor:
         """Return what extracts the features that the judge needs."""
-        return Extractor(self.spec, self.edits, limits=limits or Limits(), delivery=self.delivery)
+        return Extractor(
+            self.spec,
+            self.edits,
+            limits=limits or Limits(),
+            delivery=self.delivery,
+            seeks_faces=any(model.experience and model.experience.needs_portrait for model in self.models),
+        )
 
     # ------------------------------------------------------------------------------------------------------- records
 
@@ -295,7 +301,7 @@ def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, li
         if seen is None:
             return 0, False, 0.0, []
         distance = model.distance(np.asarray(image.features))
-        objections = seen.objections(width, height, image.coding, distance)
+        objections = seen.objections(width, height, image.coding, distance, is_portrait=image.is_portrait)
         return len(objections), not seen.covers(width, height), distance, objections
 
     ranks = [rank(model) for model in models]

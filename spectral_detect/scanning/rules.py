@@ -65,7 +65,8 @@ class Rules:
                 n_real, n_fake = model.calibration.n_real, model.calibration.n_fake
                 raise ModelFileError(
                     f"no verdict of the model {model.name or 'given'} is surer than {surest:.3f}, all that the "
-                    f"{n_real} real and {n_fake} fake images of its calibration support: ask for less"
+                    f"{n_real} real and {n_fake} fake groups of its calibration (images that belong together are one) "
+                    "support: ask for less"
                 )
 
     def posterior(self, log10_ratio: float) -> float:

@@ -111,7 +111,7 @@ def doubts_in_words(judgements: Sequence[Judgement]) -> list[str]:
     counts = Counter(j.reason for j in judgements if j.reason)
     first = {j.reason: j.warnings[0] for j in reversed(judgements) if j.reason and j.warnings}
     return [
-        f"{count} of {len(judgements)} frames inconclusive, {reason}"
-        + (f": {first[reason]}" if reason in first else "")
+        f"{count} of {len(judgements)} frames inconclusive, "
+        + (f"the first: {first[reason]}" if reason in first else str(reason))
         for reason, count in counts.most_common()
     ]

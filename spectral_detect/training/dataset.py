@@ -167,7 +167,8 @@ def read_dataset(
     DatasetError
         No file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal size).
     """
-    extractor = replace(_as_extractor(extractor), examine=True)
+    extractor = _as_extractor(extractor)
+    extractor = replace(extractor, examine=True, seeks_faces=extractor.spec is not None)
     with closing(extract_then([f.file for f in files], extractor, Keep(), work)) as stream:
         extractions = [(f, e) for f, results in zip(files, progress(stream), strict=True) for e in results]
     read = [(f, e) for f, e in extractions if e.features is not None]

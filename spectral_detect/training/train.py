@@ -10,7 +10,13 @@ import numpy as np
 
 from spectral_detect.detector.calibration import Calibration, fit_calibration, fixed_calibration
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
-from spectral_detect.detector.experience import MIN_OF_CODING, Experience, FeatureCloud, codings_in_common
+from spectral_detect.detector.experience import (
+    MIN_OF_CODING,
+    MOSTLY_PORTRAITS,
+    Experience,
+    FeatureCloud,
+    codings_in_common,
+)
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
@@ -37,13 +43,15 @@ MARGINS = 2.0, 1.1
 class OutOfFold:
     """Decision values of the samples that some fold held out, by classifiers that did not see them.
 
-    `distances`, (n, 2), are `FeatureCloud.distances` of those that are not edited, if there are such.
+    `distances`, (n, 2), are `FeatureCloud.distances` of those that are not edited, if there are such, and
+    `are_portraits`, (n,), tells which of these show a large face.
     """
 
     y: np.ndarray
     values: np.ndarray
     groups: np.ndarray
     distances: np.ndarray
+    are_portraits: np.ndarray
     __repr__ = short_repr
 
 
@@ -223,13 +231,23 @@ def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | No
     augmented = any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits)
     more = [Coding("JPEG", quality) for quality in WANG_QUALITIES] * MIN_OF_CODING if augmented else []
     classes = [[*codings, *more] for codings in dataset.codings_by_class()]
-    n, n_unlike = len(held_out.distances), int((held_out.distances > _limits(held_out.distances)).any(axis=1).sum())
+    portrait_share = _portrait_share(dataset)
+    refused = np.any(held_out.distances > _limits(held_out.distances), axis=1)
+    if portrait_share >= MOSTLY_PORTRAITS:
+        refused = refused | ~held_out.are_portraits
     return Experience(
         min_side_px=delivered.min_side_px if delivered else min(sides, default=0),
         max_side_px=delivered.max_side_px if delivered else max(sides, default=0),
-        refusal_rate=(n_unlike + 1) / (n + 1),
+        refusal_rate=(int(refused.sum()) + 1) / (refused.size + 1),
         codings=delivered.codings if delivered else codings_in_common(classes),
+        portrait_share=portrait_share,
     )
+
+
+def _portrait_share(dataset: Dataset) -> float:
+    """Return the share of the images that show a large face, in the class that has fewer."""
+    shows = np.array([bool(sample.is_portrait) for sample in dataset.samples])
+    return min(float(shows[dataset.y == label].mean()) for label in np.unique(dataset.y))
 
 
 def _limits(distances: np.ndarray) -> np.ndarray:
@@ -311,5 +329,8 @@ def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> 
         return None
     at = np.concatenate(tests)
     is_edited = np.array([dataset.samples[k].edit is not None for k in at])
-    kept = np.array(distances)[is_edited == is_edited.min()]
-    return OutOfFold(dataset.y[at], np.concatenate(values), dataset.groups[at], kept)
+    kept = is_edited == is_edited.min()
+    are_portraits = np.array([bool(dataset.samples[k].is_portrait) for k in at])
+    return OutOfFold(
+        dataset.y[at], np.concatenate(values), dataset.groups[at], np.array(distances)[kept], are_portraits[kept]
+    )

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drawn_faces import frame_with_faces
-from spectral_detect.media.face_detection import FaceBox, detect_faces, inner_box, overlap
+from drawn_faces import drawn_face, frame_with_faces
+from spectral_detect.media.face_detection import FaceBox, detect_faces, inner_box, is_portrait, overlap
 from spectral_detect.media.face_tracks import Tracker
 
 A, B = (100, 100, 60, 60), (400, 50, 90, 90)
@@ -46,6 +46,30 @@ def test_the_largest_face_comes_first() -> None:
 def test_no_face_no_box(rng: np.random.Generator) -> None:
     assert detect_faces(np.full((1, 1, 3), 9, np.uint8)) == []
     assert detect_faces(rng.integers(0, 256, (90, 2000), dtype=np.uint8)) == []
+
+
+# ---------------------------------------------------------------------------------------------------------- portraits
+
+AS_STORED = {  # orientation -> how an upright image is stored with it: the inverse of what a viewer does
+    1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud,
+    5: np.transpose, 6: lambda a: np.rot90(a, 1), 7: lambda a: np.rot90(a, 2).T, 8: lambda a: np.rot90(a, -1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("orientation", AS_STORED)
+def test_a_portrait_is_one_however_it_is_stored(orientation: int) -> None:
+    portrait = np.pad(drawn_face(300)[..., 0], ((60, 10), (50, 90)), constant_values=120)
+    stored = np.ascontiguousarray(AS_STORED[orientation](portrait))
+    assert is_portrait(stored, orientation)
+    assert is_portrait(stored.astype(np.uint16) * 257, orientation)
+    assert is_portrait(stored) == (orientation < 5)  # the cascade takes a drawn face upside down for one
+
+
+def test_a_small_face_is_no_portrait(rng: np.random.Generator) -> None:
+    assert detect_faces(frame_with_faces((500, 200, 120)))
+    assert not is_portrait(frame_with_faces((500, 200, 120))[..., 0])
+    assert not is_portrait(np.full((1, 1), 9, np.uint8))
+    assert not is_portrait(rng.integers(0, 256, (300, 200), dtype=np.uint8))
 
 
 # ------------------------------------------------------------------------------------------------------------- boxes

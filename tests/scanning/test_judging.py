@@ -76,7 +76,7 @@ def test_the_posterior_is_bayes_rule_and_no_surer_than_the_images(model: Model) 
 
 def test_a_confidence_that_no_verdict_can_have_is_refused(model: Model) -> None:
     Rules(min_confidence=0.998).check([model])
-    with pytest.raises(ModelFileError, match=r"is surer than 0.999, .* 999 real and 999 fake images"):
+    with pytest.raises(ModelFileError, match=r"is surer than 0.999, .* 999 real and 999 fake groups"):
         Rules(min_confidence=0.9995).check([model])
     Rules(min_confidence=0.9995, prevalence=0.01).check([model])  # a real may be: they are many
 
@@ -139,7 +139,7 @@ def test_an_image_of_which_much_is_transparent_is_inconclusive(model: Model) -> 
     assert judge([little], [model], Rules()).verdict == "fake"
     judgement = judge([much], [model], Rules())
     assert (judgement.verdict, judgement.reason) == ("inconclusive", "transparent")
-    assert "more than 5 % of the pixels are transparent" in judgement.warnings[0]
+    assert "above 5 % of transparent pixels" in judgement.warnings[0]
 
 
 @pytest.mark.parametrize(("corner", "verdicts"), [(6, {"real", "fake"}), (128, {"inconclusive"})])

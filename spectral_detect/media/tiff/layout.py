@@ -68,10 +68,15 @@ class Layout:
     is_inverted: bool
 
     @property
+    def orientation(self) -> int:
+        """1 to 8, upright if the file tells none."""
+        orientation = self.directory.number(ORIENTATION, 1)
+        return orientation if orientation in range(1, 9) else 1
+
+    @property
     def displayed_size(self) -> tuple[int, int]:
         """Width and height, after the orientation."""
-        is_turned = self.directory.number(ORIENTATION, 1) in (5, 6, 7, 8)
-        return (self.height, self.width) if is_turned else (self.width, self.height)
+        return (self.height, self.width) if self.orientation in (5, 6, 7, 8) else (self.width, self.height)
 
     @property
     def has_planes_apart(self) -> bool:
