@@ -19,6 +19,8 @@ from spectral_detect.media.images import DecodedImage, decode, fingerprint, show
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.parallel.task import Cost
+from spectral_detect.provenance.findings import Depth, Provenance
+from spectral_detect.provenance.look import look
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
@@ -64,6 +66,8 @@ class Extraction:
         Where in a video the image is; None for a still.
     transparent_share : float
         Share of the image's pixels whose alpha is below full, 0 to 1.
+    provenance : Provenance or None
+        What the file says of its origin; None if that was not asked.
     """
 
     location: Location
@@ -84,6 +88,7 @@ class Extraction:
     frame: FramePlace | None = None
     __repr__ = short_repr
     transparent_share: float = 0.0
+    provenance: Provenance | None = None
 
     @property
     def path(self) -> str:
@@ -120,6 +125,8 @@ class Extractor:
         Which frames of a video are looked at, and which part of them.
     delivery : Delivery or None
         What each image goes through first, before any edit.
+    provenance : {"none", "header", "full"}
+        How far to look for what each file says of its origin.
     """
 
     spec: FeatureSpec | None
@@ -128,6 +135,7 @@ class Extractor:
     limits: Limits = field(default_factory=Limits)
     frames: FrameOptions = field(default_factory=FrameOptions)
     delivery: Delivery | None = None
+    provenance: Depth = "none"
 
     cost: Cost = field(default="short", init=False)
 
@@ -211,6 +219,8 @@ class Extractor:
             raise ImageReadError(found.problem)
         read = read_file(found.location, self.limits.max_bytes)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
+        if self.provenance != "none":
+            known["provenance"] = look(read.content)
         colour = (
             self.examine
             or self.delivery is not None
