@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing
-from typing import cast
+from typing import IO, cast
 
 import click
 
 from spectral_detect.cli.shared.checks import check_output
-from spectral_detect.cli.shared.failures import in_options, report_failure
+from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
 from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress
@@ -24,6 +24,8 @@ from spectral_detect.records import ProvenanceRecord
 from spectral_detect.report.provenance import provenance_summary, provenance_text
 from spectral_detect.scanning.provenance import ProvenanceReader, read_provenance
 
+MOST_CERTIFICATES = 2**23  # characters
+
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
@@ -36,6 +38,11 @@ from spectral_detect.scanning.provenance import ProvenanceReader, read_provenanc
     show_default=True,
     help="header: read what stands in the bytes; full: look also for invisible watermarks, thumbnails of another "
     "picture and earlier JPEG compression.",
+)
+@click.option(
+    "--trust-anchors",
+    type=click.File("r"),
+    help="Trust the signers of C2PA manifests that these certificates (PEM) vouch for.  [default: all are unknown]",
 )
 @click.option(
     "--format",
@@ -57,6 +64,7 @@ def provenance(
     files_from: str | None,
     null: bool,
     depth: Depth,
+    trust_anchors: IO[str] | None,
     row_format: str | None,
     output: str | None,
     fail_on_generated: bool,
@@ -81,8 +89,22 @@ def provenance(
     if not named and files_from is None:
         raise click.UsageError("name files or folders to look at, or --files-from")
     images = FoundImages(named, listed, None, is_countable=files_from is None)
-    says, n_failed = _write(images, ProvenanceReader(depth, limits), work, chosen, output)
+    reader = ProvenanceReader(depth, limits, _certificates(trust_anchors))
+    says, n_failed = _write(images, reader, work, chosen, output)
     ctx.exit(1 if n_failed else 3 if fail_on_generated and says["yes"] else 0)
+
+
+def _certificates(trust_anchors: IO[str] | None) -> str:
+    """Read certificates; `Failure` if there are none."""
+    if trust_anchors is None:
+        return ""
+    try:
+        text = trust_anchors.read(MOST_CERTIFICATES)
+    except UnicodeDecodeError:
+        text = ""
+    if "-----BEGIN CERTIFICATE-----" not in text:
+        raise Failure("--trust-anchors: no certificate in PEM form (-----BEGIN CERTIFICATE-----) in this file")
+    return text
 
 
 def _write(

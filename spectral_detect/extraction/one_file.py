@@ -127,6 +127,8 @@ class Extractor:
         What each image goes through first, before any edit.
     provenance : {"none", "header", "full"}
         How far to look for what each file says of its origin.
+    trust_anchors : str
+        PEM certificates of those whose signatures of C2PA manifests are trusted.
     """
 
     spec: FeatureSpec | None
@@ -136,6 +138,7 @@ class Extractor:
     frames: FrameOptions = field(default_factory=FrameOptions)
     delivery: Delivery | None = None
     provenance: Depth = "none"
+    trust_anchors: str = ""
 
     cost: Cost = field(default="short", init=False)
 
@@ -220,7 +223,7 @@ class Extractor:
         read = read_file(found.location, self.limits.max_bytes)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
         if self.provenance != "none":
-            known["provenance"] = look(read.content)
+            known["provenance"] = look(read.content, self.trust_anchors)
         colour = (
             self.examine
             or self.delivery is not None

@@ -19,7 +19,7 @@ TOOLS = ("Software", "CreatorTool")
 DATES = {"DateTimeOriginal": "taken", "DateTime": "written", "CreateDate": "created"}
 
 
-def look(content: bytes) -> Provenance:
+def look(content: bytes, trust_anchors: str = "") -> Provenance:
     """Return what stands in the bytes of an image file about its origin.
 
     What is damaged in its metadata counts as absent, and nothing in it makes this fail.
@@ -28,36 +28,40 @@ def look(content: bytes) -> Provenance:
     ----------
     content : bytes
         The whole file.
+    trust_anchors : str
+        PEM certificates of those whose signatures of C2PA manifests are trusted.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return gathered(_findings(content))
+        return gathered(_findings(content, trust_anchors))
 
 
-def _findings(content: bytes) -> Iterator[Finding]:
+def _findings(content: bytes, trust_anchors: str) -> Iterator[Finding]:
     try:
-        yield from _of_file(content)
+        yield from _of_file(content, trust_anchors)
     except Exception as error:  # hostile bytes may make a reader raise anything; what was found before stays
         yield Finding("note", f"the rest of the metadata cannot be read ({type(error).__name__})", "file")
 
 
-def _of_file(content: bytes) -> Iterator[Finding]:
-    for segment in segments_of(content):
+def _of_file(content: bytes, trust_anchors: str) -> Iterator[Finding]:
+    for segment in _all_segments(content):
         if segment.kind == "c2pa":
-            yield from manifest_findings(segment, content)
-        elif segment.kind == "exif":
-            reader = ExifReader(segment)
-            yield from field_findings(list(reader.fields()))
-            if segment.key == "TIFF":
-                for inner in reader.segments():
-                    yield from _of_segment(inner, content)
+            yield from manifest_findings(segment, content, trust_anchors)
         else:
-            yield from _of_segment(segment, content)
+            yield from _of_segment(segment)
 
 
-def _of_segment(segment: Segment, content: bytes) -> Iterator[Finding]:
-    if segment.kind == "c2pa":
-        yield from manifest_findings(segment, content)
+def _all_segments(content: bytes) -> Iterator[Segment]:
+    """Yield the segments of a file, and behind a TIFF directory those that stand in its tags."""
+    for segment in segments_of(content):
+        yield segment
+        if segment.key == "TIFF":
+            yield from ExifReader(segment).segments()
+
+
+def _of_segment(segment: Segment) -> Iterator[Finding]:
+    if segment.kind == "exif":
+        yield from field_findings(list(ExifReader(segment).fields()))
     elif segment.kind == "xmp":
         yield from field_findings(list(xmp_fields(segment)))
     elif segment.kind == "iptc":

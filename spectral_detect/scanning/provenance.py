@@ -25,16 +25,20 @@ class ProvenanceReader:
         How far to look.
     limits : Limits
         What is refused.
+    trust_anchors : str
+        PEM certificates of those whose signatures of C2PA manifests are trusted.
     """
 
     depth: Depth = "full"
     limits: Limits = field(default_factory=Limits)
+    trust_anchors: str = ""
 
     cost: Cost = field(default="short", init=False)
 
     def __call__(self, found: FoundFile) -> ProvenanceRecord:
         """Return the record of a file; what its bytes say is in it even if its picture is damaged."""
-        (image,) = Extractor(None, limits=self.limits, provenance=self.depth).of_file(found)
+        extractor = Extractor(None, limits=self.limits, provenance=self.depth, trust_anchors=self.trust_anchors)
+        (image,) = extractor.of_file(found)
         said = image.provenance or Provenance()
         return ProvenanceRecord(
             path=image.path,
