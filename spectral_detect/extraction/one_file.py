@@ -21,6 +21,7 @@ from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth, Provenance
 from spectral_detect.provenance.look import look
+from spectral_detect.provenance.picture.pixels import with_pixels
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
@@ -228,12 +229,15 @@ class Extractor:
             self.examine
             or self.delivery is not None
             or self.edits != (None,)
+            or self.provenance == "full"
             or self.spec is None
             or self.spec.needs_colour
         )
         image = decode(read.content, max_pixels=self.limits.max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known |= {"metadata": image.metadata, "transparent_share": image.transparent_share}
+        if self.provenance == "full":
+            known["provenance"] = with_pixels(known["provenance"], read.content, image)
         if self.examine:
             known["fingerprint"] = fingerprint(image)
             known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None
