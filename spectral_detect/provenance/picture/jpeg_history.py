@@ -18,7 +18,6 @@ from typing import cast
 
 import numpy as np
 from PIL.JpegPresets import presets
-from scipy.fft import dctn
 
 from spectral_detect.media.quantizers.jpeg_tables import LUMA_TABLE, scaled_table
 
@@ -93,6 +92,8 @@ def _central(luma: np.ndarray) -> np.ndarray:
 
 def _coefficients(luma: np.ndarray) -> np.ndarray:
     """Return (n_blocks, n_modes) coefficients of the blocks that are there in full."""
+    from scipy.fft import dctn  # not while a program starts that may never need it
+
     rows, columns = (side // SIDE for side in luma.shape)
     whole = luma[: rows * SIDE, : columns * SIDE].astype(np.float32) - 128
     blocks = whole.reshape(rows, SIDE, columns, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)

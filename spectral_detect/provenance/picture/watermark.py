@@ -12,10 +12,10 @@ changes the magnitudes; each is decoded as it was encoded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import comb
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.stats import binom
 
 from spectral_detect.provenance.findings import Finding
 
@@ -143,4 +143,9 @@ def _match(mark: Mark, bits: np.ndarray) -> Match:
     length = len(message)
     whole = bits[: len(bits) // length * length].reshape(-1, length)
     n_right = int(((whole.mean(axis=0) > 0.5) == message).sum()) if len(whole) else 0
-    return Match(mark, n_right / length, float(binom.sf(n_right - 1, length, 0.5)))
+    return Match(mark, n_right / length, _by_chance(n_right, length))
+
+
+def _by_chance(n_right: int, length: int) -> float:
+    """Return the probability of at least so many heads in so many tosses of a coin."""
+    return float(sum(comb(length, k) for k in range(n_right, length + 1)) / 2**length)
