@@ -1,6 +1,6 @@
 """How long it takes to read what files say of themselves: milliseconds a file, beside hashing it.
 
-    python examples/benchmarks/provenance.py FOLDER [--count 2000] [--full]
+    python examples/benchmarks/provenance.py FOLDER [--count 2000]
 
 Of each file the best of three runs, after the caches are filled; with --full also what the decoded picture adds, and
 how long decoding takes.
