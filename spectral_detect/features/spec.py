@@ -206,7 +206,10 @@ class FeatureSpec:
 
     @property
     def group_sizes(self) -> tuple[int, ...] | None:
-        """Return the number of features of each group, those of tiles at the first scale alone; None if it depends on the image's size."""
+        """Return the number of features of each group, those of tiles at the first scale alone.
+
+        None if it depends on the image's size.
+        """
         again = [name for name in self.groups if name in WHOLE_IMAGE_GROUPS] * max(0, len(self.scales) - 1)
         sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in (*self.groups, *again)]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
