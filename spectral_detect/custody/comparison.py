@@ -97,7 +97,7 @@ class Comparison:
         if sha256 is None and not _is_there(found):
             return [("missing", "the file is not there")]
         if sha256 is None:
-            return [("changed", f"the file cannot be read any more: {now['error']}")]
+            return [("changed", f"the file was read by the scan, and now: {now['error']}")]
         if was["sha256"] is None:
             return [("changed", f"the file could not be read, and now it can: SHA-256 {sha256}")]
         sizes = f" ({was.get('size_bytes')} bytes recorded, now {now['size_bytes']})"

@@ -139,7 +139,7 @@ def open_manifest(name: str, report: Report) -> Iterator[Manifest]:
 
 
 def _is_record(record: dict[str, Any]) -> bool:
-    sha256, size = record.get("sha256"), record.get("size_bytes")
+    sha256, size = record.get("sha256", ""), record.get("size_bytes")
     return (
         isinstance(record.get("path"), str)
         and (sha256 is None or is_sha256(sha256))

@@ -48,7 +48,7 @@ class Places:
 
     def _found(self, run: Run) -> Iterator[str]:
         shard = None if run.shard is None else Shard.parse(run.shard)
-        for named in run.inputs:
+        for named in dict.fromkeys(run.inputs):
             if is_url(named):
                 continue
             for found in find_images(self._expanded(named)):

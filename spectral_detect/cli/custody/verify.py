@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -94,11 +95,13 @@ def verify(
     with result_stream(None) as stream:
 
         def tell(difference: Difference) -> None:
-            text = difference_text(difference) if as_json is None else as_json.difference(difference)
-            stream.write(in_options(text))
+            if difference.kind != "result":  # recorded values are in these words already
+                difference = replace(difference, text=in_options(difference.text))
+            stream.write(difference_text(difference) if as_json is None else as_json.difference(difference))
             stream.flush()
 
         verified = verify_manifest(manifest, checks, tell)
-        stream.write(in_options(verified_text(verified) if as_json is None else as_json.end(verified)))
+        verified.notes = list(map(in_options, verified.notes))
+        stream.write(verified_text(verified) if as_json is None else as_json.end(verified))
         stream.flush()
     ctx.exit(1 if verified.n_differences else 0)
