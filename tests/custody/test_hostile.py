@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fuzz import mutated
 
 from conftest import EXAMPLES, Run
-from fuzz import mutated
 from spectral_detect.custody import manifest_reader
 from spectral_detect.custody.chain import LONGEST_LINE, Chain, canonical, parsed
 from spectral_detect.custody.differences import Difference
