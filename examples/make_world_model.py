@@ -164,7 +164,7 @@ def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, 
         for source in sources:
             for found in find_images([Location(str(work / condition / source.label / source.name))]):
                 label = FAKE if source.label == "fake" else REAL
-                yield LabelledFile(found, label, source.group, source.weight), condition, source
+                yield LabelledFile(found, label, source.group, source.weight, source.name), condition, source
 
 
 class Material:
@@ -173,7 +173,7 @@ class Material:
     def __init__(self, work: Path, sources: list[Source], jobs: int | None) -> None:
         files = list(files_of(work, sources))
         whence = {labelled.file.path: (condition, source) for labelled, condition, source in files}
-        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9))
+        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9), with_profile=True)
         self.dataset = read_dataset([file for file, _, _ in files], extractor, Work(jobs))
         pairs = [whence[sample.path] for sample in self.dataset.samples]
         self.condition = np.array([condition for condition, _ in pairs])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
+from spectral_detect.features.common_profile import common_profile
 from spectral_detect.features.extract import extract_features, tile_corners
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
@@ -18,6 +19,7 @@ from spectral_detect.media.face_detection import is_portrait
 from spectral_detect.media.header import Metadata
 from spectral_detect.media.images import DecodedImage, decode, fingerprint, luma, shows_no_colour
 from spectral_detect.media.limits import Limits
+from spectral_detect.media.region import Region
 from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.parallel.task import Cost
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
@@ -67,6 +69,8 @@ class Extraction:
         Share of the image's pixels whose alpha is below full, 0 to 1.
     is_portrait : bool or None
         See `face_detection.is_portrait`; None if nobody looked.
+    profile : (n_bins,) array or None
+        See `common_profile`, of the image before any edit; None if nobody asked.
     """
 
     location: Location
@@ -88,6 +92,7 @@ class Extraction:
     __repr__ = short_repr
     transparent_share: float = 0.0
     is_portrait: bool | None = None
+    profile: np.ndarray | None = None
 
     @property
     def path(self) -> str:
@@ -126,6 +131,10 @@ class Extractor:
         What each image goes through first, before any edit.
     seeks_faces : bool
         Whether to look for a face in each image as delivered.
+    region : Region or None
+        The part of a still image that is looked at, in place of the whole; before any delivery.
+    with_profile : bool
+        Whether to find its `common_profile` as well.
     """
 
     spec: FeatureSpec | None
@@ -135,6 +144,8 @@ class Extractor:
     frames: FrameOptions = field(default_factory=FrameOptions)
     delivery: Delivery | None = None
     seeks_faces: bool = False
+    region: Region | None = None
+    with_profile: bool = False
 
     cost: Cost = field(default="short", init=False)
 
@@ -149,6 +160,11 @@ class Extractor:
     def of_file(self, found: FoundFile) -> Variants:
         """Read, hash and decode a still image, and extract its features once for each edit."""
         return tuple(self._extract(*prepared) for prepared in self.prepare(found))
+
+    def with_image(self, found: FoundFile) -> tuple[Variants, DecodedImage | None]:
+        """Do what `of_file` does, and return the image of the first edit as well; None if something is wrong."""
+        prepared = list(self.prepare(found))
+        return tuple(self._extract(*each) for each in prepared), prepared[0][1]
 
     def of_video(self, found: FoundVideo) -> Variants:
         """Extract the features of a video's frames (or faces), once for each edit; all have its location and hash.
@@ -194,7 +210,7 @@ class Extractor:
         """Read and decode a still image, and yield it after each edit: `of_file` up to the features."""
         known: dict[str, Any] = {"location": found.location}
         try:
-            image = self._decode(found, known)
+            image = self._in_region(self._decode(found, known), known)
         except ImageReadError as error:
             return ((failure, None) for failure in self._failed(known, str(error)))
         except MemoryError:
@@ -209,6 +225,8 @@ class Extractor:
             image = self.delivery.apply(image, known["sha256"]) if self.delivery else image
             if self.seeks_faces:
                 known = known | {"is_portrait": _is_face(known) or is_portrait(luma(image), image.orientation)}
+            if self.with_profile and self.spec is not None and min(image.pixels.shape[:2]) >= self.spec.min_size_px:
+                known = known | {"profile": common_profile(image.pixels, self.spec, is_ycc=image.is_ycc)}
         except (ImageReadError, MemoryError) as error:
             failed = [with_error(Extraction(**known, edit=edit), error) for edit in self.edits]
             return ((extraction, None) for extraction in failed)
@@ -234,6 +252,14 @@ class Extractor:
             known["fingerprint"] = fingerprint(image)
             known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None
         return image
+
+    def _in_region(self, image: DecodedImage, known: dict[str, Any]) -> DecodedImage:
+        """Return the part of the image that is looked at; its size takes the place of the whole's."""
+        if self.region is None:
+            return image
+        part, _ = self.region.crop(image)
+        known |= {"width": part.width, "height": part.height}
+        return part
 
     def _extract(self, extraction: Extraction, image: DecodedImage | None) -> Extraction:
         if image is None:

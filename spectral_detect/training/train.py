@@ -28,6 +28,7 @@ from spectral_detect.text import short_repr
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
+from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
@@ -44,7 +45,8 @@ class OutOfFold:
     """Decision values of the samples that some fold held out, by classifiers that did not see them.
 
     `distances`, (n, 2), are `FeatureCloud.distances` of those that are not edited, if there are such, and
-    `are_portraits`, (n,), tells which of these show a large face.
+    `are_portraits`, (n,), tells which of these show a large face. `tile_deviations`, (n,), are the deviations of the
+    values of the same images' tiles; empty without tiles.
     """
 
     y: np.ndarray
@@ -52,6 +54,7 @@ class OutOfFold:
     groups: np.ndarray
     distances: np.ndarray
     are_portraits: np.ndarray
+    tile_deviations: np.ndarray
     __repr__ = short_repr
 
 
@@ -149,6 +152,8 @@ def train_model(
     if held_out is not None and verdict_errors is not None:
         scores = decision.calibration.scores(held_out.values)
         undecided = undecided_range(held_out.y, scores, held_out.groups, verdict_errors)
+    cloud = replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None
+    tile_deviations = held_out.tile_deviations if held_out else np.empty(0)
     settings = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
     return Model(
         spec=spec,
@@ -160,9 +165,10 @@ def train_model(
         training=settings | decision.false_alarms | _counts(dataset),
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
-        cloud=replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None,
+        cloud=cloud,
         undecided=undecided,
         delivery=delivered.delivery if delivered else None,
+        summary=summarise_training(dataset, cloud, tile_deviations),
         reference=_some_vectors(dataset),
     )
 
@@ -318,12 +324,15 @@ def _some_vectors(dataset: Dataset) -> np.ndarray:
 def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> OutOfFold | None:
     """Return the decision values of each fold by a classifier fitted on the others; None if groups are too few."""
     tests, values, distances = [], [], []
+    deviations: list[float] = []
     for train, everything_else in folds(dataset.y, dataset.groups, N_FOLDS, seed):
         test = everything_else[dataset.weights[everything_else] >= 1]
         fitted, held_out = fit(dataset.select(train)), dataset.select(test)
         cloud = _cloud(dataset.select(train))
         tests.append(test)
-        values.append(fitted.decision_values(held_out.features))
+        of_tiles = [fitted.tile_values(image) for image in held_out.features]
+        values.append(np.array([float(tiles.mean()) for tiles in of_tiles]))
+        deviations += [float(tiles.std()) for tiles in of_tiles]
         distances += [cloud.distances(image) for image in held_out.features]
     if not tests or len(np.unique(dataset.y[np.concatenate(tests)])) < 2:
         return None
@@ -331,6 +340,12 @@ def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> 
     is_edited = np.array([dataset.samples[k].edit is not None for k in at])
     kept = is_edited == is_edited.min()
     are_portraits = np.array([bool(dataset.samples[k].is_portrait) for k in at])
+    has_tiles = np.ndim(dataset.features[0]) == 2
     return OutOfFold(
-        dataset.y[at], np.concatenate(values), dataset.groups[at], np.array(distances)[kept], are_portraits[kept]
+        dataset.y[at],
+        np.concatenate(values),
+        dataset.groups[at],
+        np.array(distances)[kept],
+        are_portraits[kept],
+        np.array(deviations)[kept] if has_tiles else np.empty(0),
     )
