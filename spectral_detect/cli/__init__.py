@@ -24,6 +24,7 @@ ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SI
 
 COMMANDS = {
     "scan": ("spectral_detect.cli.scan:scan", "Give a verdict on each image."),
+    "explain": ("spectral_detect.cli.explain:explain", "Say why an image got its verdict, on one sheet."),
     "video": ("spectral_detect.cli.video:video", "Give a verdict on each video, by a vote of its frames."),
     "train": ("spectral_detect.cli.train:train", "Train a detector from labelled images."),
     "evaluate": ("spectral_detect.cli.evaluate:evaluate", "Measure a model on labelled images."),
