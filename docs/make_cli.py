@@ -22,6 +22,7 @@ PAGE_OF = {
     "matrix": "evaluation",
     "audit": "audit",
     "extract": "features",
+    "provenance": "provenance",
     "models": "scanning",
     "regularize": "regularize",
     "regularize train": "regularize",

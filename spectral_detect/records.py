@@ -65,6 +65,10 @@ class ImageRecord:
         Balanced accuracy of the model, cross-validated when it was trained; None if that could not be measured.
     delivery : str or None
         What the image went through before its features, see `Delivery.title`; None if it was judged as it is.
+    provenance : str or None
+        What the file says of its origin, see `Provenance.line`; empty if it says nothing, None if it was not asked.
+    says_generated : {"yes", "no"} or None
+        Whether the file says that it was made or edited by AI; None if it says nothing of that.
     """
 
     path: str
@@ -90,6 +94,13 @@ class ImageRecord:
     coding: str | None = None
     model_balanced_accuracy: float | None = None
     delivery: str | None = None
+    provenance: str | None = None
+    says_generated: Literal["yes", "no"] | None = None
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the file says that it was made or edited by AI, and the verdict is "real"."""
+        return self.verdict == "real" and self.says_generated == "yes"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""
@@ -97,6 +108,47 @@ class ImageRecord:
 
 
 IMAGE_COLUMNS = ("schema", *ImageRecord.__dataclass_fields__)
+
+PROVENANCE_SCHEMA = "spectral-detect/provenance/1"
+
+
+@dataclass(frozen=True)
+class ProvenanceRecord:
+    """Hold what one file says of its origin. A file that could not be read has an `error`.
+
+    Attributes
+    ----------
+    path, sha256, size_bytes, mtime_ns
+        As in `ImageRecord`.
+    format : str or None
+        Name of the file format; None if the pixels were not looked at or could not be read.
+    says_generated : {"yes", "no"} or None
+        Whether the file says that it was made or edited by AI; None if it says nothing of that.
+    findings : tuple of dict
+        The plain values of each `Finding`: kind, text, place and says_generated.
+    tool_version : str
+        Version of this program.
+    error : str or None
+        Why the file or its picture could not be read; what its bytes say stands in `findings` all the same.
+    """
+
+    path: str
+    sha256: str | None
+    size_bytes: int | None
+    mtime_ns: int | None
+    format: str | None
+    says_generated: Literal["yes", "no"] | None
+    findings: tuple[dict[str, Any], ...]
+    tool_version: str
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values in the order of the columns."""
+        findings = [dict(finding) for finding in self.findings]
+        return {"schema": PROVENANCE_SCHEMA, **vars(self), "findings": findings}
+
+
+PROVENANCE_COLUMNS = ("schema", *ProvenanceRecord.__dataclass_fields__)
 
 VIDEO_SCHEMA = "spectral-detect/video/1"
 

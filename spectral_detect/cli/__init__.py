@@ -32,6 +32,7 @@ COMMANDS = {
     "audit": ("spectral_detect.cli.audit:audit", "Find what else than the generator tells two classes apart."),
     "matrix": ("spectral_detect.cli.matrix:matrix", "Train on each generator and measure on each other."),
     "extract": ("spectral_detect.cli.extract:extract", "Write the features of images as NPZ or CSV."),
+    "provenance": ("spectral_detect.cli.provenance:provenance", "Print what each file says of its own origin."),
     "models": ("spectral_detect.cli.models:models", "List the shipped models, or describe a model."),
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
     "regularize": (

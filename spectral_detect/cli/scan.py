@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from itertools import chain
 
 import click
 
 from spectral_detect.cli.shared.checks import check_output
-from spectral_detect.cli.shared.failures import Failure, report_failure, worded
+from spectral_detect.cli.shared.failures import report_failure, worded
+from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.options import FiniteRange, judging_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, shows_progress
@@ -19,7 +18,6 @@ from spectral_detect.cli.shared.resume_options import (
     Target,
     begun,
     earlier_rows,
-    in_shard,
     open_records,
     remaining,
     shard_option,
@@ -31,14 +29,12 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.rows import IMAGES
 from spectral_detect.outputs.table import image_layout
 from spectral_detect.parallel.work import Work
+from spectral_detect.provenance.findings import Depth
 from spectral_detect.report.metrics import prevalence_text
 from spectral_detect.scanning.images import scan_files
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules
-from spectral_detect.sources.discovery import FoundFile, find_images
-from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
-from spectral_detect.text import counted
 
 
 @click.command()
@@ -55,6 +51,14 @@ from spectral_detect.text import counted
 )
 @target_options
 @shard_option
+@click.option(
+    "--provenance",
+    type=click.Choice(("none", "header", "full")),
+    default="header",
+    show_default=True,
+    help="Say beside the verdict what the file says of its origin. header: what stands in its bytes; full: also "
+    "invisible watermarks, thumbnails and earlier JPEG compression (slower).",
+)
 @click.option("--fail-on-fake", is_flag=True, help="Exit with status 3 if an image is called fake and no file failed.")
 @judging_options
 @work_options
@@ -69,6 +73,7 @@ def scan(
     threshold: float | None,
     target: Target,
     shard: Shard | None,
+    provenance: Depth,
     fail_on_fake: bool,
     rules: Rules,
     work: Work,
@@ -94,14 +99,21 @@ def scan(
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
-    images = _Images(named, listed, shard, is_countable=files_from is None)
-    judge = Judge(as_models(detector), replace(rules, threshold=threshold))
+    images = FoundImages(named, listed, shard, is_countable=files_from is None)
+    judge = Judge(as_models(detector), replace(rules, threshold=threshold), provenance)
     outcomes = _scan(ctx, images, judge, target, work, limits, with_model=model is None)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
 
 
 def _scan(
-    ctx: click.Context, images: _Images, judge: Judge, target: Target, work: Work, limits: Limits, *, with_model: bool
+    ctx: click.Context,
+    images: FoundImages,
+    judge: Judge,
+    target: Target,
+    work: Work,
+    limits: Limits,
+    *,
+    with_model: bool,
 ) -> Counter[str]:
     """Write a record for each image; return the counts of outcomes."""
     names: set[str | None] = set()
@@ -124,33 +136,6 @@ def _scan(
     if not target.is_table and shows_progress():
         click.echo(summary, err=True)
     return results.outcomes
-
-
-class _Images:
-    """The images that the command line names; a failure, before any output is made, if there are none."""
-
-    def __init__(
-        self, named: Sequence[Location], listed: Iterable[Location], shard: Shard | None, *, is_countable: bool
-    ) -> None:
-        self._named, self._shard = named, shard
-        # lists are long, and a folder at a URL would be listed twice
-        self._is_countable = is_countable and not any(place.is_remote for place in named)
-        self.n_skipped = 0
-        found = find_images(chain(named, listed), on_skip=self._skip)
-        first = next(found, None)
-        if first is None:
-            skipped = counted(self.n_skipped, "other file")
-            raise Failure(f"no image found; {skipped} skipped (videos are for `spectral-detect video`)")
-        self.files: Iterable[FoundFile] = in_shard(chain([first], found), shard)
-
-    def _skip(self, path: str) -> None:
-        self.n_skipped += 1
-
-    def count(self) -> int | None:
-        """Count the images for a progress bar; None if nobody sees it, or if that takes too long."""
-        if not self._is_countable or not shows_progress():
-            return None
-        return sum(1 for _ in in_shard(find_images(self._named), self._shard))
 
 
 def _worth(judge: Judge, names: set[str | None]) -> str:

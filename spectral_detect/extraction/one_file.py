@@ -22,6 +22,9 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Region
 from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.parallel.task import Cost
+from spectral_detect.provenance.findings import Depth, Provenance
+from spectral_detect.provenance.look import look
+from spectral_detect.provenance.picture.pixels import with_pixels
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file, video_sha256
@@ -69,6 +72,8 @@ class Extraction:
         Share of the image's pixels whose alpha is below full, 0 to 1.
     is_portrait : bool or None
         See `face_detection.is_portrait`; None if nobody looked.
+    provenance : Provenance or None
+        What the file says of its origin; None if that was not asked.
     profile : (n_bins,) array or None
         See `common_profile`, of the image before any edit; None if nobody asked.
     """
@@ -92,6 +97,7 @@ class Extraction:
     __repr__ = short_repr
     transparent_share: float = 0.0
     is_portrait: bool | None = None
+    provenance: Provenance | None = None
     profile: np.ndarray | None = None
 
     @property
@@ -131,6 +137,10 @@ class Extractor:
         What each image goes through first, before any edit.
     seeks_faces : bool
         Whether to look for a face in each image as delivered.
+    provenance : {"none", "header", "full"}
+        How far to look for what each file says of its origin.
+    trust_anchors : str
+        PEM certificates of those whose signatures of C2PA manifests are trusted.
     region : Region or None
         The part of a still image that is looked at, in place of the whole; before any delivery.
     with_profile : bool
@@ -144,6 +154,8 @@ class Extractor:
     frames: FrameOptions = field(default_factory=FrameOptions)
     delivery: Delivery | None = None
     seeks_faces: bool = False
+    provenance: Depth = "none"
+    trust_anchors: str = ""
     region: Region | None = None
     with_profile: bool = False
 
@@ -238,16 +250,21 @@ class Extractor:
             raise ImageReadError(found.problem)
         read = read_file(found.location, self.limits.max_bytes)
         known |= {"sha256": read.sha256, "size_bytes": len(read.content), "mtime_ns": read.mtime_ns}
+        if self.provenance != "none":
+            known["provenance"] = look(read.content, self.trust_anchors)
         colour = (
             self.examine
             or self.delivery is not None
             or self.edits != (None,)
+            or self.provenance == "full"
             or self.spec is None
             or self.spec.needs_colour
         )
         image = decode(read.content, max_pixels=self.limits.max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known |= {"metadata": image.metadata, "transparent_share": image.transparent_share}
+        if self.provenance == "full":
+            known["provenance"] = with_pixels(known["provenance"], read.content, image)
         if self.examine:
             known["fingerprint"] = fingerprint(image)
             known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None

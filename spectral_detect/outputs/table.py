@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 
 from spectral_detect.outputs.rows import FRAMES, IMAGES, VIDEOS, RowKind
 from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
-from spectral_detect.text import visible
+from spectral_detect.text import cut_in_the_middle, visible
+
+LONGEST_SAID = 160  # characters
 
 Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)
 
@@ -42,10 +44,16 @@ class Layout(Generic[Record]):
         What the records are about; it gives the columns of CSV.
     columns : tuple of Column
         The columns of the table between the verdict and the path.
+    is_contradicted : callable
+        Tells whether a record's own file contradicts its verdict.
+    said : callable
+        Gives what a record's file says of its origin, where a reader of the verdict should know it.
     """
 
     kind: RowKind
     columns: tuple[Column[Record], ...]
+    is_contradicted: Callable[[Record], bool] = lambda record: False
+    said: Callable[[Record], str] = lambda record: ""
 
     def head(self) -> str:
         """Return the headings of the table."""
@@ -65,7 +73,7 @@ def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(r.model_balanced_accuracy)))
-    return Layout(IMAGES, tuple(columns))
+    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said)
 
 
 def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[VideoRecord]:
@@ -86,6 +94,14 @@ def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
 def frame_layout() -> Layout[FrameRecord]:
     """Lay out records of single frames."""
     return Layout(FRAMES, (Column("score", ">6", lambda r: _three_digits(r.score)),))
+
+
+def _said(record: ImageRecord) -> str:
+    """Return what the file says of its origin if it tells whether AI took part, and no warning repeats it."""
+    is_agreed = (record.verdict, record.says_generated) not in (("real", "yes"), ("fake", "no"))
+    if not (record.says_generated and record.provenance and is_agreed):
+        return ""
+    return f"the file says: {cut_in_the_middle(record.provenance, LONGEST_SAID)}"
 
 
 def _percent(share: float | None) -> str:

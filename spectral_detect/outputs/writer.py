@@ -15,6 +15,7 @@ from spectral_detect.text import counted, visible
 StreamFormat = Literal["table", "csv", "jsonl"]
 
 COLOURS = {"real": "green", "fake": "red", "inconclusive": "yellow", "failed": "magenta"}
+CONTRADICTED = " !!"  # behind a verdict that its own file contradicts
 Style = Callable[[str, str], str]  # (text, colour) -> text
 
 
@@ -45,6 +46,7 @@ class RecordStream(Generic[Record]):
     ) -> None:
         self.outcomes: Counter[str] = Counter(earlier)
         self._layout: Layout[Record] = layout
+        self._n_contradicted = 0
         self._stream = stream
         self._style = style
         self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
@@ -58,13 +60,17 @@ class RecordStream(Generic[Record]):
     def write(self, record: Record) -> None:
         """Write one record."""
         self.outcomes[_outcome(record)] += 1
+        self._n_contradicted += self._layout.is_contradicted(record)
         self._emit(self._line(record))
 
     def summary(self, n_skipped: int = 0) -> str:
         """Count the records by outcome, in one line of text."""
         counts = ", ".join(f"{self.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed"))
         skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
-        return f"{counted(sum(self.outcomes.values()), self._layout.kind.noun)}: {counts}{skipped}"
+        contradicted = f"; {self._n_contradicted} contradicted by what the file itself says" * bool(
+            self._n_contradicted
+        )
+        return f"{counted(sum(self.outcomes.values()), self._layout.kind.noun)}: {counts}{skipped}{contradicted}"
 
     def _emit(self, line: str) -> None:
         self._stream.write(line)
@@ -72,10 +78,12 @@ class RecordStream(Generic[Record]):
 
     def _table_line(self, record: Record) -> str:
         name = _outcome(record)
-        notes = "; ".join(filter(None, (record.error, *record.warnings)))
+        notes = "; ".join(filter(None, (record.error, *record.warnings, self._layout.said(record))))
         note = f"  ({visible(notes)})" if notes else ""
         cells = self._layout.cells(record)
-        return f"{self._style(f'{name:<12}', COLOURS[name])}{cells}  {visible(record.path)}{note}\n"
+        is_contradicted = self._layout.is_contradicted(record)
+        word = self._style(f"{name + CONTRADICTED * is_contradicted:<12}", COLOURS["fake" if is_contradicted else name])
+        return f"{word}{cells}  {visible(record.path)}{note}\n"
 
 
 def _outcome(record: ImageRecord | VideoRecord | FrameRecord) -> str:

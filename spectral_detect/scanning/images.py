@@ -8,6 +8,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.extraction.many_files import extract_then
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
+from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules
@@ -22,6 +23,7 @@ def scan(
     work: Work | None = None,
     limits: Limits | None = None,
     on_skip: Callable[[str], None] = lambda path: None,
+    provenance: Depth = "header",
 ) -> Generator[ImageRecord, None, None]:
     """Score images, lazily and in order.
 
@@ -40,6 +42,8 @@ def scan(
         What is refused before it is read or decoded.
     on_skip : callable, optional
         Called with the path of each file in a folder that is no image.
+    provenance : {"none", "header", "full"}
+        How far to look for what each file says of its origin; see `Judge`.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def scan(
         The models take different features, or do not give what the rules need.
     """
     files = find_images(expand_arguments(paths), on_skip=on_skip)
-    return scan_files(files, Judge(as_models(model), rules or Rules()), work=work, limits=limits)
+    return scan_files(files, Judge(as_models(model), rules or Rules(), provenance), work=work, limits=limits)
 
 
 def scan_files(

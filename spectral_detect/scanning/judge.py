@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
+from spectral_detect.provenance.findings import Depth, Provenance
 from spectral_detect.records import LABELS, ImageRecord, Verdict
 from spectral_detect.scanning.rules import Rules
 
@@ -32,6 +33,8 @@ TRANSPARENT = (
     f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does; judge a "
     "crop of the opaque part"
 )
+
+CONTRADICTED = "called real, but the file says that AI made or edited it"
 
 Reason = Literal[
     "constant image",
@@ -81,6 +84,8 @@ class Judge:
         Several of one spec judge together: each image is judged by the one in whose experience it lies most.
     rules : Rules
         How a score becomes a verdict.
+    provenance : {"none", "header", "full"}
+        How far to look for what each file says of its origin; it stands beside the verdict and never changes it.
 
     Raises
     ------
@@ -90,6 +95,7 @@ class Judge:
 
     models: Sequence[Model]
     rules: Rules = field(default_factory=Rules)
+    provenance: Depth = "header"
 
     def __post_init__(self) -> None:
         if len({model.spec.sha256 for model in self.models}) != 1:
@@ -125,7 +131,7 @@ class Judge:
     @cached_property
     def settings_sha256(self) -> str:
         """The hash of all that turns a file into a verdict."""
-        return self.settings_with()
+        return self.settings_with(**({} if self.provenance == "header" else {"provenance": self.provenance}))
 
     def settings_with(self, **others: Any) -> str:
         """Return the hash of models, their features, rules and further settings (plain values).
@@ -166,6 +172,7 @@ class Judge:
             limits=limits or Limits(),
             delivery=self.delivery,
             seeks_faces=any(model.experience and model.experience.needs_portrait for model in self.models),
+            provenance=self.provenance,
         )
 
     # ------------------------------------------------------------------------------------------------------- records
@@ -176,7 +183,8 @@ class Judge:
         if image.features is not None:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
-        return ImageRecord(
+        said = image.provenance
+        record = ImageRecord(
             path=image.path,
             sha256=image.sha256,
             size_bytes=image.size_bytes,
@@ -192,7 +200,10 @@ class Judge:
             error=error,
             coding=image.coding.title if image.coding else None,
             delivery=self.delivery.title if self.delivery else None,
+            provenance=said.line if said else None,
+            says_generated=said.says_generated if said else None,
         )
+        return replace(record, warnings=(*_contradictions(record, said), *record.warnings)) if said else record
 
     def failed(self, variants: Sequence[Extraction], reason: str) -> ImageRecord:
         """Return the record of an image that could not be judged, and why."""
@@ -282,6 +293,15 @@ class Judge:
             log10_likelihood_ratio=ratio,
             posterior=posterior,
         )
+
+
+def _contradictions(record: ImageRecord, said: Provenance) -> tuple[str, ...]:
+    """Return a warning if the file says the opposite of its verdict."""
+    if record.is_contradicted:
+        return (f"{CONTRADICTED}: {said.claim}",)
+    if record.verdict == "fake" and said.says_generated == "no":
+        return (f"the file says that no AI made it: {said.claim}",)
+    return ()
 
 
 def as_models(model: Model | Sequence[Model]) -> tuple[Model, ...]:

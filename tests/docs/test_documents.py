@@ -156,6 +156,7 @@ def _make_cli() -> dict[str, object]:
         ("Images", records.IMAGE_COLUMNS),
         ("Videos", records.VIDEO_COLUMNS),
         ("Frames", records.FRAME_COLUMNS),
+        ("Provenance", records.PROVENANCE_COLUMNS),
         ("Features", (*records.FEATURE_COLUMNS, *records.TILE_COLUMNS, "f0", "f1")),
     ],
 )

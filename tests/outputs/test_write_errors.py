@@ -161,7 +161,7 @@ def test_an_error_of_the_system_amid_the_work_names_its_file(
         yield from (FoundFile(Location(path)) for path in PHOTOGRAPHS)
         raise OSError(errno.EIO, "Input/output error", "ev/s\nub")
 
-    monkeypatch.setattr("spectral_detect.cli.scan.find_images", found)
+    monkeypatch.setattr("spectral_detect.cli.shared.found_images.find_images", found)
     result = run("scan", ".", "--jobs", 0, *output)
     assert result.exit_code == 2
     assert result.stderr.endswith("Error: ev/s\\nub: Input/output error\n")

@@ -11,6 +11,7 @@ Content = TypeVar("Content", bytes, memoryview)
 MOST_ITEMS = 10_000  # 100 million pixels in tiles of 512 are 400
 HEAD_BYTES = 1 << 16  # of an item; its headers are at the front
 DERIVED = frozenset((b"grid", b"iovl", b"iden"))  # made of other items
+METADATA = frozenset((b"Exif", b"mime"))
 MOST_DERIVATIONS = 4
 MOST_EXTENTS = 64
 
@@ -96,6 +97,19 @@ def shown_kind(content: bytes) -> bytes:
         If the boxes are malformed.
     """
     return _shown(_meta(content))[1]
+
+
+def metadata_items(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the type and the first bytes of the items that tell of a picture: EXIF ("Exif") and XMP ("mime").
+
+    Raises
+    ------
+    ValueError, KeyError, IndexError, StopIteration
+        If the boxes are malformed.
+    """
+    meta = _meta(content)
+    told = [(number, kind) for number, kind in _kinds(meta[b"iinf"]).items() if kind in METADATA]
+    return [(kind, _head(content, meta, number)) for number, kind in told[:MOST_EXTENTS]]
 
 
 def _meta(content: bytes) -> dict[bytes, bytes]:

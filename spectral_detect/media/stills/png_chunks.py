@@ -56,7 +56,7 @@ def picture_of_png(content: bytes, *, bare: bool = False) -> tuple[bytes, tuple[
     ImageReadError
         The image data have a bad checksum, or are of Apple's variant, which no other decoder reads.
     """
-    chunks = list(_chunks(content))
+    chunks = list(chunks_of(content))
     dropped = {chunk for chunk in chunks if not _is_kept(chunk, content, bare)}
     if any(chunk.kind in ANIMATION for chunk in dropped):
         dropped |= {chunk for chunk in chunks if chunk.kind in ANIMATION}
@@ -71,7 +71,7 @@ def picture_of_png(content: bytes, *, bare: bool = False) -> tuple[bytes, tuple[
     return b"".join((SIGNATURE, *kept, rest)), notes
 
 
-def _chunks(content: bytes) -> Iterator[Chunk]:
+def chunks_of(content: bytes) -> Iterator[Chunk]:
     """Yield the chunks that are there in full, up to the end of the picture."""
     at = len(SIGNATURE)
     while at + 12 <= len(content):

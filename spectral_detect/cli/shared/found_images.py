@@ -1,0 +1,41 @@
+"""The images that a command line names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from spectral_detect.cli.shared.failures import Failure
+from spectral_detect.cli.shared.progress import shows_progress
+from spectral_detect.cli.shared.resume_options import in_shard
+from spectral_detect.sources.discovery import FoundFile, find_images
+from spectral_detect.sources.location import Location
+from spectral_detect.sources.sharding import Shard
+from spectral_detect.text import counted
+
+
+class FoundImages:
+    """The images that the command line names; a failure, before any output is made, if there are none."""
+
+    def __init__(
+        self, named: Sequence[Location], listed: Iterable[Location], shard: Shard | None, *, is_countable: bool
+    ) -> None:
+        self._named, self._shard = named, shard
+        # lists are long, and a folder at a URL would be listed twice
+        self._is_countable = is_countable and not any(place.is_remote for place in named)
+        self.n_skipped = 0
+        found = find_images(chain(named, listed), on_skip=self._skip)
+        first = next(found, None)
+        if first is None:
+            skipped = counted(self.n_skipped, "other file")
+            raise Failure(f"no image found; {skipped} skipped (videos are for `spectral-detect video`)")
+        self.files: Iterable[FoundFile] = in_shard(chain([first], found), shard)
+
+    def _skip(self, path: str) -> None:
+        self.n_skipped += 1
+
+    def count(self) -> int | None:
+        """Count the images for a progress bar; None if nobody sees it, or if that takes too long."""
+        if not self._is_countable or not shows_progress():
+            return None
+        return sum(1 for _ in in_shard(find_images(self._named), self._shard))

@@ -1,0 +1,190 @@
+"""What the picture adds: watermarks that are embedded here, thumbnails, and earlier compression."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import made_files as made
+from conftest import EXAMPLES
+from spectral_detect.media.images import decode
+from spectral_detect.provenance.findings import Provenance
+from spectral_detect.provenance.look import look
+from spectral_detect.provenance.picture.jpeg_history import first_compression, program_of
+from spectral_detect.provenance.picture.pixels import with_pixels
+from spectral_detect.provenance.picture.thumbnail import correlation, gray_thumbnail
+from spectral_detect.provenance.picture.watermark import BLOCK, MARKS, STEP, Mark, matches
+
+
+def photograph(name: str = "Garden", side: int = 256) -> Image.Image:
+    with Image.open(EXAMPLES / "real" / f"{name}.png") as image:
+        return image.convert("RGB").resize((side, side))
+
+
+def embedded(image: Image.Image, mark: Mark) -> Image.Image:
+    """The encoder, written from its description, for images of bytes and of floats."""
+    import cv2
+
+    rgb = np.asarray(image)
+    yuv = cv2.cvtColor(rgb if mark.kind == "bytes" else rgb.astype(np.float32), cv2.COLOR_RGB2YUV)
+    chroma = yuv[..., 1].astype(np.float64)
+    means = chroma.reshape(chroma.shape[0] // 2, 2, -1, 2).sum(axis=(1, 3)) / 2
+    changed = means.copy()
+    columns = means.shape[1] // BLOCK
+    for number in range(means.shape[0] // BLOCK * columns):
+        top, left = number // columns * BLOCK, number % columns * BLOCK
+        block = changed[top : top + BLOCK, left : left + BLOCK]
+        row, column = divmod(int(np.abs(block.ravel()[1:]).argmax()) + 1, BLOCK)
+        value, bit = block[row, column], mark.bits[number % len(mark.bits)] == "1"
+        block[row, column] = np.copysign((abs(value) // STEP + 0.25 + 0.5 * bit) * STEP, value)
+    chroma += np.repeat(np.repeat((changed - means) / 2, 2, axis=0), 2, axis=1)
+    kind = yuv.dtype
+    yuv[..., 1] = np.clip(chroma, 0, 255).astype(kind) if kind == np.uint8 else chroma
+    back = cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB)
+    return Image.fromarray(np.clip(back, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("mark", MARKS, ids=[mark.program for mark in MARKS])
+def test_a_mark_is_found_and_no_other(mark: Mark) -> None:
+    content = io.BytesIO()
+    embedded(photograph("Aqua", 512), mark).save(content, "PNG")
+    said = with_pixels(Provenance(), content.getvalue(), decode(content.getvalue()))
+    (finding,) = said.findings
+    assert finding.text.startswith(f"invisible watermark of {mark.program}: ")
+    assert said.says_generated == "yes"
+
+
+def test_the_number_of_bits_is_that_which_is_embedded() -> None:
+    assert [len(mark.bits) for mark in MARKS] == [136, 32, 64, 48, 46]
+
+
+def test_photographs_and_flat_images_have_none() -> None:
+    images = [photograph(path.stem) for path in sorted((EXAMPLES / "real").glob("*.png"))]
+    images += [Image.new("RGB", (256, 256), colour) for colour in ("white", "black", "red", "blue")]
+    assert not any(match.is_found for image in images for match in matches(np.asarray(image)))
+
+
+def test_images_smaller_than_the_encoder_takes_are_not_decoded() -> None:
+    assert matches(np.zeros((255, 256, 3), np.uint8)) == []
+
+
+# -------------------------------------------------------------------------------------------------------------- JPEG
+
+
+def jpeg(image: Image.Image, quality: int | str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality, **options)
+    return stream.getvalue()
+
+
+def reread(content: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(content)) as image:
+        return image.convert("RGB")
+
+
+def luma_and_table(content: bytes) -> tuple[np.ndarray, list[int]]:
+    with Image.open(io.BytesIO(content)) as image:
+        table = image.quantization[0]
+        image.draft("L", image.size)
+        return np.asarray(image), table
+
+
+@pytest.mark.parametrize("first", [50, 60, 70])
+def test_a_coarser_first_compression_is_found_with_its_quality(first: int) -> None:
+    content = jpeg(reread(jpeg(photograph("Aqua", 512), first)), 92)
+    result = first_compression(*luma_and_table(content))
+    assert result is not None
+    assert result.is_found
+    assert abs(result.quality - first) <= 2
+    said = with_pixels(look(content), content, decode(content, colour=True))
+    assert any(
+        f.text.startswith(f"JPEG compressed before, at a quality of about {result.quality}") for f in said.findings
+    )
+
+
+@pytest.mark.parametrize("quality", [60, 75, 90, 95])
+def test_a_single_compression_is_not_called_two(quality: int) -> None:
+    for name in ("Aqua", "Garden"):
+        result = first_compression(*luma_and_table(jpeg(photograph(name, 512), quality)))
+        assert result is not None
+        assert not result.is_found
+
+
+def test_an_image_of_few_blocks_tells_nothing() -> None:
+    assert first_compression(np.zeros((64, 64), np.uint8), [1] * 64) is None
+
+
+@pytest.mark.parametrize(
+    ("quality", "words"),
+    [
+        (90, "tables of libjpeg at quality 90, 4:2:0"),
+        ("web_high", "tables of Photoshop, save for web, high, 4:4:4"),
+        ("maximum", "tables of Photoshop, maximum, 4:4:4"),
+    ],
+)
+def test_tables_name_their_program(quality: int | str, words: str) -> None:
+    content = jpeg(photograph(), quality)
+    said = with_pixels(Provenance(), content, decode(content, colour=True))
+    assert said.findings[0].text == f"JPEG {words}"
+    assert said.says_generated is None
+
+
+def test_tables_of_nobody_are_said_to_be_that() -> None:
+    tables = [[2] * 63 + [3], [2] * 64]
+    assert program_of(tables) is None
+    content = jpeg(photograph(), 75, qtables=tables, progressive=True)
+    said = with_pixels(Provenance(), content, decode(content, colour=True))
+    assert said.findings[0].text.startswith("JPEG tables of no program that is known here, nearest to libjpeg's")
+    assert said.findings[0].text.endswith("4:2:0, progressive")
+
+
+# --------------------------------------------------------------------------------------------------------- thumbnail
+
+
+def with_thumbnail(image: Image.Image, thumbnail: Image.Image) -> bytes:
+    """EXIF with a second directory that leads to a JPEG, made by hand."""
+    small = jpeg(thumbnail, 80)
+    start = 8 + 6 + 2 + 2 * 12 + 4
+    first = b"II*\0\x08\0\0\0" + (0).to_bytes(2, "little") + (14).to_bytes(4, "little")
+    entries = b"".join(
+        tag.to_bytes(2, "little") + (4).to_bytes(2, "little") + (1).to_bytes(4, "little") + value.to_bytes(4, "little")
+        for tag, value in ((0x201, start), (0x202, len(small)))
+    )
+    exif = first + (2).to_bytes(2, "little") + entries + bytes(4) + small
+    return jpeg(image, 90, exif=b"Exif\0\0" + exif)
+
+
+def thumbnail_texts(content: bytes) -> list[str]:
+    said = with_pixels(Provenance(), content, decode(content, colour=True))
+    return [finding.text for finding in said.findings if finding.kind == "thumbnail"]
+
+
+def test_a_thumbnail_of_another_picture_is_said() -> None:
+    texts = thumbnail_texts(with_thumbnail(photograph("Aqua"), photograph("Garden", 120)))
+    assert texts[0].startswith("thumbnail shows another picture than the file")
+    assert texts[1] == "thumbnail tables of libjpeg at quality 80"
+
+
+@pytest.mark.parametrize("turns", [0, 90, 180, 270])
+def test_the_same_picture_turned_or_with_bars_is_the_same(turns: int) -> None:
+    bars = Image.new("RGB", (120, 140))
+    bars.paste(photograph("Aqua", 120), (0, 10))
+    texts = thumbnail_texts(with_thumbnail(photograph("Aqua").rotate(turns), bars))
+    assert texts == ["thumbnail tables of libjpeg at quality 80"]
+
+
+def test_a_broken_or_flat_thumbnail_says_nothing() -> None:
+    assert gray_thumbnail(b"\xff\xd8\xff\xe0 broken") is None
+    assert gray_thumbnail(jpeg(Image.new("RGB", (160, 120)), 80)) is None
+    assert correlation(np.eye(32, dtype=np.uint8) * 255, np.zeros((64, 64), np.uint8)) == 1.0
+
+
+def test_deep_gray_and_transparent_images_are_looked_at_as_well() -> None:
+    deep = np.random.default_rng(0).integers(0, 2**16, (300, 300), dtype=np.uint16)
+    stream = io.BytesIO()
+    Image.fromarray(deep).save(stream, "PNG")
+    assert with_pixels(Provenance(), stream.getvalue(), decode(stream.getvalue())) == Provenance()
+    assert made.saved("WEBP") and with_pixels(Provenance(), b"", decode(made.saved("WEBP"))) == Provenance()
