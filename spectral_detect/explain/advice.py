@@ -76,6 +76,16 @@ ADVICE = (
         r"called (fake|real) by the threshold",
         "the score lies near the threshold: take it for undecided, and ask for certainty with --min-confidence 0.9",
     ),
+    Advice(
+        None,
+        "called real, but the file says",
+        "read what spectral-detect provenance finds: a mark of AI is seldom there by accident, and the score missed it",
+    ),
+    Advice(
+        None,
+        "the file says that no AI made it",
+        "read what spectral-detect provenance finds: such a mark proves little unless a trusted signature holds it",
+    ),
     Advice(None, "trained without labels", "train a model on labelled images before you rely on a verdict"),
     Advice(None, "of the pixels are transparent", "judge the opaque part alone with --region"),
     Advice(None, "several frames or pages", "judge the other frames with spectral-detect video"),

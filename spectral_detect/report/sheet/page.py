@@ -77,6 +77,7 @@ def page_of(explanation: Explanation) -> str:
         missing=[sentence(note) for note in explanation.missing],
         warnings=[visible(note) for note in record.warnings],
         next_steps=[sentence(step) for step in explanation.next_steps],
+        said=visible(record.provenance or ""),
         facts=facts,
     )
 

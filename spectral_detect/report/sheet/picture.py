@@ -104,6 +104,7 @@ def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]
     known: list[Paragraph] = [
         ("nearest training images", list(neighbour_sentences(explanation.neighbours, explanation.n_positions))),
         ("spectrum and places", [fact for fact in facts if fact]),
+        ("what the file says of itself", [visible(record.provenance)] if record.provenance else []),
         ("not known", [sentence(note) for note in explanation.missing]),
     ]
     to_do: list[Paragraph] = [

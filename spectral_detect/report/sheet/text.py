@@ -28,6 +28,7 @@ def explanation_text(explanation: Explanation) -> str:
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
         lines += _rows("nearest", list(neighbour_sentences(explanation.neighbours, explanation.n_positions)))
+        lines += _rows("the file says", [visible(record.provenance or "")])
         lines += _rows("not known", [sentence(note) for note in explanation.missing])
         lines += _rows("warnings", [visible(note) for note in record.warnings])
         lines += _rows("what to do next", [sentence(step) for step in explanation.next_steps])
