@@ -17,6 +17,7 @@ from spectral_detect.text import cut_in_the_middle, short_repr, visible
 
 CHANCE = 0.5  # AUROC
 LONGEST_NAME = 80
+MIN_TILES = 4  # of fewer, the deviation says little
 MAX_POSITIONS = 12_000  # images; their positions take 200 kB
 
 
@@ -40,7 +41,7 @@ class TrainingSummary:
         Index of each image's source.
     tile_disagreement : float or None
         The deviation of the decision values of an image's tiles that 99 % of held-out images do not exceed; None if the
-        features are not of tiles, or nothing was held out.
+        features are not of tiles, or hardly any image held out has `MIN_TILES`.
     """
 
     feature_means: np.ndarray

@@ -65,7 +65,9 @@ ADVICE = (
         r"errs too often between",
         "look at the score and at the card of the model; a model trained on images of this kind may decide",
     ),
-    Advice("low confidence", r"^(fake|real) with a probability of only", "lower it, or train on more images"),
+    Advice(
+        "low confidence", r"^(fake|real) with a probability of only", "lower --min-confidence, or train on more images"
+    ),
     Advice(
         "depends on delivery",
         "depends on delivery|whether the verdict depends on its delivery",

@@ -17,7 +17,7 @@ GROUP_TITLES = {
     "coherence": "detail that the colours share",
     "block_spectrum": "detail in blocks of 8 pixels",
     "block_peakedness": "outliers in blocks of 8 pixels",
-    "patch_spectrum": "detail by direction (patches of 16)",
+    "patch_spectrum": "detail by size and direction",
     "cooccurrence": "patterns of neighbouring pixels",
     "normalised_luma": "contrast of neighbouring pixels",
 }

@@ -44,7 +44,7 @@ class Peak:
     @property
     def origin(self) -> str:
         """What such a period usually comes from."""
-        return "JPEG's grid of 8" if self.period_px == JPEG_PERIOD_PX else "up-sampling (or JPEG's grid)"
+        return "the grid of a JPEG" if self.period_px == JPEG_PERIOD_PX else "up-sampling, or the grid of a JPEG"
 
 
 @dataclass(frozen=True, eq=False)

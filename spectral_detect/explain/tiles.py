@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.detector.model import Model
+from spectral_detect.detector.model import MIN_TILES, Model
 from spectral_detect.media.region import Box
 from spectral_detect.text import short_repr
-
-LEAST_TILES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +37,7 @@ class TileScores:
     @property
     def is_mixed(self) -> bool:
         """Tell whether the tiles disagree more than those of the model's training images."""
-        return self.limit is not None and len(self.scores) >= LEAST_TILES and self.disagreement > self.limit
+        return self.limit is not None and len(self.scores) >= MIN_TILES and self.disagreement > self.limit
 
     @property
     def warning(self) -> str | None:

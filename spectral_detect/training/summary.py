@@ -28,8 +28,7 @@ def summarise_training(
     cloud : FeatureCloud or None
         Where their features lie; without it no positions are kept.
     tile_deviations : (n,) array
-        Of images held out in cross-validation, the deviation of the decision values of their tiles; empty without
-        tiles.
+        Of images held out in cross-validation, the deviation of the decision values of their tiles; NaN of few.
     """
     chosen = [k for k, sample in enumerate(dataset.samples) if sample.edit is None] or range(len(dataset.samples))
     at = np.array(chosen)
@@ -73,6 +72,5 @@ def _rounded(values: np.ndarray, kind: type[np.floating]) -> np.ndarray:
 
 
 def _limit(tile_deviations: np.ndarray) -> float | None:
-    if len(tile_deviations) < FEW:
-        return None
-    return float(np.quantile(tile_deviations, DISAGREEMENT_QUANTILE))
+    known = tile_deviations[~np.isnan(tile_deviations)]
+    return float(np.quantile(known, DISAGREEMENT_QUANTILE)) if len(known) >= FEW else None

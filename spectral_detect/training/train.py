@@ -18,7 +18,7 @@ from spectral_detect.detector.experience import (
     codings_in_common,
 )
 from spectral_detect.detector.metrics import evaluate_scores
-from spectral_detect.detector.model import Model
+from spectral_detect.detector.model import MIN_TILES, Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
@@ -46,7 +46,7 @@ class OutOfFold:
 
     `distances`, (n, 2), are `FeatureCloud.distances` of those that are not edited, if there are such, and
     `are_portraits`, (n,), tells which of these show a large face. `tile_deviations`, (n,), are the deviations of the
-    values of the same images' tiles; empty without tiles.
+    values of the same images' tiles; NaN of fewer than `MIN_TILES`.
     """
 
     y: np.ndarray
@@ -332,7 +332,7 @@ def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> 
         tests.append(test)
         of_tiles = [fitted.tile_values(image) for image in held_out.features]
         values.append(np.array([float(tiles.mean()) for tiles in of_tiles]))
-        deviations += [float(tiles.std()) for tiles in of_tiles]
+        deviations += [float(tiles.std()) if len(tiles) >= MIN_TILES else np.nan for tiles in of_tiles]
         distances += [cloud.distances(image) for image in held_out.features]
     if not tests or len(np.unique(dataset.y[np.concatenate(tests)])) < 2:
         return None
@@ -340,12 +340,11 @@ def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> 
     is_edited = np.array([dataset.samples[k].edit is not None for k in at])
     kept = is_edited == is_edited.min()
     are_portraits = np.array([bool(dataset.samples[k].is_portrait) for k in at])
-    has_tiles = np.ndim(dataset.features[0]) == 2
     return OutOfFold(
         dataset.y[at],
         np.concatenate(values),
         dataset.groups[at],
         np.array(distances)[kept],
         are_portraits[kept],
-        np.array(deviations)[kept] if has_tiles else np.empty(0),
+        np.array(deviations)[kept],
     )

@@ -20,7 +20,8 @@ from spectral_detect._version import PROGRAM
 
 FAKE = EXAMPLES / "fake" / "Garden.png"
 REAL = EXAMPLES / "real" / "Garden.png"
-PHOTOGRAPHS = ("--model", "photographs")
+HERE = ("--jobs", "0")  # a worker takes a second to start
+PHOTOGRAPHS = ("--model", "photographs", *HERE)
 HOSTILE = "<script>alert(1)</script> $\\frac{1}{2}$ \x1b[31m {{ 7 * 7 }}.png"
 
 
@@ -40,7 +41,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_text_says_verdict_reasons_and_the_next_step(run: Run) -> None:
-    result = run("explain", FAKE, *PHOTOGRAPHS)
+    result = run("explain", FAKE, "--model", "photographs")  # in a worker process
     assert result.exit_code == 0 and result.stderr == ""
     first, *rows = result.stdout.splitlines()
     assert re.search(r"Garden\.png: fake, score 0\.9\d\d by the model photographs", first)
@@ -195,7 +196,7 @@ def test_a_model_without_a_summary_says_so(run: Run, tmp_path: Path) -> None:
     from dataclasses import replace
 
     save_model(replace(load_model("small"), summary=None), tmp_path / "bare.pkl")
-    model = ("--model", tmp_path / "bare.pkl")
+    model = ("--model", tmp_path / "bare.pkl", *HERE)
     assert "holds no summary of its training images" in " ".join(run("explain", FAKE, *model).stdout.split())
     facts = json.loads(run("explain", FAKE, *model, "--format", "json").stdout)
     assert facts["neighbours"] == [] and facts["profile"]["real"] is None and facts["tiles"]["limit"] is None
@@ -204,6 +205,6 @@ def test_a_model_without_a_summary_says_so(run: Run, tmp_path: Path) -> None:
 
 
 def test_a_model_of_whole_images_says_why_there_is_no_map(run: Run, tmp_path: Path) -> None:
-    assert "no place has a score of its own" in " ".join(run("explain", FAKE).stdout.split())
-    assert json.loads(run("explain", FAKE, "--format", "json").stdout)["tiles"] is None
-    assert run("explain", FAKE, "--output", tmp_path / "x.png").exit_code == 0
+    assert "no place has a score of its own" in " ".join(run("explain", FAKE, *HERE).stdout.split())
+    assert json.loads(run("explain", FAKE, *HERE, "--format", "json").stdout)["tiles"] is None
+    assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.png").exit_code == 0

@@ -97,7 +97,7 @@ def test_every_feature_has_its_place() -> None:
         for group in layout:
             if group.frequencies is not None:
                 assert group.frequencies.shape == (group.end - group.start,)
-                assert 0 <= group.frequencies.min() and group.frequencies.max() <= MAX_FREQUENCY + 1e-12
+                assert group.frequencies.min() >= 0 and group.frequencies.max() <= MAX_FREQUENCY + 1e-12
 
 
 def test_bands_hold_all_that_has_a_frequency() -> None:

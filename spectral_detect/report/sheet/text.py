@@ -71,8 +71,8 @@ def spectrum_sentence(explanation: Explanation) -> str:
     clear = [peak for peak in explanation.spectrum.peaks if peak.is_clear]
     if not clear:
         return "No clear peak at the periods of 2, 4 or 8 pixels."
-    named = "; ".join(f"{peak.period_px} pixels ({peak.height_db:.0f} dB, {peak.origin})" for peak in clear)
-    return f"Clear peaks at the period of {named}."
+    named = ", ".join(f"{peak.period_px} pixels ({peak.height_db:.0f} dB)" for peak in clear)
+    return f"Clear peaks at a period of {named}: they come from {clear[0].origin}, or a regular pattern in the scene."
 
 
 def tiles_sentence(explanation: Explanation) -> str:
@@ -92,7 +92,7 @@ def neighbour_sentences(neighbours: tuple[Neighbour, ...], n: int) -> Iterator[s
     for each in neighbours:
         yield f"{each.label}, from {visible(each.source)} (distance {each.distance:.2f})"
     if neighbours:
-        yield f"These are the nearest of {n} training images."
+        yield f"These are the nearest of {n} training images by their main look, and no vote."
 
 
 def _evidence_lines(evidence: Evidence) -> list[str]:
