@@ -14,6 +14,7 @@ PROGRAM = "spectral-detect"
 WIDTH = 100
 PAGE_OF = {
     "scan": "scanning",
+    "explain": "explain",
     "video": "videos",
     "merge": "large-scans",
     "train": "training",

@@ -1,13 +1,15 @@
-"""Draw the pictures of the pages from the example images: python docs/make_pictures.py
+"""Draw the pictures of the pages from the example images: python docs/make_pictures.py [NAME]...
 
 `spectra.png` shows a photograph and its up-scaled version, their spectra, and the mean radial profiles of both folders;
-`timeline.png` is what `spectral-detect video --plot` draws of a folder of frames.
+`timeline.png` is what `spectral-detect video --plot` draws of a folder of frames; `explain-fake.png` and
+`explain-real.png` are sheets of `spectral-detect explain`.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +23,7 @@ IMAGES = DOCS.parent / "examples" / "images"
 SHOWN = "Dragonfly_by_Bolly.png"
 CUT_PX = 128
 MADE_UP = "[KPWfl]*.png"  # five of the twelve names, one after the other
+EXPLAINED = "picosdeeuropa_by_Aitzol_Berasategi.png"
 N_COLOURS = 160
 
 
@@ -73,14 +76,31 @@ def draw_timeline(target: Path) -> None:
         shutil.copy(next(Path(folder).glob("*.png")), target)
 
 
+def draw_sheet(target: Path) -> None:
+    """Let the command explain an image of the folder that the target's name tells."""
+    image = IMAGES / target.stem.removeprefix("explain-") / EXPLAINED
+    with tempfile.TemporaryDirectory() as folder:  # no output replaces an image that another program has stored
+        sheet = Path(folder, target.name)
+        command = ["spectral-detect", "explain", str(image), "--model", "photographs", "--output", str(sheet)]
+        subprocess.run(command, check=True)
+        shutil.copy(sheet, target)
+
+
 def shrink(path: Path) -> None:
     """Store a picture in few colours."""
     picture = Image.open(path).convert("RGB")
-    picture.thumbnail((1000, 1000))
-    picture.quantize(N_COLOURS).save(path, optimize=True)
+    picture.thumbnail((1000, 1400))
+    picture.quantize(250 if path.stem.startswith("explain") else N_COLOURS).save(path, optimize=True)
 
 
 if __name__ == "__main__":
-    for name, draw in (("spectra", draw_spectra), ("timeline", draw_timeline)):
+    pictures = {
+        "spectra": draw_spectra,
+        "timeline": draw_timeline,
+        "explain-fake": draw_sheet,
+        "explain-real": draw_sheet,
+    }
+    for name in sys.argv[1:] or pictures:
+        draw = pictures[name]
         draw(DOCS / f"{name}.png")
         shrink(DOCS / f"{name}.png")

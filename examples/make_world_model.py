@@ -189,7 +189,7 @@ def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, 
             folder, label = work / condition / source.label / source.name, FAKE if source.label == "fake" else REAL
             videos = [FoundVideo(Location(str(path))) for path in sorted(folder.glob("*.mp4"))]
             for found in videos or find_images([Location(str(folder))]):
-                yield LabelledFile(found, label, source.group, source.weight), condition, source
+                yield LabelledFile(found, label, source.group, source.weight, source.name), condition, source
 
 
 class Material:
@@ -198,7 +198,7 @@ class Material:
     def __init__(self, work: Path, sources: list[Source], jobs: int | None) -> None:
         files = list(files_of(work, sources))
         whence = {labelled.file.path: (condition, source) for labelled, condition, source in files}
-        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9), frames=FrameOptions(n_frames=1))
+        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9), frames=FrameOptions(n_frames=1), with_profile=True)
         self.dataset = read_dataset([file for file, _, _ in files], extractor, Work(jobs))
         pairs = [whence[sample.path] for sample in self.dataset.samples]
         self.condition = np.array([condition for condition, _ in pairs])

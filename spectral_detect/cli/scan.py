@@ -9,7 +9,7 @@ from functools import partial
 
 import click
 
-from spectral_detect.cli.custody.recording import check_manifest, manifest_option, recording
+from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
 from spectral_detect.cli.shared.found_images import FoundImages
