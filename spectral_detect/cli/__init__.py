@@ -32,7 +32,10 @@ COMMANDS = {
     "audit": ("spectral_detect.cli.audit:audit", "Find what else than the generator tells two classes apart."),
     "matrix": ("spectral_detect.cli.matrix:matrix", "Train on each generator and measure on each other."),
     "extract": ("spectral_detect.cli.extract:extract", "Write the features of images as NPZ or CSV."),
-    "provenance": ("spectral_detect.cli.evidence.provenance:provenance", "Print what each file says of its own origin."),
+    "provenance": (
+        "spectral_detect.cli.evidence.provenance:provenance",
+        "Print what each file says of its own origin.",
+    ),
     "verify": ("spectral_detect.cli.evidence.verify:verify", "Repeat a recorded scan, and tell what differs."),
     "models": ("spectral_detect.cli.models:models", "List the shipped models, or describe a model."),
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
