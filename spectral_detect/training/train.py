@@ -148,12 +148,7 @@ def train_model(
         decision = _Decision(calibration, _own_boundary(calibration), {}, {})
     else:
         raise DatasetError("rates of errors need labelled images in at least two groups of each class")
-    undecided = None
-    if held_out is not None and verdict_errors is not None:
-        scores = decision.calibration.scores(held_out.values)
-        undecided = undecided_range(held_out.y, scores, held_out.groups, verdict_errors)
     cloud = replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None
-    tile_deviations = held_out.tile_deviations if held_out else np.empty(0)
     settings = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
     return Model(
         spec=spec,
@@ -166,9 +161,9 @@ def train_model(
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
         cloud=cloud,
-        undecided=undecided,
+        undecided=_undecided(held_out, decision, verdict_errors),
         delivery=delivered.delivery if delivered else None,
-        summary=summarise_training(dataset, cloud, tile_deviations),
+        summary=summarise_training(dataset, cloud, held_out.tile_deviations if held_out else np.empty(0)),
         reference=_some_vectors(dataset),
     )
 
@@ -226,6 +221,15 @@ def _decision(held_out: OutOfFold, paper_settings: bool, target_fpr: float | Non
         threshold = equal_error_threshold(held_out.y, scores)
     metrics = evaluate_scores(held_out.y, scores, threshold, held_out.groups, seed=seed)
     return _Decision(calibration, threshold, false_alarms, metrics.to_dict())
+
+
+def _undecided(
+    held_out: OutOfFold | None, decision: _Decision, errors: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Return the scores between which more verdicts than these shares would be wrong; None if nobody asked."""
+    if held_out is None or errors is None:
+        return None
+    return undecided_range(held_out.y, decision.calibration.scores(held_out.values), held_out.groups, errors)
 
 
 def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:
