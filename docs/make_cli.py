@@ -24,6 +24,7 @@ PAGE_OF = {
     "audit": "audit",
     "extract": "features",
     "provenance": "provenance",
+    "verify": "custody",
     "models": "scanning",
     "regularize": "regularize",
     "regularize train": "regularize",

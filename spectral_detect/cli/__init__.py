@@ -33,6 +33,7 @@ COMMANDS = {
     "matrix": ("spectral_detect.cli.matrix:matrix", "Train on each generator and measure on each other."),
     "extract": ("spectral_detect.cli.extract:extract", "Write the features of images as NPZ or CSV."),
     "provenance": ("spectral_detect.cli.provenance:provenance", "Print what each file says of its own origin."),
+    "verify": ("spectral_detect.cli.custody.verify:verify", "Repeat a recorded scan, and tell what differs."),
     "models": ("spectral_detect.cli.models:models", "List the shipped models, or describe a model."),
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
     "regularize": (

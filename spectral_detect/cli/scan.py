@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
+from functools import partial
 
 import click
 
+from spectral_detect.cli.custody.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
 from spectral_detect.cli.shared.found_images import FoundImages
@@ -24,6 +26,8 @@ from spectral_detect.cli.shared.resume_options import (
     target_options,
 )
 from spectral_detect.cli.shared.work_options import device_option, work_options
+from spectral_detect.custody.manifest_writer import Recorder
+from spectral_detect.custody.run import Given, this_run
 from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.rows import IMAGES
@@ -50,6 +54,7 @@ from spectral_detect.sources.sharding import Shard
     "--threshold", type=FiniteRange(0, 1), help="Call a score at or above this fake.  [default: the model's threshold]"
 )
 @target_options
+@manifest_option
 @shard_option
 @click.option(
     "--provenance",
@@ -72,6 +77,7 @@ def scan(
     null: bool,
     threshold: float | None,
     target: Target,
+    manifest: str | None,
     shard: Shard | None,
     provenance: Depth,
     fail_on_fake: bool,
@@ -96,12 +102,15 @@ def scan(
     detector = load_default_model() if model is None else load_model(model)
     if target.output is not None:
         check_output(target.output, [*paths, files_from, model])
+    check_manifest(manifest, target, [*paths, files_from, model, target.output])
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
     images = FoundImages(named, listed, shard, is_countable=files_from is None)
     judge = Judge(as_models(detector), replace(rules, threshold=threshold), provenance)
-    outcomes = _scan(ctx, images, judge, target, work, limits, with_model=model is None)
+    given = Given(paths, files_from is not None, shard, is_resumed=target.is_resumed)
+    recorded = recording(manifest, partial(this_run, "scan", judge, given, limits, work.timeout_s), target)
+    outcomes = _scan(ctx, images, judge, target, recorded, work, limits, with_model=model is None)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
 
 
@@ -110,6 +119,7 @@ def _scan(
     images: FoundImages,
     judge: Judge,
     target: Target,
+    recorded: AbstractContextManager[Recorder],
     work: Work,
     limits: Limits,
     *,
@@ -118,6 +128,7 @@ def _scan(
     """Write a record for each image; return the counts of outcomes."""
     names: set[str | None] = set()
     with ExitStack() as stack:
+        recorder = stack.enter_context(recorded)  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
         records = stack.enter_context(closing(scan_files(left, judge, work=work, limits=limits)))
@@ -127,9 +138,11 @@ def _scan(
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
         for record in map(worded, progress(records, total=total, hidden=target.shows_rows)):
             results.write(record)
+            recorder.add(record.to_dict())
             names.add(record.model)
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
+        recorder.end(results.outcomes, images.n_skipped)
         summary = results.summary(images.n_skipped)
         if target.is_table:
             stream.write(f"\n{summary}\n{_worth(judge, names)}")

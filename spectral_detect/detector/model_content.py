@@ -10,15 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
-from datetime import datetime, timezone
 from typing import Any, get_args
 
 import numpy as np
 
+from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Ridge, Svm
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
@@ -37,6 +37,7 @@ SUMMARY_ARRAYS = (
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
 CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, Ridge, KMeans)}
 
 
@@ -48,8 +49,6 @@ def to_plain(model: Model) -> dict[str, Any]:
 
     The time of creation is that of SOURCE_DATE_EPOCH if it is set, so that the same training gives the same bytes.
     """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    created = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch else datetime.now(timezone.utc)
     fitted = {k: v for k, v in vars(model.classifier).items() if not k.startswith("_")}
     arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
     arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
@@ -73,8 +72,8 @@ def to_plain(model: Model) -> dict[str, Any]:
         "delivery": asdict(model.delivery) if model.delivery else None,
         "summary": _plain_summary(model.summary) if model.summary else None,
         "card": model.card,
-        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "libraries": _library_versions(),
+        "created": time_of_writing(),
+        "libraries": library_versions(),
         "shapes": {name: array.shape for name, array in arrays.items()},
         "types": {name: _smallest_type(array) for name, array in arrays.items()},
     }
@@ -111,11 +110,15 @@ def content_sha256(header: str, arrays: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _library_versions() -> dict[str, str]:
-    from importlib.metadata import version
+def library_versions(names: Iterable[str] = LIBRARIES) -> dict[str, str]:
+    """Return the versions of Python and of the packages of these names, as far as they are installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    names = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    versions = {"python": platform.python_version()}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 # --------------------------------------------------------------------------------------------------------- to a model

@@ -36,6 +36,7 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "n_watched": "--n-watched",
     "prevalence": "--prevalence",
     "real": "--real",
+    "remote": "--remote",
     "resume": "--resume",
     "scheduler": "--scheduler",
     "size": "--size",
