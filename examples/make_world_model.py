@@ -198,7 +198,8 @@ class Material:
     def __init__(self, work: Path, sources: list[Source], jobs: int | None) -> None:
         files = list(files_of(work, sources))
         whence = {labelled.file.path: (condition, source) for labelled, condition, source in files}
-        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9), frames=FrameOptions(n_frames=1), with_profile=True)
+        frames = FrameOptions(n_frames=1)
+        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9), frames=frames, with_profile=True)
         self.dataset = read_dataset([file for file, _, _ in files], extractor, Work(jobs))
         pairs = [whence[sample.path] for sample in self.dataset.samples]
         self.condition = np.array([condition for condition, _ in pairs])

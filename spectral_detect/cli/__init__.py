@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from spectral_detect._version import __version__
-from spectral_detect.cli.lazy_group import LazyGroup
 from spectral_detect.cli.shared.failures import Failure, in_options
+from spectral_detect.cli.shared.lazy_group import LazyGroup
 from spectral_detect.cli.shared.result_stream import checked_stdout
 from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.parallel.threads import ONE_THREAD

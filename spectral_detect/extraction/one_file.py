@@ -274,8 +274,11 @@ class Extractor:
         """Return the part of the image that is looked at; its size takes the place of the whole's."""
         if self.region is None:
             return image
-        part, _ = self.region.crop(image)
-        known |= {"width": part.width, "height": part.height}
+        part, where = self.region.crop(image)
+        if where != self.region:
+            note = f"the part begins on the grid of a JPEG's blocks: {','.join(map(str, where.box))} was judged"
+            part = replace(part, warnings=(*part.warnings, note))
+        known |= {"width": part.width, "height": part.height, "warnings": part.warnings}
         return part
 
     def _extract(self, extraction: Extraction, image: DecodedImage | None) -> Extraction:

@@ -239,6 +239,15 @@ def _decision(held_out: OutOfFold, paper_settings: bool, target_fpr: float | Non
     return _Decision(calibration, threshold, false_alarms, metrics.to_dict())
 
 
+def _undecided(
+    held_out: OutOfFold | None, decision: _Decision, errors: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Return the scores between which more verdicts than these shares would be wrong; None if nobody asked."""
+    if held_out is None or errors is None:
+        return None
+    return undecided_range(held_out.y, decision.calibration.scores(held_out.values), held_out.groups, errors)
+
+
 def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:
     """Describe the images as they are, if they are among the samples: a blurred copy is no reason to accept more.
 

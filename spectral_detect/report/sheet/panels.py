@@ -187,13 +187,11 @@ def draw_profile(axes: Axes, profile: Profile) -> None:
         ):
             low, high = DB * (mean - deviation - middle), DB * (mean + deviation - middle)
             axes.fill_between(FREQUENCIES, low, high, facecolor=colour, alpha=0.25, edgecolor=colour, hatch=hatch)
-            axes.plot(
-                FREQUENCIES, DB * (mean - middle), color=colour, linewidth=1, label=f"{label}: mean and deviation"
-            )
+            axes.plot(FREQUENCIES, DB * (mean - middle), color=colour, linewidth=1, label=f"{label} images")
     axes.plot(FREQUENCIES, DB * (profile.values - middle), color="black", linewidth=2, label="this image")
     _frequency_axis(axes)
     axes.set_title("its detail beside the training images", fontsize=NORMAL + 1, pad=17)
-    axes.set_ylabel("dB from their mean" if has_bands else "dB", fontsize=SMALL)
+    axes.set_ylabel("dB", fontsize=SMALL)
     seen = f", reduced to {profile.scale_px} px" if profile.scale_px else ""
     more = "" if has_bands else "\nno bands: this model holds none"
     axes.set_xlabel(f"coarse  \N{RIGHTWARDS ARROW}  fine (cycles per pixel{seen}){more}", fontsize=SMALL)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 WIDTH_IN = 9.24  # 1200 pixels
 TOP_IN, PICTURES_IN, CHARTS_IN, LINE_IN, PARAGRAPH_IN = 0.95, 2.75, 3.3, 0.165, 0.16
-CHARACTERS, WHOLE_LINE = 78, 138  # of a line in half the width, and of a larger one in all of it
+CHARACTERS, WHOLE_LINE = 75, 138  # of a line in half the width, and of a larger one in all of it
 HEAD_LINE_IN = 0.2
 
 Paragraph = tuple[str, Sequence[str]]
