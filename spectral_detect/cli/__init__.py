@@ -32,6 +32,7 @@ COMMANDS = {
     "matrix": ("spectral_detect.cli.matrix:matrix", "Train on each generator and measure on each other."),
     "extract": ("spectral_detect.cli.extract:extract", "Write the features of images as NPZ or CSV."),
     "models": ("spectral_detect.cli.models:models", "List the shipped models, or describe a model."),
+    "plot": ("spectral_detect.cli.plot:plot", "Draw profiles, spectra, embeddings and scores (needs the extra plot)."),
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
     "regularize": (
         "spectral_detect.cli.regularize:regularize",
