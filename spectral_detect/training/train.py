@@ -209,16 +209,6 @@ def _require_labels(dataset: Dataset, classifier: ClassifierName) -> bool:
     return False
 
 
-def _undecided(
-    held_out: OutOfFold | None, decision: _Decision, verdict_errors: tuple[float, float] | None
-) -> tuple[float, float] | None:
-    """Return the scores between which more samples would be judged wrongly than asked; None if nobody asked."""
-    if held_out is None or verdict_errors is None:
-        return None
-    scores = decision.calibration.scores(held_out.values)
-    return undecided_range(held_out.y, scores, held_out.groups, verdict_errors)
-
-
 def _own_boundary(calibration: Calibration) -> float:
     return float(calibration.scores(np.zeros(1))[0])
 
