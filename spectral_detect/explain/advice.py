@@ -103,14 +103,19 @@ AFTER = {
     "fake": "ask where the image comes from, and look for its original; a score is no proof",
     "real": "remember that a network of another kind may leave no trace that this model knows; a score is no proof",
 }
+SAYS_GENERATED = (
+    "the file says of itself that AI made or edited it, whatever the score: read what spectral-detect provenance finds, "
+    "and check the signature if there is one"
+)
 
 
 def next_steps(record: ImageRecord, warnings: tuple[str, ...]) -> list[str]:
     """Return what to do next, the steps for the reasons of an inconclusive verdict first, each once."""
     fitting = [a for a in ADVICE if any(re.search(a.pattern, warning) for warning in warnings)]
     steps = [a.next_step for a in sorted(fitting, key=lambda a: a.reason is None)]
+    first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
     after = AFTER.get(record.verdict or "")
-    return [*dict.fromkeys([*steps, *([after] if after else [])])]
+    return [*dict.fromkeys([*first, *steps, *([after] if after else [])])]
 
 
 def sentence(text: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from conftest import ROOT
 from spectral_detect.detector.experience import Experience
-from spectral_detect.explain.advice import ADVICE, AFTER, Advice, next_steps, sentence
+from spectral_detect.explain.advice import ADVICE, AFTER, SAYS_GENERATED, Advice, next_steps, sentence
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import SEVERAL
@@ -57,6 +58,14 @@ def test_reasons_come_before_warnings_and_each_step_once() -> None:
     steps = next_steps(record("inconclusive"), (GUESS, TRANSPARENT, TRANSPARENT))
     assert [step.split()[0] for step in steps] == ["judge", "train"]
     assert next_steps(record("fake"), ()) == [AFTER["fake"]]
+
+
+def test_what_the_file_says_of_itself_comes_first() -> None:
+    undecided = replace(record("inconclusive"), says_generated="yes")
+    first, second = next_steps(undecided, ("world errs too often between 0.339 and 0.847",))
+    assert first == SAYS_GENERATED
+    assert "card of the model" in second
+    assert SAYS_GENERATED not in next_steps(replace(undecided, verdict="real"), ())  # there the contradiction is told
     assert sentence("look at it.") == "Look at it."
 
 
