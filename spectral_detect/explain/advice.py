@@ -104,8 +104,8 @@ AFTER = {
     "real": "remember that a network of another kind may leave no trace that this model knows; a score is no proof",
 }
 SAYS_GENERATED = (
-    "the file says of itself that AI made or edited it, whatever the score: read what spectral-detect provenance finds, "
-    "and check the signature if there is one"
+    "the file says of itself that AI made or edited it, whatever the score: read what spectral-detect provenance "
+    "finds, and check the signature if there is one"
 )
 
 
