@@ -50,7 +50,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     Parameters
     ----------
     name_or_path : str or path-like
-        A file, or the name of a shipped model; an existing file wins.
+        A file, or the name of a shipped model; a file of such a name is given as `./NAME`.
 
     Raises
     ------

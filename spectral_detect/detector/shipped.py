@@ -18,7 +18,10 @@ def shipped_models() -> dict[str, Path]:
 
 
 def find_model(name_or_path: str) -> Path:
-    """Return the path of a model file, given as a path or as a shipped model's name; an existing file wins over a name.
+    """Return the path of a model file, given as a path or as a shipped model's name; the name wins over a file.
+
+    So nothing that lies in the working folder, such as evidence, can take the place of a shipped model; a file of such a
+    name is given as `./NAME`.
 
     Raises
     ------
@@ -27,5 +30,4 @@ def find_model(name_or_path: str) -> Path:
     """
     if not name_or_path:
         raise ModelFileError("the name of the model is empty")
-    shipped = shipped_models()
-    return Path(name_or_path) if Path(name_or_path).exists() else shipped.get(name_or_path, Path(name_or_path))
+    return shipped_models().get(name_or_path, Path(name_or_path))

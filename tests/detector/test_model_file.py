@@ -18,7 +18,7 @@ import pytest
 from gaussian import gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
 from spectral_detect.detector.model_content import FORMAT, content_sha256
-from spectral_detect.detector.model_file import MAX_FILE_BYTES
+from spectral_detect.detector.model_file import MAX_FILE_BYTES, load_default_model
 from spectral_detect.detector.shipped import find_model, shipped_models
 from spectral_detect.errors import ModelFileError, OutputError
 
@@ -286,7 +286,17 @@ def test_a_model_is_found_by_name_or_path(saved: Path, tmp_path: Path, monkeypat
     assert find_model(str(saved)) == saved
     monkeypatch.chdir(tmp_path)
     (tmp_path / "faces").touch()
-    assert find_model("faces") == Path("faces")
+    assert find_model("faces") == shipped_models()["faces"]  # evidence cannot take its place
+    assert find_model("./faces") == Path("faces")
+
+
+def test_no_folder_or_file_takes_the_place_of_the_default_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = load_default_model().sha256
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "world").mkdir()
+    assert load_default_model().sha256 == load_model("world").sha256 == expected
 
 
 def test_every_shipped_model_loads_and_has_a_card() -> None:

@@ -117,7 +117,8 @@ def _write(
     with result_stream(output) as stream, closing(read_provenance(images.files, reader, work)) as records:
         stream.write("" if is_text else provenance_rows.head(cast(RowFormat, chosen)))
         for record in progress(records, total=images.count(), hidden=is_text and output is None):
-            says[record.says_generated] += 1
+            if record.error is None or record.says_generated is not None:
+                says[record.says_generated] += 1
             n_failed += record.error is not None
             stream.write(_row(record, chosen, is_text=is_text))
             stream.flush()

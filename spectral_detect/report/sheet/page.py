@@ -25,7 +25,7 @@ from spectral_detect.report.sheet.panels import (
     draw_tiles,
 )
 from spectral_detect.report.sheet.text import (
-    MEANINGS,
+    meaning,
     spectrum_sentence,
     tiles_sentence,
     why_sentence,
@@ -66,7 +66,7 @@ def page_of(explanation: Explanation) -> str:
         name=visible(os.path.basename(record.path)),
         verdict=record.verdict or "failed",
         colour=_hex(COLOUR_OF.get(record.verdict or "", "0.35")),
-        meaning=MEANINGS.get(record.verdict or "", ""),
+        meaning=meaning(explanation),
         why=why_sentence(explanation),
         pictures=_pictures(explanation),
         evidence=evidence,

@@ -23,7 +23,7 @@ from spectral_detect.report.sheet.panels import (
     draw_tiles,
 )
 from spectral_detect.report.sheet.text import (
-    MEANINGS,
+    meaning,
     neighbour_sentences,
     spectrum_sentence,
     tiles_sentence,
@@ -60,9 +60,8 @@ def write_picture(explanation: Explanation, output: str) -> None:
 
 def _head_lines(explanation: Explanation) -> list[str]:
     """Return what the verdict means, why it was given, and the first step after it, in lines."""
-    meaning = sentence(MEANINGS.get(explanation.record.verdict or "", ""))
     steps = [f"What to do next: {step}" for step in explanation.next_steps[:1]]
-    sentences = (f"{meaning} {why_sentence(explanation)}", *map(sentence, steps))
+    sentences = (f"{meaning(explanation)} {why_sentence(explanation)}", *map(sentence, steps))
     return [line for text in sentences for line in wrap(text, WHOLE_LINE)]
 
 

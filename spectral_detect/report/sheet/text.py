@@ -19,6 +19,15 @@ MEANINGS = {
 }
 
 
+def meaning(explanation: Explanation) -> str:
+    """Return what the verdict means, and of an inconclusive one the reason, in one sentence."""
+    record = explanation.record
+    text = MEANINGS.get(record.verdict or "", "")
+    if record.verdict == "inconclusive" and record.warnings:
+        text = f"{text}: {visible(record.warnings[0])}"
+    return sentence(text)
+
+
 def explanation_text(explanation: Explanation) -> str:
     """Return the report of `explain`: verdict, score, evidence, what to do next."""
     record = explanation.record
