@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 
 import click
@@ -14,6 +14,7 @@ from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.options import FiniteRange, judging_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, shows_progress
+from spectral_detect.cli.shared.report_options import Reporter, Wish, report_options, reporting, this_run
 from spectral_detect.cli.shared.resume_options import (
     Target,
     begun,
@@ -50,6 +51,7 @@ from spectral_detect.sources.sharding import Shard
     "--threshold", type=FiniteRange(0, 1), help="Call a score at or above this fake.  [default: the model's threshold]"
 )
 @target_options
+@report_options
 @shard_option
 @click.option(
     "--provenance",
@@ -72,6 +74,7 @@ def scan(
     null: bool,
     threshold: float | None,
     target: Target,
+    report: Wish | None,
     shard: Shard | None,
     provenance: Depth,
     fail_on_fake: bool,
@@ -89,6 +92,7 @@ def scan(
     Examples:
       spectral-detect scan examples/images
       spectral-detect scan evidence/ --output verdicts.jsonl
+      spectral-detect scan evidence/ --output verdicts.jsonl --report report.html --case 26/117
       spectral-detect scan disk/ --resume verdicts.jsonl
       spectral-detect scan s3://bucket/evidence --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
@@ -96,12 +100,16 @@ def scan(
     detector = load_default_model() if model is None else load_model(model)
     if target.output is not None:
         check_output(target.output, [*paths, files_from, model])
+    if report is not None:
+        report.check(target, [*paths, files_from, model])
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
     images = FoundImages(named, listed, shard, is_countable=files_from is None)
     judge = Judge(as_models(detector), replace(rules, threshold=threshold), provenance)
-    outcomes = _scan(ctx, images, judge, target, work, limits, with_model=model is None)
+    run = this_run(ctx, report, [*paths, *([f"the list {files_from}"] if files_from else [])], target)
+    reported = reporting(report, run, judge, target, limits)
+    outcomes = _scan(ctx, images, judge, target, reported, work, limits, with_model=model is None)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
 
 
@@ -110,6 +118,7 @@ def _scan(
     images: FoundImages,
     judge: Judge,
     target: Target,
+    reported: AbstractContextManager[Reporter],
     work: Work,
     limits: Limits,
     *,
@@ -118,6 +127,7 @@ def _scan(
     """Write a record for each image; return the counts of outcomes."""
     names: set[str | None] = set()
     with ExitStack() as stack:
+        reporter = stack.enter_context(reported)  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
         records = stack.enter_context(closing(scan_files(left, judge, work=work, limits=limits)))
@@ -127,9 +137,11 @@ def _scan(
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
         for record in map(worded, progress(records, total=total, hidden=target.shows_rows)):
             results.write(record)
+            reporter.add(record)
             names.add(record.model)
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
+        reporter.end(images.n_skipped)
         summary = results.summary(images.n_skipped)
         if target.is_table:
             stream.write(f"\n{summary}\n{_worth(judge, names)}")
