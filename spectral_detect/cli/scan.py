@@ -10,7 +10,7 @@ import click
 
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
-from spectral_detect.cli.shared.found_images import FoundImages
+from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.options import FiniteRange, judging_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, shows_progress
@@ -142,7 +142,7 @@ def _scan(
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
         reporter.end(images.n_skipped)
-        summary = results.summary(images.n_skipped)
+        summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
             stream.write(f"\n{summary}\n{_worth(judge, names)}")
     if not target.is_table and shows_progress():

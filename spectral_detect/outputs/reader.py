@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
@@ -128,7 +129,7 @@ class Output:
             self._check_torn_start()
             return
         try:
-            (self.columns,) = (tuple(cells) for cells in csv.reader([self.header.decode()]))
+            (self.columns,) = (tuple(cells) for cells in csv.reader([self.header.decode("utf-8-sig")]))
         except (ValueError, csv.Error):
             self._refuse()
         self.kind = self._kind_of(self.columns)
@@ -136,7 +137,7 @@ class Output:
     def _check_torn_start(self) -> None:
         """Accept a file without a whole row if it was begun by this program, not any text without a line end."""
         self._stream.seek(0)
-        torn = self._stream.read(LONGEST_ROW)
+        torn = self._stream.read(LONGEST_ROW).removeprefix(codecs.BOM_UTF8)
         if not any(start.startswith(torn) or torn.startswith(start) for start in STARTS[self.row_format]):
             self._refuse()
 
@@ -219,7 +220,7 @@ def image_records(name: str, row_format: RowFormat) -> Iterator[dict[str, Any]]:
         The file cannot be read, or a row cannot.
     """
     try:
-        with open(name, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        with open(name, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
             yield from map(_typed, csv.DictReader(stream)) if row_format == "csv" else map(json.loads, stream)
     except OSError as error:
         raise OutputError(f"{name!r} cannot be read: {error.strerror}") from None

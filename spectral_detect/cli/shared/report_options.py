@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -23,13 +23,15 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.reader import image_records
 from spectral_detect.outputs.rows import RowFormat
 from spectral_detect.records import ImageRecord
-from spectral_detect.report.html.run_facts import Labels, RunFacts, utc_now
-from spectral_detect.report.html.scan_page import N_THUMBNAILS, ScanReport
+from spectral_detect.report.html.run_facts import N_THUMBNAILS, Labels, RunFacts, utc_now
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.sources.stores import is_url
 from spectral_detect.sources.urls import without_credentials
 from spectral_detect.text import counted, visible
+
+if TYPE_CHECKING:
+    from spectral_detect.report.html.scan_page import ScanReport
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -144,7 +146,9 @@ class _Reporter:
 
 
 @contextmanager
-def reporting(wish: Wish | None, run: RunFacts | None, judge: Judge, target: Target, limits: Limits) -> Iterator[Reporter]:
+def reporting(
+    wish: Wish | None, run: RunFacts | None, judge: Judge, target: Target, limits: Limits
+) -> Iterator[Reporter]:
     """Write the report of what is done in the block, unless it fails.
 
     Enter it before a resumed output: when that is complete and in order, the report takes its rows, those kept from
@@ -153,6 +157,8 @@ def reporting(wish: Wish | None, run: RunFacts | None, judge: Judge, target: Tar
     if wish is None or run is None:
         yield _NoReporter()
         return
+    from spectral_detect.report.html.scan_page import ScanReport  # a scan without a report loads nothing for it
+
     with closing(ScanReport(run, judge, limits, wish.n_thumbnails)) as report:
         reporter = _Reporter(report, keeps_records=not target.is_resumed)
         yield reporter

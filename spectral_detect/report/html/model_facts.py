@@ -82,12 +82,15 @@ def _error_rates(model: Model, rules: Rules) -> str:
     real, fake = estimates["real_accuracy"], estimates["fake_accuracy"]
     if real is None or fake is None:
         return "not measured: the model file holds no cross-validation of both classes"
-    rates = f"false alarms {_share(_complement(real))}; missed fakes {_share(_complement(fake))}"
+    rates = (
+        f"false alarms among camera images {_share(_complement(real))}; missed fakes {_share(_complement(fake))}; "
+        "cross-validated on its training images"
+    )
     if rules.threshold is not None:
         return f"not measured at this threshold; at the model's own ({model.threshold:.3f}): {rates}"
     if model.undecided and model.undecided[0] < model.undecided[1]:
         return f"{rates}; counting every score, also those that are left inconclusive here (for the verdicts: the card)"
-    return f"{rates}; counting every score, of images inside and outside of the conditions"
+    return f"{rates}; counting every score"
 
 
 def _complement(rate: Estimate) -> Estimate:
@@ -115,7 +118,9 @@ def _conditions(model: Model) -> list[tuple[str, str]]:
     """Return the conditions under which the model was validated, and what was measured there."""
     training, seen = model.training, model.experience
     counts = [
-        counted(training[key], f"{word} image") for key, word in (("n_real", "real"), ("n_fake", "fake")) if training.get(key)
+        counted(training[key], f"{word} image")
+        for key, word in (("n_real", "real"), ("n_fake", "fake"))
+        if training.get(key)
     ]
     found = [("training images", " and ".join(counts) or "unknown")]
     if seen is None:
@@ -131,7 +136,9 @@ def _conditions(model: Model) -> list[tuple[str, str]]:
     if model.delivery:
         found.append(("delivery", f"each image goes through this first: {model.delivery.title}"))
     if model.metrics:
-        found.append(("validation", f"cross-validated on {counted(_number(model.metrics, 'n_groups'), 'group')} of images"))
+        found.append(
+            ("validation", f"cross-validated on {counted(_number(model.metrics, 'n_groups'), 'group')} of images")
+        )
     estimates = stored_estimates(model.metrics)
     found += [(title, _share(e)) for name, title in METRICS.items() if (e := estimates[name]) is not None]
     return found

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from spectral_detect.records import IMAGE_COLUMNS
+from spectral_detect.records import IMAGE_COLUMNS, is_improbable
 from spectral_detect.report.html.second_look import SecondLook
 from spectral_detect.report.html.words import OUTSIDE, reasons_of, support
 from spectral_detect.text import visible
 
-MOST_ROWS = 100_000  # a page of more is slow to open; what needs attention is listed beyond, up to the same number again
+MOST_ROWS = (
+    100_000  # a page of more is slow to open; what needs attention is listed beyond, up to the same number again
+)
 MOST_NAMED = 500  # files in each of the lists that stand on the page without its script
 ADDED_COLUMNS = (
     "outcome", "support", "reasons", "is_inside", "is_contradicted", "is_improbable", "sha256_after", "after_note",
@@ -52,9 +54,11 @@ class RowTable:
         Hashes of the models that judged.
     n_listed : int
         Rows that the table has.
-    n_outside, n_improbable, n_contradicted, n_changed, n_not_read : int
-        Records outside the experience of the model; called what is less probable at the prevalence; contradicted by
-        their own file; of files that changed during the scan; of files that were not read again.
+    n_outside, n_contradicted, n_changed, n_not_read : int
+        Records outside the experience of the model; contradicted by their own file; of files that changed during the
+        scan; of files that were not read again.
+    improbable : Counter
+        Records by verdict that are called what is less probable at the prevalence.
     failed, contradicted, changed : list of Named
         The first `MOST_NAMED` of them.
     words : dict
@@ -63,10 +67,10 @@ class RowTable:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[int] = field(default_factory=Counter)
+    improbable: Counter[str] = field(default_factory=Counter)
     models: set[str] = field(default_factory=set)
     n_listed: int = 0
     n_outside: int = 0
-    n_improbable: int = 0
     n_contradicted: int = 0
     n_changed: int = 0
     n_not_read: int = 0
@@ -101,7 +105,7 @@ class RowTable:
         self.outcomes[added["outcome"]] += 1
         self.reasons.update(added["reasons"])
         self.n_outside += added["is_inside"] is False
-        self.n_improbable += added["is_improbable"]
+        self.improbable[added["outcome"]] += added["is_improbable"]
         self.n_contradicted += added["is_contradicted"]
         self.n_changed += is_changed
         self.n_not_read += look.sha256 is None
@@ -134,8 +138,7 @@ def added_values(record: dict[str, Any], look: SecondLook) -> dict[str, Any]:
         "reasons": reasons_of(verdict, record["warnings"]),
         "is_inside": None if verdict is None else not is_outside,
         "is_contradicted": (verdict, record["says_generated"]) == ("real", "yes"),
-        "is_improbable": posterior is not None
-        and ((verdict == "fake" and posterior < 0.5) or (verdict == "real" and posterior > 0.5)),
+        "is_improbable": is_improbable(verdict, posterior),
         "sha256_after": SAME if look.sha256 is not None and look.sha256 == record["sha256"] else look.sha256,
         "after_note": look.note and visible(look.note),
         "picture": look.picture,

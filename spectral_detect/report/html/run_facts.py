@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 
 import spectral_detect
@@ -21,6 +20,7 @@ LIBRARIES = (
     "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "av", "jinja2", "pillow-heif", "c2pa-python",
     "cupy-cuda12x",
 )  # fmt: skip
+N_THUMBNAILS = 2000
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -87,6 +87,8 @@ def utc_now() -> str:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that may take part."""
+    from importlib import metadata
+
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
@@ -101,6 +103,8 @@ def platform_text() -> str:
 
 def commit() -> str | None:
     """Return the commit that the program was installed from, or that its source tree is at; None if nothing tells."""
+    from importlib import metadata
+
     with suppress(metadata.PackageNotFoundError, ValueError, KeyError, TypeError):
         told = metadata.distribution(PROGRAM).read_text("direct_url.json")
         found = str(json.loads(told or "null")["vcs_info"]["commit_id"])

@@ -51,7 +51,6 @@ function haystack(row) {
 }
 function sortKey(name) {
   if (name === "outcome") return row => ORDER[value(row, "outcome")];
-  if (name !== "score" && name !== "log10_likelihood_ratio") return row => row[at[name]];
   return row => row[at[name]];
 }
 function isMuted(row) { const outcome = value(row, "outcome"); return outcome === "inconclusive" || outcome === "failed"; }
@@ -87,6 +86,7 @@ function sortFound() {
 }
 
 function digits(number) { return number === null ? "" : number.toFixed(3); }
+function share(number) { return number === null ? "" : number < 0.001 ? "< 0.001" : number > 0.999 ? "> 0.999" : digits(number); }
 function ratioText(log10) {
   const ratio = 10 ** Math.abs(log10);
   const text = ratio < 10 ? ratio.toFixed(1) : Math.round(ratio).toLocaleString("en");
@@ -116,7 +116,8 @@ function fileCell(line, row) {
     open.append(frame);
   }
   const name = element("span");
-  name.append(element("span", path.slice(cut), "name"), element("span", path.slice(0, cut), "folder"));
+  const hash = row[at.sha256] === null ? "" : `SHA-256 ${row[at.sha256]}; afterwards ${hashes(row)}`;
+  name.append(element("span", path.slice(cut), "name"), " ", element("span", path.slice(0, cut), "folder"), element("span", hash, "hash folder printed"));
   open.append(name);
   line.insertCell().append(open);
   open.addEventListener("click", () => toggle(line, row, open));
@@ -152,7 +153,7 @@ function addRow(body, k) {
     box.append(element("div", ratioText(log10)), element("div", value(row, "support"), "folder"));
     ratio.append(box);
   }
-  if (withPosterior) cell(line, "P(fake)", "n").textContent = muted ? "" : digits(row[at.posterior]);
+  if (withPosterior) cell(line, "P(fake)", "n").textContent = muted ? "" : share(row[at.posterior]);
   const texts = notes(row);
   const note = cell(line, "To know");
   if (texts.length) note.append(element("div", texts.join("; "), "clip"));
@@ -172,13 +173,13 @@ function conclusion(row) {
   }
   const log10 = row[at.log10_likelihood_ratio];
   const ratio = log10 === null ? "The scores of this model are not calibrated: there is no likelihood ratio." : `Likelihood ratio ${ratioText(log10)} (generated to camera): ${value(row, "support")} (${facts.scale}).`;
-  const posterior = row[at.posterior] === null ? [] : [`Where ${+(100 * facts.prevalence).toPrecision(6)} % of the images are fake, the probability of fake is ${digits(row[at.posterior])}.`];
+  const posterior = row[at.posterior] === null ? [] : [`Where ${+(100 * facts.prevalence).toPrecision(6)} % of the images are fake, the probability of fake is ${share(row[at.posterior])}${row[at.is_improbable] ? ": the opposite of this verdict is more probable" : ""}.`];
   const sign = outcome === "fake" ? "at or above" : "below";
   return [`Called ${outcome}: the score ${digits(row[at.score])} is ${sign} the threshold ${digits(value(row, "threshold"))}.`, ratio, ...posterior, inside];
 }
 function hashes(row) {
   const after = row[at.sha256_after];
-  if (after === facts.same) return "the same as when it was judged";
+  if (after === facts.same) return "the same";
   return after === null ? shown(row, "after_note") : `CHANGED: ${after}`;
 }
 function list(texts) {

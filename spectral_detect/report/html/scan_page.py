@@ -18,12 +18,18 @@ from spectral_detect.records import ImageRecord
 from spectral_detect.report.html import words
 from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, COLUMNS, MOST_NAMED, MOST_ROWS, SAME, RowTable, safe_json
-from spectral_detect.report.html.run_facts import RunFacts, commit, library_versions, platform_text, utc_now
+from spectral_detect.report.html.run_facts import (
+    N_THUMBNAILS,
+    RunFacts,
+    commit,
+    library_versions,
+    platform_text,
+    utc_now,
+)
 from spectral_detect.report.html.second_look import THUMBNAIL_PX, look_again
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.text import visible
 
-N_THUMBNAILS = 2000
 BLOCK_BYTES = 2**20
 
 Watch = Callable[[Iterable[dict[str, Any]]], Iterable[dict[str, Any]]]
