@@ -13,6 +13,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.silence import libraries_silenced
 
 QUALITY = 70
+MOST_PIXELS = 40_000_000  # that are decoded in full for a thumbnail: one of 108 million takes 4 GB
 JPEG_START = b"\xff\xd8\xff"
 
 
@@ -51,7 +52,7 @@ def _reduced_jpeg(content: bytes, side_px: int, limits: Limits) -> PIL.Image.Ima
 
 
 def _reduced(content: bytes, side_px: int, limits: Limits) -> PIL.Image.Image:
-    image = decode(content, max_pixels=limits.max_pixels, colour=True)
+    image = decode(content, max_pixels=min(limits.max_pixels, MOST_PIXELS), colour=True)
     small = PIL.Image.fromarray(as_rgb(image.pixels, image.is_ycc))
     small.thumbnail((side_px, side_px), PIL.Image.Resampling.BOX)
     small.getexif()[0x0112] = image.orientation

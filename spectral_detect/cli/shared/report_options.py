@@ -28,13 +28,14 @@ from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.sources.stores import is_url
 from spectral_detect.sources.urls import without_credentials
-from spectral_detect.text import counted, visible
+from spectral_detect.text import counted, cut_in_the_middle, visible
 
 if TYPE_CHECKING:
     from spectral_detect.report.html.scan_page import ScanReport
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+LONGEST_COMMAND = 20_000  # characters; a shell may have put a million paths there
 SUFFIXES = (".html", ".htm")
 
 
@@ -178,7 +179,8 @@ def this_run(ctx: click.Context, wish: Wish | None, inputs: Sequence[str], targe
     if wish is None:
         return None
     named = list(map(_harmless, inputs))
-    return RunFacts(command_text(ctx), named, utc_now(), wish.labels, target.output, target.is_resumed)
+    command = cut_in_the_middle(command_text(ctx), LONGEST_COMMAND)
+    return RunFacts(command, named, utc_now(), wish.labels, target.output, target.is_resumed)
 
 
 def command_text(ctx: click.Context) -> str:
