@@ -76,7 +76,7 @@ class NextStep:
 
 NEXT_STEPS = (
     NextStep(
-        "size unlike the training images'",
+        "a size that the model has not seen",
         r"\d+x\d+ pixels \(seen: ",
         "Scan the original, if you have it, or train on images of this size. Never resize the image to fit: this "
         "changes the traces.",
@@ -87,7 +87,7 @@ NEXT_STEPS = (
         "Train on images of such a coding. Do not convert: a WebP saved as PNG is still a WebP inside.",
     ),
     NextStep(
-        "features unlike the training images'",
+        "features unlike those of the training images",
         "features unlike those of its training images",
         "Look at the image: an effect, a drawing, a screenshot, noise? Train on such images.",
     ),
