@@ -14,6 +14,7 @@ PROGRAM = "spectral-detect"
 WIDTH = 100
 PAGE_OF = {
     "scan": "scanning",
+    "explain": "explain",
     "video": "videos",
     "merge": "large-scans",
     "train": "training",
@@ -23,7 +24,13 @@ PAGE_OF = {
     "audit": "audit",
     "extract": "features",
     "provenance": "provenance",
+    "verify": "custody",
     "models": "scanning",
+    "plot": "plots",
+    "plot profiles": "plots",
+    "plot spectra": "plots",
+    "plot embedding": "plots",
+    "plot scores": "plots",
     "regularize": "regularize",
     "regularize train": "regularize",
     "regularize sample": "regularize",

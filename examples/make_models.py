@@ -72,7 +72,7 @@ def labelled(folder: Path, source: str, groups: str, label: int) -> list[Labelle
     for found in find_images([Location(str(folder))]):
         stem = Path(found.path).stem
         group = {"none": None, "prefix": f"{source}/{label}:{stem.split('_')[0]}", "stem": f"stem/{stem}"}[groups]
-        files.append(LabelledFile(found, label, group))
+        files.append(LabelledFile(found, label, group, source=source))
     return files
 
 
@@ -113,7 +113,7 @@ class Material:
         return [file for file, taken in zip(self.files, at, strict=True) if taken]
 
     def fit(self, at: np.ndarray, name: str) -> Model:
-        dataset = read_dataset(self.chosen(at), Extractor(SPEC, TRAINING_EDITS), self.work)
+        dataset = read_dataset(self.chosen(at), Extractor(SPEC, TRAINING_EDITS, with_profile=True), self.work)
         size = TILE_VECTORS.get(name, DEFAULT_TILE_VECTORS)
         return replace(train_model(dataset, SPEC, "svm", max_tile_vectors=size, seed=SEED), name=name)
 

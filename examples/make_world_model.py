@@ -4,11 +4,12 @@
 
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
 such, weight: a source of a weight below 1 helps to train, measured apart). Up to --per-source of each are written
-to WORK in three conditions, both classes alike:
+to WORK in four conditions, both classes alike:
 
     native     the file as it is
     resaved    its central pixels, at most 1024 a side, not resampled, in a coding drawn at random
     web        reduced to a shorter side of 320 to 1080, if it is larger, by one of four kernels, and coded anew
+    video      reduced likewise, and the middle frame of a slow pan over it, in H.264 at CRF 18 to 35
 
 The model is trained on all of them. The numbers on the card are of five models, each trained without a fifth of the
 groups and asked about that fifth: neither the generators' sets nor the cameras of a tested image were trained on.
@@ -27,6 +28,7 @@ from itertools import repeat
 from pathlib import Path
 from textwrap import wrap
 
+import av
 import numpy as np
 import PIL.Image
 import pillow_heif
@@ -35,13 +37,14 @@ from sklearn.metrics import roc_auc_score
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, save_model, train_model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.limits import Limits
-from spectral_detect.sources.discovery import find_images
+from spectral_detect.media.video import FrameOptions
+from spectral_detect.sources.discovery import FoundVideo, find_images
 from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile
 
 SPEC = FeatureSpec.preset("world")
-CONDITIONS = ("native", "resaved", "web")
+CONDITIONS = ("native", "resaved", "web", "video")
 KERNELS = (
     PIL.Image.Resampling.BOX,
     PIL.Image.Resampling.BILINEAR,
@@ -54,6 +57,8 @@ SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic", "
 KEPT = {"JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF"}
 LEAST_PX, MOST_PX = 200, 1024
 WEB_PX = (320, 1080)
+CRF = (18, 35)
+N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
 VERDICT_ERRORS = (0.02, 0.10)
 
@@ -130,12 +135,31 @@ def resaved(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, st
     return coded(image.crop((left, top, left + width, top + height)), rng)
 
 
-def after_web(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+def made_smaller(image: PIL.Image.Image, rng: np.random.Generator) -> PIL.Image.Image:
     factor = int(rng.integers(*WEB_PX)) / min(image.size)
-    if factor < 1:
-        size = round(image.width * factor), round(image.height * factor)
-        image = image.resize(size, KERNELS[rng.integers(len(KERNELS))])
-    return coded(image, rng)
+    if factor >= 1:
+        return image
+    size = round(image.width * factor), round(image.height * factor)
+    return image.resize(size, KERNELS[rng.integers(len(KERNELS))])
+
+
+def after_web(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return coded(made_smaller(image, rng), rng)
+
+
+def as_video(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    pixels, pan = np.asarray(made_smaller(image, rng)), (N_FRAMES - 1) * PAN_PX
+    height, width = pixels.shape[0] // 2 * 2, (pixels.shape[1] - pan) // 2 * 2
+    stream = BytesIO()
+    with av.open(stream, "w", format="mp4") as video:
+        options = {"crf": str(rng.integers(CRF[0], CRF[1] + 1)), "preset": "veryfast", "threads": "1"}
+        track = video.add_stream("libx264", 25, options=options)
+        track.width, track.height, track.pix_fmt = width, height, "yuv420p"
+        for k in range(N_FRAMES):
+            window = np.ascontiguousarray(pixels[:height, k * PAN_PX : k * PAN_PX + width])
+            video.mux(track.encode(av.VideoFrame.from_ndarray(window, format="rgb24")))
+        video.mux(track.encode())
+    return stream.getvalue(), ".mp4"
 
 
 def hashed(text: str) -> str:
@@ -143,7 +167,7 @@ def hashed(text: str) -> str:
 
 
 def prepare(corpus: Path, source: Source, work: Path, most: int) -> None:
-    """Write up to so many images of a source, in three conditions."""
+    """Write up to so many images of a source, in each condition."""
     pillow_heif.register_heif_opener()
     taken = 0
     for path in sorted((corpus / source.label / source.name).rglob("*"), key=lambda p: hashed(p.name)):
@@ -152,7 +176,7 @@ def prepare(corpus: Path, source: Source, work: Path, most: int) -> None:
             continue
         taken += 1
         rng = np.random.default_rng(int(hashed(f"{source.label}/{source.name}/{path.name}")[:12], 16))
-        versions = (path.read_bytes(), path.suffix), resaved(found[0], rng), after_web(found[0], rng)
+        versions = (path.read_bytes(), path.suffix), *(make(found[0], rng) for make in (resaved, after_web, as_video))
         for condition, (content, suffix) in zip(CONDITIONS, versions, strict=True):
             folder = work / condition / source.label / source.name
             folder.mkdir(parents=True, exist_ok=True)
@@ -162,9 +186,10 @@ def prepare(corpus: Path, source: Source, work: Path, most: int) -> None:
 def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, str, Source]]:
     for condition in CONDITIONS:
         for source in sources:
-            for found in find_images([Location(str(work / condition / source.label / source.name))]):
-                label = FAKE if source.label == "fake" else REAL
-                yield LabelledFile(found, label, source.group, source.weight), condition, source
+            folder, label = work / condition / source.label / source.name, FAKE if source.label == "fake" else REAL
+            videos = [FoundVideo(Location(str(path))) for path in sorted(folder.glob("*.mp4"))]
+            for found in videos or find_images([Location(str(folder))]):
+                yield LabelledFile(found, label, source.group, source.weight, source.name), condition, source
 
 
 class Material:
@@ -173,7 +198,8 @@ class Material:
     def __init__(self, work: Path, sources: list[Source], jobs: int | None) -> None:
         files = list(files_of(work, sources))
         whence = {labelled.file.path: (condition, source) for labelled, condition, source in files}
-        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9))
+        frames = FrameOptions(n_frames=1)
+        extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9), frames=frames, with_profile=True)
         self.dataset = read_dataset([file for file, _, _ in files], extractor, Work(jobs))
         pairs = [whence[sample.path] for sample in self.dataset.samples]
         self.condition = np.array([condition for condition, _ in pairs])
@@ -218,6 +244,9 @@ def row(material: Material, scores: np.ndarray, verdicts: np.ndarray, at: np.nda
     for condition in CONDITIONS:
         here = material.condition == condition
         some, reals = here & at, here & (y == REAL)
+        if not some.any():
+            text += f"   {'-':>5}  {'-':>3} {'-':>3}"
+            continue
         both = some | reals
         weights = source_weights(material.source[both])
         auroc = 100 * float(roc_auc_score(y[both], scores[both], sample_weight=weights))

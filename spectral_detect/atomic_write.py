@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime, timezone
 from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TextIO, cast
@@ -245,6 +246,24 @@ def cut_torn_line(path: str | os.PathLike[str]) -> None:
         end = stream.seek(0, os.SEEK_END)
         start = stream.seek(max(0, end - LONGEST_LINE))
         stream.truncate(start + stream.read(LONGEST_LINE).rfind(b"\n") + 1)
+
+
+def time_of_writing() -> str:
+    """Return the time in UTC for a file that tells it; that of SOURCE_DATE_EPOCH if it is set.
+
+    Raises
+    ------
+    OutputError
+        SOURCE_DATE_EPOCH is no time.
+    """
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        time = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch else datetime.now(timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        raise OutputError(
+            f"SOURCE_DATE_EPOCH={epoch!r} is no time", remedy="set it to whole seconds since 1970, or unset it"
+        ) from None
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _umask() -> int:

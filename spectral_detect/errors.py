@@ -68,5 +68,9 @@ class CheckpointError(SpectralDetectError):
     """A checkpoint of a training run that is damaged, missing, or of another network."""
 
 
+class ManifestError(SpectralDetectError):
+    """A manifest of a run that cannot be read, or cannot be written as it should."""
+
+
 class OutputError(SpectralDetectError):
     """A result that could not be written where it was asked for."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -30,6 +31,25 @@ def cut_in_the_middle(text: str, longest: int) -> str:
         return text
     head = (longest - 3) // 2
     return f"{text[:head]}...{text[head + 3 - longest :]}"
+
+
+def told_apart(paths: Sequence[str]) -> list[str]:
+    """Return for each path its last name, with as many of the names before it as tell it from all other paths.
+
+    Equal paths are numbered.
+    """
+    parts = [path.rstrip("/").split("/") for path in paths]
+    ends = []
+    for k, own in enumerate(parts):
+        others = [other for n, other in enumerate(parts) if n != k]
+        lengths = range(1, len(own) + 1)
+        n_names = next((n for n in lengths if all(other[-n:] != own[-n:] for other in others)), len(own))
+        ends.append("/".join(own[-n_names:]) or "/")
+    seen: Counter[str] = Counter()
+    for k, end in enumerate(ends):
+        seen[end] += 1
+        ends[k] = f"{end} ({seen[end]})" if seen[end] > 1 else end
+    return ends
 
 
 def short_repr(instance: Any) -> str:

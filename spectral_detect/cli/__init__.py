@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from spectral_detect._version import __version__
-from spectral_detect.cli.lazy_group import LazyGroup
 from spectral_detect.cli.shared.failures import Failure, in_options
+from spectral_detect.cli.shared.lazy_group import LazyGroup
 from spectral_detect.cli.shared.result_stream import checked_stdout
 from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.parallel.threads import ONE_THREAD
@@ -24,6 +24,7 @@ ENDINGS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SI
 
 COMMANDS = {
     "scan": ("spectral_detect.cli.scan:scan", "Give a verdict on each image."),
+    "explain": ("spectral_detect.cli.evidence.explain:explain", "Say why an image got its verdict, on one sheet."),
     "video": ("spectral_detect.cli.video:video", "Give a verdict on each video, by a vote of its frames."),
     "train": ("spectral_detect.cli.train:train", "Train a detector from labelled images."),
     "evaluate": ("spectral_detect.cli.evaluate:evaluate", "Measure a model on labelled images."),
@@ -31,8 +32,13 @@ COMMANDS = {
     "audit": ("spectral_detect.cli.audit:audit", "Find what else than the generator tells two classes apart."),
     "matrix": ("spectral_detect.cli.matrix:matrix", "Train on each generator and measure on each other."),
     "extract": ("spectral_detect.cli.extract:extract", "Write the features of images as NPZ or CSV."),
-    "provenance": ("spectral_detect.cli.provenance:provenance", "Print what each file says of its own origin."),
+    "provenance": (
+        "spectral_detect.cli.evidence.provenance:provenance",
+        "Print what each file says of its own origin.",
+    ),
+    "verify": ("spectral_detect.cli.evidence.verify:verify", "Repeat a recorded scan, and tell what differs."),
     "models": ("spectral_detect.cli.models:models", "List the shipped models, or describe a model."),
+    "plot": ("spectral_detect.cli.plot:plot", "Draw profiles, spectra, embeddings and scores (needs the extra plot)."),
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
     "regularize": (
         "spectral_detect.cli.regularize:regularize",

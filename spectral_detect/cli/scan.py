@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
+from functools import partial
 
 import click
 
+from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
 from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.options import FiniteRange, judging_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, shows_progress
-from spectral_detect.cli.shared.report_options import Reporter, Wish, report_options, reporting, this_run
+from spectral_detect.cli.shared.report_options import Wish, facts_of_run, report_options, reporting
 from spectral_detect.cli.shared.resume_options import (
     Target,
     begun,
@@ -25,6 +28,8 @@ from spectral_detect.cli.shared.resume_options import (
     target_options,
 )
 from spectral_detect.cli.shared.work_options import device_option, work_options
+from spectral_detect.custody.manifest_writer import Recorder
+from spectral_detect.custody.run import Given, this_run
 from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.rows import IMAGES
@@ -51,6 +56,7 @@ from spectral_detect.sources.sharding import Shard
     "--threshold", type=FiniteRange(0, 1), help="Call a score at or above this fake.  [default: the model's threshold]"
 )
 @target_options
+@manifest_option
 @report_options
 @shard_option
 @click.option(
@@ -74,6 +80,7 @@ def scan(
     null: bool,
     threshold: float | None,
     target: Target,
+    manifest: str | None,
     report: Wish | None,
     shard: Shard | None,
     provenance: Depth,
@@ -100,16 +107,20 @@ def scan(
     detector = load_default_model() if model is None else load_model(model)
     if target.output is not None:
         check_output(target.output, [*paths, files_from, model])
+    check_manifest(manifest, target, [*paths, files_from, model, target.output])
     if report is not None:
-        report.check(target, [*paths, files_from, model])
+        report.check(target, [*paths, files_from, model], manifest)
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
     images = FoundImages(named, listed, shard, is_countable=files_from is None)
     judge = Judge(as_models(detector), replace(rules, threshold=threshold), provenance)
-    run = this_run(ctx, report, [*paths, *([f"the list {files_from}"] if files_from else [])], target)
-    reported = reporting(report, run, judge, target, limits)
-    outcomes = _scan(ctx, images, judge, target, reported, work, limits, with_model=model is None)
+    given = Given(paths, files_from is not None, shard, is_resumed=target.is_resumed)
+    recorders = (
+        recording(manifest, partial(this_run, "scan", judge, given, limits, work.timeout_s), target),
+        reporting(report, partial(facts_of_run, ctx, paths, files_from, target), judge, target, limits),
+    )
+    outcomes = _scan(ctx, images, judge, target, recorders, work, limits, with_model=model is None)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
 
 
@@ -118,7 +129,7 @@ def _scan(
     images: FoundImages,
     judge: Judge,
     target: Target,
-    reported: AbstractContextManager[Reporter],
+    recorders: Iterable[AbstractContextManager[Recorder]],
     work: Work,
     limits: Limits,
     *,
@@ -127,7 +138,7 @@ def _scan(
     """Write a record for each image; return the counts of outcomes."""
     names: set[str | None] = set()
     with ExitStack() as stack:
-        reporter = stack.enter_context(reported)  # the last to end: when the rows are in order
+        taking = list(map(stack.enter_context, recorders))  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
         records = stack.enter_context(closing(scan_files(left, judge, work=work, limits=limits)))
@@ -137,11 +148,14 @@ def _scan(
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
         for record in map(worded, progress(records, total=total, hidden=target.shows_rows)):
             results.write(record)
-            reporter.add(record)
+            values = record.to_dict()
+            for recorder in taking:
+                recorder.add(values)
             names.add(record.model)
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
-        reporter.end(images.n_skipped)
+        for recorder in taking:
+            recorder.end(results.outcomes, images.n_skipped)
         summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
             stream.write(f"\n{summary}\n{_worth(judge, names)}")

@@ -136,7 +136,7 @@ def train(
     check_target(output)
     spec = feature_spec(features, bins)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest, group_by)
-    extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames)
+    extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)
     warn_of_bias(dataset)
     model = train_model(

@@ -169,9 +169,9 @@ def _scan(
         for (number, _), result in zip(left, shown, strict=True):
             if frames is not None:
                 _write_frames(frames, result)
-            if outputs.plot is not None:
-                _draw(result, outputs.plot, number)
             record = worded(result.record)
+            if outputs.plot is not None:
+                _draw(replace(result, record=record), outputs.plot, number)
             records.write(record)  # the last: a video that has one has all the rest as well
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)

@@ -173,7 +173,11 @@ class Fitted:
         """
         return np.array([self._decision_value(image) for image in features])
 
-    def _decision_value(self, image: np.ndarray) -> float:
+    def tile_values(self, image: np.ndarray) -> np.ndarray:
+        """Return the (n_tiles,) raw margins of an image's tiles; that of an image without tiles is one."""
         tiles = np.atleast_2d(image)
         precision = np.result_type(tiles, np.float32)  # a kernel in single precision takes half the time
-        return float(self.classifier.decision_values(((tiles - self.mean) / self.scale).astype(precision)).mean())
+        return self.classifier.decision_values(((tiles - self.mean) / self.scale).astype(precision))
+
+    def _decision_value(self, image: np.ndarray) -> float:
+        return float(self.tile_values(image).mean())

@@ -136,7 +136,7 @@ class FeatureCloud:
     @classmethod
     def of_images(cls, features: Iterable[np.ndarray]) -> FeatureCloud:
         """Fit the cloud of images, each (n_features,) or (n_tiles, n_features): of tiles, the mean counts."""
-        images = np.stack([_mean_of_tiles(image) for image in features])
+        images = np.stack([mean_of_tiles(image) for image in features])
         mean, scale = images.mean(axis=0), images.std(axis=0)
         scale[scale < 1e-12] = 1.0
         standardised = (images - mean) / scale
@@ -147,13 +147,18 @@ class FeatureCloud:
         rest = float(np.square(standardised).sum() / n_free - variances.sum()) / (images.shape[1] - n)
         return cls(mean, scale, directions, np.maximum(variances, LEAST_VARIANCE), max(rest, LEAST_VARIANCE))
 
+    def position(self, image: np.ndarray) -> np.ndarray:
+        """Return the (n_directions,) position of an image along the directions, in deviations of each."""
+        x = (mean_of_tiles(image) - self.mean) / self.scale
+        return np.asarray(self.directions @ x / np.sqrt(self.variances))
+
     def distances(self, image: np.ndarray) -> np.ndarray:
         """Return two squared distances of an image from the training images, each (2,) per feature.
 
         The mean square of its standardised features, which noise and gray copies raise most, and the Mahalanobis
         distance, which other content raises most.
         """
-        x = (_mean_of_tiles(image) - self.mean) / self.scale
+        x = (mean_of_tiles(image) - self.mean) / self.scale
         along = self.directions @ x
         rest = max(0.0, float(x @ x - along @ along))
         mahalanobis = float((along**2 / self.variances).sum()) + rest / self.variance_of_rest
@@ -174,7 +179,8 @@ def _principal(X: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(singular), np.asarray(directions)
 
 
-def _mean_of_tiles(image: np.ndarray) -> np.ndarray:
+def mean_of_tiles(image: np.ndarray) -> np.ndarray:
+    """Return the (n_features,) features of an image, of tiles their mean, in double precision."""
     return np.asarray(np.atleast_2d(np.asarray(image, dtype=np.float64)).mean(axis=0))
 
 

@@ -13,10 +13,47 @@ from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience, FeatureCloud
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
-from spectral_detect.text import cut_in_the_middle, visible
+from spectral_detect.text import cut_in_the_middle, short_repr, visible
 
 CHANCE = 0.5  # AUROC
 LONGEST_NAME = 80
+MIN_TILES = 4  # of fewer, the deviation says little
+MAX_POSITIONS = 12_000  # images; their positions take 200 kB
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSummary:
+    """Describe the training images that were not edited, so that another image can be shown beside them.
+
+    Attributes
+    ----------
+    feature_means, feature_deviations : (2, n_features) array
+        Of the reals and of the fakes; of tiles, the mean of each image counts.
+    profile_means, profile_deviations : (2, n_bins) array
+        The same of `features.common_profile`; no bins if the images were read without it.
+    positions : (n_images, n_directions) array
+        `FeatureCloud.position` of some of them (at most `MAX_POSITIONS`), in half precision.
+    labels : (n_images,) int array
+        REAL or FAKE.
+    sources : tuple of str
+        Names of the folders or groups that they came from; no paths.
+    source_of : (n_images,) int array
+        Index of each image's source.
+    tile_disagreement : float or None
+        The deviation of the decision values of an image's tiles that 99 % of held-out images do not exceed; None if the
+        features are not of tiles, or hardly any image held out has `MIN_TILES`.
+    """
+
+    feature_means: np.ndarray
+    feature_deviations: np.ndarray
+    profile_means: np.ndarray
+    profile_deviations: np.ndarray
+    positions: np.ndarray
+    labels: np.ndarray
+    sources: tuple[str, ...]
+    source_of: np.ndarray
+    tile_disagreement: float | None = None
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +85,9 @@ class Model:
     delivery : Delivery or None
         What each image goes through before its features, as its training images did; None if they were taken as they
         are.
+    summary : TrainingSummary or None
+        What its training images were like, for `explain`; None if it was trained without labels, or before there was
+        one.
     reference : (n, n_features) array
         A few training vectors; the file stores their scores, and loading checks them.
     card : str
@@ -72,6 +112,7 @@ class Model:
     cloud: FeatureCloud | None = None
     undecided: tuple[float, float] | None = None
     delivery: Delivery | None = None
+    summary: TrainingSummary | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
     created: str = ""
@@ -128,6 +169,10 @@ class Model:
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""
         return Fitted(self.mean, self.scale, self.classifier).decision_values(features)
+
+    def tile_values(self, image: np.ndarray) -> np.ndarray:
+        """Return the (n_tiles,) raw margins of the tiles of an image, whose mean is its decision value."""
+        return Fitted(self.mean, self.scale, self.classifier).tile_values(image)
 
     def distance(self, features: np.ndarray) -> float:
         """Return how far an image lies from the training images, in multiples of the limit; 0 without a `cloud`."""

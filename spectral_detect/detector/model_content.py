@@ -10,20 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields
-from datetime import datetime, timezone
 from typing import Any, get_args
 
 import numpy as np
 
+from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Ridge, Svm
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
 from spectral_detect.detector.metric_values import METRICS
-from spectral_detect.detector.model import Model
+from spectral_detect.detector.model import MAX_POSITIONS, Model, TrainingSummary
 from spectral_detect.errors import ModelFileError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import GRID_PX, Delivery
@@ -31,9 +31,13 @@ from spectral_detect.records import LABELS
 
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
+SUMMARY_ARRAYS = (
+    "feature_means", "feature_deviations", "profile_means", "profile_deviations", "positions", "labels", "source_of"
+)  # fmt: skip
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
 CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, Ridge, KMeans)}
 
 
@@ -45,14 +49,14 @@ def to_plain(model: Model) -> dict[str, Any]:
 
     The time of creation is that of SOURCE_DATE_EPOCH if it is set, so that the same training gives the same bytes.
     """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    created = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch else datetime.now(timezone.utc)
     fitted = {k: v for k, v in vars(model.classifier).items() if not k.startswith("_")}
     arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
     arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
     arrays |= {"calibration_values": model.calibration.values, "calibration_log_odds": model.calibration.log_odds}
     if model.cloud:
         arrays |= {f"cloud_{name}": getattr(model.cloud, name) for name in CLOUD_ARRAYS}
+    if model.summary:
+        arrays |= {f"summary_{name}": getattr(model.summary, name) for name in SUMMARY_ARRAYS}
     arrays["reference_scores"] = model.scores(model.reference)
     header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
@@ -66,15 +70,18 @@ def to_plain(model: Model) -> dict[str, Any]:
         "undecided": model.undecided,
         "variance_of_rest": model.cloud.variance_of_rest if model.cloud else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
+        "summary": _plain_summary(model.summary) if model.summary else None,
         "card": model.card,
-        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "libraries": _library_versions(),
+        "created": time_of_writing(),
+        "libraries": library_versions(),
         "shapes": {name: array.shape for name, array in arrays.items()},
         "types": {name: _smallest_type(array) for name, array in arrays.items()},
     }
     text = json.dumps(header)
     content = {
-        name: np.ascontiguousarray(array, dtype=header["types"][name]).tobytes() for name, array in arrays.items()
+        name: np.ascontiguousarray(array, dtype=header["types"][name]).tobytes()
+        for name, array in arrays.items()
+        if array.size  # equal bytes would be one object, to which the pickle would refer
     }
     return {
         "format": FORMAT,
@@ -85,9 +92,13 @@ def to_plain(model: Model) -> dict[str, Any]:
     }
 
 
+def _plain_summary(summary: TrainingSummary) -> dict[str, Any]:
+    return {"sources": list(summary.sources), "tile_disagreement": summary.tile_disagreement}
+
+
 def _smallest_type(array: np.ndarray) -> str:
     """Return the least precision that holds every value exactly."""
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return next((kind for kind in TYPES if np.array_equal(array.astype(kind), array)), TYPES[-1])
 
 
@@ -99,11 +110,15 @@ def content_sha256(header: str, arrays: Mapping[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _library_versions() -> dict[str, str]:
-    from importlib.metadata import version
+def library_versions(names: Iterable[str] = LIBRARIES) -> dict[str, str]:
+    """Return the versions of Python and of the packages of these names, as far as they are installed."""
+    from importlib.metadata import PackageNotFoundError, version
 
-    names = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    versions = {"python": platform.python_version()}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 # --------------------------------------------------------------------------------------------------------- to a model
@@ -125,7 +140,10 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
     if content_sha256(values["header"], values["arrays"]) != values["sha256"]:
         raise ModelFileError("damaged: its content does not have the hash stored with it", remedy="get it again")
     header = json.loads(values["header"])
-    arrays = {k: _array(values["arrays"][k], header["types"][k], s) for k, s in header["shapes"].items()}
+    arrays = {
+        name: _array(values["arrays"][name] if 0 not in shape else b"", header["types"][name], shape)
+        for name, shape in header["shapes"].items()
+    }
     return _assemble(header, arrays), arrays["reference_scores"]
 
 
@@ -171,6 +189,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         experience=_experience(header["experience"]),
         cloud=_cloud(header["variance_of_rest"], arrays),
         undecided=_undecided(header["undecided"]),
+        summary=_summary(header["summary"], arrays),
         delivery=_delivery(header["delivery"]),
         reference=arrays["reference"],
         card=str(header["card"]),
@@ -225,6 +244,28 @@ def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCl
     if not (fits and all((values > 0).all() for values in positive)):
         raise ModelFileError("damaged: its arrays do not fit together", remedy="train it again")
     return cloud
+
+
+def _summary(values: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> TrainingSummary | None:
+    if values is None:
+        return None
+    found = {name: arrays[f"summary_{name}"] for name in SUMMARY_ARRAYS}
+    limit = values["tile_disagreement"]
+    summary = TrainingSummary(
+        **{**found, "labels": found["labels"].astype(int), "source_of": found["source_of"].astype(int)},
+        sources=tuple(map(str, values["sources"])),
+        tile_disagreement=None if limit is None else _number(limit),
+    )
+    n_images = len(summary.labels)
+    n_bins, n_directions = summary.profile_means.shape[1], arrays.get("cloud_directions", np.empty((0, 0))).shape[0]
+    fits = summary.feature_means.shape == summary.feature_deviations.shape == (2, *arrays["mean"].shape)
+    fits &= summary.profile_means.shape == summary.profile_deviations.shape == (2, n_bins)
+    fits &= summary.positions.shape == (n_images, n_directions) and n_images <= MAX_POSITIONS
+    fits &= summary.labels.shape == summary.source_of.shape and set(summary.labels.tolist()) <= set(LABELS.values())
+    fits &= all(0 <= k < len(summary.sources) for k in summary.source_of.tolist())
+    if not fits or min(summary.feature_deviations.min(), summary.profile_deviations.min(initial=0.0)) < 0:
+        raise ModelFileError("damaged: what it holds of its training images does not fit", remedy="train it again")
+    return summary
 
 
 def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
+from spectral_detect.features.common_profile import common_profile
 from spectral_detect.features.extract import extract_features, tile_corners
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
@@ -18,6 +19,7 @@ from spectral_detect.media.face_detection import is_portrait
 from spectral_detect.media.header import Metadata
 from spectral_detect.media.images import DecodedImage, decode, fingerprint, luma, shows_no_colour
 from spectral_detect.media.limits import Limits
+from spectral_detect.media.region import Region
 from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth, Provenance
@@ -72,6 +74,8 @@ class Extraction:
         See `face_detection.is_portrait`; None if nobody looked.
     provenance : Provenance or None
         What the file says of its origin; None if that was not asked.
+    profile : (n_bins,) array or None
+        See `common_profile`, of the image before any edit; None if nobody asked.
     """
 
     location: Location
@@ -94,6 +98,7 @@ class Extraction:
     transparent_share: float = 0.0
     is_portrait: bool | None = None
     provenance: Provenance | None = None
+    profile: np.ndarray | None = None
 
     @property
     def path(self) -> str:
@@ -136,6 +141,10 @@ class Extractor:
         How far to look for what each file says of its origin.
     trust_anchors : str
         PEM certificates of those whose signatures of C2PA manifests are trusted.
+    region : Region or None
+        The part of a still image that is looked at, in place of the whole; before any delivery.
+    with_profile : bool
+        Whether to find its `common_profile` as well.
     """
 
     spec: FeatureSpec | None
@@ -147,6 +156,8 @@ class Extractor:
     seeks_faces: bool = False
     provenance: Depth = "none"
     trust_anchors: str = ""
+    region: Region | None = None
+    with_profile: bool = False
 
     cost: Cost = field(default="short", init=False)
 
@@ -161,6 +172,11 @@ class Extractor:
     def of_file(self, found: FoundFile) -> Variants:
         """Read, hash and decode a still image, and extract its features once for each edit."""
         return tuple(self._extract(*prepared) for prepared in self.prepare(found))
+
+    def with_image(self, found: FoundFile) -> tuple[Variants, DecodedImage | None]:
+        """Do what `of_file` does, and return the image of the first edit as well; None if something is wrong."""
+        prepared = list(self.prepare(found))
+        return tuple(self._extract(*each) for each in prepared), prepared[0][1]
 
     def of_video(self, found: FoundVideo) -> Variants:
         """Extract the features of a video's frames (or faces), once for each edit; all have its location and hash.
@@ -206,7 +222,7 @@ class Extractor:
         """Read and decode a still image, and yield it after each edit: `of_file` up to the features."""
         known: dict[str, Any] = {"location": found.location}
         try:
-            image = self._decode(found, known)
+            image = self._in_region(self._decode(found, known), known)
         except ImageReadError as error:
             return ((failure, None) for failure in self._failed(known, str(error)))
         except MemoryError:
@@ -221,6 +237,8 @@ class Extractor:
             image = self.delivery.apply(image, known["sha256"]) if self.delivery else image
             if self.seeks_faces:
                 known = known | {"is_portrait": _is_face(known) or is_portrait(luma(image), image.orientation)}
+            if self.with_profile and self.spec is not None and min(image.pixels.shape[:2]) >= self.spec.min_size_px:
+                known = known | {"profile": common_profile(image.pixels, self.spec, is_ycc=image.is_ycc)}
         except (ImageReadError, MemoryError) as error:
             failed = [with_error(Extraction(**known, edit=edit), error) for edit in self.edits]
             return ((extraction, None) for extraction in failed)
@@ -251,6 +269,17 @@ class Extractor:
             known["fingerprint"] = fingerprint(image)
             known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None
         return image
+
+    def _in_region(self, image: DecodedImage, known: dict[str, Any]) -> DecodedImage:
+        """Return the part of the image that is looked at; its size takes the place of the whole's."""
+        if self.region is None:
+            return image
+        part, where = self.region.crop(image)
+        if where != self.region:
+            note = f"the part begins on the grid of a JPEG's blocks: {','.join(map(str, where.box))} was judged"
+            part = replace(part, warnings=(*part.warnings, note))
+        known |= {"width": part.width, "height": part.height, "warnings": part.warnings}
+        return part
 
     def _extract(self, extraction: Extraction, image: DecodedImage | None) -> Extraction:
         if image is None:

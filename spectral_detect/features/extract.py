@@ -67,14 +67,14 @@ def extract_features(
 
 
 def _features_at_scales(image: Array, spec: FeatureSpec, is_ycc: bool, backend: Backend) -> Array:
-    """Return the (n_features,) features of one (H, W[, 3]) image at each scale, one after the other."""
+    """Return the (n_features,) features of one (H, W[, 3]) image: of tiles at the first scale, of the whole at each."""
     if backend.name != "numpy":
         raise FeatureError(f"the features {spec.name!r} are computed on the CPU", remedy="`device=cpu`")
     of_tiles = replace(spec, scales=(), groups=tuple(g for g in spec.groups if g not in WHOLE_IMAGE_GROUPS))
-    parts = []
+    small = reduced(image, spec.scales[0])
+    parts = [extract_features(small, of_tiles, is_ycc=is_ycc, backend=backend).mean(axis=0)]
     for scale in spec.scales:
-        small = reduced(image, scale)
-        parts.append(extract_features(small, of_tiles, is_ycc=is_ycc, backend=backend).mean(axis=0))
+        small = reduced(small, scale)
         luma = small if small.ndim == 2 else small[..., 0] if is_ycc else backend.rgb_to_gray(small)
         parts += [WHOLE[name](np.ascontiguousarray(luma)) for name in spec.groups if name in WHOLE_IMAGE_GROUPS]
     return np.concatenate(parts).astype(spec.precision)

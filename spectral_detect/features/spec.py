@@ -53,10 +53,11 @@ class FeatureSpec:
         Version of the meaning of these fields; a spec of another version is refused.
     groups : tuple of str
         Feature groups, joined in this order: names of functions in `feature_groups`. In an SVM each has a kernel of its
-        own, at each of the `scales`.
+        own, those of the whole image at each of the `scales`.
     scales : tuple of int
-        Shorter sides in pixels to which the image is reduced first, see `reduced.reduced`: it then gives one vector,
-        for each scale the mean over its tiles. Empty: the image as it is.
+        Shorter sides in pixels to which the image is reduced, the largest first, see `reduced.reduced`: it then gives
+        one vector, the mean over its tiles at the first scale and the groups that look at the whole image at each.
+        Empty: the image as it is.
     tiles_per_side : int or None
         Each tile of an image gives a vector of its own, with at most so many tiles along a side, see
         `extract.tile_corners`; a score is made of the mean over the tiles. None: one vector of the whole image.
@@ -130,6 +131,8 @@ class FeatureSpec:
         whole = tuple(name for name in self.groups if name in WHOLE_IMAGE_GROUPS)
         if whole and not self.scales:
             raise FeatureError(f"{', '.join(whole)}: of reduced images only", remedy="give `scales`")
+        if list(self.scales) != sorted(set(self.scales), reverse=True):
+            raise FeatureError(f"scales {self.scales!r}: the largest first, none twice")
         if whole and (whole == self.groups or self.groups[-len(whole) :] != whole):
             raise FeatureError(f"{', '.join(whole)}: after other groups")
 
@@ -143,7 +146,7 @@ class FeatureSpec:
             "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean power
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
-            "world": eight groups of the image reduced to two small sizes, for images of unknown history.
+            "world": five groups of the image reduced to two small sizes, for images of unknown history.
             "durall": exactly the published computation.
         **changes
             Values of fields in place of the preset's.
@@ -203,8 +206,12 @@ class FeatureSpec:
 
     @property
     def group_sizes(self) -> tuple[int, ...] | None:
-        """Return the number of features of each group, at each scale; None if it depends on the image's size."""
-        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in self.groups] * max(1, len(self.scales))
+        """Return the number of features of each group, those of tiles at the first scale alone.
+
+        None if it depends on the image's size.
+        """
+        again = [name for name in self.groups if name in WHOLE_IMAGE_GROUPS] * max(0, len(self.scales) - 1)
+        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in (*self.groups, *again)]
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
     @property
@@ -229,7 +236,7 @@ PRESETS: dict[str, FeatureSpec] = {
     "residual": FeatureSpec("residual", groups=RESIDUAL_GROUPS, tiles_per_side=8, filter="laplacian", n_bins=100),
     "world": FeatureSpec(
         "world",
-        groups=(*RESIDUAL_GROUPS, *WHOLE_IMAGE_GROUPS),
+        groups=("coherence", "block_spectrum", "patch_spectrum", *WHOLE_IMAGE_GROUPS),
         scales=(224, 112),
         tiles_per_side=8,
         filter="laplacian",

@@ -14,16 +14,17 @@ import numpy as np
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.regularize.autoencoder.fidelity import Fidelity
 from spectral_detect.regularize.autoencoder.results import Cell, Experiment
-from spectral_detect.regularize.profiles import UPPER_QUARTER
-from spectral_detect.report.plots import BLUE, ORANGE, new_figure, write_figure
+from spectral_detect.regularize.profiles import GRAY, UPPER_QUARTER
+from spectral_detect.report.plots import BLUE, COLOURS, MARKERS, ORANGE, new_figure, whole_numbers, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
-AMPLIFIED = 8  # factor of the differences of pixels in the picture
+SHOWN_PERCENTILE = 99.0  # of the differences of pixels: the ends of their colour scale, beyond which few lie
+LEVELS = 255  # gray levels of a pixel
 N_SHOWN = 2  # images for each up-sampling
 SHOWN_KERNEL = 5  # the paper's
-KERNEL_COLOURS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#e0a010", "#c05020")
 TRAINED = (
     ("mse", "MSE"),
     ("spectral", "spectral loss"),
@@ -120,17 +121,17 @@ def plot_profiles(experiment: Experiment, output: str) -> None:
 
 def _profile_panel(axes: Axes, originals: Fidelity, cell: Cell) -> None:
     drawn = (
-        ("original images", originals, "black"),
-        ("output", cell.plain.fidelity, ORANGE),
-        ("output, trained with the spectral loss", cell.corrected.fidelity, BLUE),
+        ("original images", originals, "black", "-"),
+        ("output", cell.plain.fidelity, ORANGE, "--"),
+        ("output, trained with the spectral loss", cell.corrected.fidelity, BLUE, "-."),
     )
     axes.axvspan(UPPER_QUARTER, float(originals.frequency[-1]), color="0.93", label="upper quarter")
-    for label, fidelity, colour in drawn:
+    for label, fidelity, colour, line in drawn:
         if fidelity is None:
             continue
         low, high = fidelity.mean_log - fidelity.sd_log, fidelity.mean_log + fidelity.sd_log
         axes.fill_between(fidelity.frequency, low, high, color=colour, alpha=0.15, linewidth=0)
-        axes.plot(fidelity.frequency, fidelity.mean_log, color=colour, label=label, linewidth=1.4)
+        axes.plot(fidelity.frequency, fidelity.mean_log, line, color=colour, label=label, linewidth=1.4)
     axes.set_title(_name(cell), fontsize=10)
     axes.set_xlabel("cycles per pixel", fontsize=9)
     axes.tick_params(labelbottom=True)
@@ -161,41 +162,63 @@ def _training_panel(axes: Axes, cells: Sequence[Cell], measure: str) -> None:
             x = [m.epoch for m in network.history]
             y = [getattr(m, measure) for m in network.history]
             label = f"{cell.kernel}x{cell.kernel}, {'with' if name == 'corrected' else 'without'} the loss"
-            colour = KERNEL_COLOURS[k % len(KERNEL_COLOURS)]
-            axes.plot(x, y, style, color=colour, label=label, linewidth=1.3, marker=".")
+            shown: dict[str, Any] = {"color": COLOURS[k % len(COLOURS)], "marker": MARKERS[k % len(MARKERS)]}
+            axes.plot(x, y, style, label=label, linewidth=1.3, markersize=4, **shown)
+    whole_numbers(axes)
+    axes.set_xlim(left=0)
     axes.set_xlabel("epochs", fontsize=9)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
 
 
 def plot_differences(experiment: Experiment, output: str) -> None:
-    """Draw originals, outputs and their differences, amplified, of the deepest cell of each up-sampling."""
+    """Draw originals, outputs, and by how many gray levels they differ, of the deepest cell of each up-sampling."""
     cells = list(_shown(experiment.cells))
     n_shown = min(N_SHOWN, len(experiment.examples))
-    figure = new_figure(11.5, 0.5 + 2.35 * n_shown * len(cells))
+    limit = _largest_shown(experiment.examples[:n_shown], cells)
+    figure = new_figure(12.2, 0.5 + 2.35 * n_shown * len(cells))
     panels = figure.subplots(n_shown * len(cells), 5, squeeze=False)
     for k, cell in enumerate(cells):
         for image in range(n_shown):
             row = panels[k * n_shown + image]
-            _difference_row(row, experiment.examples[image], cell.plain.examples[image], cell.corrected.examples[image])
+            outputs = cell.plain.examples[image], cell.corrected.examples[image]
+            scale = _difference_row(row, experiment.examples[image], *outputs, limit)
             row[0].set_ylabel(_name(cell).replace(", ", "\n"), fontsize=9)
-    titles = ("original", "output", f"difference x {AMPLIFIED}", "with the loss", f"difference x {AMPLIFIED}")
+    titles = ("original", "output", "output - original", "with the loss", "with the loss - original")
     for axes, title in zip(panels[0], titles, strict=True):
         axes.set_title(title, fontsize=11)
+    label = (
+        f"difference of the luma in gray levels (of {LEVELS}); {100 - SHOWN_PERCENTILE:g} % of the pixels lie beyond"
+    )
+    figure.colorbar(scale, ax=panels, extend="both", shrink=0.6, label=label)
     write_figure(figure, output)
 
 
-def _difference_row(row: Sequence[Axes], real: np.ndarray, plain: np.ndarray, corrected: np.ndarray) -> None:
-    pictures = (real, plain, _amplified(plain - real), corrected, _amplified(corrected - real))
-    for axes, picture in zip(row, pictures, strict=True):
+def luma_difference(picture: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Return (..., H, W), by how many gray levels the luma of (..., H, W, 3) pictures from 0 to 1 differs."""
+    return np.asarray(LEVELS * ((picture - real) @ np.array(GRAY)))
+
+
+def _largest_shown(reals: np.ndarray, cells: Sequence[Cell]) -> float:
+    """Return the gray levels at the ends of the scale, one for all panels."""
+    networks = [network for cell in cells for network in (cell.plain, cell.corrected)]
+    magnitudes = [np.abs(luma_difference(network.examples[: len(reals)], reals)) for network in networks]
+    return max(1.0, float(np.percentile(magnitudes, SHOWN_PERCENTILE)))
+
+
+def _difference_row(
+    row: Sequence[Axes], real: np.ndarray, plain: np.ndarray, corrected: np.ndarray, limit: float
+) -> AxesImage:
+    """Draw a row of panels; return the picture that has the scale of all differences."""
+    for axes, picture in zip((row[0], row[1], row[3]), (real, plain, corrected), strict=True):
         axes.imshow(picture, interpolation="nearest")
+    for axes, picture in ((row[2], plain), (row[4], corrected)):
+        difference = luma_difference(picture, real)
+        drawn = axes.imshow(difference, cmap="cividis", vmin=-limit, vmax=limit, interpolation="nearest")
+    for axes in row:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-
-
-def _amplified(difference: np.ndarray) -> np.ndarray:
-    """Turn a difference into a picture that is gray where there is none."""
-    return np.clip(0.5 + AMPLIFIED * difference, 0, 1)
+    return drawn
 
 
 def _shown(cells: Sequence[Cell]) -> Iterator[Cell]:

@@ -13,7 +13,17 @@ import PIL.PngImagePlugin
 
 from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import write_aside
-from spectral_detect.report.plots import BLUE, ORANGE, new_figure, plain, write_figure
+from spectral_detect.report.plots import (
+    BLUE,
+    LINES,
+    MARKERS,
+    ORANGE,
+    legend_below,
+    new_figure,
+    plain,
+    whole_numbers,
+    write_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +82,7 @@ def _png(pixels: np.ndarray) -> bytes:
 
 def plot_profiles(row: dict[str, Any], reals: dict[str, Any], output: Path) -> None:
     """Plot mean and deviation of the radial profiles of samples and of reals: the paper's figure 1, for one epoch."""
-    figure = new_figure(7.0, 4.6)
+    figure = new_figure(7.0, 5.0)
     axes = figure.add_subplot()
     _profiles(axes, row, reals)
     axes.set_title(f"Epoch {row['epoch']}: AUROC of a detector {row['detector_auroc']:.3f}")
@@ -99,7 +109,7 @@ def plot_run(
     output : Path
         The picture; written under a temporary name and renamed.
     """
-    figure = new_figure(16.0, 9.6)
+    figure = new_figure(16.0, 10.4)
     grid = figure.add_gridspec(2, 3)
     panels = [figure.add_subplot(grid[row, column]) for row in range(2) for column in range(3)]
     _profiles(panels[0], rows[-1], reals)
@@ -118,45 +128,47 @@ def plot_run(
 def _profiles(axes: Axes, row: dict[str, Any], reals: dict[str, Any]) -> None:
     frequency = np.array(reals["frequency"])
     both = (
-        (reals["real_profile_mean"], reals["real_profile_sd"], "camera images", BLUE),
-        (row["profile_mean"], row["profile_sd"], "generated", ORANGE),
+        (reals["real_profile_mean"], reals["real_profile_sd"], "camera images", BLUE, "-"),
+        (row["profile_mean"], row["profile_sd"], "generated", ORANGE, "--"),
     )
-    for mean, sd, label, colour in both:
+    for mean, sd, label, colour, line in both:
         middle, spread = np.array(mean), np.array(sd)
-        axes.plot(frequency, middle, color=colour, label=label)
+        axes.plot(frequency, middle, color=colour, linestyle=line, label=label)
         axes.fill_between(frequency, middle - spread, middle + spread, color=colour, alpha=0.2, linewidth=0)
     axes.set(xlabel="frequency, cycles per pixel", ylabel="ln power; mean and standard deviation")
-    axes.legend(frameon=False)
+    legend_below(axes)
 
 
 def _approach(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
     """Plot how the profile of the samples approaches that of the reals, epoch after epoch."""
-    import matplotlib
+    import matplotlib.cm
+    from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
 
     frequency, real = np.array(reals["frequency"]), np.array(reals["real_profile_mean"])
-    for k, row in enumerate(rows):
-        colour = matplotlib.colormaps["viridis"](k / max(1, len(rows) - 1))
-        label = f"epoch {row['epoch']}" if k in (0, len(rows) - 1) else None
-        axes.plot(frequency, np.array(row["profile_mean"]) - real, color=colour, linewidth=1, label=label)
+    epochs = [row["epoch"] for row in rows]
+    scale = matplotlib.cm.ScalarMappable(Normalize(min(epochs) - 0.5, max(epochs) + 0.5), "viridis_r")  # the last: dark
+    for row in rows:
+        colour = scale.to_rgba(row["epoch"])
+        axes.plot(frequency, np.array(row["profile_mean"]) - real, color=colour, linewidth=1)
     axes.axhline(0, color="0.5", linewidth=1, linestyle="--")
     axes.set(xlabel="frequency, cycles per pixel", ylabel="ln power, generated minus real")
     axes.set_title("Distance to camera images, by frequency")
-    axes.legend(frameon=False)
+    axes.figure.colorbar(scale, ax=axes, label="epoch", ticks=MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _over_epochs(
     axes: Axes, rows: Sequence[dict[str, Any]], series: Sequence[tuple[str, str, str]], title: str
 ) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    for name, label, colour in series:
+    for (name, label, colour), line, marker in zip(series, LINES, MARKERS, strict=False):
         points = [(row["epoch"], row[name]) for row in rows if row[name] is not None]
         if points:
-            axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=3, label=label)
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, color=colour, linestyle=line, marker=marker, markersize=4, label=label)
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    whole_numbers(axes, [row["epoch"] for row in rows])
     axes.set_title(title)
-    axes.legend(frameon=False)
+    legend_below(axes)
 
 
 def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
@@ -169,15 +181,15 @@ def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]
     axes.set_ylabel(f"{label} (dashed: camera images)", color=BLUE)
     axes.legend().remove()
     other = axes.twinx()
-    other.plot(
-        [r["epoch"] for r in rows], [r["spectral_distance"] for r in rows], color=ORANGE, marker="s", markersize=3
-    )
-    other.set_ylabel("spectral distance", color=ORANGE)
+    epochs, distances = zip(*((r["epoch"], r["spectral_distance"]) for r in rows), strict=True)
+    other.plot(epochs, distances, color=ORANGE, linestyle="--", marker="s", markersize=4)
+    other.set_ylabel("spectral distance (squares)", color=ORANGE)
     other.set_ylim(bottom=0)
 
 
 def _detector(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
     _over_epochs(axes, rows, (("detector_auroc", "samples", ORANGE),), "A fresh detector's AUROC")
     axes.axhline(reals["detector_auroc"], color=BLUE, linewidth=1, linestyle="--", label="other camera images")
-    axes.set_ylim(0.4, 1.02)
-    axes.legend(frameon=False)
+    lowest = min(reals["detector_auroc"], *(row["detector_auroc"] for row in rows))
+    axes.set_ylim(min(0.4, lowest - 0.02), 1.02)
+    legend_below(axes)

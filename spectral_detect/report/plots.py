@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import write_aside
@@ -15,30 +18,52 @@ from spectral_detect.text import cut_in_the_middle, visible
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.gridspec import SubplotSpec
 
-BLUE, ORANGE = "#1f5fa8", "#c05020"
+# Okabe and Ito's colours without the yellow: told apart whatever the kind of colour vision; lines and markers in gray
+BLUE, ORANGE = "#0072B2", "#D55E00"
+COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDTH = 13.0
+VERDICTS = (("real", "o", BLUE), ("fake", "s", ORANGE), ("inconclusive", "X", "0.45"))
+NOTE_WIDTH, MOST_NOTES = 165, 4  # characters, lines
 
 
 def plot_timeline(result: VideoResult, output: str) -> None:
-    """Draw the score of each frame of a video over time, the threshold, and the frames with the extreme scores."""
+    """Draw the score of each frame over time, the threshold, why frames are inconclusive, and the extreme frames."""
     record = result.record
-    figure = new_figure(WIDTH, 6.4)
-    grid = figure.add_gridspec(2, 1, height_ratios=(3, 2))
+    notes = _notes(record.warnings)
+    figure = new_figure(WIDTH, 6.4 + 0.22 * len(notes))
+    grid = figure.add_gridspec(3, 1, height_ratios=(3, 0.02 + 0.16 * len(notes), 2))
     _scores_over_time(figure.add_subplot(grid[0]), result)
+    below = figure.add_subplot(grid[1])
+    below.set_axis_off()
+    below.text(0, 1, "\n".join(notes), fontsize=9, va="top", transform=below.transAxes)
+    _thumbnails(figure, grid[2], result)
+    share = (
+        "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes fake"
+    )
+    model = "" if record.model is None else f"; model {plain(record.model, 40)}"
+    figure.suptitle(f"{plain(os.path.basename(record.path), 60)}: {record.verdict or 'failed'}{share}{model}")
+    write_figure(figure, output)
+
+
+def _notes(warnings: Sequence[str]) -> list[str]:
+    """Return what a reader should know, the reasons of inconclusive frames among it, in lines that fit the page."""
+    lines = [line for note in warnings for line in wrap(plain(note, 4 * NOTE_WIDTH), NOTE_WIDTH)]
+    return lines if len(lines) <= MOST_NOTES else [*lines[: MOST_NOTES - 1], "... more in the record's warnings"]
+
+
+def _thumbnails(figure: Figure, place: SubplotSpec, result: VideoResult) -> None:
     thumbnails = [(t, "highest") for t in result.highest] + [(t, "lowest") for t in result.lowest[::-1]]
-    below = grid[1].subgridspec(1, max(1, len(thumbnails)))
+    below = place.subgridspec(1, max(1, len(thumbnails)))
     for k, (thumbnail, title) in enumerate(thumbnails):
         axes = figure.add_subplot(below[k])
         axes.imshow(thumbnail.pixels, cmap="gray", vmin=0, vmax=255)
         at = f"frame {thumbnail.frame}" if thumbnail.time_s is None else f"{thumbnail.time_s:.2f} s"
         axes.set_title(f"{title}: {thumbnail.score:.3f}\n{at}", fontsize=9)
         axes.set_axis_off()
-    share = (
-        "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes fake"
-    )
-    figure.suptitle(f"{plain(os.path.basename(record.path), 60)}: {record.verdict or 'failed'}{share}")
-    write_figure(figure, output)
 
 
 def _scores_over_time(axes: Axes, result: VideoResult) -> None:
@@ -49,18 +74,43 @@ def _scores_over_time(axes: Axes, result: VideoResult) -> None:
         axes.plot(x, [f.score or 0.0 for f in frames], color="0.7", linewidth=1, zorder=1)
         if track and frames:
             axes.annotate(f"face {track}", (x[0], frames[0].score or 0.0), xytext=(-4, 7), textcoords="offset points")
-        for verdict, colour in (("real", BLUE), ("fake", ORANGE), ("inconclusive", "0.6")):
+        for verdict, marker, colour in VERDICTS:
             chosen = [k for k, f in enumerate(frames) if f.verdict == verdict]
-            label = verdict if track == 0 and chosen else None
-            axes.scatter(
-                [x[k] for k in chosen], [frames[k].score or 0.0 for k in chosen], color=colour, label=label, s=18
-            )
-    if result.record.threshold is not None:
-        axes.axhline(result.record.threshold, color="0.3", linewidth=1, linestyle="--", label="threshold")
-    axes.set(ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel="score")
+            scores = [frames[k].score or 0.0 for k in chosen]
+            axes.scatter([x[k] for k in chosen], scores, color=colour, marker=marker, s=24)
+    counts: Counter[str | None] = Counter(frame.verdict for frame in result.frames if frame.score is not None)
+    for verdict, marker, colour in VERDICTS:
+        if counts[verdict]:
+            label = f"{verdict} ({counts[verdict]})"
+            axes.plot([], [], color=colour, marker=marker, linestyle="", label=label)
+    threshold = result.record.threshold
+    if threshold is not None:
+        axes.axhline(threshold, color="0.3", linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
+    axes.set(ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel="score (1: fake)")
+    if not has_times:
+        whole_numbers(axes)
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def whole_numbers(axes: Axes, at: Sequence[float] = ()) -> None:
+    """Mark the x axis at whole numbers alone: epochs and frames have no fractions. `at` are the numbers drawn."""
+    from matplotlib.ticker import MaxNLocator
+
+    if len(set(at)) == 1:  # a single point would get an axis of fractions
+        axes.set_xlim(at[0] - 1, at[0] + 1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def line_style(k: int) -> dict[str, Any]:
+    """Return colour and line of the k-th curve; with markers, see `MARKERS`."""
+    return {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)]}
+
+
+def legend_below(axes: Axes, n_columns: int = 2, *, below: float = 0.13, **more: Any) -> None:
+    """Put the legend below the x axis, where it covers nothing; `below` is in heights of the axes."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -below), ncols=n_columns, frameon=False, **more)
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -74,11 +124,18 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def write_figure(figure: Figure, output: str) -> None:
-    """Write a figure under a temporary name and rename it; the suffix tells the format."""
+    """Write a figure under a temporary name and rename it; the suffix tells the format.
+
+    The same figure gives the same bytes: no date stands in the file unless SOURCE_DATE_EPOCH sets it.
+    """
+    import matplotlib
+
     content = io.BytesIO()
     kind = os.path.splitext(output)[1][1:].lower()
-    metadata = {"Software": PROGRAM} if kind == "png" else None
-    with warnings.catch_warnings():
+    has_date = bool(os.environ.get("SOURCE_DATE_EPOCH"))
+    author, date = ("Software", "") if kind == "png" else ("Creator", "Date" if kind == "svg" else "CreationDate")
+    metadata = {author: PROGRAM} | ({date: None} if date and not has_date else {})
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": PROGRAM, "pdf.fonttype": 42}):
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks shows boxes
         figure.savefig(content, format=kind, dpi=130, metadata=metadata)
     write_aside(output, content.getvalue())

@@ -38,4 +38,4 @@ def provenance_summary(says: Counter[str | None], n_failed: int, n_skipped: int)
     """
     parts = ", ".join(f"{says[claim]} {words}" for claim, words in CLAIMS.items())
     skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
-    return f"{counted(sum(says.values()), 'image')} say: {parts}; {n_failed} failed{skipped}\n{CAUTION}\n"
+    return f"{counted(sum(says.values()), 'image')}: {parts}; {n_failed} failed{skipped}\n{CAUTION}\n"

@@ -128,25 +128,29 @@ class Judge:
         """The cost of a record: one vector is scored in microseconds, many tiles take as long as decoding."""
         return "short" if self.spec.gives_tiles else "trivial"
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that turns a file into a verdict, as plain values."""
+        return self.settings_and(**({} if self.provenance == "header" else {"provenance": self.provenance}))
+
     @cached_property
     def settings_sha256(self) -> str:
-        """The hash of all that turns a file into a verdict."""
-        return self.settings_with(**({} if self.provenance == "header" else {"provenance": self.provenance}))
+        """The hash of `settings`."""
+        return hash_of_settings(self.settings)
 
-    def settings_with(self, **others: Any) -> str:
-        """Return the hash of models, their features, rules and further settings (plain values).
+    def settings_and(self, **others: Any) -> dict[str, Any]:
+        """Return models, their features, rules and further settings (plain values).
 
         The limits of size and time are not in it: they decide what fails, and a file that failed is tried again when
         the scan is resumed.
         """
-        settings = {
+        return {
             "models": [model.sha256 for model in self.models],
             "spec": self.spec.sha256,
             "delivery": asdict(self.delivery) if self.delivery else None,
             "rules": asdict(self.rules),
             **others,
         }
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     @property
     def made_with(self) -> MadeWith:
@@ -304,6 +308,11 @@ def _contradictions(record: ImageRecord, said: Provenance) -> tuple[str, ...]:
     if record.verdict == "fake" and said.says_generated == "no":
         return (f"the file says that no AI made it: {said.claim}",)
     return ()
+
+
+def hash_of_settings(settings: dict[str, Any]) -> str:
+    """Return the hash by which records tell what they were judged with; the settings may have been read from JSON."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def as_models(model: Model | Sequence[Model]) -> tuple[Model, ...]:

@@ -19,7 +19,7 @@ from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
-from spectral_detect.scanning.judge import GUESS, Judge, Judgement
+from spectral_detect.scanning.judge import GUESS, Judge, Judgement, hash_of_settings
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.thumbnails import Extremes, Thumbnail
 from spectral_detect.scanning.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
@@ -83,7 +83,7 @@ class VideoJudge:
     @cached_property
     def settings_sha256(self) -> str:
         """The hash of all that turns a video into a verdict; the vote and the choice of frames belong to it."""
-        return self.judge.settings_with(vote=self.vote, frames=asdict(self.frames))
+        return hash_of_settings(self.judge.settings_and(vote=self.vote, frames=asdict(self.frames)))
 
     @property
     def made_with(self) -> MadeWith:

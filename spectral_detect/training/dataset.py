@@ -24,7 +24,7 @@ from spectral_detect.media.edits import Edit
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.text import counted
-from spectral_detect.training.labelled_files import LabelledFile
+from spectral_detect.training.labelled_files import LabelledFile, source_names
 
 MIN_PER_CLASS = 5
 
@@ -54,6 +54,8 @@ class Dataset:
         How the files were read; None if the samples were made in another way.
     weights : np.ndarray
         (n_samples,), see `LabelledFile`; 1 if none are given.
+    sources : tuple of str
+        Where each sample comes from, for people; empty if nobody said.
     """
 
     features: Sequence[np.ndarray]
@@ -64,6 +66,7 @@ class Dataset:
     edits: tuple[Edit | None, ...] = (None,)
     extractor: Extractor | None = None
     weights: np.ndarray = field(default_factory=lambda: np.empty(0))
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not len(self.weights):
@@ -90,7 +93,12 @@ class Dataset:
             weights=self.weights[chosen],
             samples=tuple(self.samples[k] for k in chosen),
             failures=(),
+            sources=tuple(self.sources[k] for k in chosen) if self.sources else (),
         )
+
+    def source_of(self, sample: int) -> str:
+        """Return where a sample comes from, for people."""
+        return self.sources[sample] if self.sources else "(unnamed)"
 
     @property
     def n_real(self) -> int:
@@ -180,6 +188,7 @@ def read_dataset(
         raise DatasetError(
             "images of different sizes give features of different lengths", remedy="set a number of bins"
         )
+    source = dict(zip(files, source_names(files), strict=True))
     return Dataset(
         features=[e.features for _, e in read if e.features is not None],
         y=np.array([-1 if f.label is None else f.label for f, _ in read]),
@@ -189,13 +198,14 @@ def read_dataset(
         edits=extractor.edits,
         extractor=extractor,
         weights=np.array([f.weight for f, _ in read]),
+        sources=tuple(source[f] for f, _ in read),
     )
 
 
 def _as_extractor(source: Extractor | FeatureSpec | Model) -> Extractor:
     if isinstance(source, Model):
         return Extractor(source.spec, delivery=source.delivery)
-    return Extractor(source) if isinstance(source, FeatureSpec) else source
+    return Extractor(source, with_profile=True) if isinstance(source, FeatureSpec) else source
 
 
 def members_of(dataset: Dataset, generators: Mapping[str, Sequence[LabelledFile]]) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from spectral_detect.records import FAKE
 
 SVM_C = 10.0  # the matched protocol is flat from 3 up
 LOGREG_C = 1.0
-RIDGE_LAMBDA, RIDGE_LIMIT = 0.1, 4.0  # the world protocol is flat from 0.05 to 0.3, and from 2.5 to 5
+RIDGE_LAMBDA, RIDGE_LIMIT = 0.03, 4.0
 PAPER_SVM_C, PAPER_SVM_GAMMA = 6.37, 0.86  # the notebooks of cc-hpc-itwm/DeepFakeDetection
 HALF_MAX = 60_000.0
 SKLEARN_TOLERANCE = 1e-9

@@ -19,6 +19,7 @@ from spectral_detect.sources.urls import local_name, why_not_opened, without_cre
 
 Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]  # one, or several
 
+MIN_OF_GROUP = 5  # files; a smaller group is no source, as its name may be that of a file
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
 
 
@@ -27,13 +28,15 @@ class LabelledFile:
     """An image or a video, its label (None if unlabelled), and its group (None: a group of its own).
 
     `weight` says how much it counts in training by ridge regression. A file of a weight below 1 only helps to train:
-    score, threshold and metrics do not rest on it.
+    score, threshold and metrics do not rest on it. `source` names for people where it comes from; by default its group
+    or its folder does.
     """
 
     file: FoundFile | FoundVideo
     label: int | None
     group: str | None = None
     weight: float = 1.0
+    source: str | None = None
 
 
 def files_in_folders(real: Folders, fake: Folders, *, group_by_parent: bool = False) -> list[LabelledFile]:
@@ -243,3 +246,22 @@ def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:
 def files_of_all(generators: Mapping[str, Sequence[LabelledFile]]) -> list[LabelledFile]:
     """Return the files of all generators, each once."""
     return list({file.file.path: file for files in generators.values() for file in files}.values())
+
+
+def source_names(files: Sequence[LabelledFile]) -> tuple[str, ...]:
+    """Return where each file comes from, for people: its source or large group, else its folder; never a path."""
+    sizes: dict[str | None, int] = {}
+    for file in files:
+        sizes[file.group] = sizes.get(file.group, 0) + 1
+    return tuple(
+        file.source or _last_part(file.group if file.group and sizes[file.group] >= MIN_OF_GROUP else _folder(file))
+        for file in files
+    )
+
+
+def _folder(file: LabelledFile) -> str:
+    return os.path.dirname(file.file.path)
+
+
+def _last_part(path: str) -> str:
+    return os.path.basename(path.rstrip("/")) or "(unnamed)"

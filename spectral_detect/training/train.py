@@ -18,7 +18,7 @@ from spectral_detect.detector.experience import (
     codings_in_common,
 )
 from spectral_detect.detector.metrics import evaluate_scores
-from spectral_detect.detector.model import Model
+from spectral_detect.detector.model import MIN_TILES, Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
@@ -28,6 +28,7 @@ from spectral_detect.text import short_repr
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
+from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
@@ -44,7 +45,8 @@ class OutOfFold:
     """Decision values of the samples that some fold held out, by classifiers that did not see them.
 
     `distances`, (n, 2), are `FeatureCloud.distances` of those that are not edited, if there are such, and
-    `are_portraits`, (n,), tells which of these show a large face.
+    `are_portraits`, (n,), tells which of these show a large face. `tile_deviations`, (n,), are the deviations of the
+    values of the same images' tiles; NaN of fewer than `MIN_TILES`.
     """
 
     y: np.ndarray
@@ -52,6 +54,7 @@ class OutOfFold:
     groups: np.ndarray
     distances: np.ndarray
     are_portraits: np.ndarray
+    tile_deviations: np.ndarray
     __repr__ = short_repr
 
 
@@ -121,11 +124,7 @@ def train_model(
     classifier's own boundary, and `Model.metrics` is empty.
     """
     dataset.require_features(spec)
-    is_labelled = bool((dataset.y >= 0).all())
-    if is_labelled:
-        require_both_classes(dataset)
-    elif classifier != "kmeans":
-        raise DatasetError(f"{classifier} learns from labels", remedy="only kmeans does without")
+    is_labelled = _require_labels(dataset, classifier)
 
     def fit(part: Dataset) -> Fitted:
         X, y, weights = training_vectors(part, max_tile_vectors, seed)
@@ -145,10 +144,7 @@ def train_model(
         decision = _Decision(calibration, _own_boundary(calibration), {}, {})
     else:
         raise DatasetError("rates of errors need labelled images in at least two groups of each class")
-    undecided = None
-    if held_out is not None and verdict_errors is not None:
-        scores = decision.calibration.scores(held_out.values)
-        undecided = undecided_range(held_out.y, scores, held_out.groups, verdict_errors)
+    cloud = replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None
     settings = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
     return Model(
         spec=spec,
@@ -160,9 +156,10 @@ def train_model(
         training=settings | decision.false_alarms | _counts(dataset),
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
-        cloud=replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None,
-        undecided=undecided,
+        cloud=cloud,
+        undecided=_undecided(held_out, decision, verdict_errors),
         delivery=delivered.delivery if delivered else None,
+        summary=summarise_training(dataset, cloud, held_out.tile_deviations if held_out else np.empty(0)),
         reference=_some_vectors(dataset),
     )
 
@@ -202,6 +199,16 @@ class _Decision:
     metrics: dict[str, Any]
 
 
+def _require_labels(dataset: Dataset, classifier: ClassifierName) -> bool:
+    """Return whether all samples are labelled; raise `DatasetError` if the classifier cannot learn from them."""
+    if (dataset.y >= 0).all():
+        require_both_classes(dataset)
+        return True
+    if classifier != "kmeans":
+        raise DatasetError(f"{classifier} learns from labels", remedy="only kmeans does without")
+    return False
+
+
 def _own_boundary(calibration: Calibration) -> float:
     return float(calibration.scores(np.zeros(1))[0])
 
@@ -220,6 +227,15 @@ def _decision(held_out: OutOfFold, paper_settings: bool, target_fpr: float | Non
         threshold = equal_error_threshold(held_out.y, scores)
     metrics = evaluate_scores(held_out.y, scores, threshold, held_out.groups, seed=seed)
     return _Decision(calibration, threshold, false_alarms, metrics.to_dict())
+
+
+def _undecided(
+    held_out: OutOfFold | None, decision: _Decision, errors: tuple[float, float] | None
+) -> tuple[float, float] | None:
+    """Return the scores between which more verdicts than these shares would be wrong; None if nobody asked."""
+    if held_out is None or errors is None:
+        return None
+    return undecided_range(held_out.y, decision.calibration.scores(held_out.values), held_out.groups, errors)
 
 
 def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:
@@ -318,12 +334,15 @@ def _some_vectors(dataset: Dataset) -> np.ndarray:
 def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> OutOfFold | None:
     """Return the decision values of each fold by a classifier fitted on the others; None if groups are too few."""
     tests, values, distances = [], [], []
+    deviations: list[float] = []
     for train, everything_else in folds(dataset.y, dataset.groups, N_FOLDS, seed):
         test = everything_else[dataset.weights[everything_else] >= 1]
         fitted, held_out = fit(dataset.select(train)), dataset.select(test)
         cloud = _cloud(dataset.select(train))
         tests.append(test)
-        values.append(fitted.decision_values(held_out.features))
+        of_tiles = [fitted.tile_values(image) for image in held_out.features]
+        values.append(np.array([float(tiles.mean()) for tiles in of_tiles]))
+        deviations += [float(tiles.std()) if len(tiles) >= MIN_TILES else np.nan for tiles in of_tiles]
         distances += [cloud.distances(image) for image in held_out.features]
     if not tests or len(np.unique(dataset.y[np.concatenate(tests)])) < 2:
         return None
@@ -332,5 +351,10 @@ def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> 
     kept = is_edited == is_edited.min()
     are_portraits = np.array([bool(dataset.samples[k].is_portrait) for k in at])
     return OutOfFold(
-        dataset.y[at], np.concatenate(values), dataset.groups[at], np.array(distances)[kept], are_portraits[kept]
+        dataset.y[at],
+        np.concatenate(values),
+        dataset.groups[at],
+        np.array(distances)[kept],
+        are_portraits[kept],
+        np.array(deviations)[kept],
     )

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Run
 from spectral_detect.cli import main
-from spectral_detect.cli.lazy_group import LazyGroup
+from spectral_detect.cli.shared.lazy_group import LazyGroup
 
 
 def groups() -> list[tuple[str, LazyGroup]]:

@@ -235,8 +235,8 @@ def set_array(name: str, value: float) -> Any:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda v, h: v.update(format_version=7), "reads 6; update spectral-detect"),
-        (lambda v, h: v.update(format_version="6"), "reads 6"),
+        (lambda v, h: v.update(format_version=8), "reads 7; update spectral-detect"),
+        (lambda v, h: v.update(format_version="7"), "reads 7"),
         (lambda v, h: h["spec"].update(version=2), "version 2; this program knows version 4; train it again"),
         (lambda v, h: h["spec"].update(filter="magic"), "filter 'magic'"),
         (lambda v, h: h["spec"].update(n_bins=13), "do not fit together"),

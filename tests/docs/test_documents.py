@@ -130,7 +130,7 @@ def test_every_command_has_a_page_that_treats_it() -> None:
 def test_commands_that_are_not_run_have_such_options(page: Path) -> None:
     fences = FENCE.findall(page.read_text(encoding="utf-8"))
     for block in (block for language, block in fences if language in ("sh", "console")):
-        for name, rest in re.findall(r"spectral-detect ((?:regularize )?[a-z]+)([^|&;\n]*)", block):
+        for name, rest in re.findall(r"spectral-detect ((?:regularize |plot )?[a-z]+)([^|&;\n]*)", block):
             known = {option for parameter in command_of(name).params for option in parameter.opts}
             used = set(re.findall(r"(?<= )--[a-z][a-z0-9-]*", rest))
             assert used <= {*known, "--help"}, f"{name} has no {used - known}"

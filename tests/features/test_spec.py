@@ -41,6 +41,8 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
             {"groups": ("cooccurrence", "profile"), "scales": (64,), "tiles_per_side": 8},
             "cooccurrence: after other groups",
         ),
+        ({"scales": (64, 128), "tiles_per_side": 8}, "the largest first"),
+        ({"scales": (64, 64), "tiles_per_side": 8}, "none twice"),
         ({"groups": ("cooccurrence",), "scales": (64,), "tiles_per_side": 8}, "cooccurrence: after other groups"),
     ],
 )

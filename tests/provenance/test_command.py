@@ -48,7 +48,7 @@ def test_text_names_each_file_its_findings_and_what_they_are_worth(run: Run, fol
     ]
     assert "  camera        Canon EOS 30D  (JPEG APP1 at byte 20, tag Make)" in blocks[1]
     assert blocks[2].splitlines()[1:] == ["  says          nothing of whether AI made it"]
-    assert "3 images say: 1 AI made or edited it, 0 no AI made it, 2 nothing" in blocks[3]
+    assert "3 images: 1 AI made or edited it, 0 no AI made it, 2 nothing" in blocks[3]
     assert "forge" in blocks[3]
 
 

@@ -11,7 +11,7 @@ from spectral_detect.records import IMAGE_COLUMNS, ImageRecord
 from spectral_detect.report.html import row_table
 from spectral_detect.report.html.row_table import COLUMNS, RowTable, safe_json, utc
 from spectral_detect.report.html.second_look import SecondLook
-from spectral_detect.report.html.words import NEXT_STEPS, reasons_of, support
+from spectral_detect.report.html.words import REASONS, reasons_of, support
 from spectral_detect.scanning import judge
 
 
@@ -50,8 +50,9 @@ def test_each_reason_that_the_judge_gives_has_a_next_step() -> None:
     }
     found = {name: reasons_of("inconclusive", [text]) for name, text in texts.items()}
     assert all(len(numbers) == 1 for numbers in found.values())
-    assert {k for numbers in found.values() for k in numbers} == set(range(len(NEXT_STEPS)))
-    assert reasons_of("inconclusive", ["something new"]) == [len(NEXT_STEPS)]
+    assert {k for numbers in found.values() for k in numbers} == set(range(len(REASONS)))
+    assert reasons_of("inconclusive", ["something new"]) == [len(REASONS)]
+    assert all(advice.title for advice in REASONS)
     assert reasons_of("real", [texts["size"]]) == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spectral_detect.cli.lazy_group import LazyGroup
+from spectral_detect.cli.shared.lazy_group import LazyGroup
 
 COMMANDS = {
     "train": (

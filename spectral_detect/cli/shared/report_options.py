@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -19,10 +19,10 @@ from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.options import together
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.resume_options import Target
+from spectral_detect.custody.manifest_writer import Recorder
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.reader import image_records
 from spectral_detect.outputs.rows import RowFormat
-from spectral_detect.records import ImageRecord
 from spectral_detect.report.html.run_facts import N_THUMBNAILS, Labels, RunFacts, utc_now
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.sharding import Shard
@@ -57,13 +57,14 @@ class Wish:
     labels: Labels = field(default_factory=Labels)
     n_thumbnails: int = N_THUMBNAILS
 
-    def check(self, target: Target, inputs: Iterable[str | None]) -> None:
+    def check(self, target: Target, inputs: Iterable[str | None], manifest: str | None = None) -> None:
         """Raise an error, before anything is computed, if the report cannot be written as it should."""
         if not self.output.lower().endswith(SUFFIXES):
             raise click.UsageError(f"--report writes HTML: end its name in {SUFFIXES[0]}")
-        if target.output is not None and os.path.realpath(target.output) == os.path.realpath(self.output):
-            raise click.UsageError("--report and the output name the same file")
-        check_output(self.output, [*inputs, target.output])
+        for other, title in ((target.output, "the output"), (manifest, "--manifest")):
+            if other is not None and os.path.realpath(other) == os.path.realpath(self.output):
+                raise click.UsageError(f"--report and {title} name the same file")
+        check_output(self.output, [*inputs, target.output, manifest])
         check_target(self.output)
 
 
@@ -109,23 +110,13 @@ def report_options(command: F) -> F:
     return _report_options(cast(F, with_report))
 
 
-class Reporter(Protocol):
-    """Takes what a scan finds."""
-
-    def add(self, record: ImageRecord) -> None:
-        """Take a record."""
-
-    def end(self, n_skipped: int) -> None:
-        """Take the count of the files that were skipped."""
-
-
 class _NoReporter:
     """Stands where no report is asked for."""
 
-    def add(self, record: ImageRecord) -> None:
+    def add(self, record: dict[str, Any]) -> None:
         """Do nothing."""
 
-    def end(self, n_skipped: int) -> None:
+    def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
         """Do nothing."""
 
 
@@ -136,31 +127,31 @@ class _Reporter:
         self._report, self._keeps_records = report, keeps_records
         self.n_skipped = 0
 
-    def add(self, record: ImageRecord) -> None:
+    def add(self, record: dict[str, Any]) -> None:
         """Keep a record."""
         if self._keeps_records:
             self._report.add(record)
 
-    def end(self, n_skipped: int) -> None:
-        """Keep the count."""
+    def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
+        """Keep the count of skipped files."""
         self.n_skipped = n_skipped
 
 
 @contextmanager
 def reporting(
-    wish: Wish | None, run: RunFacts | None, judge: Judge, target: Target, limits: Limits
-) -> Iterator[Reporter]:
+    wish: Wish | None, this_run: Callable[[Labels], RunFacts], judge: Judge, target: Target, limits: Limits
+) -> Iterator[Recorder]:
     """Write the report of what is done in the block, unless it fails.
 
     Enter it before a resumed output: when that is complete and in order, the report takes its rows, those kept from
     earlier runs too.
     """
-    if wish is None or run is None:
+    if wish is None:
         yield _NoReporter()
         return
     from spectral_detect.report.html.scan_page import ScanReport  # a scan without a report loads nothing for it
 
-    with closing(ScanReport(run, judge, limits, wish.n_thumbnails)) as report:
+    with closing(ScanReport(this_run(wish.labels), judge, limits, wish.n_thumbnails)) as report:
         reporter = _Reporter(report, keeps_records=not target.is_resumed)
         yield reporter
         rows = None
@@ -174,13 +165,13 @@ def _watch(records: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     return progress(records, unit="files read again for the report")
 
 
-def this_run(ctx: click.Context, wish: Wish | None, inputs: Sequence[str], target: Target) -> RunFacts | None:
-    """Return the facts of a run that begins now; None if nobody asked for a report."""
-    if wish is None:
-        return None
-    named = list(map(_harmless, inputs))
+def facts_of_run(
+    ctx: click.Context, paths: Sequence[str], files_from: str | None, target: Target, labels: Labels
+) -> RunFacts:
+    """Return the facts of a run that begins now."""
+    named = [*paths, *([] if files_from is None else [f"the list {files_from}"])]
     command = cut_in_the_middle(command_text(ctx), LONGEST_COMMAND)
-    return RunFacts(command, named, utc_now(), wish.labels, target.output, target.is_resumed)
+    return RunFacts(command, list(map(_harmless, named)), utc_now(), labels, target.output, target.is_resumed)
 
 
 def command_text(ctx: click.Context) -> str:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 import spectral_detect
 from spectral_detect._version import PROGRAM
-from spectral_detect.errors import OutputError
+from spectral_detect.atomic_write import time_of_writing
+from spectral_detect.detector.model_content import LIBRARIES, library_versions
 
-LIBRARIES = (
-    "numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "av", "jinja2", "pillow-heif", "c2pa-python",
-    "cupy-cuda12x",
-)  # fmt: skip
+OTHERS = ("av", "jinja2", "pillow-heif", "c2pa-python", "cupy-cuda12x")
 N_THUMBNAILS = 2000
 COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -68,32 +64,13 @@ class RunFacts:
 
 
 def utc_now() -> str:
-    """Return the time in UTC; that of SOURCE_DATE_EPOCH if it is set.
-
-    Raises
-    ------
-    OutputError
-        SOURCE_DATE_EPOCH is no time.
-    """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    try:
-        time = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch else datetime.now(timezone.utc)
-    except (ValueError, OverflowError, OSError):
-        raise OutputError(
-            f"SOURCE_DATE_EPOCH={epoch!r} is no time", remedy="set it to whole seconds since 1970, or unset it"
-        ) from None
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC")
+    """Return the time in UTC, for people."""
+    return time_of_writing().replace("T", " ").replace("Z", " UTC")
 
 
-def library_versions() -> dict[str, str]:
+def libraries_used() -> dict[str, str]:
     """Return the versions of Python and of the libraries that may take part."""
-    from importlib import metadata
-
-    versions = {"python": platform.python_version()}
-    for name in LIBRARIES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
+    return library_versions((*LIBRARIES, *OTHERS))
 
 
 def platform_text() -> str:

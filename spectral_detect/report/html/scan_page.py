@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from spectral_detect._version import __version__
 from spectral_detect.atomic_write import stream_aside
+from spectral_detect.explain.advice import Advice, sentence
 from spectral_detect.media.limits import Limits
-from spectral_detect.records import ImageRecord
 from spectral_detect.report.html import words
 from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, COLUMNS, MOST_NAMED, MOST_ROWS, SAME, RowTable, safe_json
@@ -22,7 +22,7 @@ from spectral_detect.report.html.run_facts import (
     N_THUMBNAILS,
     RunFacts,
     commit,
-    library_versions,
+    libraries_used,
     platform_text,
     utc_now,
 )
@@ -63,9 +63,9 @@ class ScanReport:
         """Remove the temporary file."""
         self._spool.close()
 
-    def add(self, record: ImageRecord) -> None:
-        """Keep a record for the page."""
-        self._spool.write(json.dumps(record.to_dict()).encode("ascii") + b"\n")
+    def add(self, record: dict[str, Any]) -> None:
+        """Keep a record for the page, as `ImageRecord.to_dict` gives it."""
+        self._spool.write(json.dumps(record).encode("ascii") + b"\n")
 
     def write(
         self,
@@ -135,7 +135,7 @@ class ScanReport:
             provenance=judge.provenance,
             version=__version__,
             commit=commit(),
-            libraries=library_versions(),
+            libraries=libraries_used(),
             platform=platform_text(),
             limits=self._limits,
             n_pictures=self._n_pictures,
@@ -145,6 +145,7 @@ class ScanReport:
             thumbnail_px=THUMBNAIL_PX,
             next_steps=_next_steps(table),
             visible=visible,
+            sentence=sentence,
             style=texts["scan.css"],
             script=texts["scan.js"],
             style_hash=_csp_hash(texts["scan.css"]),
@@ -169,9 +170,9 @@ def _rules_in_words(judge: Judge) -> list[tuple[str, str]]:
     ]
 
 
-def _next_steps(table: RowTable) -> list[tuple[int, words.NextStep]]:
+def _next_steps(table: RowTable) -> list[tuple[int, Advice]]:
     """Return how many inconclusive images have each reason, the most frequent first."""
-    steps = (*words.NEXT_STEPS, words.OTHER_REASON)
+    steps = (*words.REASONS, words.OTHER_REASON)
     return [(count, steps[number]) for number, count in table.reasons.most_common()]
 
 
@@ -182,7 +183,7 @@ def _facts_of(table: RowTable, judge: Judge) -> dict[str, Any]:
         "coded": sorted(CODED),
         "words": list(table.words),
         "same": SAME,
-        "reasons": [step.reason for step in (*words.NEXT_STEPS, words.OTHER_REASON)],
+        "reasons": [advice.title for advice in (*words.REASONS, words.OTHER_REASON)],
         "prevalence": judge.rules.prevalence,
         "scale": words.SCALE_NAME,
     }

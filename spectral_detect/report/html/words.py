@@ -1,11 +1,12 @@
-"""The sentences of a report: propositions, the verbal scale, limits, and what to do next. Data, in this one place."""
+"""The sentences of a report: propositions, the verbal scale, limits. What to do next is in `explain.advice`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import log10
+
+from spectral_detect.explain.advice import ADVICE, Advice
 
 GENERATED = (
     "The image was made, or altered as a whole, by a neural network of a kind that the model has learned to tell."
@@ -55,85 +56,18 @@ LIMITS = (
 )
 
 
-@dataclass(frozen=True)
-class NextStep:
-    """What to do about one reason of inconclusive verdicts, as the table in docs/scanning.md says it.
-
-    Attributes
-    ----------
-    reason : str
-        In words.
-    pattern : str
-        A regular expression that the warning in a record matches.
-    step : str
-        What to do next.
-    """
-
-    reason: str
-    pattern: str
-    step: str
-
-
-NEXT_STEPS = (
-    NextStep(
-        "a size that the model has not seen",
-        r"\d+x\d+ pixels \(seen: ",
-        "Scan the original, if you have it, or train on images of this size. Never resize the image to fit: this "
-        "changes the traces.",
-    ),
-    NextStep(
-        "a coding that the model has not seen",
-        r"coded as .* \(seen: ",
-        "Train on images of such a coding. Do not convert: a WebP saved as PNG is still a WebP inside.",
-    ),
-    NextStep(
-        "features unlike those of the training images",
-        "features unlike those of its training images",
-        "Look at the image: an effect, a drawing, a screenshot, noise? Train on such images.",
-    ),
-    NextStep(
-        "no large face, and the model has seen little else",
-        "no large face found",
-        "Look at the image; use a model that has seen such content, or train one.",
-    ),
-    NextStep(
-        "transparent pixels",
-        r"above \d+ % of transparent pixels",
-        "Judge a crop of the opaque part; scan the original, if you have it.",
-    ),
-    NextStep("constant image", "constant image", "Nothing to find here: all pixels are alike."),
-    NextStep(
-        "a score at which the model errs too often",
-        "errs too often between",
-        "Look at the card of the model; a model trained on images of this kind may decide.",
-    ),
-    NextStep(
-        "less certain than asked for",
-        r"^(fake|real) with a probability of only",
-        "Lower --min-confidence, or train on more images.",
-    ),
-    NextStep(
-        "the verdict depends on delivery",
-        "depends on delivery|whether the verdict depends on its delivery",
-        "Get the file in its original form; train with --augment.",
-    ),
-    NextStep(
-        "the model is no better than chance",
-        "no better than chance",
-        "Do not use this model; train one on more images, or on other ones.",
-    ),
-)
-OTHER_REASON = NextStep("another reason", "", "See the warnings of the image.")
+REASONS = tuple(advice for advice in ADVICE if advice.reason is not None)
+OTHER_REASON = Advice(None, "", "see the warnings of the image", "another reason")
 OUTSIDE = "outside the experience of the model"
 
 
 def reasons_of(verdict: str | None, warnings: Iterable[str]) -> list[int]:
-    """Return the numbers in `NEXT_STEPS` of the reasons of an inconclusive verdict; its length for another reason."""
+    """Return the numbers in `REASONS` of the reasons of an inconclusive verdict; its length for another reason."""
     if verdict != "inconclusive":
         return []
     texts = list(warnings)
-    found = [k for k, step in enumerate(NEXT_STEPS) if any(re.search(step.pattern, text) for text in texts)]
-    return found or [len(NEXT_STEPS)]
+    found = [k for k, advice in enumerate(REASONS) if any(re.search(advice.pattern, text) for text in texts)]
+    return found or [len(REASONS)]
 
 
 def support(log10_ratio: float) -> str:

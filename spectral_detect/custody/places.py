@@ -1,0 +1,77 @@
+"""Where the files of a manifest are now, and which others lie among them."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from spectral_detect.custody.run import Run
+from spectral_detect.outputs.row_index import RowIndex, key_of
+from spectral_detect.sources.discovery import FoundFile, expand_local, find_images
+from spectral_detect.sources.location import Location
+from spectral_detect.sources.sharding import Shard
+from spectral_detect.sources.stores import is_url, locate
+
+
+@dataclass(frozen=True)
+class Places:
+    """Finds files under the folder that stands for the one of the recorded run.
+
+    Attributes
+    ----------
+    root : str or None
+        The folder under which each path is looked for, absolute ones too; None takes the paths as they are.
+    """
+
+    root: str | None = None
+
+    def of(self, path: str) -> FoundFile:
+        """Return the file of a recorded path."""
+        location = locate(path) if self.root is None or is_url(path) else Location(self._local(path))
+        if not location.is_remote and os.path.isdir(location.path):
+            first = next(find_images([location]), None)  # a folder has an entry if it cannot be listed
+            if first is not None and first.problem and first.path == location.path:
+                return first
+        return FoundFile(location)
+
+    def extra(self, run: Run, recorded: RowIndex) -> Iterator[str]:
+        """Give the images in the folders of a run that it has not recorded, as it would have written their paths.
+
+        Files at URLs, and those in a list, are not looked for.
+        """
+        recorded.add_inputs(key_of(path) for path in self._found(run))
+        recorded.sort_rows()
+        recorded.sort_inputs()
+        return recorded.missing()
+
+    def _found(self, run: Run) -> Iterator[str]:
+        shard = None if run.shard is None else Shard.parse(run.shard)
+        for named in dict.fromkeys(run.inputs):
+            if is_url(named):
+                continue
+            for found in find_images(self._expanded(named)):
+                path = self._as_recorded(found.path)
+                if shard is None or shard.holds(path):
+                    yield path
+
+    def _expanded(self, named: str) -> list[Location]:
+        """Return what an argument of the run stands for now; nothing if it has gone, which its entries tell."""
+        place = self._local(named)
+        try:
+            if os.path.lexists(place) or self.root is None:
+                return expand_local(place)
+            return expand_local(f"{glob.escape(self._prefix)}{named}")
+        except FileNotFoundError:
+            return []
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.root is None else f"{self.root.rstrip('/')}/"
+
+    def _local(self, path: str) -> str:
+        return self._prefix + path
+
+    def _as_recorded(self, path: str) -> str:
+        return path[len(self._prefix) :]

@@ -1,0 +1,117 @@
+"""Build the judge of a recorded run again, from its models and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, cast
+
+from spectral_detect._version import __version__
+from spectral_detect.custody.differences import Report, in_head
+from spectral_detect.custody.run import Run
+from spectral_detect.detector.model import Model
+from spectral_detect.detector.model_file import load_model
+from spectral_detect.detector.shipped import find_model, shipped_models
+from spectral_detect.errors import ImageReadError, ManifestError, ModelFileError
+from spectral_detect.provenance.findings import Depth
+from spectral_detect.scanning.judge import Judge, hash_of_settings
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.location import Location
+from spectral_detect.sources.reading import read_file
+from spectral_detect.text import counted
+
+CHANGED_SETTINGS = "the settings do not fit their hash: one of them was changed"
+
+
+def check_settings(run: Run, report: Report) -> None:
+    """Report settings that do not fit their own hash, or the models of the run."""
+    if hash_of_settings(run.settings) != run.settings_sha256:
+        report(in_head("head", CHANGED_SETTINGS))
+    if run.settings.get("models") != [model["sha256"] for model in run.models]:
+        report(in_head("head", "the models are not those of the settings: one of them was changed"))
+
+
+def same_judge(run: Run, named: Sequence[str], report: Report) -> Judge | None:
+    """Return the judge of a run; None, with the reason reported, if it cannot be had.
+
+    Parameters
+    ----------
+    run : Run
+        The facts of the run.
+    named : sequence of str
+        Model files, or names of shipped models, to look among; the shipped models if there are none.
+    report : callable
+        Called with each difference.
+    """
+    models = [_same_model(model["name"], model["sha256"], named, report) for model in run.models]
+    if any(model is None for model in models):
+        return None
+    try:
+        judge = Judge(cast(list[Model], models), rules_of(run.settings.get("rules")), _depth(run.settings))
+    except (ManifestError, ModelFileError) as error:
+        report(in_head("head", f"the scores cannot be computed again: {error}"))
+        return None
+    if judge.settings != run.settings:
+        why = "" if run.tool_version == __version__ else f" (made by version {run.tool_version}, this is {__version__})"
+        report(in_head("head", f"these models and rules give other settings here{why}"))
+    return judge
+
+
+def rules_of(values: Any) -> Rules:
+    """Return the rules in settings, once they are known to be of the right kind.
+
+    Raises
+    ------
+    ManifestError
+        They are not.
+    """
+    if not isinstance(values, dict) or set(values) != set(asdict(Rules())):
+        raise ManifestError("the rules are not those of this version")
+    shares = [values[name] for name in ("threshold", "min_confidence", "prevalence")]
+    if not (isinstance(values["stability"], bool) and all(map(_is_share, shares))):
+        raise ManifestError("a rule has a value that no option gives")
+    return Rules(**values)
+
+
+def _is_share(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1)
+
+
+def _depth(settings: dict[str, Any]) -> Depth:
+    depth = settings.get("provenance", "header")
+    if depth not in ("none", "header", "full"):
+        raise ManifestError("the provenance has a value that no option gives")
+    return cast(Depth, depth)
+
+
+def _same_model(name: str, sha256: str, named: Sequence[str], report: Report) -> Model | None:
+    """Return the model with this hash, under its recorded name, which may stand in warnings."""
+    places = list(map(find_model, named)) if named else list(shipped_models().values())
+    hashes = {place: _hash_of(place) for place in places}
+    place = next((place for place in places if hashes[place] == sha256), None)
+    if place is None:
+        report(in_head("model", _not_found(name, sha256, hashes, are_named=bool(named))))
+        return None
+    try:
+        return replace(load_model(place), name=name)
+    except ModelFileError as error:
+        report(in_head("model", str(error)))
+        return None
+
+
+def _hash_of(place: Path) -> str:
+    try:
+        return read_file(Location(str(place))).sha256
+    except ImageReadError as error:
+        raise ModelFileError(f"{str(place)!r} {error}") from None
+
+
+def _not_found(name: str, sha256: str, hashes: dict[Path, str], *, are_named: bool) -> str:
+    recorded = f"judged by {name!r} with SHA-256 {sha256}"
+    if are_named:
+        found = ", ".join(f"{place.name!r} has {digest}" for place, digest in hashes.items())
+        return f"{recorded}; {found}"
+    of_that_name = [digest for place, digest in hashes.items() if place.stem == name]
+    shipped = f"; the shipped one has {of_that_name[0]}" if of_that_name else ""
+    return f"{recorded}, which none of the {counted(len(hashes), 'shipped model')} has{shipped}; name its file: `model`"

@@ -1,0 +1,141 @@
+"""What to do next, for each reason of an inconclusive verdict and for each common warning: one table.
+
+`docs/scanning.md` and `docs/explain.md` show the same sentences; a test compares them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from spectral_detect.records import ImageRecord
+from spectral_detect.scanning.judge import Reason
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do about one reason or warning.
+
+    Attributes
+    ----------
+    reason : Reason or None
+        The reason of an inconclusive verdict that it belongs to; None for a warning.
+    pattern : str
+        A regular expression that its text in a record matches.
+    next_step : str
+        A sentence without its capital and its full stop.
+    title : str
+        The reason of an inconclusive verdict in a few words; empty for a warning.
+    """
+
+    reason: Reason | None
+    pattern: str
+    next_step: str
+    title: str = ""
+
+
+ADVICE = (
+    Advice(
+        "outside experience",
+        r"\d+x\d+ pixels \(seen: ",
+        "train on images of this size; if you have the original, scan that. Never resize the image to fit: this "
+        "changes the traces",
+        "a size that the model has not seen",
+    ),
+    Advice(
+        "outside experience",
+        r"coded as .* \(seen: ",
+        "train on images of such a coding. Do not convert: a WebP saved as PNG is still a WebP inside",
+        "a coding that the model has not seen",
+    ),
+    Advice(
+        "outside experience",
+        "features unlike those of its training images",
+        "look at the image: an effect, a drawing, a screenshot, noise? Train on such images",
+        "features unlike those of the training images",
+    ),
+    Advice(
+        "outside experience",
+        "no large face found",
+        "look at the image; use a model that has seen such content, or train one",
+        "no large face, and the model has seen little else",
+    ),
+    Advice(
+        "transparent",
+        r"above \d+ % of transparent pixels",
+        "judge a crop of the opaque part; if you have the original, scan that",
+        "transparent pixels",
+    ),
+    Advice("constant image", "constant image", "nothing to find here", "all pixels are alike"),
+    Advice(
+        "useless model",
+        "no better than chance",
+        "do not use this model; train one on more images, or other ones",
+        "the model is no better than chance",
+    ),
+    Advice(
+        "undecided",
+        r"errs too often between",
+        "look at the score and at the card of the model; a model trained on images of this kind may decide",
+        "a score at which the model errs too often",
+    ),
+    Advice(
+        "low confidence",
+        r"^(fake|real) with a probability of only",
+        "lower --min-confidence, or train on more images",
+        "less certain than asked for",
+    ),
+    Advice(
+        "depends on delivery",
+        "depends on delivery|whether the verdict depends on its delivery",
+        "get the file in its original form; train with --augment",
+        "the verdict depends on delivery",
+    ),
+    Advice(
+        None,
+        r"called (fake|real) by the threshold",
+        "the score lies near the threshold: take it for undecided, and ask for certainty with --min-confidence 0.9",
+    ),
+    Advice(
+        None,
+        "called real, but the file says",
+        "read what spectral-detect provenance finds: a mark of AI is seldom there by accident, and the score missed it",
+    ),
+    Advice(
+        None,
+        "the file says that no AI made it",
+        "read what spectral-detect provenance finds: such a mark proves little unless a trusted signature holds it",
+    ),
+    Advice(None, "trained without labels", "train a model on labelled images before you rely on a verdict"),
+    Advice(None, "of the pixels are transparent", "judge the opaque part alone with --region"),
+    Advice(None, "several frames or pages", "judge the other frames with spectral-detect video"),
+    Advice(None, "truncated: only the upper", "get the whole file: what is missing was not judged"),
+    Advice(
+        None,
+        "fewer than 16 bits",
+        "find out how many bits the camera or the program wrote, and save the image again on the full scale",
+    ),
+    Advice(None, "this picture may be mixed", "score its parts with --region, and compare them"),
+)
+AFTER = {
+    "fake": "ask where the image comes from, and look for its original; a score is no proof",
+    "real": "remember that a network of another kind may leave no trace that this model knows; a score is no proof",
+}
+SAYS_GENERATED = (
+    "the file says of itself that AI made or edited it, whatever the score: read what spectral-detect provenance "
+    "finds, and check the signature if there is one"
+)
+
+
+def next_steps(record: ImageRecord, warnings: tuple[str, ...]) -> list[str]:
+    """Return what to do next, the steps for the reasons of an inconclusive verdict first, each once."""
+    fitting = [a for a in ADVICE if any(re.search(a.pattern, warning) for warning in warnings)]
+    steps = [a.next_step for a in sorted(fitting, key=lambda a: a.reason is None)]
+    first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
+    after = AFTER.get(record.verdict or "")
+    return [*dict.fromkeys([*first, *steps, *([after] if after else [])])]
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."

@@ -1,0 +1,61 @@
+"""The training images nearest to an image, and how far it lies from those of either class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spectral_detect.detector.experience import mean_of_tiles
+from spectral_detect.detector.model import Model
+from spectral_detect.explain.feature_layout import FeatureGroup
+from spectral_detect.records import LABELS
+
+N_NEAREST = 5
+NAMES = {label: name for name, label in LABELS.items()}
+LEAST_DEVIATION = 1e-6
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training image.
+
+    Attributes
+    ----------
+    label : str
+        "real" or "fake".
+    source : str
+        The folder or group that it came from.
+    distance : float
+        In deviations of the training images along their principal directions.
+    """
+
+    label: str
+    source: str
+    distance: float
+
+
+def nearest(model: Model, features: np.ndarray) -> tuple[Neighbour, ...]:
+    """Return the training images nearest to an image, the nearest first; none if the model's file holds none."""
+    summary = model.summary
+    if summary is None or model.cloud is None or not len(summary.labels):
+        return ()
+    distances = np.linalg.norm(summary.positions - model.cloud.position(features), axis=1)
+    return tuple(
+        Neighbour(NAMES[int(summary.labels[k])], summary.sources[int(summary.source_of[k])], float(distances[k]))
+        for k in np.argsort(distances, kind="stable")[:N_NEAREST]
+    )
+
+
+def distances_to_classes(model: Model, features: np.ndarray, group: FeatureGroup) -> tuple[float, float] | None:
+    """Return how far a group's features lie from the mean real and the mean fake, in root mean square deviations.
+
+    None if the model's file does not hold these.
+    """
+    if model.summary is None:
+        return None
+    part = slice(group.start, group.end)
+    off = mean_of_tiles(features)[part] - model.summary.feature_means[:, part]
+    deviations = np.maximum(model.summary.feature_deviations[:, part], LEAST_DEVIATION)
+    to_real, to_fake = np.sqrt(np.square(off / deviations).mean(axis=1))
+    return float(to_real), float(to_fake)

@@ -1,0 +1,98 @@
+"""Cut a part out of an image, and turn images and boxes as they are displayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spectral_detect.errors import ImageReadError
+from spectral_detect.media.images import DecodedImage
+
+GRID_PX = 8  # a block of JPEG: a part that begins on this grid keeps the blocks whole
+TURNS = {  # orientation of EXIF -> whether to exchange rows and columns, then to mirror columns, and rows
+    1: (False, False, False),
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+
+Box = tuple[int, int, int, int]  # left edge, upper edge, width and height in pixels
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of an image, in pixels as displayed.
+
+    Attributes
+    ----------
+    x, y : int
+        Its upper left corner.
+    width, height : int
+        Its size.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def box(self) -> Box:
+        """The four numbers."""
+        return self.x, self.y, self.width, self.height
+
+    def crop(self, image: DecodedImage) -> tuple[DecodedImage, Region]:
+        """Return that part of an image, begun on the grid of JPEG's blocks, and where it lies.
+
+        Raises
+        ------
+        ImageReadError
+            If it does not lie within the image.
+        """
+        rows, columns = image.pixels.shape[:2]
+        left, top, width, height = as_stored(self.box, (columns, rows), image.orientation)
+        if min(left, top) < 0 or min(width, height) < 1 or left + width > columns or top + height > rows:
+            raise ImageReadError(
+                f"the region {','.join(map(str, self.box))} does not lie within {image.width}x{image.height} pixels",
+                remedy="give x,y,width,height in pixels as displayed, from the upper left corner",
+            )
+        right, bottom = left + width, top + height
+        left, top = left // GRID_PX * GRID_PX, top // GRID_PX * GRID_PX
+        box = as_displayed((left, top, right - left, bottom - top), (columns, rows), image.orientation)
+        pixels = np.ascontiguousarray(image.pixels[top:bottom, left:right])
+        return replace(image, pixels=pixels, width=box[2], height=box[3]), Region(*box)
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return an image, (H, W) or (H, W, C), as its orientation of EXIF says that it is displayed."""
+    exchanged, mirrored_columns, mirrored_rows = TURNS[orientation]
+    turned = pixels.swapaxes(0, 1) if exchanged else pixels
+    turned = turned[:, ::-1] if mirrored_columns else turned
+    return turned[::-1] if mirrored_rows else turned
+
+
+def as_displayed(box: Box, stored_size: tuple[int, int], orientation: int) -> Box:
+    """Return where a box of the stored image, of that width and height, lies in the displayed one."""
+    exchanged, mirrored_columns, mirrored_rows = TURNS[orientation]
+    (x, y, width, height), (columns, rows) = box, stored_size
+    if exchanged:
+        x, y, width, height, columns, rows = y, x, height, width, rows, columns
+    x = columns - x - width if mirrored_columns else x
+    y = rows - y - height if mirrored_rows else y
+    return x, y, width, height
+
+
+def as_stored(box: Box, stored_size: tuple[int, int], orientation: int) -> Box:
+    """Return where a box of the displayed image lies in the stored one, which has that width and height."""
+    exchanged, mirrored_columns, mirrored_rows = TURNS[orientation]
+    (x, y, width, height), (columns, rows) = box, stored_size
+    if exchanged:
+        columns, rows = rows, columns
+    x = columns - x - width if mirrored_columns else x
+    y = rows - y - height if mirrored_rows else y
+    return (y, x, height, width) if exchanged else (x, y, width, height)

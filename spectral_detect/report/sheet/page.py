@@ -1,0 +1,121 @@
+"""Write an explanation as one HTML page that needs no other file; every text is escaped."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from spectral_detect._version import PROGRAM
+from spectral_detect.atomic_write import write_aside
+from spectral_detect.explain.advice import sentence
+from spectral_detect.explain.explanation import Explanation
+from spectral_detect.report.plots import new_figure
+from spectral_detect.report.sheet.panels import (
+    COLOUR_OF,
+    draw_bands,
+    draw_gauge,
+    draw_groups,
+    draw_image,
+    draw_profile,
+    draw_spectrum,
+    draw_tiles,
+)
+from spectral_detect.report.sheet.text import (
+    MEANINGS,
+    spectrum_sentence,
+    tiles_sentence,
+    why_sentence,
+)
+from spectral_detect.text import visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TEMPLATE = "page.html.j2"
+DPI = 130
+
+
+def write_page(explanation: Explanation, output: str) -> None:
+    """Write the page."""
+    write_aside(output, page_of(explanation).encode("utf-8"))
+
+
+def page_of(explanation: Explanation) -> str:
+    """Return the text of the page."""
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(files("spectral_detect.report.sheet").joinpath(TEMPLATE).read_text("utf-8"))
+    record, evidence = explanation.record, explanation.evidence
+    facts = {
+        "file": visible(record.path),
+        "SHA-256": record.sha256,
+        "size": f"{record.width} x {record.height} pixels, {record.coding or record.format}",
+        "part": ",".join(map(str, explanation.region.box)) if explanation.region else "all of it",
+        "delivered as": record.delivery or "it is",
+        "model": visible(record.model or ""),
+        "model's SHA-256": record.model_sha256,
+        "shares of evidence": evidence.method if evidence else "",
+        "made by": f"{PROGRAM} {record.tool_version}",
+    }
+    return template.render(
+        name=visible(os.path.basename(record.path)),
+        verdict=record.verdict or "failed",
+        colour=_hex(COLOUR_OF.get(record.verdict or "", "0.35")),
+        meaning=MEANINGS.get(record.verdict or "", ""),
+        why=why_sentence(explanation),
+        pictures=_pictures(explanation),
+        evidence=evidence,
+        distances=explanation.class_distances,
+        notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],
+        neighbours=[(n.label, visible(n.source), f"{n.distance:.2f}") for n in explanation.neighbours],
+        n_positions=explanation.n_positions,
+        missing=[sentence(note) for note in explanation.missing],
+        warnings=[visible(note) for note in record.warnings],
+        next_steps=[sentence(step) for step in explanation.next_steps],
+        said=visible(record.provenance or ""),
+        facts=facts,
+    )
+
+
+def _pictures(explanation: Explanation) -> dict[str, str]:
+    """Return name -> data URI of each drawn part."""
+    evidence, spectrum, profile = explanation.evidence, explanation.spectrum, explanation.profile
+    drawn: dict[str, tuple[float, float, Callable[..., None] | None]] = {
+        "image": (3.4, 3.3, lambda axes: draw_image(axes, explanation)),
+        "tiles": (3.8, 3.3, lambda axes: draw_tiles(axes, explanation)),
+        "spectrum": (4.2, 3.3, (lambda axes: draw_spectrum(axes, spectrum)) if spectrum else None),
+        "groups": (5.8, 4.2, (lambda axes: draw_groups(axes, evidence)) if evidence else None),
+        "bands": (5.4, 2.3, (lambda axes: draw_bands(axes, evidence)) if evidence else None),
+        "profile": (5.4, 2.6, (lambda axes: draw_profile(axes, profile)) if profile else None),
+    }
+    gauge = new_figure(5.6, 1.2)
+    gauge.set_layout_engine("none")
+    draw_gauge(gauge.add_axes((0.02, 0.35, 0.96, 0.24)), explanation)
+    return {"gauge": _data_uri(gauge)} | {
+        name: _data_uri(_drawn(width, height, draw))
+        for name, (width, height, draw) in drawn.items()
+        if draw is not None
+    }
+
+
+def _drawn(width: float, height: float, draw: Callable[..., None]) -> Figure:
+    figure = new_figure(width, height)
+    draw(figure.subplots())
+    return figure
+
+
+def _data_uri(figure: Figure) -> str:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": PROGRAM})
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
+
+
+def _hex(colour: str) -> str:
+    from matplotlib.colors import to_hex
+
+    return to_hex(colour)

@@ -1,0 +1,142 @@
+"""Draw an explanation as one picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import TYPE_CHECKING
+
+from spectral_detect.explain.advice import sentence
+from spectral_detect.explain.explanation import Explanation
+from spectral_detect.report.plots import new_figure, plain, write_figure
+from spectral_detect.report.sheet.panels import (
+    COLOUR_OF,
+    NORMAL,
+    SMALL,
+    draw_bands,
+    draw_gauge,
+    draw_groups,
+    draw_image,
+    draw_profile,
+    draw_spectrum,
+    draw_tiles,
+)
+from spectral_detect.report.sheet.text import (
+    MEANINGS,
+    neighbour_sentences,
+    spectrum_sentence,
+    tiles_sentence,
+    why_sentence,
+)
+from spectral_detect.text import visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
+
+WIDTH_IN = 9.24  # 1200 pixels
+TOP_IN, PICTURES_IN, CHARTS_IN, LINE_IN, PARAGRAPH_IN = 0.95, 2.75, 3.3, 0.165, 0.16
+CHARACTERS, WHOLE_LINE = 75, 138  # of a line in half the width, and of a larger one in all of it
+HEAD_LINE_IN = 0.2
+
+Paragraph = tuple[str, Sequence[str]]
+
+
+def write_picture(explanation: Explanation, output: str) -> None:
+    """Draw the sheet into a PNG file."""
+    columns = _columns(explanation)
+    notes_in = max(sum(_height(paragraph) for paragraph in column) for column in columns) + 0.15
+    head_lines = _head_lines(explanation)
+    heights = (TOP_IN + HEAD_LINE_IN * (len(head_lines) + 0.6), PICTURES_IN, CHARTS_IN, notes_in)
+    figure = new_figure(WIDTH_IN, sum(heights))
+    head, pictures, charts, notes = figure.subfigures(4, 1, height_ratios=heights, squeeze=False).ravel()
+    _draw_head(head, explanation, head_lines, heights[0])
+    _draw_pictures(pictures, explanation)
+    _draw_charts(charts, explanation)
+    for x, column in zip((0.02, 0.52), columns, strict=True):
+        _write(notes, x, column, notes_in)
+    write_figure(figure, output)
+
+
+def _head_lines(explanation: Explanation) -> list[str]:
+    """Return what the verdict means, why it was given, and the first step after it, in lines."""
+    meaning = sentence(MEANINGS.get(explanation.record.verdict or "", ""))
+    steps = [f"What to do next: {step}" for step in explanation.next_steps[:1]]
+    sentences = (f"{meaning} {why_sentence(explanation)}", *map(sentence, steps))
+    return [line for text in sentences for line in wrap(text, WHOLE_LINE)]
+
+
+def _draw_head(figure: SubFigure, explanation: Explanation, lines: Sequence[str], height_in: float) -> None:
+    record = explanation.record
+    verdict = record.verdict or "failed"
+    name = plain(os.path.basename(record.path), 70)
+    figure.text(0.02, 1 - 0.1 / height_in, name, fontsize=NORMAL, color="0.3", va="top")
+    colour = COLOUR_OF.get(verdict, "0.35")
+    figure.text(0.02, 1 - 0.34 / height_in, verdict.upper(), fontsize=24, fontweight="bold", color=colour, va="top")
+    for k, line in enumerate(lines):
+        figure.text(0.02, 1 - (TOP_IN + k * HEAD_LINE_IN) / height_in, line, fontsize=NORMAL + 0.5, va="top")
+    axes = figure.add_axes((0.56, 1 - 0.68 / height_in, 0.41, 0.25 / height_in))
+    draw_gauge(axes, explanation)
+
+
+def _draw_pictures(figure: SubFigure, explanation: Explanation) -> None:
+    image, tiles, spectrum = figure.subplots(1, 3, width_ratios=(1, 1.15, 1.25))
+    draw_image(image, explanation)
+    draw_tiles(tiles, explanation)
+    if explanation.spectrum is not None:
+        draw_spectrum(spectrum, explanation.spectrum)
+
+
+def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
+    left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1), squeeze=False).ravel()
+    upper, lower = right.subplots(2, 1)
+    if explanation.evidence is not None:
+        draw_groups(left.subplots(), explanation.evidence)
+        draw_bands(upper, explanation.evidence)
+    if explanation.profile is not None:
+        draw_profile(lower, explanation.profile)
+
+
+def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]]:
+    """Return what stands below the charts: to the left what is known, to the right what to do."""
+    record = explanation.record
+    facts = [spectrum_sentence(explanation), tiles_sentence(explanation)]
+    known: list[Paragraph] = [
+        ("nearest training images", list(neighbour_sentences(explanation.neighbours, explanation.n_positions))),
+        ("spectrum and places", [fact for fact in facts if fact]),
+        ("what the file says of itself", [visible(record.provenance)] if record.provenance else []),
+        ("not known", [sentence(note) for note in explanation.missing]),
+    ]
+    to_do: list[Paragraph] = [
+        ("warnings", [visible(note) for note in record.warnings]),
+        ("what to do next", [sentence(step) for step in explanation.next_steps]),
+        ("how it was made", [_origin(explanation)]),
+    ]
+    return [p for p in known if p[1]], [p for p in to_do if p[1]]
+
+
+def _origin(explanation: Explanation) -> str:
+    record, evidence = explanation.record, explanation.evidence
+    model = f"Model {visible(record.model or '')}, sha256 {(record.model_sha256 or '')[:12]}"
+    method = evidence.method if evidence else "none"
+    return f"{model}; file sha256 {(record.sha256 or '')[:12]}. Shares of evidence: {method}."
+
+
+def _lines(sentences: Sequence[str]) -> list[str]:
+    bullet = "\N{BULLET} "
+    return [
+        line for text in sentences for line in wrap(text, CHARACTERS, initial_indent=bullet, subsequent_indent=" " * 3)
+    ]
+
+
+def _height(paragraph: Paragraph) -> float:
+    return LINE_IN * (1 + len(_lines(paragraph[1]))) + PARAGRAPH_IN
+
+
+def _write(figure: Figure | SubFigure, x: float, column: Sequence[Paragraph], height_in: float) -> None:
+    y = 1.0
+    for title, sentences in column:
+        figure.text(x, y, title, fontsize=NORMAL, fontweight="bold", va="top")
+        text = "\n".join(_lines(sentences)).replace("$", r"\$")
+        figure.text(x, y - LINE_IN * 1.1 / height_in, text, fontsize=SMALL, va="top", linespacing=1.25)
+        y -= _height((title, sentences)) / height_in

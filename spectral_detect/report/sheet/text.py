@@ -1,0 +1,110 @@
+"""Write an explanation as text for a terminal, and the sentences that picture and page share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+
+from spectral_detect.explain.advice import sentence
+from spectral_detect.explain.evidence import Evidence
+from spectral_detect.explain.explanation import Explanation
+from spectral_detect.explain.neighbours import Neighbour
+from spectral_detect.text import visible
+
+WIDTH, TITLE = 110, 21
+MEANINGS = {
+    "fake": "it looks more like the generated images that the model has seen",
+    "real": "it looks more like the camera images that the model has seen",
+    "inconclusive": "the model cannot know",
+}
+
+
+def explanation_text(explanation: Explanation) -> str:
+    """Return the report of `explain`: verdict, score, evidence, what to do next."""
+    record = explanation.record
+    lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
+    if explanation.evidence is not None:
+        lines += _evidence_lines(explanation.evidence)
+        lines += _rows("spectrum", [spectrum_sentence(explanation)])
+        lines += _rows("tiles", [tiles_sentence(explanation)])
+        lines += _rows("nearest", list(neighbour_sentences(explanation.neighbours, explanation.n_positions)))
+        lines += _rows("the file says", [visible(record.provenance or "")])
+        lines += _rows("not known", [sentence(note) for note in explanation.missing])
+        lines += _rows("warnings", [visible(note) for note in record.warnings])
+        lines += _rows("what to do next", [sentence(step) for step in explanation.next_steps])
+    return "\n".join(lines)
+
+
+def verdict_line(explanation: Explanation) -> str:
+    """Return verdict, score and threshold in one line."""
+    record = explanation.record
+    if record.score is None or record.threshold is None:
+        return visible(f"failed: {record.error}")
+    return (
+        f"{record.verdict}, score {record.score:.3f} by the model {visible(record.model or '')} "
+        f"(0 real to 1 fake; fake from {record.threshold:.3f} on)"
+    )
+
+
+def why_sentence(explanation: Explanation) -> str:
+    """Return the main reasons in one sentence."""
+    evidence = explanation.evidence
+    if evidence is None:
+        return sentence(explanation.record.error or "no features")
+    is_fake = evidence.decision_value >= evidence.boundary
+    side, other = ("fake", "real") if is_fake else ("real", "fake")
+    behind = [title for title, value in evidence.kinds if (value > 0) == is_fake][:2]
+    against = [title for title, value in evidence.kinds if (value > 0) != is_fake][:1]
+    text = f"Most for {side}: {'; '.join(behind) or 'nothing'}."
+    return f"{text} Most for {other}: {against[0]}." if against else text
+
+
+def side_of(contribution: float) -> str:
+    """Name the class for which a contribution speaks."""
+    return "fake" if contribution > 0 else "real"
+
+
+def spectrum_sentence(explanation: Explanation) -> str:
+    """Say at which periods the spectrum has peaks."""
+    if explanation.spectrum is None:
+        return ""
+    clear = [peak for peak in explanation.spectrum.peaks if peak.is_clear]
+    if not clear:
+        return "No clear peak at the periods of 2, 4 or 8 pixels."
+    named = ", ".join(f"{peak.period_px} pixels ({peak.height_db:.0f} dB)" for peak in clear)
+    return f"Clear peaks at a period of {named}: they come from {clear[0].origin}, or a regular pattern in the scene."
+
+
+def tiles_sentence(explanation: Explanation) -> str:
+    """Say whether the places of the image agree."""
+    tiles = explanation.tiles
+    if tiles is None:
+        return ""
+    spread = f"{len(tiles.scores)} places score {tiles.scores.min():.3f} to {tiles.scores.max():.3f}"
+    if tiles.limit is None or len(tiles.scores) < 2:
+        return f"{spread}. A score of a place is no proof of it."
+    verdict = "more than" if tiles.is_mixed else "no more than"
+    return f"{spread}; they disagree {verdict} the model's training images do. A score of a place is no proof of it."
+
+
+def neighbour_sentences(neighbours: tuple[Neighbour, ...], n: int) -> Iterator[str]:
+    """Name the nearest training images."""
+    for each in neighbours:
+        yield f"{each.label}, from {visible(each.source)} (distance {each.distance:.2f})"
+    if neighbours:
+        yield f"These are the nearest of {n} training images by their main look, and no vote."
+
+
+def _evidence_lines(evidence: Evidence) -> list[str]:
+    return [
+        f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
+        *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value)}  {title}" for title, value in evidence.kinds),
+        f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       "
+        f"= the decision value; fake from {evidence.boundary:+.3f} on",
+    ]
+
+
+def _rows(title: str, sentences: list[str]) -> list[str]:
+    """Return wrapped lines, the first with the title in front."""
+    wrapped = [line for text in sentences if text for line in wrap(text, WIDTH - TITLE)]
+    return [f"{title if not k else '':<{TITLE}}{line}" for k, line in enumerate(wrapped)]

@@ -1,0 +1,98 @@
+"""Scores read back: which files hold the truth, and which do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from conftest import EXAMPLES, Run
+from spectral_detect.errors import DatasetError
+from spectral_detect.evaluation.scored_files import ScoredSet, read_scored
+from spectral_detect.records import FAKE, REAL
+from spectral_detect.report.pictures.scores import det_points, tippett_steps
+
+HEADER = "path,label,group,score,log10_likelihood_ratio\n"
+
+
+def written(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_file_of_evaluate_holds_labels_groups_and_ratios(tmp_path: Path) -> None:
+    rows = "a.png,real,0,0.1,-1.5\nb.png,real,0,0.4,-0.2\nc.png,fake,1,0.9,1.25\nd.png,fake,2,,\n"
+    (scored,) = read_scored([written(tmp_path / "s.csv", HEADER + rows)])
+    assert scored.name == "s.csv" and scored.n_left_out == 1
+    assert scored.y.tolist() == [REAL, REAL, FAKE] and scored.groups.tolist() == [0, 0, 1]
+    assert scored.scores.tolist() == [0.1, 0.4, 0.9]
+    assert scored.log10_ratios is not None and scored.log10_ratios.tolist() == [-1.5, -0.2, 1.25]
+    assert scored.threshold is None and scored.measure().auroc.value == 1
+
+
+def test_scans_are_named_by_class(tmp_path: Path, run: Run) -> None:
+    outputs = {}
+    for label, name in (("real", "reals.csv"), ("fake", "fakes.jsonl")):
+        outputs[label] = str(tmp_path / name)
+        scan = ("scan", EXAMPLES / label, "--model", "photographs", "--jobs", 0, "--output", outputs[label])
+        assert run(*scan).exit_code == 0
+    (scored,) = read_scored([], [outputs["real"]], [outputs["fake"]])
+    assert scored.name == "reals.csv against fakes.jsonl"
+    assert np.bincount(scored.y).tolist() == [12, 12] and scored.measure().auroc.value == 1
+    assert scored.threshold == pytest.approx(0.424, abs=1e-3)
+    with pytest.raises(DatasetError, match="its labels are its own verdicts"):
+        read_scored([outputs["real"]])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,verdict\na.png,real\n", "has no column `score`"),
+        (HEADER + "a.png,real,0,1.5,\n", "score '1.5' is not a number from 0 to 1"),
+        (HEADER + "a.png,real,0,nan,\n", "score 'nan' is not a number"),
+        (HEADER + "a.png,camera,0,0.5,\n", "label 'camera', neither real nor fake"),
+        (HEADER + "a.png,real,0,0.5,\n", "1 real and 0 fake images with a score"),
+        (HEADER, "0 real and 0 fake"),
+        ("", "0 real and 0 fake"),
+    ],
+)
+def test_what_is_no_file_of_scores_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=message):
+        read_scored([written(tmp_path / "s.csv", text)])
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"none\.csv' cannot be read: No such file"):
+        read_scored([str(tmp_path / "none.csv")])
+    (tmp_path / "wide.csv").write_text(HEADER + "a.png,real,0,0.5,\n", encoding="utf-16")
+    with pytest.raises(DatasetError, match="is in UTF-16, not in UTF-8"):
+        read_scored([str(tmp_path / "wide.csv")])
+    broken = written(tmp_path / "s.jsonl", '{"score": 0.5,\n')
+    with pytest.raises(DatasetError, match="neither CSV nor JSON Lines"):
+        read_scored([], [broken], [broken])
+
+
+def test_normal_scores_give_a_straight_det_curve() -> None:
+    """With deviations 1 and means d apart, the normal deviates of both rates add up to -d."""
+    rng = np.random.default_rng(0)
+    n, d = 20_000, 2.0
+    margins = np.concatenate([rng.normal(0, 1, n), rng.normal(d, 1, n)])
+    scored = ScoredSet("a", np.repeat([REAL, FAKE], n), 1 / (1 + np.exp(-margins)), np.arange(2 * n))
+    alarms, misses = det_points(scored)
+    inside = (alarms > 0.01) & (misses > 0.01)
+    np.testing.assert_allclose((ndtri(alarms) + ndtri(misses))[inside], -d, atol=0.1)
+
+
+def test_a_perfect_detector_has_no_det_curve() -> None:
+    scored = ScoredSet("a", np.array([REAL, REAL, FAKE]), np.array([0.1, 0.2, 0.9]), np.arange(3))
+    assert [len(rates) for rates in det_points(scored)] == [0, 0]
+
+
+def test_the_steps_of_a_tippett_plot_are_the_shares_above() -> None:
+    ratios = np.array([-2.0, 0.5, 1.0, 9.0])
+    scored = ScoredSet("a", np.array([REAL, REAL, REAL, FAKE]), np.full(4, 0.5), np.arange(4), ratios)
+    x, share = tippett_steps(scored, REAL, 10)
+    assert x.tolist() == [-10, -2, 0.5, 1, 10]
+    np.testing.assert_allclose(share, [1, 2 / 3, 1 / 3, 0, 0])

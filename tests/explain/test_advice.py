@@ -1,0 +1,85 @@
+"""Each reason and each common warning has a next step, and the pages say the same."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from conftest import ROOT
+from spectral_detect.detector.experience import Experience
+from spectral_detect.explain.advice import ADVICE, AFTER, SAYS_GENERATED, Advice, next_steps, sentence
+from spectral_detect.extraction.one_file import CONSTANT_IMAGE
+from spectral_detect.media.coding import Coding
+from spectral_detect.media.images import SEVERAL
+from spectral_detect.records import ImageRecord
+from spectral_detect.scanning.judge import CONTRADICTED, GUESS, TRANSPARENT, Reason
+
+SEEN = Experience(256, 512, 0.01, {"lossless": None}, portrait_share=0.9)
+PARTS = ("images of this size", "such a coding", "an effect, a drawing", "has seen such content")
+OBJECTIONS = SEEN.objections(2000, 1000, Coding("JPEG", 90), 2.0, is_portrait=False)
+TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
+    "a crop of the opaque part": TRANSPARENT,
+    "nothing to find here": CONSTANT_IMAGE,
+    "do not use this model": "the model m is no better than chance: cross-validated AUROC 51.0 %",
+    "at the card of the model": "world errs too often between 0.339 and 0.847",
+    "lower --min-confidence": "fake with a probability of only 0.612",
+    "in its original form": "depends on delivery: real after JPEG 90 (0.300)",
+    "near the threshold": "called fake by the threshold of 0.424, with a probability of only 0.269",
+    "labelled images": GUESS,
+    "the opaque part alone": "2 % of the pixels are transparent, and their hidden colours count",
+    "spectral-detect video": SEVERAL,
+    "the whole file": "truncated: only the upper 32 of 64 rows are there and were judged",
+    "on the full scale": "no pixel is brighter than 4095 of 65535: perhaps the file holds fewer than 16 bits",
+    "seldom there by accident": f"{CONTRADICTED}: a prompt",
+    "proves little": "the file says that no AI made it: a camera",
+    "score its parts": "this picture may be mixed: the scores of its 16 tiles run from 0.1 to 0.9",
+}
+
+
+def record(verdict: str | None) -> ImageRecord:
+    return ImageRecord(*("x" for _ in range(7)), verdict, *(None for _ in range(5)), "", "", "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", TEXTS)
+def test_each_text_gets_its_next_step(step: str) -> None:
+    (found,) = next_steps(record("inconclusive"), (TEXTS[step],))
+    assert step in found
+
+
+def test_every_reason_has_a_next_step() -> None:
+    assert {advice.reason for advice in ADVICE} == {*get_args(Reason), None}
+    assert len({advice.next_step for advice in ADVICE}) == len(ADVICE) == len(TEXTS)
+
+
+def test_reasons_come_before_warnings_and_each_step_once() -> None:
+    steps = next_steps(record("inconclusive"), (GUESS, TRANSPARENT, TRANSPARENT))
+    assert [step.split()[0] for step in steps] == ["judge", "train"]
+    assert next_steps(record("fake"), ()) == [AFTER["fake"]]
+
+
+def test_what_the_file_says_of_itself_comes_first() -> None:
+    undecided = replace(record("inconclusive"), says_generated="yes")
+    first, second = next_steps(undecided, ("world errs too often between 0.339 and 0.847",))
+    assert first == SAYS_GENERATED
+    assert "card of the model" in second
+    assert SAYS_GENERATED not in next_steps(replace(undecided, verdict="real"), ())  # there the contradiction is told
+    assert sentence("look at it.") == "Look at it."
+
+
+def plain(page: str) -> str:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.sub(r"\s+", " ", text.replace("`", ""))
+
+
+@pytest.mark.parametrize("advice", ADVICE, ids=lambda advice: advice.pattern)
+def test_the_pages_say_the_same(advice: Advice) -> None:
+    page = plain("scanning.md" if advice.reason else "explain.md")
+    assert f"| {advice.next_step} |" in page
+
+
+def test_the_page_says_what_follows_a_verdict() -> None:
+    text = plain("explain.md").lower()
+    assert all(step in text for step in AFTER.values())

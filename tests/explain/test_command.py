@@ -1,0 +1,225 @@
+"""`spectral-detect explain`, from the command line to the parts of its sheets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps, PngImagePlugin
+
+from conftest import EXAMPLES, Run
+from spectral_detect import load_model, save_model
+from spectral_detect._version import PROGRAM
+
+FAKE = EXAMPLES / "fake" / "Garden.png"
+REAL = EXAMPLES / "real" / "Garden.png"
+HERE = ("--jobs", "0")  # a worker takes a second to start
+PHOTOGRAPHS = ("--model", "photographs", *HERE)
+HOSTILE = "<script>alert(1)</script> $\\frac{1}{2}$ \x1b[31m {{ 7 * 7 }}.png"
+
+
+@pytest.fixture(scope="module")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an explanation of one image in each format."""
+    from click.testing import CliRunner
+
+    from spectral_detect.cli import main
+
+    folder = tmp_path_factory.mktemp("explained")
+    for suffix in ("png", "html", "json", "txt"):
+        result = CliRunner().invoke(main, ["explain", str(FAKE), *PHOTOGRAPHS, "--output", str(folder / f"x.{suffix}")])
+        assert result.exit_code == 0, result.output
+        assert result.stdout == ""
+    return folder
+
+
+def test_text_says_verdict_reasons_and_the_next_step(run: Run) -> None:
+    result = run("explain", FAKE, "--model", "photographs")  # in a worker process
+    assert result.exit_code == 0 and result.stderr == ""
+    first, *rows = result.stdout.splitlines()
+    assert re.search(r"Garden\.png: fake, score 0\.9\d\d by the model photographs", first)
+    start, *parts = [float(found[1]) for row in rows if (found := re.match(r".{21} *([+-]\d\.\d{3})", row))]
+    assert start + sum(parts[:-1]) == pytest.approx(parts[-1], abs=0.005)
+    assert "what to do next      Ask where the image comes from" in result.stdout
+
+
+def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
+    facts = json.loads((explained / "x.json").read_text())
+    scanned = json.loads(run("scan", FAKE, *PHOTOGRAPHS, "--format", "jsonl").stdout)
+    assert facts["record"] == scanned
+    assert set(facts) == {
+        "schema", "record", "reason", "undecided", "region", "evidence", "class_distances", "spectrum", "profile",
+        "tiles", "neighbours", "missing", "next_steps",
+    }  # fmt: skip
+    assert facts["schema"] == "spectral-detect/explanation/1"
+    evidence = facts["evidence"]
+    total = evidence["start"] + sum(group["contribution"] for group in evidence["groups"])
+    assert total == pytest.approx(evidence["decision_value"], abs=1e-9)
+    for group in evidence["groups"]:
+        assert sum(group["features"]) == pytest.approx(group["contribution"], abs=1e-9)
+    score = load_model("photographs").calibration.scores(np.array([evidence["decision_value"]]))[0]
+    assert score == pytest.approx(facts["record"]["score"], abs=1e-5)
+    assert len(facts["tiles"]["tiles"]) == 16
+    assert [peak["period_px"] for peak in facts["spectrum"]["peaks"] if peak["is_clear"]] == [2]
+    assert json.loads(run("explain", FAKE, *PHOTOGRAPHS, "--format", "json").stdout) == facts
+
+
+def test_the_picture_is_one_sheet_that_may_be_drawn_again(run: Run, explained: Path) -> None:
+    with Image.open(explained / "x.png") as sheet:
+        assert 1190 <= sheet.width <= 1210
+        assert sheet.info["Software"] == PROGRAM
+        shown = np.asarray(sheet.convert("RGB")).reshape(-1, 3)
+    assert len(np.unique(shown, axis=0)) > 1000
+    assert run("explain", REAL, *PHOTOGRAPHS, "--output", explained / "x.png").exit_code == 0
+
+
+class Parts(HTMLParser):
+    """The ids, pictures and scripts of a page, and the text in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str | None] = []
+        self.pictures: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.add(tag)
+        self.ids += [values["id"]] if "id" in values else []
+        self.pictures += [values["src"] or ""] if tag == "img" else []
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parts_of(page: Path) -> Parts:
+    parts = Parts()
+    parts.feed(page.read_text(encoding="utf-8"))
+    return parts
+
+
+def test_the_page_holds_all_parts_and_needs_no_other_file(explained: Path) -> None:
+    parts = parts_of(explained / "x.html")
+    assert {"verdict", "next-steps", "pictures", "evidence", "neighbours", "facts", "numbers"} <= set(parts.ids)
+    assert len(parts.pictures) == 7
+    for picture in parts.pictures:
+        head, content = picture.split(",", 1)
+        assert head == "data:image/png;base64"
+        with Image.open(BytesIO(base64.b64decode(content))) as drawn:
+            assert min(drawn.size) > 100
+    assert "script" not in parts.tags and "link" not in parts.tags
+    assert "http" not in re.sub(r"http-equiv", "", (explained / "x.html").read_text())
+
+
+def test_hostile_names_and_texts_do_nothing(run: Run, tmp_path: Path) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("parameters", "<img src=x onerror=alert(2)>\x1b[2J $x$ Steps: 20")
+    hostile = tmp_path / HOSTILE
+    hostile.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(FAKE) as image:
+        image.save(hostile, pnginfo=text)
+    for suffix in ("png", "html"):
+        assert run("explain", hostile, *PHOTOGRAPHS, "--output", tmp_path / f"out.{suffix}").exit_code == 0
+    parts = parts_of(tmp_path / "out.html")
+    assert "script" not in parts.tags
+    assert len(parts.pictures) == 7
+    assert "script>" in parts.text and "{{ 7 * 7 }}" in parts.text
+    assert "\x1b" not in (tmp_path / "out.html").read_text()
+    assert "\x1b" not in run("explain", hostile, *PHOTOGRAPHS).stdout
+
+
+def test_names_that_are_not_utf8_are_kept(run: Run, tmp_path: Path) -> None:
+    strange = Path(f"{tmp_path}/\udcff.png")
+    shutil.copy(FAKE, strange)
+    for suffix in ("txt", "json", "html", "png"):
+        assert run("explain", strange, *PHOTOGRAPHS, "--output", tmp_path / f"out.{suffix}").exit_code == 0
+    assert json.loads((tmp_path / "out.json").read_text())["record"]["path"] == str(strange)
+
+
+def test_a_part_scores_like_the_crop(run: Run, tmp_path: Path) -> None:
+    with Image.open(FAKE) as image:
+        image.crop((64, 32, 256, 224)).save(tmp_path / "crop.png")
+    part = json.loads(run("explain", FAKE, *PHOTOGRAPHS, "--region", "64,32,192,192", "--format", "json").stdout)
+    crop = json.loads(run("explain", tmp_path / "crop.png", *PHOTOGRAPHS, "--format", "json").stdout)
+    assert part["record"]["score"] == crop["record"]["score"]
+    assert part["record"]["width"] == 192
+    assert part["region"] == [64, 32, 192, 192]
+    assert "192x192 pixels" in part["record"]["warnings"][0]
+    assert part["tiles"]["tiles"] == crop["tiles"]["tiles"]
+
+
+def test_a_page_without_jinja_names_the_extra(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spectral_detect.cli.shared import checks
+
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "jinja2" else name)
+    result = run("explain", FAKE, *PHOTOGRAPHS, "--output", tmp_path / "x.html")
+    assert result.exit_code == 2
+    assert "pip install 'spectral-detect[plot]'" in result.stderr
+
+
+def test_a_part_off_the_grid_says_where_it_begins(run: Run) -> None:
+    part = json.loads(run("explain", FAKE, *PHOTOGRAPHS, "--region", "70,33,100,100", "--format", "json").stdout)
+    assert "the part begins on the grid of a JPEG's blocks: 64,32,106,101 was judged" in part["record"]["warnings"]
+    assert (part["record"]["width"], part["record"]["height"]) == (106, 101)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_parts_and_tiles_lie_where_they_are_displayed(run: Run, tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(FAKE) as image:
+        stored = image.convert("RGB").crop((0, 0, 256, 192))
+    stored.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as image:
+        width, height = ImageOps.exif_transpose(image).size
+    facts = json.loads(run("explain", tmp_path / "turned.png", *PHOTOGRAPHS, "--format", "json").stdout)
+    assert all(t["x"] + t["width"] <= width and t["y"] + t["height"] <= height for t in facts["tiles"]["tiles"])
+    box = f"0,0,{width // 2},{height // 2}"
+    part = run("explain", tmp_path / "turned.png", *PHOTOGRAPHS, "--region", box, "--format", "json")
+    assert json.loads(part.stdout)["record"]["width"] == width // 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "status"),
+    [
+        ((FAKE, "--region", "250,0,64,64"), "does not lie within 256x256 pixels", 1),
+        ((FAKE, "--region", "1,2,3"), "is not X,Y,W,H in pixels", 2),
+        ((FAKE, "--region", "0,0,0,5"), "is empty", 2),
+        ((FAKE, "--output", "sheet.gif"), "end it in .png, .html, .json, .txt", 2),
+        ((FAKE, "--output", FAKE), "would be overwritten", 2),
+        ((EXAMPLES / "fake",), "takes one image", 2),
+        ((EXAMPLES / "manifest.csv",), "not an image", 1),
+        (("nowhere.png",), "no such file", 2),
+    ],
+)
+def test_what_is_refused(run: Run, arguments: tuple[object, ...], message: str, status: int) -> None:
+    result = run("explain", *arguments, *PHOTOGRAPHS)
+    assert result.exit_code == status
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_model_without_a_summary_says_so(run: Run, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    save_model(replace(load_model("small"), summary=None), tmp_path / "bare.pkl")
+    model = ("--model", tmp_path / "bare.pkl", *HERE)
+    assert "holds no summary of its training images" in " ".join(run("explain", FAKE, *model).stdout.split())
+    facts = json.loads(run("explain", FAKE, *model, "--format", "json").stdout)
+    assert facts["neighbours"] == [] and facts["profile"]["real"] is None and facts["tiles"]["limit"] is None
+    for suffix in ("png", "html"):
+        assert run("explain", FAKE, *model, "--output", tmp_path / f"x.{suffix}").exit_code == 0
+
+
+def test_a_model_of_whole_images_says_why_there_is_no_map(run: Run, tmp_path: Path) -> None:
+    assert "no place has a score of its own" in " ".join(run("explain", FAKE, *HERE).stdout.split())
+    assert json.loads(run("explain", FAKE, *HERE, "--format", "json").stdout)["tiles"] is None
+    assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.png").exit_code == 0

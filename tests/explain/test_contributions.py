@@ -1,0 +1,108 @@
+"""Contributions sum to the decision value, for every classifier."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gaussian import SPEC, gaussian_data
+from spectral_detect import load_model, train_model
+from spectral_detect.detector.classifiers import Svm
+from spectral_detect.explain.contributions import contributions, of_vectors
+from spectral_detect.explain.evidence import boundary_of, evidence_of
+from spectral_detect.explain.feature_layout import feature_layout
+from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.features.spectrum import MAX_FREQUENCY
+
+
+def svm(rng: np.random.Generator, sizes: tuple[int, ...] = (3, 4), n: int = 40) -> Svm:
+    gamma = rng.uniform(0.1, 0.6, len(sizes))
+    return Svm(rng.normal(size=(n, sum(sizes))), rng.normal(size=n), 0.3, gamma, np.array(sizes, float))
+
+
+@pytest.mark.parametrize("name", ["svm", "logreg", "ridge", "kmeans"])
+@pytest.mark.parametrize("paper", [False, True])
+def test_the_parts_sum_to_the_decision_value(name: str, paper: bool) -> None:
+    model = train_model(gaussian_data(), SPEC, name, paper_settings=paper)
+    for features in gaussian_data(seed=3).features[:10]:
+        start, parts = contributions(model, features)
+        assert parts.shape == features.shape
+        assert start + parts.sum() == pytest.approx(model.decision_values([features])[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["photographs", "small", "world"])
+def test_the_parts_sum_to_the_decision_value_of_the_shipped_models(name: str) -> None:
+    model = load_model(name)
+    images = [model.reference.astype(np.float64)] if model.spec.gives_tiles else list(model.reference)
+    for image in images:
+        evidence = evidence_of(model, image, model.threshold)
+        total = evidence.start + sum(group.contribution for group in evidence.groups)
+        assert total == pytest.approx(evidence.decision_value, abs=1e-12)
+        assert total == pytest.approx(model.decision_values([image])[0], abs=1e-9)
+        assert sum(value for _, value in evidence.kinds) + evidence.start == pytest.approx(total, abs=1e-9)
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-9, 1e-3, 1.0, 30.0, 1e3])
+def test_integrated_gradients_are_complete_within_each_group(length: float, rng: np.random.Generator) -> None:
+    classifier = svm(rng)
+    Z = length * rng.normal(size=(8, 7))
+    _, parts = of_vectors(classifier, Z)
+    for k, (start, end) in enumerate(((0, 3), (3, 7))):
+        moved = np.zeros_like(Z)
+        moved[:, start:end] = Z[:, start:end]  # the other group stays at the start
+        added = classifier.decision_values(moved) - classifier.decision_values(np.zeros_like(Z))
+        np.testing.assert_allclose(parts[:, start:end].sum(axis=1), added, rtol=0, atol=1e-9, err_msg=str(k))
+
+
+def test_integrated_gradients_are_those_of_the_definition(rng: np.random.Generator) -> None:
+    classifier, z, step = svm(rng), rng.normal(size=7), 1e-5
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    expected = np.zeros(7)
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        for j in range(7):
+            at = np.array([node * z, node * z])
+            at[:, j] += (step, -step)
+            above, below = classifier.decision_values(at)
+            expected[j] += weight * z[j] * (above - below) / (2 * step)
+    np.testing.assert_allclose(of_vectors(classifier, z[None])[1][0], expected, atol=1e-7)
+
+
+def test_a_weight_alone_decides_the_contribution_of_its_feature() -> None:
+    model = train_model(gaussian_data(), SPEC, "logreg")
+    features = np.array(gaussian_data(seed=3).features[0])
+    before = contributions(model, features)[1]
+    features[4] += 2 * model.scale[4]
+    after = contributions(model, features)[1]
+    assert np.flatnonzero(np.abs(after - before) > 1e-12).tolist() == [4]
+
+
+def test_the_boundary_is_where_the_score_is_the_threshold() -> None:
+    model = load_model("photographs")
+    for threshold in (0.02, model.threshold, 0.9):
+        value = boundary_of(model, threshold)
+        assert float(model.calibration.scores(np.array([value]))[0]) == pytest.approx(threshold, abs=1e-9)
+
+
+def test_every_feature_has_its_place() -> None:
+    for name in ("azimuthal", "residual", "world", "durall"):
+        spec = FeatureSpec.preset(name)
+        sizes = spec.group_sizes
+        assert sizes is not None
+        layout = feature_layout(spec, sum(sizes))
+        assert [group.end - group.start for group in layout] == list(sizes)
+        assert layout[0].start == 0 and layout[-1].end == sum(sizes)
+        assert all(group.scale_px in (spec.scales or (None,)) for group in layout)
+        for group in layout:
+            if group.frequencies is not None:
+                assert group.frequencies.shape == (group.end - group.start,)
+                assert group.frequencies.min() >= 0 and group.frequencies.max() <= MAX_FREQUENCY + 1e-12
+
+
+def test_bands_hold_all_that_has_a_frequency() -> None:
+    model = load_model("photographs")
+    evidence = evidence_of(model, model.reference, model.threshold)
+    assert evidence.bands[1].sum() == pytest.approx(sum(group.contribution for group in evidence.groups))
+    alone = replace(evidence, groups=evidence.groups[:1])
+    assert alone.bands[1].sum() == pytest.approx(evidence.groups[0].contribution)

@@ -1,0 +1,114 @@
+"""Pictures say what they show: names, units, whole scales; and the same figure gives the same bytes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import EXAMPLES
+from spectral_detect.detector.metric_values import Estimate
+from spectral_detect.report import autoencoder, evaluation_plots, plots
+from spectral_detect.report.plots import new_figure, whole_numbers, write_figure
+from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.location import Location
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that would be written."""
+    figures: list[Any] = []
+    for module in (plots, evaluation_plots):
+        monkeypatch.setattr(module, "write_figure", lambda figure, _: figures.append(figure))
+    return figures
+
+
+@pytest.mark.parametrize("epochs", [(1,), (1, 2), (0.125, 0.5, 2.0), tuple(range(1, 40))])
+def test_epochs_are_whole_numbers(epochs: tuple[float, ...]) -> None:
+    axes = new_figure(4, 3).add_subplot()
+    axes.plot(epochs, epochs)
+    whole_numbers(axes, epochs)
+    ticks = axes.get_xticks()
+    assert (ticks == np.rint(ticks)).all()
+    low, high = axes.get_xlim()
+    assert any(low <= tick <= high for tick in ticks)
+
+
+@pytest.mark.parametrize(("worst", "lowest"), [(0.27, 20), (0.5, 50), (0.9, 50)])
+def test_the_matrix_shows_values_below_guessing(worst: float, lowest: float, drawn: list[Any]) -> None:
+    rows = [
+        SimpleNamespace(trained_on=name, results={"a": SimpleNamespace(auroc=Estimate(value, 0, 1))})
+        for name, value in (("a", 0.99), ("b", worst))
+    ]
+    evaluation_plots.plot_matrix(SimpleNamespace(generators=("a",), rows=rows), "m.png")  # type: ignore[arg-type]
+    image = drawn[0].axes[0].images[0]
+    assert (image.norm.vmin, image.norm.vmax) == (lowest, 100)
+    assert "per cent" in drawn[0].axes[1].get_ylabel()
+
+
+def test_a_timeline_names_its_model_and_why_frames_are_inconclusive(drawn: list[Any]) -> None:
+    from spectral_detect.detector.model_file import load_model
+    from spectral_detect.scanning.judge import Judge
+    from spectral_detect.scanning.rules import Rules
+    from spectral_detect.scanning.videos import VideoJudge
+
+    frames = tuple(map(str, sorted((EXAMPLES / "real").glob("*.png"))))
+    judge = VideoJudge(Judge([load_model("photographs")], Rules(min_confidence=0.95)))
+    result = judge(FoundVideo(Location(str(EXAMPLES / "real")), frames))
+    plots.plot_timeline(result, "t.png")
+    (figure,) = drawn
+    words = "\n".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert "model photographs" in figure.get_suptitle()
+    assert "frames inconclusive" in words
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert any(entry.startswith("inconclusive (") for entry in legend)
+    assert f"threshold {result.record.threshold:.3f}" in legend
+    crowded = replace(result.record, warnings=("a long note " * 200,))
+    plots.plot_timeline(replace(result, record=crowded), "t.png")
+    assert "more in the record" in drawn[1].axes[1].texts[0].get_text()
+
+
+def test_differences_are_in_gray_levels() -> None:
+    real = np.zeros((2, 3, 3))
+    assert autoencoder.luma_difference(real + 0.1, real) == pytest.approx(np.full((2, 3), 25.5))
+    green = real.copy()
+    green[..., 1] = -1
+    assert autoencoder.luma_difference(green, real) == pytest.approx(np.full((2, 3), -0.587 * 255))
+
+
+def some_figure() -> Any:
+    figure = new_figure(3, 2)
+    axes = figure.add_subplot(title="a title")
+    axes.plot([0, 1], [0, 1], label="a curve", marker="o")
+    axes.fill_between([0, 1], [0, 1], [1, 2], hatch="//", alpha=0.2)
+    axes.legend()
+    return figure
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_the_same_figure_gives_the_same_bytes(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    names = [str(tmp_path / f"{k}.{kind}") for k in range(3)]
+    for name in names[:2]:
+        write_figure(some_figure(), name)
+    first, second = (Path(name).read_bytes() for name in names[:2])
+    assert first == second
+    assert not re.search(rb"CreationDate|<dc:date>", first)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    write_figure(some_figure(), names[2])
+    dated = Path(names[2]).read_bytes()
+    assert kind == "png" or b"1970-01-02" in dated or b"D:19700102" in dated
+
+
+def test_letters_in_a_pdf_stay_letters(tmp_path: Path) -> None:
+    """Journals refuse fonts of type 3."""
+    write_figure(some_figure(), str(tmp_path / "a.pdf"))
+    content = (tmp_path / "a.pdf").read_bytes()
+    assert b"/Type3" not in content and b"/CIDFontType2" in content
