@@ -13,6 +13,13 @@ Verdict = Literal["real", "fake", "inconclusive"]
 IMAGE_SCHEMA = "spectral-detect/image/1"
 
 
+def is_improbable(verdict: str | None, posterior: float | None) -> bool:
+    """Return whether the opposite of a verdict is more probable, at the prevalence that the scan was given."""
+    if posterior is None:
+        return False
+    return (verdict == "fake" and posterior < 0.5) or (verdict == "real" and posterior > 0.5)
+
+
 @dataclass(frozen=True)
 class ImageRecord:
     """Hold one scanned image. A file that could not be read has an `error` and neither verdict nor score.

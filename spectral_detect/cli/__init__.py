@@ -138,9 +138,9 @@ def main() -> None:
     Up-sampling layers leave traces in the Fourier spectrum, and a small classifier finds them.
 
     Exit status: 0 all processed, whatever the verdict; 1 some file failed; 2 wrong usage, nothing found, bad model,
-    an extra, GPU or scheduler missing, output not writable; 3 a fake, a bias or a file that says AI made it was found,
-    no file failed, and --fail-on-fake, --fail-on-bias or --fail-on-generated was given; 129, 130 or 143 after SIGHUP, ctrl-C or SIGTERM; 141 when the reader
-    of the output has gone.
+    an extra, GPU or scheduler missing, output not writable; 3 a fake, a bias or a file that says AI made it
+    was found, no file failed, and --fail-on-fake, --fail-on-bias or --fail-on-generated was given; 129, 130 or 143
+    after SIGHUP, ctrl-C or SIGTERM; 141 when the reader of the output has gone.
 
     \b
     Example: spectral-detect scan examples/images

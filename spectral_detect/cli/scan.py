@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -12,10 +13,11 @@ import click
 from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
-from spectral_detect.cli.shared.found_images import FoundImages
+from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.options import FiniteRange, judging_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, shows_progress
+from spectral_detect.cli.shared.report_options import Wish, facts_of_run, report_options, reporting
 from spectral_detect.cli.shared.resume_options import (
     Target,
     begun,
@@ -55,6 +57,7 @@ from spectral_detect.sources.sharding import Shard
 )
 @target_options
 @manifest_option
+@report_options
 @shard_option
 @click.option(
     "--provenance",
@@ -78,6 +81,7 @@ def scan(
     threshold: float | None,
     target: Target,
     manifest: str | None,
+    report: Wish | None,
     shard: Shard | None,
     provenance: Depth,
     fail_on_fake: bool,
@@ -95,6 +99,7 @@ def scan(
     Examples:
       spectral-detect scan examples/images
       spectral-detect scan evidence/ --output verdicts.jsonl
+      spectral-detect scan evidence/ --output verdicts.jsonl --report report.html --case 26/117
       spectral-detect scan disk/ --resume verdicts.jsonl
       spectral-detect scan s3://bucket/evidence --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
@@ -103,14 +108,19 @@ def scan(
     if target.output is not None:
         check_output(target.output, [*paths, files_from, model])
     check_manifest(manifest, target, [*paths, files_from, model, target.output])
+    if report is not None:
+        report.check(target, [*paths, files_from, model], manifest)
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
     images = FoundImages(named, listed, shard, is_countable=files_from is None)
     judge = Judge(as_models(detector), replace(rules, threshold=threshold), provenance)
     given = Given(paths, files_from is not None, shard, is_resumed=target.is_resumed)
-    recorded = recording(manifest, partial(this_run, "scan", judge, given, limits, work.timeout_s), target)
-    outcomes = _scan(ctx, images, judge, target, recorded, work, limits, with_model=model is None)
+    recorders = (
+        recording(manifest, partial(this_run, "scan", judge, given, limits, work.timeout_s), target),
+        reporting(report, partial(facts_of_run, ctx, paths, files_from, target), judge, target, limits),
+    )
+    outcomes = _scan(ctx, images, judge, target, recorders, work, limits, with_model=model is None)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
 
 
@@ -119,7 +129,7 @@ def _scan(
     images: FoundImages,
     judge: Judge,
     target: Target,
-    recorded: AbstractContextManager[Recorder],
+    recorders: Iterable[AbstractContextManager[Recorder]],
     work: Work,
     limits: Limits,
     *,
@@ -128,7 +138,7 @@ def _scan(
     """Write a record for each image; return the counts of outcomes."""
     names: set[str | None] = set()
     with ExitStack() as stack:
-        recorder = stack.enter_context(recorded)  # the last to end: when the rows are in order
+        taking = list(map(stack.enter_context, recorders))  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
         records = stack.enter_context(closing(scan_files(left, judge, work=work, limits=limits)))
@@ -138,12 +148,15 @@ def _scan(
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
         for record in map(worded, progress(records, total=total, hidden=target.shows_rows)):
             results.write(record)
-            recorder.add(record.to_dict())
+            values = record.to_dict()
+            for recorder in taking:
+                recorder.add(values)
             names.add(record.model)
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
-        recorder.end(results.outcomes, images.n_skipped)
-        summary = results.summary(images.n_skipped)
+        for recorder in taking:
+            recorder.end(results.outcomes, images.n_skipped)
+        summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
             stream.write(f"\n{summary}\n{_worth(judge, names)}")
     if not target.is_table and shows_progress():

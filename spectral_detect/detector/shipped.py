@@ -20,8 +20,8 @@ def shipped_models() -> dict[str, Path]:
 def find_model(name_or_path: str) -> Path:
     """Return the path of a model file, given as a path or as a shipped model's name; the name wins over a file.
 
-    So nothing that lies in the working folder, such as evidence, can take the place of a shipped model; a file of such a
-    name is given as `./NAME`.
+    So nothing that lies in the working folder, such as evidence, can take the place of a shipped model; a file of such
+    a name is given as `./NAME`.
 
     Raises
     ------

@@ -24,11 +24,14 @@ class Advice:
         A regular expression that its text in a record matches.
     next_step : str
         A sentence without its capital and its full stop.
+    title : str
+        The reason of an inconclusive verdict in a few words; empty for a warning.
     """
 
     reason: Reason | None
     pattern: str
     next_step: str
+    title: str = ""
 
 
 ADVICE = (
@@ -37,41 +40,56 @@ ADVICE = (
         r"\d+x\d+ pixels \(seen: ",
         "train on images of this size; if you have the original, scan that. Never resize the image to fit: this "
         "changes the traces",
+        "a size that the model has not seen",
     ),
     Advice(
         "outside experience",
         r"coded as .* \(seen: ",
         "train on images of such a coding. Do not convert: a WebP saved as PNG is still a WebP inside",
+        "a coding that the model has not seen",
     ),
     Advice(
         "outside experience",
         "features unlike those of its training images",
         "look at the image: an effect, a drawing, a screenshot, noise? Train on such images",
+        "features unlike those of the training images",
     ),
     Advice(
         "outside experience",
         "no large face found",
         "look at the image; use a model that has seen such content, or train one",
+        "no large face, and the model has seen little else",
     ),
     Advice(
         "transparent",
         r"above \d+ % of transparent pixels",
         "judge a crop of the opaque part; if you have the original, scan that",
+        "transparent pixels",
     ),
-    Advice("constant image", "constant image", "nothing to find here"),
-    Advice("useless model", "no better than chance", "do not use this model; train one on more images, or other ones"),
+    Advice("constant image", "constant image", "nothing to find here", "all pixels are alike"),
+    Advice(
+        "useless model",
+        "no better than chance",
+        "do not use this model; train one on more images, or other ones",
+        "the model is no better than chance",
+    ),
     Advice(
         "undecided",
         r"errs too often between",
         "look at the score and at the card of the model; a model trained on images of this kind may decide",
+        "a score at which the model errs too often",
     ),
     Advice(
-        "low confidence", r"^(fake|real) with a probability of only", "lower --min-confidence, or train on more images"
+        "low confidence",
+        r"^(fake|real) with a probability of only",
+        "lower --min-confidence, or train on more images",
+        "less certain than asked for",
     ),
     Advice(
         "depends on delivery",
         "depends on delivery|whether the verdict depends on its delivery",
         "get the file in its original form; train with --augment",
+        "the verdict depends on delivery",
     ),
     Advice(
         None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO, NoReturn
 from spectral_detect.errors import OutputError
 from spectral_detect.outputs.csv_text import cell_text, csv_line
 from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES, NEEDED, VIDEOS, Row, RowFormat, RowKind
-from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS
+from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS, ImageRecord
 
 LONGEST_ROW = 2**26  # bytes; a row of features without bins takes some million
 STARTS: dict[RowFormat, tuple[bytes, ...]] = {
@@ -128,7 +129,7 @@ class Output:
             self._check_torn_start()
             return
         try:
-            (self.columns,) = (tuple(cells) for cells in csv.reader([self.header.decode()]))
+            (self.columns,) = (tuple(cells) for cells in csv.reader([self.header.decode("utf-8-sig")]))
         except (ValueError, csv.Error):
             self._refuse()
         self.kind = self._kind_of(self.columns)
@@ -136,7 +137,7 @@ class Output:
     def _check_torn_start(self) -> None:
         """Accept a file without a whole row if it was begun by this program, not any text without a line end."""
         self._stream.seek(0)
-        torn = self._stream.read(LONGEST_ROW)
+        torn = self._stream.read(LONGEST_ROW).removeprefix(codecs.BOM_UTF8)
         if not any(start.startswith(torn) or torn.startswith(start) for start in STARTS[self.row_format]):
             self._refuse()
 
@@ -206,3 +207,36 @@ def _copy(source: BinaryIO, target: BinaryIO, start: int, end: int, block: int =
             raise OutputError("the output became shorter while it was read")
         target.write(content)
         start += len(content)
+
+
+def image_records(name: str, row_format: RowFormat) -> Iterator[dict[str, Any]]:
+    """Read back the records of an output of `scan`, as `ImageRecord.to_dict` gives them.
+
+    CSV does not hold all: its `warnings` come as one text, and an empty text as None.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be read, or a row cannot.
+    """
+    try:
+        with open(name, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            yield from map(_typed, csv.DictReader(stream)) if row_format == "csv" else map(json.loads, stream)
+    except OSError as error:
+        raise OutputError(f"{name!r} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, csv.Error):
+        raise OutputError(f"{name!r} cannot be read back as records", remedy="it was changed meanwhile") from None
+
+
+def _typed(cells: dict[str, str]) -> dict[str, Any]:
+    """Return a record of the texts in a row of CSV."""
+    values: dict[str, Any] = {"schema": cells["schema"]}
+    for name, field in ImageRecord.__dataclass_fields__.items():
+        cell, kind = cells[name], str(field.type).removesuffix(" | None")
+        if name == "warnings":
+            values[name] = [cell_text(cell)] if cell else []
+        elif not cell:
+            values[name] = None
+        else:
+            values[name] = {"int": int, "float": float}.get(kind, cell_text)(cell)
+    return values

@@ -9,12 +9,13 @@ from typing import Any, Generic, Literal, TextIO
 
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.outputs.table import Layout, Record
-from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
+from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord, is_improbable
 from spectral_detect.text import counted, visible
 
 StreamFormat = Literal["table", "csv", "jsonl"]
 
 COLOURS = {"real": "green", "fake": "red", "inconclusive": "yellow", "failed": "magenta"}
+ALARMS = {"fake": "alarm", "real": "no alarm"}  # for a verdict whose opposite is more probable at the prevalence
 CONTRADICTED = " !!"  # behind a verdict that its own file contradicts
 Style = Callable[[str, str], str]  # (text, colour) -> text
 
@@ -34,6 +35,8 @@ class RecordStream(Generic[Record]):
         Colours a word of the table; none by default.
     earlier : Counter or None
         Outcomes of the records that are in the stream already; None if it is new and needs a header.
+    has_bom : bool
+        Whether new CSV begins with a byte order mark, by which Excel knows UTF-8.
     """
 
     def __init__(
@@ -43,17 +46,19 @@ class RecordStream(Generic[Record]):
         layout: Layout[Record],
         style: Style = lambda text, colour: text,
         earlier: Counter[str] | None = None,
+        *,
+        has_bom: bool = False,
     ) -> None:
         self.outcomes: Counter[str] = Counter(earlier)
         self._layout: Layout[Record] = layout
-        self._n_contradicted = 0
+        self._n_contradicted = self._n_improbable = 0
         self._stream = stream
         self._style = style
         self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
         if earlier is not None:
             return
         if stream_format == "csv":
-            self._emit(csv_line(layout.kind.columns))
+            self._emit("\ufeff" * has_bom + csv_line(layout.kind.columns))
         elif stream_format == "table":
             self._emit(layout.head())
 
@@ -61,16 +66,19 @@ class RecordStream(Generic[Record]):
         """Write one record."""
         self.outcomes[_outcome(record)] += 1
         self._n_contradicted += self._layout.is_contradicted(record)
+        self._n_improbable += _is_alarm(record)
         self._emit(self._line(record))
 
-    def summary(self, n_skipped: int = 0) -> str:
-        """Count the records by outcome, in one line of text."""
+    def summary(self, n_skipped: int = 0, of_which: str = "") -> str:
+        """Count the records by outcome, in one line of text; `of_which` says more of the files that were skipped."""
         counts = ", ".join(f"{self.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed"))
-        skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
+        skipped = f"; {counted(n_skipped, 'other file')} skipped{of_which}" if n_skipped else ""
         contradicted = f"; {self._n_contradicted} contradicted by what the file itself says" * bool(
             self._n_contradicted
         )
-        return f"{counted(sum(self.outcomes.values()), self._layout.kind.noun)}: {counts}{skipped}{contradicted}"
+        alarms = f"; {self._n_improbable} of the verdicts less probable than the opposite" * bool(self._n_improbable)
+        n_records = counted(sum(self.outcomes.values()), self._layout.kind.noun)
+        return f"{n_records}: {counts}{skipped}{contradicted}{alarms}"
 
     def _emit(self, line: str) -> None:
         self._stream.write(line)
@@ -82,12 +90,18 @@ class RecordStream(Generic[Record]):
         note = f"  ({visible(notes)})" if notes else ""
         cells = self._layout.cells(record)
         is_contradicted = self._layout.is_contradicted(record)
-        word = self._style(f"{name + CONTRADICTED * is_contradicted:<12}", COLOURS["fake" if is_contradicted else name])
+        shown = ALARMS[name] if _is_alarm(record) else name
+        colour = COLOURS["fake" if is_contradicted else "inconclusive" if shown != name else name]
+        word = self._style(f"{shown + CONTRADICTED * is_contradicted:<12}", colour)
         return f"{word}{cells}  {visible(record.path)}{note}\n"
 
 
 def _outcome(record: ImageRecord | VideoRecord | FrameRecord) -> str:
     return record.verdict or "failed"
+
+
+def _is_alarm(record: ImageRecord | VideoRecord | FrameRecord) -> bool:
+    return not isinstance(record, FrameRecord) and is_improbable(record.verdict, record.posterior)
 
 
 def _csv_record(record: Any) -> str:

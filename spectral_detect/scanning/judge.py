@@ -280,8 +280,10 @@ class Judge:
         if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
             doubts.append(("low confidence", f"{called} with a probability of only {confidence:.3f}"))
         elif confidence is not None and confidence < 0.5:
+            given = self.rules.prevalence
             notes.append(
                 f"called {called} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
+                + (f" where {100 * given:g} % are fake" if given is not None else "")
             )
         if undecided := self._undecided(model, score):
             doubts, notes = doubts + undecided, []

@@ -25,6 +25,9 @@ from spectral_detect.sources.urls import is_web, local_name, without_credentials
 SAY_NOTHING_OF_THE_FILE = frozenset((errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM))
 
 
+APPLE_DOUBLE = "._"  # macOS writes ._IMG_1.JPG beside IMG_1.JPG on disks that are not its own
+
+
 @dataclass(frozen=True)
 class FoundFile:
     """A file to read, or a folder that could not be listed and why.
@@ -255,7 +258,7 @@ def _text_and_numbers(name: str) -> list[tuple[int, int, str]]:
 def _is_video(entry: os.DirEntry[str]) -> bool:
     """Return whether a folder's entry is named like a video, or is an animated image."""
     if has_video_suffix(entry.path):
-        return _is_file_or_dead_link(entry)
+        return not is_apple_double(entry.path) and _is_file_or_dead_link(entry)
     return looks_like_image(entry) and is_animation(entry.path)
 
 
@@ -329,4 +332,12 @@ def _is_dead_link(entry: os.DirEntry[str]) -> bool:
 
 
 def _has_suffix(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in SUFFIXES
+    return os.path.splitext(path)[1].lower() in SUFFIXES and not is_apple_double(path)
+
+
+def is_apple_double(path: str) -> bool:
+    """Return whether a file is named as macOS names what it writes beside another file, with that one's suffix.
+
+    Such a file in a folder is taken only if its first bytes are those of an image.
+    """
+    return os.path.basename(path).startswith(APPLE_DOUBLE)

@@ -8,10 +8,20 @@ from itertools import chain
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.progress import shows_progress
 from spectral_detect.cli.shared.resume_options import in_shard
-from spectral_detect.sources.discovery import FoundFile, find_images
+from spectral_detect.sources.discovery import FoundFile, find_images, is_apple_double
+from spectral_detect.sources.formats import has_video_suffix
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.text import counted
+
+VIDEOS = " (videos are for `spectral-detect video`)"
+
+
+def video_note(n_videos: int) -> str:
+    """Say how many of the skipped files are videos, and what judges them; nothing if none is."""
+    if not n_videos:
+        return ""
+    return f", of which {counted(n_videos, 'video')} (for `spectral-detect video`)"
 
 
 class FoundImages:
@@ -23,16 +33,21 @@ class FoundImages:
         self._named, self._shard = named, shard
         # lists are long, and a folder at a URL would be listed twice
         self._is_countable = is_countable and not any(place.is_remote for place in named)
-        self.n_skipped = 0
+        self.n_skipped = self.n_videos = 0
         found = find_images(chain(named, listed), on_skip=self._skip)
         first = next(found, None)
         if first is None:
-            skipped = counted(self.n_skipped, "other file")
-            raise Failure(f"no image found; {skipped} skipped (videos are for `spectral-detect video`)")
+            raise Failure(f"no image found; {self._skipped_in_words()}")
         self.files: Iterable[FoundFile] = in_shard(chain([first], found), shard)
 
     def _skip(self, path: str) -> None:
         self.n_skipped += 1
+        self.n_videos += has_video_suffix(path) and not is_apple_double(path)
+
+    def _skipped_in_words(self) -> str:
+        if self.n_videos and self.n_videos == self.n_skipped:
+            return f"{counted(self.n_videos, 'video')} skipped: judge them with `spectral-detect video`"
+        return f"{counted(self.n_skipped, 'other file')} skipped{video_note(self.n_videos) or VIDEOS}"
 
     def count(self) -> int | None:
         """Count the images for a progress bar; None if nobody sees it, or if that takes too long."""

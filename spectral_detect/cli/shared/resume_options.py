@@ -47,12 +47,15 @@ class Target:
         Whether to go on with the file.
     known_by : {"size-mtime", "sha256"}
         How an unchanged file is recognised.
+    has_bom : bool
+        Whether new CSV begins with a byte order mark.
     """
 
     output: str | None
     row_format: StreamFormat | None
     is_resumed: bool = False
     known_by: KnownBy = "size-mtime"
+    has_bom: bool = False
 
     @property
     def is_table(self) -> bool:
@@ -97,6 +100,11 @@ _output_options = together(
         help="Write a table, CSV or JSON Lines.  [default: by the suffix of --output, or table]",
     ),
     click.option("-o", "--output", metavar="FILE", help="Write to FILE, and replace it, not to standard output."),
+    click.option(
+        "--csv-bom",
+        is_flag=True,
+        help="Begin CSV with a byte order mark, so that Excel shows letters such as umlauts as they are.",
+    ),
 )
 
 _resume_options = together(
@@ -118,14 +126,16 @@ _resume_options = together(
 
 
 def target_options(command: F) -> F:
-    """Hand `--format`, `--output`, `--resume` and `--known-by` to the command as one `target`."""
+    """Hand `--format`, `--output`, `--csv-bom`, `--resume` and `--known-by` to the command as one `target`."""
 
     @wraps(command)
-    def with_format(*args: Any, row_format: StreamFormat | None, target: Target, **kwargs: Any) -> Any:
+    def with_format(*args: Any, row_format: StreamFormat | None, csv_bom: bool, target: Target, **kwargs: Any) -> Any:
         chosen = row_format or format_of(target.output)
+        if csv_bom and chosen != "csv":
+            raise click.UsageError("--csv-bom goes with CSV: give --format csv, or end the output in .csv")
         if target.is_resumed and target.output and chosen == "table":
             raise click.UsageError("--resume goes on with rows: name a .csv or a .jsonl")
-        return command(*args, target=replace(target, row_format=chosen), **kwargs)
+        return command(*args, target=replace(target, row_format=chosen, has_bom=csv_bom), **kwargs)
 
     return _output_options(resume_options(cast(F, with_format)))
 
@@ -208,7 +218,8 @@ def open_records(
     rows = begun(earlier)
     stream = stack.enter_context(result_stream(target.output, append=rows is not None))
     outcomes = rows.outcomes if rows else None
-    return RecordStream(stream, cast(StreamFormat, target.row_format), layout, style_for(ctx, stream), outcomes), stream
+    row_format, style = cast(StreamFormat, target.row_format), style_for(ctx, stream)
+    return RecordStream(stream, row_format, layout, style, outcomes, has_bom=target.has_bom), stream
 
 
 def check_named_once(paths: Iterable[str]) -> None:

@@ -1,0 +1,148 @@
+"""What a report says of each model: the conditions under which it was validated, and its error rates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spectral_detect.detector.metric_values import Estimate, stored_estimates
+from spectral_detect.detector.model import Model
+from spectral_detect.report.html.words import support
+from spectral_detect.report.models import CALIBRATIONS
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.text import counted, visible
+
+METRICS = {"balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """One model, in words.
+
+    Attributes
+    ----------
+    name, sha256 : str
+        Its name, and the hash of its file.
+    threshold : str
+        That of this scan, and the scores that decide nothing.
+    error_rates : str
+        How often camera images are called fake and fakes real, with their intervals.
+    facts : sequence of (str, str)
+        Title and text of all else.
+    conditions : sequence of (str, str)
+        The same of the conditions of its validation.
+    card : str
+        Its card.
+    """
+
+    name: str
+    sha256: str
+    threshold: str
+    error_rates: str
+    facts: Sequence[tuple[str, str]]
+    conditions: Sequence[tuple[str, str]]
+    card: str
+
+
+def model_facts(model: Model, rules: Rules) -> ModelFacts:
+    """Describe a model as a scan used it. A file may come from a stranger: its texts are made visible."""
+    about = model.card.splitlines()[0].removeprefix(f"{model.name}: ") if model.card else ""
+    facts = [
+        ("kind", f"{model.classifier.kind} on {len(model.mean)} {model.spec.name} features"),
+        ("SHA-256 of the features' specification", model.spec.sha256),
+        ("created", model.created),
+        ("scores", CALIBRATIONS[model.calibration.kind]),
+        ("likelihood ratio", _strongest(model)),
+    ]
+    return ModelFacts(
+        name=visible(model.name or "(not saved)"),
+        sha256=model.sha256,
+        threshold=_threshold(model, rules),
+        error_rates=_error_rates(model, rules),
+        facts=[(title, visible(text)) for title, text in (("about", about), *facts) if text],
+        conditions=[(title, visible(text)) for title, text in _conditions(model)],
+        card="\n".join(map(visible, model.card.splitlines())),
+    )
+
+
+def _threshold(model: Model, rules: Rules) -> str:
+    text = f"a score of {rules.threshold_of(model):.3f} or more is called fake"
+    if rules.threshold is not None:
+        return f"{text}; set by --threshold, the model's own is {model.threshold:.3f}"
+    if model.undecided and model.undecided[0] < model.undecided[1]:
+        low, high = model.undecided
+        text += f"; scores between {low:.3f} and {high:.3f} are inconclusive"
+    return text
+
+
+def _error_rates(model: Model, rules: Rules) -> str:
+    """Give the rates at the model's own threshold; another threshold has none that were measured."""
+    estimates = stored_estimates(model.metrics)
+    real, fake = estimates["real_accuracy"], estimates["fake_accuracy"]
+    if real is None or fake is None:
+        return "not measured: the model file holds no cross-validation of both classes"
+    rates = (
+        f"false alarms among camera images {_share(_complement(real))}; missed fakes {_share(_complement(fake))}; "
+        "cross-validated on its training images"
+    )
+    if rules.threshold is not None:
+        return f"not measured at this threshold; at the model's own ({model.threshold:.3f}): {rates}"
+    if model.undecided and model.undecided[0] < model.undecided[1]:
+        return f"{rates}; counting every score, also those that are left inconclusive here (for the verdicts: the card)"
+    return f"{rates}; counting every score"
+
+
+def _complement(rate: Estimate) -> Estimate:
+    return Estimate(1 - rate.value, 1 - rate.high, 1 - rate.low)
+
+
+def _share(rate: Estimate) -> str:
+    value, low, high = (100 * abs(share) for share in (rate.value, rate.low, rate.high))
+    return f"{value:.1f} % (95 % interval {low:.1f} to {high:.1f} %)"
+
+
+def _strongest(model: Model) -> str:
+    """Say between which limits the training images let the likelihood ratio vary."""
+    ratios = [model.calibration.log10_likelihood_ratio(score) for score in (0.0, 1.0)]
+    if ratios[0] is None or ratios[1] is None:
+        return "none: the scores are not calibrated"
+    return (
+        f"from 1/{10 ** -ratios[0]:.0f} ({support(ratios[0])}) to {10 ** ratios[1]:.0f} ({support(ratios[1])}): the "
+        f"{model.calibration.n_real} real and {model.calibration.n_fake} fake independent groups of its calibration "
+        "support no stronger one"
+    )
+
+
+def _conditions(model: Model) -> list[tuple[str, str]]:
+    """Return the conditions under which the model was validated, and what was measured there."""
+    training, seen = model.training, model.experience
+    counts = [
+        counted(training[key], f"{word} image")
+        for key, word in (("n_real", "real"), ("n_fake", "fake"))
+        if training.get(key)
+    ]
+    found = [("training images", " and ".join(counts) or "unknown")]
+    if seen is None:
+        found.append(("sizes and codings", "not recorded: whether a file lies inside them is not checked"))
+    else:
+        sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
+        found += [("shorter side", f"{sides} pixels"), ("codings", seen.codings_text)]
+        if seen.needs_portrait:
+            found.append(("content", f"{100 * seen.portrait_share:.0f} % show a large face; others get no verdict"))
+        found.append(
+            ("features", f"{100 * seen.refusal_rate:.1f} % of held-out images of its sources lie outside their limit")
+        )
+    if model.delivery:
+        found.append(("delivery", f"each image goes through this first: {model.delivery.title}"))
+    if model.metrics:
+        found.append(
+            ("validation", f"cross-validated on {counted(_number(model.metrics, 'n_groups'), 'group')} of images")
+        )
+    estimates = stored_estimates(model.metrics)
+    found += [(title, _share(e)) for name, title in METRICS.items() if (e := estimates[name]) is not None]
+    return found
+
+
+def _number(metrics: dict[str, Any], name: str) -> int:
+    return int(metrics.get(name) or 0)

@@ -1,0 +1,79 @@
+"""The sentences of a report: propositions, the verbal scale, limits. What to do next is in `explain.advice`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from math import log10
+
+from spectral_detect.explain.advice import ADVICE, Advice
+
+GENERATED = (
+    "The image was made, or altered as a whole, by a neural network of a kind that the model has learned to tell."
+)
+CAMERA = "The image comes from a camera and has not been through such a network."
+
+# ENFSI, "Guideline for evaluative reporting in forensic science", version 3.0, 2015, the table of verbal equivalents:
+# the least likelihood ratio of each band. Inverse ratios support the other proposition by the same words. The guideline
+# names no band between 1 and 2: those ratios have the words of 1 here.
+SCALE_NAME = "ENFSI 2015"
+SCALE = (
+    (1, "no support for one over the other"),
+    (2, "weak support"),
+    (10, "moderate support"),
+    (100, "moderately strong support"),
+    (1_000, "strong support"),
+    (10_000, "very strong support"),
+    (1_000_000, "extremely strong support"),
+)
+REFERENCES = (
+    "ENFSI, Guideline for Evaluative Reporting in Forensic Science, version 3.0, 2015: propositions, likelihood ratio, "
+    "verbal scale.",
+    "ENFSI, Best Practice Manual for Digital Image Authentication, ENFSI-BPM-DI-03, 2021.",
+    "SWGDE, Best Practices for Image Authentication; Best Practices for Maintaining the Integrity of Imagery.",
+    "ISO/IEC 17025:2017, 7.8: what a report of results holds.",
+)
+
+VERDICTS = {
+    "real": "the score is below the threshold: more like the camera images that the model has seen",
+    "fake": "the score is at or above the threshold: more like the generated images that the model has seen",
+    "inconclusive": "the model cannot know, or was not sure enough; the score is kept for the record and means nothing",
+    "failed": "the file could not be judged",
+}
+LIMITS = (
+    "A verdict says what an image's spectrum resembles. It does not say who made the image, with what, or why, and it "
+    "is never the only evidence: weigh it with the origin of the file and with other examinations.",
+    "The model knows the kinds of generators that it was trained on. A network of another kind may leave no trace that "
+    "it finds, so that “real” does not exclude a generated image.",
+    "Resizing, recompression, filters and screenshots weaken the traces or imitate them. A file outside the conditions "
+    "under which the model was validated gets no verdict.",
+    "The image is judged as a whole: a small part that was replaced does not show.",
+    "The likelihood ratio holds for images such as those of the validation. It is not the probability that an image is "
+    "generated: that depends also on how frequent generated images are among those examined.",
+    "What a file says of its own origin can be removed or forged by anybody, unless a signature that you trust holds "
+    "it. It stands beside the verdict and never changes it.",
+    "The results relate only to the files that are listed, with the hashes that are listed.",
+)
+
+
+REASONS = tuple(advice for advice in ADVICE if advice.reason is not None)
+OTHER_REASON = Advice(None, "", "see the warnings of the image", "another reason")
+OUTSIDE = "outside the experience of the model"
+
+
+def reasons_of(verdict: str | None, warnings: Iterable[str]) -> list[int]:
+    """Return the numbers in `REASONS` of the reasons of an inconclusive verdict; its length for another reason."""
+    if verdict != "inconclusive":
+        return []
+    texts = list(warnings)
+    found = [k for k, advice in enumerate(REASONS) if any(re.search(advice.pattern, text) for text in texts)]
+    return found or [len(REASONS)]
+
+
+def support(log10_ratio: float) -> str:
+    """Say a likelihood ratio in words of the scale."""
+    size = abs(log10_ratio)
+    words = next(text for least, text in reversed(SCALE) if size >= log10(least) - 1e-12)
+    if words == SCALE[0][1]:
+        return words
+    return f"{words} for {'generated' if log10_ratio > 0 else 'camera'}"

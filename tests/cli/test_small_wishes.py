@@ -1,0 +1,96 @@
+"""What a person meets first: folders of videos, files of macOS, spreadsheets, alarms that are rather false."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+from conftest import EXAMPLES, Run
+
+APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(60)
+MODEL = ("--model", "photographs", "--jobs", 0)
+
+
+def test_a_folder_of_videos_is_for_video(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    (tmp_path / "b.MOV").write_bytes(b"film")
+    result = run("scan", tmp_path, *MODEL)
+    assert result.exit_code == 2
+    assert "no image found; 2 videos skipped: judge them with `spectral-detect video`" in result.stderr
+    (tmp_path / "notes.txt").write_text("text")
+    assert (
+        "3 other files skipped, of which 2 videos (for `spectral-detect video`)" in run("scan", tmp_path, *MODEL).stderr
+    )
+
+
+def test_skipped_videos_are_named_beside_images(run: Run, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path)
+    (tmp_path / "a.mp4").write_bytes(b"film")
+    summary = run("scan", tmp_path, *MODEL).stdout.splitlines()[-1]
+    assert summary.endswith("; 1 other file skipped, of which 1 video (for `spectral-detect video`)")
+
+
+def test_files_of_macos_are_skipped_and_counted(run: Run, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path)
+    for name in ("._Aqua.png", "._IMG_1.JPG", "._clip.mp4"):
+        (tmp_path / name).write_bytes(APPLE_DOUBLE)
+    (tmp_path / "._empty.jpg").touch()
+    result = run("scan", tmp_path, *MODEL)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1].endswith(
+        "1 image: 1 real, 0 fake, 0 inconclusive, 0 failed; 4 other files skipped"
+    )
+    (tmp_path / "Aqua.png").unlink()
+    assert "no video found" in run("video", tmp_path, *MODEL).stderr
+
+
+def test_an_image_that_is_named_like_one_of_macos_is_judged(run: Run, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path / "._Aqua.png")
+    assert "1 image: 1 real" in run("scan", tmp_path, *MODEL).stdout
+
+
+def test_a_named_file_of_macos_fails(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "._Aqua.png").write_bytes(APPLE_DOUBLE)
+    assert run("scan", tmp_path / "._Aqua.png", *MODEL).exit_code == 1
+
+
+def test_csv_with_a_byte_order_mark_is_resumed_and_merged(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path / "in" / "B\u00e4r.png")
+    output, joined = tmp_path / "rows.csv", tmp_path / "joined.csv"
+    options = ("scan", tmp_path / "in", *MODEL, "--csv-bom", "--resume", output)
+    assert run(*options).exit_code == 0
+    assert output.read_bytes().startswith(b"\xef\xbb\xbfschema,path")
+    shutil.copy(EXAMPLES / "fake" / "Aqua.png", tmp_path / "in" / "C.png")
+    resumed = run(*options)
+    assert (resumed.exit_code, "1 row kept" in resumed.stderr) == (0, True)
+    assert run("merge", output, "-o", joined).exit_code == 0
+    for rows in (output, joined):
+        assert rows.read_bytes().count(b"\xef\xbb\xbf") == 1
+        with rows.open(encoding="utf-8-sig", newline="") as stream:
+            assert [Path(row["path"]).name for row in csv.DictReader(stream)] == ["B\u00e4r.png", "C.png"]
+
+
+def test_a_byte_order_mark_is_for_csv_alone(run: Run, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path)
+    result = run("scan", tmp_path, *MODEL, "--csv-bom", "-o", tmp_path / "rows.jsonl")
+    assert (result.exit_code, "--csv-bom goes with CSV" in result.stderr) == (2, True)
+    assert not run("scan", tmp_path, *MODEL, "--format", "csv").stdout.startswith("\ufeff")
+
+
+def test_a_verdict_that_the_prevalence_speaks_against_is_an_alarm(run: Run) -> None:
+    image = EXAMPLES / "fake" / "Garden.png"
+    shown = run("scan", image, *MODEL, "--prevalence", 0.01).stdout
+    assert shown.splitlines()[1].split()[0] == "alarm"
+    assert "with a probability of only 0.269 where 1 % are fake" in shown
+    assert "1 fake, 0 inconclusive, 0 failed; 1 of the verdicts less probable than the opposite" in shown
+    record = json.loads(run("scan", image, *MODEL, "--prevalence", 0.01, "--format", "jsonl").stdout)
+    assert (record["verdict"], record["posterior"] < 0.5) == ("fake", True)
+    assert run("scan", image, *MODEL, "--prevalence", 0.5).stdout.splitlines()[1].split()[0] == "fake"
+
+
+def test_a_real_that_the_prevalence_speaks_against_is_no_alarm(run: Run) -> None:
+    shown = run("scan", EXAMPLES / "real" / "Garden.png", *MODEL, "--prevalence", 0.9).stdout
+    assert shown.splitlines()[1].startswith("no alarm ")
