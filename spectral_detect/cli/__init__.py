@@ -38,7 +38,7 @@ COMMANDS = {
     ),
     "verify": ("spectral_detect.cli.evidence.verify:verify", "Repeat a recorded scan, and tell what differs."),
     "models": ("spectral_detect.cli.models:models", "List the shipped models, or describe a model."),
-    "plot": ("spectral_detect.cli.plot:plot", "Draw profiles, spectra, embeddings and scores (needs the extra plot)."),
+    "plot": ("spectral_detect.cli.plot:plot", "Draw the figures of the field (extra plot)."),
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),
     "regularize": (
         "spectral_detect.cli.regularize:regularize",

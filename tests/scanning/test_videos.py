@@ -244,7 +244,7 @@ def test_a_model_that_has_not_seen_the_coding_of_a_video_decides_nothing(tmp_pat
 
 def test_an_undecided_video_says_what_to_train(tmp_path: Path, run: Run) -> None:
     clip = write_clip(tmp_path / "clip.mp4", REALS[:6], "libx264", "yuv420p")
-    (record,) = records(run, clip, "--jobs", 0)
+    (record,) = records(run, clip, "--model", "photographs", "--jobs", 0)
     assert record["verdict"] == "inconclusive"
     assert "train a model on videos coded as H.264" in record["warnings"][-1]
     (seen,) = records(run, write_clip(tmp_path / "clip.mkv", REALS[:6]), "--model", "photographs", "--jobs", 0)

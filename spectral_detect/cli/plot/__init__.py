@@ -16,7 +16,7 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, places=COMMANDS)
 def plot() -> None:
-    """Draw the figures of the field (needs the extra plot).
+    """Draw the figures of the field (extra plot).
 
     The suffix of --output chooses the format: .png, .svg or .pdf. The same images give the same file, byte for byte.
 
