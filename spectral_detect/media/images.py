@@ -201,6 +201,7 @@ def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, col
         has_several = picture.format != "MPO" and getattr(picture, "is_animated", False)
         notes: tuple[str, ...] = (SEVERAL,) if has_several else ()
         is_gray = holds_gray(picture)  # before a draft changes it
+        turned = _orientation(picture) if image_format == "TIFF" else UPRIGHT  # Pillow turns it, and forgets how
         pixels = read_pixels(picture, image_format, picture_content, colour=colour)
         notes += _dim_notes(pixels)
         orientation = _orientation(picture)
@@ -209,7 +210,9 @@ def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, col
         is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
         share = transparent_share(picture, pixels, metadata.coding.bits)
         notes += _transparency_notes(share)
-        return DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata, share, orientation)
+        return DecodedImage(
+            pixels, width, height, image_format, notes, is_ycc, metadata, share, max(turned, orientation)
+        )
 
 
 def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> DecodedImage:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from drawn_faces import drawn_face, frame_with_faces
 from spectral_detect.media.face_detection import FaceBox, detect_faces, inner_box, is_portrait, overlap
 from spectral_detect.media.face_tracks import Tracker
+from spectral_detect.media.images import luma, read_image
 
 A, B = (100, 100, 60, 60), (400, 50, 90, 90)
 
@@ -63,6 +67,18 @@ def test_a_portrait_is_one_however_it_is_stored(orientation: int) -> None:
     assert is_portrait(stored, orientation)
     assert is_portrait(stored.astype(np.uint16) * 257, orientation)
     assert is_portrait(stored) == (orientation < 5)  # the cascade takes a drawn face upside down for one
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "png"])
+def test_files_tell_how_their_portraits_are_stored(suffix: str, tmp_path: Path) -> None:
+    portrait = np.pad(drawn_face(300)[..., 0], ((60, 10), (50, 90)), constant_values=120)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / f"a.{suffix}"
+    PIL.Image.fromarray(np.ascontiguousarray(AS_STORED[6](portrait))).save(path, exif=exif)
+    image = read_image(path)
+    assert (image.orientation, image.width, image.height) == (6, 440, 370)
+    assert is_portrait(luma(image), image.orientation)
 
 
 def test_a_small_face_is_no_portrait(rng: np.random.Generator) -> None:
