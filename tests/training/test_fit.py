@@ -38,7 +38,7 @@ def test_ridge_is_weighted_linear_regression_of_clipped_features() -> None:
     Z = np.clip(StandardScaler().fit_transform(X), -4, 4)
     middle, target = np.average(Z, axis=0, weights=weights), np.where(data.y == 1, 1.0, -1.0)
     centred = Z - middle
-    scatter = centred.T @ (weights[:, None] * centred) + 0.1 * weights.sum() * np.eye(Z.shape[1])
+    scatter = centred.T @ (weights[:, None] * centred) + 0.03 * weights.sum() * np.eye(Z.shape[1])
     w = np.linalg.solve(scatter, centred.T @ (weights * (target - np.average(target, weights=weights))))
     expected = centred @ w + np.average(target, weights=weights)
     np.testing.assert_allclose(fitted.decision_values(X), expected, rtol=1e-7, atol=1e-9)
