@@ -116,10 +116,13 @@ def scan(
     images = FoundImages(named, listed, shard, is_countable=files_from is None)
     judge = Judge(as_models(detector), replace(rules, threshold=threshold), provenance)
     given = Given(paths, files_from is not None, shard, is_resumed=target.is_resumed)
-    recorders = (
-        recording(manifest, partial(this_run, "scan", judge, given, limits, work.timeout_s), target),
-        reporting(report, partial(facts_of_run, ctx, paths, files_from, target), judge, target, limits),
-    )
+    recorders: list[AbstractContextManager[Recorder]] = []
+    if manifest is not None:
+        run = partial(this_run, "scan", judge, given, limits, work.timeout_s)
+        recorders.append(recording(manifest, run, target))
+    if report is not None:
+        facts = partial(facts_of_run, ctx, paths, files_from, target)
+        recorders.append(reporting(report, facts, judge, target, limits))
     outcomes = _scan(ctx, images, judge, target, recorders, work, limits, with_model=model is None)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
 
@@ -148,9 +151,8 @@ def _scan(
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
         for record in map(worded, progress(records, total=total, hidden=target.shows_rows)):
             results.write(record)
-            values = record.to_dict()
             for recorder in taking:
-                recorder.add(values)
+                recorder.add(record.to_dict())
             names.add(record.model)
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)

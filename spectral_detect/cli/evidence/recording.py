@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -42,26 +41,14 @@ def check_manifest(manifest: str | None, target: Target, inputs: list[str | None
         raise Failure(RESUME_WHAT)
 
 
-class _NoRecorder:
-    """Stands where no manifest is asked for."""
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Do nothing."""
-
-    def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
-        """Do nothing."""
-
-
 @contextmanager
-def recording(manifest: str | None, this_run: Callable[[], Run], target: Target) -> Iterator[Recorder]:
+def recording(manifest: str, this_run: Callable[[], Run], target: Target) -> Iterator[Recorder]:
     """Record what is done in the block, unless it fails; say the final hash on stderr.
 
     Enter it before a resumed output: when that is complete and in order, the manifest takes its rows, those kept from
     earlier runs too.
     """
-    if manifest is None:
-        yield _NoRecorder()
-    elif target.is_resumed and target.output is not None:
+    if target.is_resumed and target.output is not None:
         with manifest_at_the_end(manifest, this_run(), target.output) as (recorder, written):
             yield recorder
         _say(manifest, written[0])

@@ -110,16 +110,6 @@ def report_options(command: F) -> F:
     return _report_options(cast(F, with_report))
 
 
-class _NoReporter:
-    """Stands where no report is asked for."""
-
-    def add(self, record: dict[str, Any]) -> None:
-        """Do nothing."""
-
-    def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
-        """Do nothing."""
-
-
 class _Reporter:
     """Keeps records for the report, unless they are read back from the output at the end."""
 
@@ -139,16 +129,13 @@ class _Reporter:
 
 @contextmanager
 def reporting(
-    wish: Wish | None, this_run: Callable[[Labels], RunFacts], judge: Judge, target: Target, limits: Limits
+    wish: Wish, this_run: Callable[[Labels], RunFacts], judge: Judge, target: Target, limits: Limits
 ) -> Iterator[Recorder]:
     """Write the report of what is done in the block, unless it fails.
 
     Enter it before a resumed output: when that is complete and in order, the report takes its rows, those kept from
     earlier runs too.
     """
-    if wish is None:
-        yield _NoReporter()
-        return
     from spectral_detect.report.html.scan_page import ScanReport  # a scan without a report loads nothing for it
 
     with closing(ScanReport(this_run(wish.labels), judge, limits, wish.n_thumbnails)) as report:
