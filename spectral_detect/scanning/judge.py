@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -188,7 +188,7 @@ class Judge:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
         said = image.provenance
-        record = ImageRecord(
+        return ImageRecord(
             path=image.path,
             sha256=image.sha256,
             size_bytes=image.size_bytes,
@@ -200,14 +200,13 @@ class Judge:
             spec_sha256=self.spec.sha256,
             settings_sha256=self.settings_sha256,
             tool_version=__version__,
-            warnings=image.warnings + (judgement.warnings if judgement else ()),
+            warnings=(*_contradictions(judgement, said), *image.warnings, *(judgement.warnings if judgement else ())),
             error=error,
             coding=image.coding.title if image.coding else None,
             delivery=self.delivery.title if self.delivery else None,
             provenance=said.line if said else None,
             says_generated=said.says_generated if said else None,
         )
-        return replace(record, warnings=(*_contradictions(record, said), *record.warnings)) if said else record
 
     def failed(self, variants: Sequence[Extraction], reason: str) -> ImageRecord:
         """Return the record of an image that could not be judged, and why."""
@@ -301,11 +300,13 @@ class Judge:
         )
 
 
-def _contradictions(record: ImageRecord, said: Provenance) -> tuple[str, ...]:
+def _contradictions(judgement: Judgement | None, said: Provenance | None) -> tuple[str, ...]:
     """Return a warning if the file says the opposite of its verdict."""
-    if record.is_contradicted:
+    if judgement is None or said is None:
+        return ()
+    if judgement.verdict == "real" and said.says_generated == "yes":
         return (f"{CONTRADICTED}: {said.claim}",)
-    if record.verdict == "fake" and said.says_generated == "no":
+    if judgement.verdict == "fake" and said.says_generated == "no":
         return (f"the file says that no AI made it: {said.claim}",)
     return ()
 
