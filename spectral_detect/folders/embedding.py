@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from spectral_detect.detector.experience import mean_of_tiles
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FeatureSpec
@@ -74,10 +75,9 @@ def folder_features(
         No image of a folder has features, or they differ in length.
     """
     vectors: list[list[np.ndarray]] = [[] for _ in folders]
-    extractor = replace(Extractor(spec), limits=limits or Limits())
+    extractor = Extractor(spec, limits=limits or Limits())
     for k, image in each_image(folders, extractor, work, progress=progress, on_failure=on_failure):
-        features = np.asarray(image.features)
-        vectors[k].append(features.mean(axis=0) if features.ndim == 2 else features)
+        vectors[k].append(mean_of_tiles(np.asarray(image.features)))
     if len({len(vector) for some in vectors for vector in some}) > 1:
         raise DatasetError(
             "images of different sizes give features of different lengths", remedy="set a number of bins"

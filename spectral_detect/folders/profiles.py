@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,7 +85,7 @@ def mean_profiles(
     """
     vectors: list[list[np.ndarray]] = [[] for _ in folders]
     sizes: list[set[tuple[int, int]]] = [set() for _ in folders]
-    extractor = replace(Extractor(spec), limits=limits or Limits())
+    extractor = Extractor(spec, limits=limits or Limits())
     for k, image in each_image(folders, extractor, work, progress=progress, on_failure=on_failure):
         vectors[k].append(np.asarray(image.features))
         sizes[k].add((image.width or 0, image.height or 0))

@@ -10,6 +10,7 @@ import numpy as np
 
 from spectral_detect.errors import FeatureError
 from spectral_detect.extraction.one_file import Extraction, Extractor, with_error
+from spectral_detect.features.common_profile import gray_of
 from spectral_detect.features.feature_groups import POWER_FLOOR
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import power_spectrum
@@ -187,7 +188,5 @@ def centred(half: np.ndarray) -> np.ndarray:
 
 def _gray(image: DecodedImage) -> np.ndarray:
     """Return the (H, W) luma in single precision, on the scale 0 to 255."""
-    pixels = image.pixels.astype(np.float32) / np.float32(257 if image.pixels.dtype == np.uint16 else 1)
-    if pixels.ndim == 2:
-        return np.asarray(pixels)
-    return np.asarray(pixels[..., 0] if image.is_ycc else numpy_backend().rgb_to_gray(pixels))
+    scale = np.float32(257 if image.pixels.dtype == np.uint16 else 1)
+    return gray_of(image.pixels.astype(np.float32) / scale, is_ycc=image.is_ycc)
