@@ -76,6 +76,11 @@ class ImageRecord:
         What the file says of its origin, see `Provenance.line`; empty if it says nothing, None if it was not asked.
     says_generated : {"yes", "no"} or None
         Whether the file says that it was made or edited by AI; None if it says nothing of that.
+    verdict_right : float or None
+        Share of the model's verdicts like this one, on such files of sources that it had not seen, half of them fake,
+        that were right; None if it is inconclusive or the model holds no `TrackRecord`.
+    such_files : str or None
+        What such files are, and how the model did on them, in words.
     """
 
     path: str
@@ -103,6 +108,8 @@ class ImageRecord:
     delivery: str | None = None
     provenance: str | None = None
     says_generated: Literal["yes", "no"] | None = None
+    verdict_right: float | None = None
+    such_files: str | None = None
 
     @property
     def is_contradicted(self) -> bool:

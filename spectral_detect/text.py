@@ -25,6 +25,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def range_text(low: int, high: int) -> str:
+    """Return "75", or "75 to 90"."""
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def cut_in_the_middle(text: str, longest: int) -> str:
     """Shorten text to at most `longest` characters; similar names differ at their ends, so the middle is left out."""
     if len(text) <= longest:

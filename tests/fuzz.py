@@ -191,8 +191,7 @@ FORBIDDEN_EVENTS = ("pickle.find_class", "os.system", "subprocess.Popen", "exec"
 
 def fuzz_models(count: int, seed: int, folder: Path) -> None:
     """Load `count` damaged or hostile model files."""
-    from spectral_detect.detector.model_file import load_model
-    from spectral_detect.detector.shipped import find_model
+    from spectral_detect.detector.model_file import find_model, load_model
     from spectral_detect.errors import ModelFileError
 
     rng = np.random.default_rng(seed)

@@ -59,7 +59,7 @@ def test_setup_cfg_installs_every_package() -> None:
 
 
 def test_the_models_are_installed_with_the_package() -> None:
-    from spectral_detect.detector.shipped import shipped_models
+    from spectral_detect.detector.model_file import shipped_models
 
     package = Path(spectral_detect.__file__).parent
     folder = shipped_models()["faces"].parent

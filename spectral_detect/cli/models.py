@@ -6,8 +6,7 @@ import json
 
 import click
 
-from spectral_detect.detector.model_file import load_model
-from spectral_detect.detector.shipped import shipped_models
+from spectral_detect.detector.model_file import load_model, shipped_models
 from spectral_detect.report.models import card_text, model_facts, models_text
 
 

@@ -11,8 +11,7 @@ from spectral_detect._version import __version__
 from spectral_detect.custody.differences import Report, in_head
 from spectral_detect.custody.run import Run
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.model_file import load_model
-from spectral_detect.detector.shipped import find_model, shipped_models
+from spectral_detect.detector.model_file import find_model, load_model, shipped_models
 from spectral_detect.errors import ImageReadError, ManifestError, ModelFileError
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.scanning.judge import Judge, hash_of_settings

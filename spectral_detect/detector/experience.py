@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spectral_detect.media.coding import Coding
-from spectral_detect.text import short_repr
+from spectral_detect.text import range_text, short_repr
 
 N_DIRECTIONS = 8  # twenty or fifty refuse no more
 LEAST_VARIANCE = 1e-3  # of standardised features
@@ -73,7 +73,7 @@ class Experience:
         """
         found = []
         if not self.covers(width, height):
-            sides = _range(self.min_side_px, self.max_side_px)
+            sides = range_text(self.min_side_px, self.max_side_px)
             found.append(f"{width}x{height} pixels (seen: a shorter side of {sides})")
         if coding is not None and not self.has_seen(coding):
             found.append(f"coded as {coding.title} (seen: {self.codings_text})")
@@ -97,7 +97,7 @@ class Experience:
     def codings_text(self) -> str:
         """The codings in words."""
         words = (
-            kind if qualities is None else f"{kind}, quality {_range(*qualities)}"
+            kind if qualities is None else f"{kind}, quality {range_text(*qualities)}"
             for kind, qualities in self.codings.items()
         )
         return "; ".join(words) or "no coding in both classes"
@@ -246,7 +246,3 @@ def _shared_range(classes: Sequence[Sequence[int]]) -> Qualities:
     if low <= high:
         return low, high
     return (high, low) if low - high <= QUALITY_TOLERANCE else APART
-
-
-def _range(low: int, high: int) -> str:
-    return str(low) if low == high else f"{low} to {high}"

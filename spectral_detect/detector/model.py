@@ -11,6 +11,7 @@ import numpy as np
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience, FeatureCloud
+from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.text import cut_in_the_middle, short_repr, visible
@@ -80,6 +81,8 @@ class Model:
         The images it has seen; None if there were too few groups to tell.
     undecided : (float, float) or None
         Scores between these two decide nothing, see `undecided_range`; None if every score decides.
+    track_record : tuple of TrackRecord
+        How often it was right, by the coding of the files, the narrowest first; empty if it decides every score.
     cloud : FeatureCloud or None
         Where their features lie; None without experience.
     delivery : Delivery or None
@@ -111,6 +114,7 @@ class Model:
     experience: Experience | None = None
     cloud: FeatureCloud | None = None
     undecided: tuple[float, float] | None = None
+    track_record: tuple[TrackRecord, ...] = ()
     delivery: Delivery | None = None
     summary: TrainingSummary | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))

@@ -24,6 +24,7 @@ from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticReg
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import MAX_POSITIONS, Model, TrainingSummary
+from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import GRID_PX, Delivery
@@ -68,6 +69,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         "metrics": model.metrics,
         "experience": asdict(model.experience) if model.experience else None,
         "undecided": model.undecided,
+        "track_record": [asdict(kind) for kind in model.track_record],
         "variance_of_rest": model.cloud.variance_of_rest if model.cloud else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "summary": _plain_summary(model.summary) if model.summary else None,
@@ -189,6 +191,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         experience=_experience(header["experience"]),
         cloud=_cloud(header["variance_of_rest"], arrays),
         undecided=_undecided(header["undecided"]),
+        track_record=tuple(map(_track_record, header.get("track_record", ()))),
         summary=_summary(header["summary"], arrays),
         delivery=_delivery(header["delivery"]),
         reference=arrays["reference"],
@@ -230,6 +233,21 @@ def _undecided(values: Sequence[Any] | None) -> tuple[float, float] | None:
     if not 0 <= low <= high <= 1:
         raise ModelFileError("damaged: its range of undecided scores is not valid", remedy="train it again")
     return low, high
+
+
+def _track_record(values: Mapping[str, Any]) -> TrackRecord:
+    shares = [values["decided"], *(values[name] for name in ("fake_right", "real_right") if values[name] is not None)]
+    if not all(0 <= _number(share) <= 1 for share in shares):
+        raise ModelFileError("damaged: its track record is not valid", remedy="train it again")
+    return TrackRecord(
+        coding=None if values["coding"] is None else str(values["coding"]),
+        qualities=_qualities(values["qualities"]),
+        n_files=int(_number(values["n_files"])),
+        n_groups=int(_number(values["n_groups"])),
+        decided=values["decided"],
+        fake_right=values["fake_right"],
+        real_right=values["real_right"],
+    )
 
 
 def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCloud | None:

@@ -17,12 +17,39 @@ from spectral_detect.atomic_write import write_aside
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_content import from_plain, to_plain
 from spectral_detect.detector.plain_pickle import unpickle_plain
-from spectral_detect.detector.shipped import DEFAULT, find_model, shipped_models
 from spectral_detect.errors import FeatureError, ModelFileError
 from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 MAX_FILE_BYTES = 256 * 2**20
 SCORE_TOLERANCE = 1e-6
+SUFFIX = ".pkl"
+DEFAULT = "world"  # judges where no model is named; the others are for images of one kind
+
+
+# ---------------------------------------------------------------------------------------------- shipped with the program
+
+
+def shipped_models() -> dict[str, Path]:
+    """Return name -> file of the models that come with the program."""
+    package = Path(__file__).parent.parent
+    folders = (package / "models", package.parent / "models")  # installed; a checkout
+    return {p.stem: p for folder in folders[::-1] if folder.is_dir() for p in sorted(folder.glob(f"*{SUFFIX}"))}
+
+
+def find_model(name_or_path: str) -> Path:
+    """Return the path of a model file, given as a path or as a shipped model's name; the name wins over a file.
+
+    So nothing that lies in the working folder, such as evidence, can take the place of a shipped model; a file of such
+    a name is given as `./NAME`.
+
+    Raises
+    ------
+    ModelFileError
+        If the name is empty.
+    """
+    if not name_or_path:
+        raise ModelFileError("the name of the model is empty")
+    return shipped_models().get(name_or_path, Path(name_or_path))
 
 
 # ----------------------------------------------------------------------------------------------------------- saving

@@ -72,8 +72,13 @@ def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
         columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
-    columns.append(Column("accuracy", ">8", lambda r: _percent(r.model_balanced_accuracy)))
+    columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
     return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said)
+
+
+def _how_often_right(record: ImageRecord) -> float | None:
+    """Return how often such a verdict was right; of models that do not tell, how often any verdict was."""
+    return record.verdict_right if record.such_files else record.model_balanced_accuracy
 
 
 def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[VideoRecord]:

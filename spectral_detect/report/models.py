@@ -61,6 +61,7 @@ def card_text(model: Model) -> str:
         f"  features       sha256 {model.spec.sha256}",
         *(f"    {name:<14} {visible(str(value))}" for name, value in model.spec.to_dict().items()),
     ]
+    lines += [f"  such files     {visible(kind.line)}" for kind in model.track_record]
     card = [visible(line) for line in model.card.splitlines()]
     return "\n".join([*lines, *([""] if card else []), *card])
 

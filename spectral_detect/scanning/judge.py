@@ -13,6 +13,7 @@ import numpy as np
 
 from spectral_detect._version import __version__
 from spectral_detect.detector.model import Model
+from spectral_detect.detector.track_record import TrackRecord, track_record_of
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost
 from spectral_detect.features.spec import FeatureSpec
@@ -57,6 +58,9 @@ class Judgement:
         The one that judged.
     reason : Reason or None
         Why the verdict is inconclusive; None if it is not.
+    such_files : TrackRecord or None
+        How the model did on files coded like this one; None if it holds no such record, or the scan has a threshold of
+        its own.
     posterior : float or None
         The probability of fake at the prevalence of the rules; None without a calibration.
     """
@@ -69,6 +73,7 @@ class Judgement:
     warnings: tuple[str, ...]
     log10_likelihood_ratio: float | None
     posterior: float | None
+    such_files: TrackRecord | None = None
 
 
 Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
@@ -229,6 +234,7 @@ class Judge:
             "log10_likelihood_ratio": judgement.log10_likelihood_ratio,
             "posterior": None if self.rules.prevalence is None else judgement.posterior,
             "model_balanced_accuracy": judgement.model.balanced_accuracy,
+            **_known(judgement),
         }
 
     def _unjudged(self) -> dict[str, Any]:
@@ -297,7 +303,16 @@ class Judge:
             warnings=(*(text for _, text in doubts if text), *notes, *((GUESS,) if model.is_guess else ())),
             log10_likelihood_ratio=ratio,
             posterior=posterior,
+            such_files=track_record_of(model.track_record, image.coding) if self.rules.threshold is None else None,
         )
+
+
+def _known(judgement: Judgement) -> dict[str, Any]:
+    known = judgement.such_files
+    return {
+        "verdict_right": known.right(judgement.verdict) if known else None,
+        "such_files": known.line if known else None,
+    }
 
 
 def _contradictions(judgement: Judgement | None, said: Provenance | None) -> tuple[str, ...]:

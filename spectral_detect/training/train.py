@@ -19,6 +19,7 @@ from spectral_detect.detector.experience import (
 )
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import MIN_TILES, Model
+from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
@@ -30,6 +31,7 @@ from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
+from spectral_detect.training.track_records import track_records
 
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
 OFTEN = 0.5  # augmented so often, a model has seen enough JPEGs of any quality to judge them
@@ -46,7 +48,8 @@ class OutOfFold:
 
     `distances`, (n, 2), are `FeatureCloud.distances` of those that are not edited, if there are such, and
     `are_portraits`, (n,), tells which of these show a large face. `tile_deviations`, (n,), are the deviations of the
-    values of the same images' tiles; NaN of fewer than `MIN_TILES`.
+    values of the same images' tiles; NaN of fewer than `MIN_TILES`. `at`, (n,), are the samples' places in the data
+    set.
     """
 
     y: np.ndarray
@@ -55,6 +58,7 @@ class OutOfFold:
     distances: np.ndarray
     are_portraits: np.ndarray
     tile_deviations: np.ndarray
+    at: np.ndarray
     __repr__ = short_repr
 
 
@@ -144,6 +148,7 @@ def train_model(
         decision = _Decision(calibration, _own_boundary(calibration), {}, {})
     else:
         raise DatasetError("rates of errors need labelled images in at least two groups of each class")
+    undecided = _undecided(held_out, decision, verdict_errors)
     cloud = replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None
     settings = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
     return Model(
@@ -157,7 +162,8 @@ def train_model(
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
         cloud=cloud,
-        undecided=_undecided(held_out, decision, verdict_errors),
+        undecided=undecided,
+        track_record=_track_record(dataset, held_out, decision, undecided),
         delivery=delivered.delivery if delivered else None,
         summary=summarise_training(dataset, cloud, held_out.tile_deviations if held_out else np.empty(0)),
         reference=_some_vectors(dataset),
@@ -236,6 +242,18 @@ def _undecided(
     if held_out is None or errors is None:
         return None
     return undecided_range(held_out.y, decision.calibration.scores(held_out.values), held_out.groups, errors)
+
+
+def _track_record(
+    dataset: Dataset, held_out: OutOfFold | None, decision: _Decision, undecided: tuple[float, float] | None
+) -> tuple[TrackRecord, ...]:
+    """Return how often verdicts were right, by coding; nothing if every score decides."""
+    if held_out is None or undecided is None:
+        return ()
+    scores = decision.calibration.scores(held_out.values)
+    verdicts = np.select([scores >= undecided[1], scores <= undecided[0]], [FAKE, REAL], -1)
+    codings = [dataset.samples[k].coding for k in held_out.at]
+    return track_records(held_out.y, verdicts, held_out.groups, codings)
 
 
 def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:
@@ -357,4 +375,5 @@ def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> 
         np.array(distances)[kept],
         are_portraits[kept],
         np.array(deviations)[kept],
+        at,
     )

@@ -22,7 +22,7 @@ from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.custody.chain import Chain, canonical, hash_of
 from spectral_detect.custody.manifest_writer import ManifestWriter
 from spectral_detect.custody.run import Run as RunFacts
-from spectral_detect.detector.shipped import find_model
+from spectral_detect.detector.model_file import find_model
 from spectral_detect.errors import OutputError
 
 Entries = list[dict[str, Any]]

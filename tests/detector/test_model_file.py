@@ -18,8 +18,7 @@ import pytest
 from gaussian import gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
 from spectral_detect.detector.model_content import FORMAT, content_sha256
-from spectral_detect.detector.model_file import MAX_FILE_BYTES, load_default_model
-from spectral_detect.detector.shipped import find_model, shipped_models
+from spectral_detect.detector.model_file import MAX_FILE_BYTES, find_model, load_default_model, shipped_models
 from spectral_detect.errors import ModelFileError, OutputError
 
 SPEC = FeatureSpec.preset("azimuthal", n_bins=12)

@@ -15,7 +15,7 @@ from gaussian import SPEC, gaussian_data
 from spectral_detect import Model, load_model, train_model
 from spectral_detect.detector.calibration_metrics import reliability
 from spectral_detect.detector.metrics import predictive_values
-from spectral_detect.detector.shipped import find_model
+from spectral_detect.detector.model_file import find_model
 from spectral_detect.evaluation.evaluate import evaluate_model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.images import decode

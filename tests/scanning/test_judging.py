@@ -16,9 +16,12 @@ from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import LogisticRegression
 from spectral_detect.detector.experience import Experience, FeatureCloud
+from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
+from spectral_detect.outputs.table import image_layout
+from spectral_detect.outputs.table import image_layout
 from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
@@ -219,3 +222,14 @@ def test_a_score_that_errs_too_often_is_undecided(model: Model) -> None:
     assert judge([image(2.0)], [guarded], Rules()).verdict == "fake"
     assert judge([image(-2.0)], [guarded], Rules()).verdict == "real"
     assert judge([image(0.1)], [guarded], Rules(threshold=0.5)).verdict == "fake"  # as asked
+
+
+def test_a_record_says_how_often_such_a_verdict_was_right(model: Model) -> None:
+    known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
+    judging = Judge([replace(model, undecided=(0.3, 0.8), track_record=(known,))])
+    for log_odds, right in ((2.0, 0.9), (-2.0, 0.8), (0.0, None)):
+        record = judging([image(log_odds)])
+        assert (record.verdict_right, record.such_files) == (right, known.line)
+        assert image_layout().cells(record).endswith("-" if right is None else f"{100 * right:.1f} %")
+    as_asked = Judge(judging.models, Rules(threshold=0.5))([image(2.0)])
+    assert (as_asked.verdict_right, as_asked.such_files) == (None, None)  # it was counted at the model's own scores

@@ -1,0 +1,71 @@
+"""Tell how often a model was right about files that were coded like the one at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spectral_detect.media.coding import Coding
+from spectral_detect.records import Verdict
+from spectral_detect.text import range_text
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """How a model did on files of one kind of coding, by folds that had not seen their groups.
+
+    Both classes count alike, and so do the groups of each.
+
+    Attributes
+    ----------
+    coding : str or None
+        The `Coding.kind` of the files; None for all files together.
+    qualities : (int, int) or None
+        Lowest and highest quality of them; None if the kind has no bands of quality.
+    n_files, n_groups : int
+        How many files, and groups of both classes.
+    decided : float
+        Share of the files that got a verdict.
+    fake_right, real_right : float or None
+        Share of the verdicts `fake`, and `real`, that were right; None if there was none.
+    """
+
+    coding: str | None
+    qualities: tuple[int, int] | None
+    n_files: int
+    n_groups: int
+    decided: float
+    fake_right: float | None
+    real_right: float | None
+
+    def is_of(self, coding: Coding | None) -> bool:
+        """Tell whether a file of such a coding is of this kind; all files are, where `coding` is None."""
+        if self.coding is None:
+            return True
+        if coding is None or coding.kind != self.coding:
+            return False
+        if self.qualities is None:
+            return True
+        low, high = self.qualities
+        return coding.quality is not None and low <= coding.quality <= high
+
+    def right(self, verdict: Verdict) -> float | None:
+        """Return the share of such verdicts that were right; None of none, and of "inconclusive"."""
+        return {"fake": self.fake_right, "real": self.real_right}.get(verdict)
+
+    @property
+    def line(self) -> str:
+        """The numbers in words."""
+        parts = [f"{name} right {share:.0%}" for name, share in self._shares if share is not None]
+        kind = self.coding or "all files"
+        kind += f", quality {range_text(*self.qualities)}" if self.qualities else ""
+        return f"{kind}: decided {self.decided:.0%} of {self.n_files}" + ("; " + ", ".join(parts) if parts else "")
+
+    @property
+    def _shares(self) -> tuple[tuple[str, float | None], ...]:
+        return ("fake", self.fake_right), ("real", self.real_right)
+
+
+def track_record_of(records: Sequence[TrackRecord], coding: Coding | None) -> TrackRecord | None:
+    """Return the first record that is of such files, the narrowest; None if there is none."""
+    return next((record for record in records if record.is_of(coding)), None)
