@@ -9,6 +9,16 @@ REAL, FAKE = 0, 1
 LABELS = {"real": REAL, "fake": FAKE}
 
 Verdict = Literal["real", "fake", "inconclusive"]
+Reason = Literal[
+    "constant image",
+    "useless model",
+    "transparent",
+    "outside experience",
+    "low confidence",
+    "undecided",
+    "depends on delivery",
+]
+BY_SCORE = frozenset(("low confidence", "undecided", "depends on delivery"))  # the others leave the score no meaning
 
 IMAGE_SCHEMA = "spectral-detect/image/1"
 
@@ -81,6 +91,8 @@ class ImageRecord:
         that were right; None if it is inconclusive or the model holds no `TrackRecord`.
     such_files : str or None
         What such files are, and how the model did on them, in words.
+    reason : Reason or None
+        Why the verdict is inconclusive, in a word; None if it is not.
     """
 
     path: str
@@ -110,6 +122,12 @@ class ImageRecord:
     says_generated: Literal["yes", "no"] | None = None
     verdict_right: float | None = None
     such_files: str | None = None
+    reason: Reason | None = None
+
+    @property
+    def score_has_meaning(self) -> bool:
+        """Whether the model could judge such an image at all, though its score may decide nothing."""
+        return self.reason is None or self.reason in BY_SCORE
 
     @property
     def is_contradicted(self) -> bool:

@@ -26,7 +26,7 @@ SUFFIX = ".pkl"
 DEFAULT = "world"  # judges where no model is named; the others are for images of one kind
 
 
-# ---------------------------------------------------------------------------------------------- shipped with the program
+# ------------------------------------------------------------------------------------------- shipped with the program
 
 
 def shipped_models() -> dict[str, Path]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from spectral_detect.records import ImageRecord
-from spectral_detect.scanning.judge import Reason
+from spectral_detect.records import ImageRecord, Reason
 
 
 @dataclass(frozen=True)

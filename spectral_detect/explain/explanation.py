@@ -23,8 +23,8 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Box, Region, as_displayed, upright
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import ImageRecord
-from spectral_detect.scanning.judge import Judge, Reason
+from spectral_detect.records import ImageRecord, Reason
+from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
 

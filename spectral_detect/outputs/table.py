@@ -67,9 +67,9 @@ class Layout(Generic[Record]):
 
 def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[ImageRecord]:
     """Lay out records of still images; `with_model` if several models may have judged."""
-    columns: list[Column[ImageRecord]] = [Column("score", ">6", lambda r: _three_digits(r.score))]
+    columns: list[Column[ImageRecord]] = [Column("score", ">6", lambda r: _three_digits(_meant(r, r.score)))]
     if with_posterior:
-        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
+        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(_meant(r, r.posterior))))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
@@ -78,7 +78,12 @@ def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
 
 def _how_often_right(record: ImageRecord) -> float | None:
     """Return how often such a verdict was right; of models that do not tell, how often any verdict was."""
-    return record.verdict_right if record.such_files else record.model_balanced_accuracy
+    return _meant(record, record.verdict_right if record.such_files else record.model_balanced_accuracy)
+
+
+def _meant(record: ImageRecord, value: float | None) -> float | None:
+    """Return a number that judges the image; None if the model could not."""
+    return value if record.score_has_meaning else None
 
 
 def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[VideoRecord]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth, Provenance
-from spectral_detect.records import LABELS, ImageRecord, Verdict
+from spectral_detect.records import LABELS, ImageRecord, Reason, Verdict
 from spectral_detect.scanning.rules import Rules
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
@@ -36,16 +36,6 @@ TRANSPARENT = (
 )
 
 CONTRADICTED = "called real, but the file says that AI made or edited it"
-
-Reason = Literal[
-    "constant image",
-    "useless model",
-    "transparent",
-    "outside experience",
-    "low confidence",
-    "undecided",
-    "depends on delivery",
-]
 
 
 @dataclass(frozen=True)
@@ -235,6 +225,7 @@ class Judge:
             "posterior": None if self.rules.prevalence is None else judgement.posterior,
             "model_balanced_accuracy": judgement.model.balanced_accuracy,
             **_known(judgement),
+            "reason": judgement.reason,
         }
 
     def _unjudged(self) -> dict[str, Any]:

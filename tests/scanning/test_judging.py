@@ -21,7 +21,6 @@ from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
 from spectral_detect.outputs.table import image_layout
-from spectral_detect.outputs.table import image_layout
 from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
@@ -233,3 +232,16 @@ def test_a_record_says_how_often_such_a_verdict_was_right(model: Model) -> None:
         assert image_layout().cells(record).endswith("-" if right is None else f"{100 * right:.1f} %")
     as_asked = Judge(judging.models, Rules(threshold=0.5))([image(2.0)])
     assert (as_asked.verdict_right, as_asked.such_files) == (None, None)  # it was counted at the model's own scores
+
+
+def test_a_score_without_meaning_is_recorded_but_not_shown(model: Model) -> None:
+    large = replace(image(2.0), width=5000, height=5000)
+    for shown, one, rules in (
+        ("   0.881         -", image(2.0), Rules(min_confidence=0.9)),
+        ("       -         -", large, Rules()),
+    ):
+        record = Judge([replace(model, track_record=(TrackRecord(None, None, 9, 9, 1.0, 1.0, 1.0),))], rules)([one])
+        assert record.verdict == "inconclusive"
+        assert record.score == pytest.approx(0.881, abs=1e-3)
+        assert image_layout().cells(record) == shown
+        assert record.reason == ("low confidence" if one is not large else "outside experience")
