@@ -36,6 +36,7 @@ NO_SUMMARY = (
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
 NO_TILES = "its features are of the whole image, so that no place has a score of its own"
+NOTHING_TO_EXPLAIN = "all pixels are alike: there is nothing to measure, and so nothing to explain"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,8 @@ class Explanation:
         The reduced image, as displayed and as the model saw it; None if it could not be read, as all below.
     size : (int, int)
         Width and height, as displayed, of the pixels that the model saw.
+    is_empty : bool
+        Whether all pixels are alike. Then there is nothing to explain: all between `size` and `missing` is left out.
     evidence, spectrum, profile, tiles
         See their classes; `tiles` is None if the features are not of tiles.
     class_distances : tuple of (float, float)
@@ -111,6 +114,7 @@ class Explanation:
     region: Region | None = None
     picture: np.ndarray | None = None
     size: tuple[int, int] = (0, 0)
+    is_empty: bool = False
     evidence: Evidence | None = None
     spectrum: Spectrum | None = None
     profile: Profile | None = None
@@ -172,6 +176,8 @@ class Explainer:
         if record.error is not None or image is None or variants[0].features is None:
             return Explanation(record, region=self.region)
         judgement = self.judge.judge(variants)
+        if judgement.reason == "constant image":
+            return self._of_nothing(record, image)
         features = np.asarray(variants[0].features)
         model = judgement.model
         tiles = tile_scores(model, features, _boxes(variants[0], image))
@@ -193,6 +199,19 @@ class Explainer:
             neighbours=nearest(model, features),
             n_positions=len(model.summary.labels) if model.summary else 0,
             missing=tuple(_missing(model)),
+            next_steps=tuple(next_steps(record, record.warnings)),
+        )
+
+    def _of_nothing(self, record: ImageRecord, image: DecodedImage) -> Explanation:
+        """Return the explanation of an image of one colour: the numbers of its features mean nothing."""
+        return Explanation(
+            record=record,
+            reason="constant image",
+            region=self.region,
+            picture=_picture(image),
+            size=as_displayed_size(image),
+            is_empty=True,
+            missing=(NOTHING_TO_EXPLAIN,),
             next_steps=tuple(next_steps(record, record.warnings)),
         )
 

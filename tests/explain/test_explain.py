@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 from conftest import EXAMPLES, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN
 
 FAKE = EXAMPLES / "fake" / "Garden.png"
 REAL = EXAMPLES / "real" / "Garden.png"
@@ -223,3 +224,31 @@ def test_a_model_of_whole_images_says_why_there_is_no_map(run: Run, tmp_path: Pa
     assert "no place has a score of its own" in " ".join(run("explain", FAKE, *HERE).stdout.split())
     assert json.loads(run("explain", FAKE, *HERE, "--format", "json").stdout)["tiles"] is None
     assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.png").exit_code == 0
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_an_image_of_one_colour_has_nothing_to_explain(run: Run, tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (256, 256), "gray").save(tmp_path / "flat.png")
+    for model in (PHOTOGRAPHS, HERE):
+        facts = json.loads(run("explain", tmp_path / "flat.png", *model, "--format", "json").stdout)
+        assert facts["reason"] == "constant image" and facts["record"]["verdict"] == "inconclusive"
+        assert facts["evidence"] is facts["spectrum"] is facts["profile"] is facts["tiles"] is None
+        assert facts["neighbours"] == facts["class_distances"] == []
+        assert facts["missing"] == [NOTHING_TO_EXPLAIN]
+        text = run("explain", tmp_path / "flat.png", *model).stdout
+        assert "nothing to explain" in text and "for fake" not in text and "nearest" not in text
+        assert not re.search(r"score \d|[+-]\d\.\d", text)
+    for suffix in ("png", "html"):
+        assert run("explain", tmp_path / "flat.png", *HERE, "--output", tmp_path / f"x.{suffix}").exit_code == 0
+    parts = parts_of(tmp_path / "x.html")
+    assert len(parts.pictures) == 1  # the image alone
+    assert "nothing to explain" in parts.text and not {"evidence", "numbers", "neighbours"} & set(parts.ids)
+
+
+def test_a_region_of_one_colour_has_nothing_to_explain(run: Run, tmp_path: Path) -> None:
+    with Image.open(FAKE) as image:
+        half = image.convert("RGB")
+    half.paste((9, 9, 9), (0, 0, 128, 256))
+    half.save(tmp_path / "half.png")
+    part = run("explain", tmp_path / "half.png", *PHOTOGRAPHS, "--region", "0,0,128,128", "--format", "json")
+    assert json.loads(part.stdout)["missing"] == [NOTHING_TO_EXPLAIN]

@@ -47,12 +47,14 @@ def write_picture(explanation: Explanation, output: str) -> None:
     columns = _columns(explanation)
     notes_in = max(sum(_height(paragraph) for paragraph in column) for column in columns) + 0.15
     head_lines = _head_lines(explanation)
-    heights = (TOP_IN + HEAD_LINE_IN * (len(head_lines) + 0.6), PICTURES_IN, CHARTS_IN, notes_in)
+    charts_in = () if explanation.is_empty else (CHARTS_IN,)
+    heights = (TOP_IN + HEAD_LINE_IN * (len(head_lines) + 0.6), PICTURES_IN, *charts_in, notes_in)
     figure = new_figure(WIDTH_IN, sum(heights))
-    head, pictures, charts, notes = figure.subfigures(4, 1, height_ratios=heights, squeeze=False).ravel()
+    head, pictures, *charts, notes = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
     _draw_head(head, explanation, head_lines, heights[0])
     _draw_pictures(pictures, explanation)
-    _draw_charts(charts, explanation)
+    for part in charts:
+        _draw_charts(part, explanation)
     for x, column in zip((0.02, 0.52), columns, strict=True):
         _write(notes, x, column, notes_in)
     write_figure(figure, output)
@@ -74,16 +76,18 @@ def _draw_head(figure: SubFigure, explanation: Explanation, lines: Sequence[str]
     figure.text(0.02, 1 - 0.34 / height_in, verdict.upper(), fontsize=24, fontweight="bold", color=colour, va="top")
     for k, line in enumerate(lines):
         figure.text(0.02, 1 - (TOP_IN + k * HEAD_LINE_IN) / height_in, line, fontsize=NORMAL + 0.5, va="top")
-    axes = figure.add_axes((0.56, 1 - 0.68 / height_in, 0.41, 0.25 / height_in))
-    draw_gauge(axes, explanation)
+    if not explanation.is_empty:
+        draw_gauge(figure.add_axes((0.56, 1 - 0.68 / height_in, 0.41, 0.25 / height_in)), explanation)
 
 
 def _draw_pictures(figure: SubFigure, explanation: Explanation) -> None:
+    if explanation.spectrum is None:
+        draw_image(figure.subplots(), explanation)
+        return
     image, tiles, spectrum = figure.subplots(1, 3, width_ratios=(1, 1.15, 1.25))
     draw_image(image, explanation)
     draw_tiles(tiles, explanation)
-    if explanation.spectrum is not None:
-        draw_spectrum(spectrum, explanation.spectrum)
+    draw_spectrum(spectrum, explanation.spectrum)
 
 
 def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
@@ -117,8 +121,8 @@ def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]
 def _origin(explanation: Explanation) -> str:
     record, evidence = explanation.record, explanation.evidence
     model = f"Model {visible(record.model or '')}, sha256 {(record.model_sha256 or '')[:12]}"
-    method = evidence.method if evidence else "none"
-    return f"{model}; file sha256 {(record.sha256 or '')[:12]}. Shares of evidence: {method}."
+    method = f" Shares of evidence: {evidence.method}." if evidence else ""
+    return f"{model}; file sha256 {(record.sha256 or '')[:12]}.{method}"
 
 
 def _lines(sentences: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from spectral_detect.explain.advice import sentence
 from spectral_detect.explain.evidence import Evidence
-from spectral_detect.explain.explanation import Explanation
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.text import visible
 
@@ -32,8 +32,8 @@ def explanation_text(explanation: Explanation) -> str:
     """Return the report of `explain`: verdict, score, evidence, what to do next."""
     record = explanation.record
     lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
-    if explanation.evidence is not None:
-        lines += _evidence_lines(explanation.evidence)
+    if record.error is None:
+        lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence)
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
         lines += _rows("nearest", list(neighbour_sentences(explanation.neighbours, explanation.n_positions)))
@@ -47,6 +47,8 @@ def explanation_text(explanation: Explanation) -> str:
 def verdict_line(explanation: Explanation) -> str:
     """Return verdict, score and threshold in one line."""
     record = explanation.record
+    if explanation.is_empty:
+        return f"{record.verdict} by the model {visible(record.model or '')}, without a score"
     if record.score is None or record.threshold is None:
         return visible(f"failed: {record.error}")
     return (
@@ -59,7 +61,7 @@ def why_sentence(explanation: Explanation) -> str:
     """Return the main reasons in one sentence."""
     evidence = explanation.evidence
     if evidence is None:
-        return sentence(explanation.record.error or "no features")
+        return sentence(explanation.record.error or NOTHING_TO_EXPLAIN)
     is_fake = evidence.decision_value >= evidence.boundary
     side, other = ("fake", "real") if is_fake else ("real", "fake")
     behind = [title for title, value in evidence.kinds if (value > 0) == is_fake][:2]
