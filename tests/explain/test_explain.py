@@ -223,7 +223,10 @@ def test_a_model_without_a_summary_says_so(run: Run, tmp_path: Path) -> None:
 def test_a_model_of_whole_images_says_why_there_is_no_map(run: Run, tmp_path: Path) -> None:
     assert "no place has a score of its own" in " ".join(run("explain", FAKE, *HERE).stdout.split())
     assert json.loads(run("explain", FAKE, *HERE, "--format", "json").stdout)["tiles"] is None
-    assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.png").exit_code == 0
+    for suffix in ("png", "html"):
+        assert run("explain", FAKE, *HERE, "--output", tmp_path / f"x.{suffix}").exit_code == 0
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert 'alt="The power spectrum"' in page and 'alt="The score of each place"' not in page
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])

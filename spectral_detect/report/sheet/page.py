@@ -85,9 +85,10 @@ def page_of(explanation: Explanation) -> str:
 def _pictures(explanation: Explanation) -> dict[str, str]:
     """Return name -> data URI of each drawn part."""
     evidence, spectrum, profile = explanation.evidence, explanation.spectrum, explanation.profile
+    tiles = explanation.tiles
     drawn: dict[str, tuple[float, float, Callable[..., None] | None]] = {
         "image": (3.4, 3.3, lambda axes: draw_image(axes, explanation)),
-        "tiles": (3.8, 3.3, (lambda axes: draw_tiles(axes, explanation)) if evidence else None),
+        "tiles": (3.8, 3.3, (lambda axes: draw_tiles(axes, explanation, tiles)) if tiles else None),
         "spectrum": (4.2, 3.3, (lambda axes: draw_spectrum(axes, spectrum)) if spectrum else None),
         "groups": (5.8, 4.2, (lambda axes: draw_groups(axes, evidence)) if evidence else None),
         "bands": (5.4, 2.3, (lambda axes: draw_bands(axes, evidence)) if evidence else None),

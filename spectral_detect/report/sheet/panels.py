@@ -24,10 +24,6 @@ SMALL, NORMAL = 7.5, 8.5
 DB = 10 / np.log(10)  # of a natural logarithm of power
 FINEST = 0.5  # cycles per pixel along an axis
 BESIDE = 0.02  # of the width of a chart
-NO_MAP = (
-    "No map.\n\nThis model looks at the image as a whole, reduced to a small size, so that no place has a score of its "
-    "own."
-)
 COLOUR_OF = {"fake": ORANGE, "real": BLUE, "inconclusive": "0.35"}
 
 
@@ -72,13 +68,12 @@ def draw_image(axes: Axes, explanation: Explanation) -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def draw_tiles(axes: Axes, explanation: Explanation) -> None:
-    """Draw the score of each place on the image, or say why there is none."""
+def draw_tiles(axes: Axes, explanation: Explanation, tiles: TileScores) -> None:
+    """Draw the score of each place on the image."""
     axes.set_title("score of each place", fontsize=NORMAL + 1)
     axes.set(xticks=[], yticks=[])
-    tiles, picture = explanation.tiles, explanation.picture
-    if tiles is None or picture is None:
-        _note(axes, NO_MAP)
+    picture = explanation.picture
+    if picture is None:
         return
     axes.imshow(picture.mean(axis=2), cmap="gray", vmin=0, vmax=255)
     scale = picture.shape[1] / explanation.size[0]
@@ -218,9 +213,3 @@ def _frequency_axis(axes: Axes) -> None:
 def _plain_frame(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="x", labelsize=SMALL)
-
-
-def _note(axes: Axes, text: str) -> None:
-    lines = "\n".join(fill(paragraph, 30) for paragraph in text.split("\n"))
-    axes.text(0.5, 0.5, lines, ha="center", va="center", fontsize=NORMAL, color=DARK, transform=axes.transAxes)
-    axes.set_facecolor("0.97")

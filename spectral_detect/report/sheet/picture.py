@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 WIDTH_IN = 9.24  # 1200 pixels
-TOP_IN, PICTURES_IN, CHARTS_IN, LINE_IN, PARAGRAPH_IN = 0.95, 2.75, 3.3, 0.165, 0.16
+TOP_IN, CHARTS_IN, LINE_IN, PARAGRAPH_IN = 0.95, 3.3, 0.165, 0.16
+PICTURES_IN, LARGE_PICTURES_IN = 2.75, 3.5  # three beside each other, or two
 CHARACTERS, WHOLE_LINE = 75, 138  # of a line in half the width, and of a larger one in all of it
 HEAD_LINE_IN = 0.2
 
@@ -48,7 +49,8 @@ def write_picture(explanation: Explanation, output: str) -> None:
     notes_in = max(sum(_height(paragraph) for paragraph in column) for column in columns) + 0.15
     head_lines = _head_lines(explanation)
     charts_in = () if explanation.is_empty else (CHARTS_IN,)
-    heights = (TOP_IN + HEAD_LINE_IN * (len(head_lines) + 0.6), PICTURES_IN, *charts_in, notes_in)
+    pictures_in = PICTURES_IN if explanation.tiles else LARGE_PICTURES_IN
+    heights = (TOP_IN + HEAD_LINE_IN * (len(head_lines) + 0.6), pictures_in, *charts_in, notes_in)
     figure = new_figure(WIDTH_IN, sum(heights))
     head, pictures, *charts, notes = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
     _draw_head(head, explanation, head_lines, heights[0])
@@ -81,13 +83,15 @@ def _draw_head(figure: SubFigure, explanation: Explanation, lines: Sequence[str]
 
 
 def _draw_pictures(figure: SubFigure, explanation: Explanation) -> None:
-    if explanation.spectrum is None:
-        draw_image(figure.subplots(), explanation)
-        return
-    image, tiles, spectrum = figure.subplots(1, 3, width_ratios=(1, 1.15, 1.25))
-    draw_image(image, explanation)
-    draw_tiles(tiles, explanation)
-    draw_spectrum(spectrum, explanation.spectrum)
+    """Draw the image beside what there is of it: the score of each place, the spectrum."""
+    tiles, spectrum = explanation.tiles, explanation.spectrum
+    ratios = (1.0, *((1.15,) if tiles else ()), *((1.25,) if spectrum else ()))
+    places = list(figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False).ravel())
+    draw_image(places.pop(0), explanation)
+    if tiles is not None:
+        draw_tiles(places.pop(0), explanation, tiles)
+    if spectrum is not None:
+        draw_spectrum(places.pop(0), spectrum)
 
 
 def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
