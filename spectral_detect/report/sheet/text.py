@@ -51,10 +51,12 @@ def verdict_line(explanation: Explanation) -> str:
         return f"{record.verdict} by the model {visible(record.model or '')}, without a score"
     if record.score is None or record.threshold is None:
         return visible(f"failed: {record.error}")
-    return (
-        f"{record.verdict}, score {record.score:.3f} by the model {visible(record.model or '')} "
-        f"(0 real to 1 fake; fake from {record.threshold:.3f} on)"
-    )
+    decides = f"fake from {record.threshold:.3f} on"
+    if explanation.undecided is not None:
+        low, high = explanation.undecided
+        decides = f"threshold {record.threshold:.3f}, undecided between {low:.3f} and {high:.3f}"
+    model = visible(record.model or "")
+    return f"{record.verdict}, score {record.score:.3f} by the model {model} (0 real to 1 fake; {decides})"
 
 
 def why_sentence(explanation: Explanation) -> str:
