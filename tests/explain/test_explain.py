@@ -18,7 +18,9 @@ from conftest import EXAMPLES, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN
+from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.report.sheet.panels import LEAST_FOR_WORD, place_beside
+from spectral_detect.report.sheet.text import neighbour_sentences
 
 FAKE = EXAMPLES / "fake" / "Garden.png"
 REAL = EXAMPLES / "real" / "Garden.png"
@@ -271,3 +273,13 @@ def test_a_model_that_leaves_scores_undecided_says_which(run: Run) -> None:
     said = run("explain", FAKE, *HERE).stdout.splitlines()[0]
     assert f"undecided between {low:.3f} and {high:.3f})" in said and "fake from" not in said
     assert "fake from 0.500 on)" in run("explain", FAKE, *HERE, "--threshold", 0.5).stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(("source", "words"), [("fake", "fake"), ("1_Fakes", "fake"), ("sdxl", "fake, from sdxl")])
+def test_a_source_that_is_named_as_its_label_is_said_once(source: str, words: str) -> None:
+    first, *_ = neighbour_sentences((Neighbour("fake", source, 1.5),), 10)
+    assert first == f"{words} (distance 1.50)"
+
+
+def test_a_source_that_is_named_as_the_other_label_is_said() -> None:
+    assert next(neighbour_sentences((Neighbour("real", "fake", 1.5),), 10)) == "real, from fake (distance 1.50)"

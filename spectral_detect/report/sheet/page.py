@@ -72,7 +72,10 @@ def page_of(explanation: Explanation) -> str:
         evidence=evidence,
         distances=explanation.class_distances,
         notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],
-        neighbours=[(n.label, visible(n.source), f"{n.distance:.2f}") for n in explanation.neighbours],
+        neighbours=[
+            (n.label, visible(n.source), "this image, or a copy" if n.is_same else f"{n.distance:.2f}")
+            for n in explanation.neighbours
+        ],
         n_positions=explanation.n_positions,
         missing=[sentence(note) for note in explanation.missing],
         warnings=[visible(note) for note in record.warnings],

@@ -103,9 +103,15 @@ def tiles_sentence(explanation: Explanation) -> str:
 def neighbour_sentences(neighbours: tuple[Neighbour, ...], n: int) -> Iterator[str]:
     """Name the nearest training images."""
     for each in neighbours:
-        yield f"{each.label}, from {visible(each.source)} (distance {each.distance:.2f})"
+        source = f", from {visible(each.source)}" if each.has_own_source else ""
+        yield f"{each.label}{source} ({distance_words(each)})"
     if neighbours:
         yield f"These are the nearest of {n} training images by their main look, and no vote."
+
+
+def distance_words(neighbour: Neighbour) -> str:
+    """Return how far a training image lies, or that it is none other."""
+    return "this image, or a copy of it" if neighbour.is_same else f"distance {neighbour.distance:.2f}"
 
 
 def _evidence_lines(evidence: Evidence) -> list[str]:
@@ -113,7 +119,7 @@ def _evidence_lines(evidence: Evidence) -> list[str]:
         f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
         *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value)}  {title}" for title, value in evidence.kinds),
         f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       "
-        f"= the decision value; fake from {evidence.boundary:+.3f} on",
+        f"= the decision value; threshold {evidence.boundary:+.3f}",
     ]
 
 
