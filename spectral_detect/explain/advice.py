@@ -116,6 +116,11 @@ ADVICE = (
         "find out how many bits the camera or the program wrote, and save the image again on the full scale",
     ),
     Advice(None, "this picture may be mixed", "score its parts with --region, and compare them"),
+    Advice(
+        None,
+        "a training image of the model, or a copy",
+        "test the model on images that it has not seen, with spectral-detect evaluate",
+    ),
 )
 AFTER = {
     "fake": "ask where the image comes from, and look for its original; a score is no proof",

@@ -35,6 +35,9 @@ NO_SUMMARY = (
 )
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
+TRAINING_IMAGE = (
+    "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
+)
 NO_TILES = "its features are of the whole image, so that no place has a score of its own"
 NOTHING_TO_EXPLAIN = "all pixels are alike: there is nothing to measure, and so nothing to explain"
 
@@ -126,6 +129,11 @@ class Explanation:
     next_steps: tuple[str, ...] = ()
     __repr__ = short_repr
 
+    @property
+    def is_training_image(self) -> bool | None:
+        """Whether it is one of the training images that the model's file holds, or a copy; None if it holds none."""
+        return any(neighbour.is_same for neighbour in self.neighbours) if self.neighbours else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON; pictures are left out."""
         return {
@@ -140,6 +148,7 @@ class Explanation:
             "profile": self.profile.to_dict() if self.profile else None,
             "tiles": self.tiles.to_dict() if self.tiles else None,
             "neighbours": [vars(neighbour) for neighbour in self.neighbours],
+            "is_training_image": self.is_training_image,
             "missing": list(self.missing),
             "next_steps": list(self.next_steps),
         }
@@ -181,7 +190,9 @@ class Explainer:
         features = np.asarray(variants[0].features)
         model = judgement.model
         tiles = tile_scores(model, features, _boxes(variants[0], image))
+        neighbours = nearest(model, features)
         notes = (tiles.warning,) if tiles and tiles.warning else ()
+        notes += (TRAINING_IMAGE,) if any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
         evidence = evidence_of(model, features, judgement.threshold)
         return Explanation(
@@ -196,7 +207,7 @@ class Explainer:
             profile=_profile(model, image),
             tiles=tiles,
             class_distances=_class_distances(model, features, evidence),
-            neighbours=nearest(model, features),
+            neighbours=neighbours,
             n_positions=len(model.summary.labels) if model.summary else 0,
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings)),

@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from spectral_detect.detector.experience import Experience
 from spectral_detect.explain.advice import ADVICE, AFTER, SAYS_GENERATED, Advice, next_steps, sentence
+from spectral_detect.explain.explanation import TRAINING_IMAGE
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import SEVERAL
@@ -35,6 +36,7 @@ TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "on the full scale": "no pixel is brighter than 4095 of 65535: perhaps the file holds fewer than 16 bits",
     "seldom there by accident": f"{CONTRADICTED}: a prompt",
     "proves little": "the file says that no AI made it: a camera",
+    "that it has not seen": TRAINING_IMAGE,
     "score its parts": "this picture may be mixed: the scores of its 16 tiles run from 0.1 to 0.9",
 }
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, PngImagePlugin
 from conftest import EXAMPLES, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
-from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.report.sheet.panels import LEAST_FOR_WORD, place_beside
 from spectral_detect.report.sheet.text import neighbour_sentences
@@ -60,7 +60,7 @@ def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
     assert facts["record"] == scanned
     assert set(facts) == {
         "schema", "record", "reason", "undecided", "region", "evidence", "class_distances", "spectrum", "profile",
-        "tiles", "neighbours", "missing", "next_steps",
+        "tiles", "neighbours", "is_training_image", "missing", "next_steps",
     }  # fmt: skip
     assert facts["schema"] == "spectral-detect/explanation/1"
     evidence = facts["evidence"]
@@ -283,3 +283,23 @@ def test_a_source_that_is_named_as_its_label_is_said_once(source: str, words: st
 
 def test_a_source_that_is_named_as_the_other_label_is_said() -> None:
     assert next(neighbour_sentences((Neighbour("real", "fake", 1.5),), 10)) == "real, from fake (distance 1.50)"
+
+
+def test_a_training_image_is_called_one(run: Run, labelled_folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "own.pkl"
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    assert run("train", *folders, "--output", model, *HERE).exit_code == 0
+    trained = labelled_folder / "fake" / "03.png"
+    with Image.open(trained) as image:
+        image.save(tmp_path / "copy.bmp")
+        other = np.roll(np.asarray(image), 7, axis=(0, 1))
+    Image.fromarray(other[::-1]).save(tmp_path / "other.png")
+    for path, is_known in ((trained, True), (tmp_path / "copy.bmp", True), (tmp_path / "other.png", False)):
+        facts = json.loads(run("explain", path, "--model", model, *HERE, "--format", "json").stdout)
+        assert facts["is_training_image"] is is_known
+        assert facts["neighbours"][0]["is_same"] is is_known
+        assert (TRAINING_IMAGE in facts["record"]["warnings"]) is is_known
+        assert any("has not seen" in step for step in facts["next_steps"]) is is_known
+    assert "fake (this image, or a copy of it)" in run("explain", trained, "--model", model, *HERE).stdout
+    assert run("explain", trained, "--model", model, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert "this image, or a copy" in parts_of(tmp_path / "x.html").text

@@ -118,8 +118,7 @@ def _evidence_lines(evidence: Evidence) -> list[str]:
     return [
         f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
         *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value)}  {title}" for title, value in evidence.kinds),
-        f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       "
-        f"= the decision value; threshold {evidence.boundary:+.3f}",
+        f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       = the decision value; threshold {evidence.boundary:+.3f}",
     ]
 
 
