@@ -303,3 +303,15 @@ def test_a_training_image_is_called_one(run: Run, labelled_folder: Path, tmp_pat
     assert "fake (this image, or a copy of it)" in run("explain", trained, "--model", model, *HERE).stdout
     assert run("explain", trained, "--model", model, *HERE, "--output", tmp_path / "x.html").exit_code == 0
     assert "this image, or a copy" in parts_of(tmp_path / "x.html").text
+
+
+def test_of_transparent_pixels_the_sheet_says_once_what_to_do(run: Run, tmp_path: Path) -> None:
+    with Image.open(REAL) as image:
+        pixels = np.asarray(image.convert("RGBA")).copy()
+    pixels[:, :160, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "cutout.png")
+    facts = json.loads(run("explain", tmp_path / "cutout.png", *PHOTOGRAPHS, "--format", "json").stdout)
+    assert facts["reason"] == "transparent"
+    assert sum("opaque part" in step for step in facts["next_steps"]) == 1
+    text = " ".join(run("explain", tmp_path / "cutout.png", *PHOTOGRAPHS).stdout.split())
+    assert text.count("Judge the opaque part") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from spectral_detect.explain.advice import sentence
+from spectral_detect.explain.advice import sentence, text_of_reason
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
@@ -24,7 +24,7 @@ def meaning(explanation: Explanation) -> str:
     record = explanation.record
     text = MEANINGS.get(record.verdict or "", "")
     if record.verdict == "inconclusive" and record.warnings:
-        text = f"{text}: {visible(record.warnings[0])}"
+        text = f"{text}: {visible(text_of_reason(explanation.reason, record.warnings))}"
     return sentence(text)
 
 
