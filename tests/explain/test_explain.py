@@ -40,7 +40,10 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for suffix in ("png", "html", "json", "txt"):
         result = CliRunner().invoke(main, ["explain", str(FAKE), *PHOTOGRAPHS, "--output", str(folder / f"x.{suffix}")])
         assert result.exit_code == 0, result.output
-        assert result.stdout == ""
+        assert re.fullmatch(
+            rf"{re.escape(str(folder))}/x\.{suffix}: \S+Garden\.png: fake, score 0\.9\d\d by the model .*\n",
+            result.stdout,
+        )
     return folder
 
 
