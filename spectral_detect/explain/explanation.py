@@ -191,7 +191,7 @@ class Explainer:
         model = judgement.model
         tiles = tile_scores(model, features, _boxes(variants[0], image))
         neighbours = nearest(model, features)
-        notes = (tiles.warning,) if tiles and tiles.warning else ()
+        notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
         notes += (TRAINING_IMAGE,) if any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
         evidence = evidence_of(model, features, judgement.threshold)
