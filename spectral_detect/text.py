@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+LONGEST_WORD = 32  # characters; where none ends within so many, a word is cut
 LONGEST_VALUE, FEW_ITEMS = 100, 3  # characters of a value, items of a list, that a short `repr` shows
 
 
@@ -34,8 +35,35 @@ def cut_in_the_middle(text: str, longest: int) -> str:
     """Shorten text to at most `longest` characters; similar names differ at their ends, so the middle is left out."""
     if len(text) <= longest:
         return text
+    head, tail = _halves(text, longest)
+    return f"{head}...{tail}"
+
+
+def _halves(text: str, longest: int) -> tuple[str, str]:
     head = (longest - 3) // 2
-    return f"{text[:head]}...{text[head + 3 - longest :]}"
+    return text[:head], text[head + 3 - longest :]
+
+
+def cut_at_word(text: str, longest: int) -> str:
+    """Shorten a sentence to at most `longest` characters, after a whole word, with an ellipsis."""
+    if len(text) <= longest:
+        return text
+    head = text[: longest - 3]
+    if text[longest - 3] != " " and " " in head[-LONGEST_WORD:]:
+        head = head.rpartition(" ")[0]
+    return f"{head.rstrip(' ,;:')}..."
+
+
+def cut_between_words(text: str, longest: int) -> str:
+    """Shorten as `cut_in_the_middle` does, and leave out whole words where there are words."""
+    if len(text) <= longest:
+        return text
+    first, last = _halves(text, longest)
+    if text[len(first)] != " " and " " in first[-LONGEST_WORD:]:
+        first = first.rpartition(" ")[0]
+    if text[-len(last) - 1] != " " and " " in last[:LONGEST_WORD]:
+        last = last.partition(" ")[2]
+    return f"{first.rstrip()}...{last.lstrip()}"
 
 
 def told_apart(paths: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure, report_failure
 from spectral_detect.cli.shared.options import feature_options, feature_spec
 from spectral_detect.cli.shared.paths import expand
-from spectral_detect.cli.shared.progress import progress
+from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.resume_options import (
     Target,
     begun,
@@ -35,6 +35,7 @@ from spectral_detect.outputs.rows import FEATURES
 from spectral_detect.parallel.work import Work
 from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.sources.sharding import Shard
+from spectral_detect.text import counted
 
 
 @click.command()
@@ -83,6 +84,10 @@ def extract(
     failures = _extract(files, target, feature_spec(features, bins), work, limits)
     for failure in failures:
         report_failure(failure.path, failure.error)
+    n_read = len(files) - len(failures)
+    show_counts(
+        f"{counted(n_read, 'image')}, {len(failures)} failed", target.output if n_read or not failures else None
+    )
     ctx.exit(1 if failures else 0)
 
 

@@ -16,7 +16,7 @@ from spectral_detect.cli.shared.failures import report_failure, worded
 from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.options import FiniteRange, judging_options
 from spectral_detect.cli.shared.paths import named_places
-from spectral_detect.cli.shared.progress import progress, shows_progress
+from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.report_options import Wish, facts_of_run, report_options, reporting
 from spectral_detect.cli.shared.resume_options import (
     Target,
@@ -161,8 +161,8 @@ def _scan(
         summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
             stream.write(f"\n{summary}\n{_worth(judge, names)}")
-    if not target.is_table and shows_progress():
-        click.echo(summary, err=True)
+    if not target.is_table or target.output is not None:
+        show_counts(summary, target.output)
     return results.outcomes
 
 

@@ -17,7 +17,7 @@ from spectral_detect.cli.shared.checks import check_output, check_plot_folder
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
 from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options
 from spectral_detect.cli.shared.paths import expand_local
-from spectral_detect.cli.shared.progress import progress, shows_progress
+from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.cli.shared.resume_options import (
     Target,
@@ -178,8 +178,8 @@ def _scan(
         summary = records.summary(n_skipped)
         if target.is_table:
             stream.write(f"\n{summary}\n")
-    if not target.is_table and shows_progress():
-        click.echo(summary, err=True)
+    if not target.is_table or target.output is not None:
+        show_counts(summary, target.output)
     return records.outcomes
 
 

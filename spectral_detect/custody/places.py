@@ -36,6 +36,19 @@ class Places:
                 return first
         return FoundFile(location)
 
+    @property
+    def hint(self) -> str:
+        """Say where files were looked for that are missing, and how to look elsewhere."""
+        if self.root is None:
+            return (
+                "recorded paths that are not absolute begin at the folder where this runs: run it where the scan ran, "
+                "or name that folder, or the one in which the files lie now in the same way, by `root`"
+            )
+        return (
+            "all recorded paths were looked for below the folder given by `root`: it stands for the folder where the "
+            "scan ran, or for / where recorded paths are absolute"
+        )
+
     def extra(self, run: Run, recorded: RowIndex) -> Iterator[str]:
         """Give the images in the folders of a run that it has not recorded, as it would have written their paths.
 

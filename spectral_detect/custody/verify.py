@@ -83,6 +83,8 @@ def verify_manifest(name: str, checks: Checks, report: Report) -> Verified:
         judge = _judge(manifest.run, checks, count, verified)
         _compare_files(manifest, judge, checks, count, verified)
     verified.n_files = manifest.check.n_files
+    if 2 * verified.differences["missing"] > verified.n_files:
+        verified.notes.append(checks.places.hint)
     verified.final_hash = manifest.check.final_hash
     if checks.expected_hash not in (None, verified.final_hash):
         count(Difference("chain", f"the final hash is {verified.final_hash}, not {checks.expected_hash}"))

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from typing import Any
 
@@ -14,6 +15,9 @@ import numpy as np
 
 from spectral_detect.detector.metric_values import Metrics
 from spectral_detect.detector.metrics import evaluate_scores
+from spectral_detect.detector.model import Model
+from spectral_detect.detector.model_file import load_model
+from spectral_detect.detector.shipped import shipped_models
 from spectral_detect.errors import DatasetError
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources.text_encoding import how_to_convert, wide_encoding
@@ -39,6 +43,8 @@ class ScoredSet:
         Likelihood ratios; None unless each image has one.
     threshold : float or None
         That of the verdicts; None if the file does not tell, or tells several.
+    undecided : (float, float) or None
+        Scores between which the model decides nothing, if all rows have the same.
     n_left_out : int
         Rows without a score: files that failed.
     """
@@ -50,6 +56,7 @@ class ScoredSet:
     log10_ratios: np.ndarray | None = None
     threshold: float | None = None
     n_left_out: int = 0
+    undecided: tuple[float, float] | None = None
     __repr__ = short_repr
 
     def measure(self) -> Metrics:
@@ -67,6 +74,7 @@ class _Row:
     log10_ratio: float | None
     group: str | None
     threshold: float | None
+    undecided: tuple[float, float] | None
 
 
 def read_scored(labelled: Sequence[str], real: Sequence[str] = (), fake: Sequence[str] = ()) -> list[ScoredSet]:
@@ -106,7 +114,7 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
             remedy="a figure of scores needs both classes",
         )
     ratios = [row.log10_ratio for row in scored]
-    thresholds = {row.threshold for row in scored}
+    thresholds, zones = {row.threshold for row in scored}, {row.undecided for row in scored}
     return ScoredSet(
         name,
         y,
@@ -115,6 +123,7 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
         None if None in ratios else np.array(ratios, dtype=float),
         thresholds.pop() if len(thresholds) == 1 else None,
         len(every) - len(scored),
+        zones.pop() if len(zones) == 1 else None,
     )
 
 
@@ -128,13 +137,31 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
     """Yield the rows of a file, all of them of this class if one is given."""
     for number, values in _records(path):
         place = f"{path!r}, row {number}"
+        threshold = _number(values, "threshold", place, 0, 1)
         yield _Row(
             _truth(values, place) if label is None else label,
             _number(values, "score", place, 0, 1),
             _number(values, "log10_likelihood_ratio", place),
             str(values["group"]) if values.get("group") not in (None, "") else None,
-            _number(values, "threshold", place, 0, 1),
+            threshold,
+            _undecided(values, place, threshold),
         )
+
+
+def _undecided(values: Mapping[str, Any], place: str, threshold: float | None) -> tuple[float, float] | None:
+    """Return the scores between which a row's model decides nothing; of a scan's row if its model is a shipped one."""
+    low, high = (_number(values, f"undecided_{end}", place, 0, 1) for end in ("low", "high"))
+    if low is not None and high is not None:
+        return low, high
+    model = _shipped(str(values.get("model") or ""), str(values.get("model_sha256") or ""))
+    return model.undecided if model is not None and model.threshold == threshold else None
+
+
+@cache
+def _shipped(name: str, sha256: str) -> Model | None:
+    """Return the shipped model of this name and hash; None if there is none."""
+    model = load_model(name) if name in shipped_models() else None
+    return model if model is not None and model.sha256 == sha256 else None
 
 
 def _records(path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -25,12 +25,15 @@ class Advice:
         A sentence without its capital and its full stop.
     title : str
         The reason of an inconclusive verdict in a few words; empty for a warning.
+    subject : str
+        What it is about, where a reason and a warning are about the same: then the reason's step stands for both.
     """
 
     reason: Reason | None
     pattern: str
     next_step: str
     title: str = ""
+    subject: str = ""
 
 
 ADVICE = (
@@ -62,8 +65,9 @@ ADVICE = (
     Advice(
         "transparent",
         r"above \d+ % of transparent pixels",
-        "judge a crop of the opaque part; if you have the original, scan that",
+        "judge the opaque part alone: a crop, or explain --region; if you have the original, scan that",
         "transparent pixels",
+        "transparency",
     ),
     Advice("constant image", "constant image", "nothing to find here", "all pixels are alike"),
     Advice(
@@ -106,7 +110,7 @@ ADVICE = (
         "read what spectral-detect provenance finds: such a mark proves little unless a trusted signature holds it",
     ),
     Advice(None, "trained without labels", "train a model on labelled images before you rely on a verdict"),
-    Advice(None, "of the pixels are transparent", "judge the opaque part alone with --region"),
+    Advice(None, "of the pixels are transparent", "judge the opaque part alone with --region", subject="transparency"),
     Advice(None, "several frames or pages", "judge the other frames with spectral-detect video"),
     Advice(None, "truncated: only the upper", "get the whole file: what is missing was not judged"),
     Advice(
@@ -115,6 +119,11 @@ ADVICE = (
         "find out how many bits the camera or the program wrote, and save the image again on the full scale",
     ),
     Advice(None, "this picture may be mixed", "score its parts with --region, and compare them"),
+    Advice(
+        None,
+        "a training image of the model, or a copy",
+        "test the model on images that it has not seen, with spectral-detect evaluate",
+    ),
 )
 AFTER = {
     "fake": "ask where the image comes from, and look for its original; a score is no proof",
@@ -129,10 +138,19 @@ SAYS_GENERATED = (
 def next_steps(record: ImageRecord, warnings: tuple[str, ...]) -> list[str]:
     """Return what to do next, the steps for the reasons of an inconclusive verdict first, each once."""
     fitting = [a for a in ADVICE if any(re.search(a.pattern, warning) for warning in warnings)]
-    steps = [a.next_step for a in sorted(fitting, key=lambda a: a.reason is None)]
+    fitting.sort(key=lambda a: a.reason is None)
+    by_subject = {a.subject: a for a in reversed(fitting)}
+    steps = [a.next_step for a in fitting if not a.subject or by_subject[a.subject] is a]
     first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
     after = AFTER.get(record.verdict or "")
     return [*dict.fromkeys([*first, *steps, *([after] if after else [])])]
+
+
+def text_of_reason(reason: Reason | None, warnings: tuple[str, ...]) -> str:
+    """Return the warning that says why a verdict is inconclusive; the first one if none is known to."""
+    patterns = [advice.pattern for advice in ADVICE if advice.reason == reason]
+    telling = (warning for warning in warnings if any(re.search(pattern, warning) for pattern in patterns))
+    return next(telling, warnings[0] if warnings else "")
 
 
 def sentence(text: str) -> str:

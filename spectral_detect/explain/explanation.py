@@ -35,7 +35,11 @@ NO_SUMMARY = (
 )
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
+TRAINING_IMAGE = (
+    "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
+)
 NO_TILES = "its features are of the whole image, so that no place has a score of its own"
+NOTHING_TO_EXPLAIN = "all pixels are alike: there is nothing to measure, and so nothing to explain"
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,8 @@ class Explanation:
         The reduced image, as displayed and as the model saw it; None if it could not be read, as all below.
     size : (int, int)
         Width and height, as displayed, of the pixels that the model saw.
+    is_empty : bool
+        Whether all pixels are alike. Then there is nothing to explain: all between `size` and `missing` is left out.
     evidence, spectrum, profile, tiles
         See their classes; `tiles` is None if the features are not of tiles.
     class_distances : tuple of (float, float)
@@ -111,6 +117,7 @@ class Explanation:
     region: Region | None = None
     picture: np.ndarray | None = None
     size: tuple[int, int] = (0, 0)
+    is_empty: bool = False
     evidence: Evidence | None = None
     spectrum: Spectrum | None = None
     profile: Profile | None = None
@@ -121,6 +128,11 @@ class Explanation:
     missing: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     __repr__ = short_repr
+
+    @property
+    def is_training_image(self) -> bool | None:
+        """Whether it is one of the training images that the model's file holds, or a copy; None if it holds none."""
+        return any(neighbour.is_same for neighbour in self.neighbours) if self.neighbours else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON; pictures are left out."""
@@ -136,6 +148,7 @@ class Explanation:
             "profile": self.profile.to_dict() if self.profile else None,
             "tiles": self.tiles.to_dict() if self.tiles else None,
             "neighbours": [vars(neighbour) for neighbour in self.neighbours],
+            "is_training_image": self.is_training_image,
             "missing": list(self.missing),
             "next_steps": list(self.next_steps),
         }
@@ -172,10 +185,14 @@ class Explainer:
         if record.error is not None or image is None or variants[0].features is None:
             return Explanation(record, region=self.region)
         judgement = self.judge.judge(variants)
+        if judgement.reason == "constant image":
+            return self._of_nothing(record, image)
         features = np.asarray(variants[0].features)
         model = judgement.model
         tiles = tile_scores(model, features, _boxes(variants[0], image))
-        notes = (tiles.warning,) if tiles and tiles.warning else ()
+        neighbours = nearest(model, features)
+        notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
+        notes += (TRAINING_IMAGE,) if any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
         evidence = evidence_of(model, features, judgement.threshold)
         return Explanation(
@@ -190,9 +207,22 @@ class Explainer:
             profile=_profile(model, image),
             tiles=tiles,
             class_distances=_class_distances(model, features, evidence),
-            neighbours=nearest(model, features),
+            neighbours=neighbours,
             n_positions=len(model.summary.labels) if model.summary else 0,
             missing=tuple(_missing(model)),
+            next_steps=tuple(next_steps(record, record.warnings)),
+        )
+
+    def _of_nothing(self, record: ImageRecord, image: DecodedImage) -> Explanation:
+        """Return the explanation of an image of one colour: the numbers of its features mean nothing."""
+        return Explanation(
+            record=record,
+            reason="constant image",
+            region=self.region,
+            picture=_picture(image),
+            size=as_displayed_size(image),
+            is_empty=True,
+            missing=(NOTHING_TO_EXPLAIN,),
             next_steps=tuple(next_steps(record, record.warnings)),
         )
 

@@ -28,11 +28,19 @@ class Neighbour:
         The folder or group that it came from.
     distance : float
         In deviations of the training images along their principal directions.
+    is_same : bool
+        Whether it is the image itself or a copy: the positions are equal in the precision in which a model holds them.
     """
 
     label: str
     source: str
     distance: float
+    is_same: bool = False
+
+    @property
+    def has_own_source(self) -> bool:
+        """Whether the name of the source says more than the label, as that of a folder `fake` or `0_real` does not."""
+        return self.source.strip("0123456789_- ").casefold().removesuffix("s") != self.label
 
 
 def nearest(model: Model, features: np.ndarray) -> tuple[Neighbour, ...]:
@@ -40,11 +48,23 @@ def nearest(model: Model, features: np.ndarray) -> tuple[Neighbour, ...]:
     summary = model.summary
     if summary is None or model.cloud is None or not len(summary.labels):
         return ()
-    distances = np.linalg.norm(summary.positions - model.cloud.position(features), axis=1)
+    position = model.cloud.position(features)
+    distances = np.linalg.norm(summary.positions - position, axis=1)
     return tuple(
-        Neighbour(NAMES[int(summary.labels[k])], summary.sources[int(summary.source_of[k])], float(distances[k]))
+        Neighbour(
+            NAMES[int(summary.labels[k])],
+            summary.sources[int(summary.source_of[k])],
+            float(distances[k]),
+            _is_same(summary.positions[k], position),
+        )
         for k in np.argsort(distances, kind="stable")[:N_NEAREST]
     )
+
+
+def _is_same(held: np.ndarray, position: np.ndarray) -> bool:
+    """Tell whether a position is the one that a model's file holds in half precision."""
+    step = np.spacing(np.abs(held).astype(np.float16)).astype(np.float64)
+    return bool((np.abs(held - position) <= step).all())
 
 
 def distances_to_classes(model: Model, features: np.ndarray, group: FeatureGroup) -> tuple[float, float] | None:

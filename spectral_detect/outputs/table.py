@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from spectral_detect.outputs.rows import FRAMES, IMAGES, VIDEOS, RowKind
 from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
-from spectral_detect.text import cut_in_the_middle, visible
+from spectral_detect.text import cut_at_word, visible
 
 LONGEST_SAID = 160  # characters
 
@@ -111,7 +111,7 @@ def _said(record: ImageRecord) -> str:
     is_agreed = (record.verdict, record.says_generated) not in (("real", "yes"), ("fake", "no"))
     if not (record.says_generated and record.provenance and is_agreed):
         return ""
-    return f"the file says: {cut_in_the_middle(record.provenance, LONGEST_SAID)}"
+    return f"the file says: {cut_at_word(record.provenance, LONGEST_SAID)}"
 
 
 def _percent(share: float | None) -> str:

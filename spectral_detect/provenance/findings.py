@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from spectral_detect.text import counted, cut_in_the_middle, printable
+from spectral_detect.text import counted, cut_at_word, cut_between_words, printable
 
 Kind = Literal[
     "generator",
@@ -31,7 +31,7 @@ MOST_CHARACTERS = 10 * LONGEST_VALUE  # of a value that are looked at before it 
 
 def shown(value: str) -> str:
     """Return a value out of a file as one short line without anything that a terminal would obey."""
-    return cut_in_the_middle(printable(" ".join(value[:MOST_CHARACTERS].split())), LONGEST_VALUE)
+    return cut_between_words(printable(" ".join(value[:MOST_CHARACTERS].split())), LONGEST_VALUE)
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,12 @@ class Provenance:
     @property
     def line(self) -> str:
         """All findings in one line of text; empty if there are none."""
-        return cut_in_the_middle("; ".join(map(str, self.findings)), LONGEST_LINE)
+        return cut_at_word("; ".join(map(str, self.findings)), LONGEST_LINE)
 
     @property
     def claim(self) -> str:
         """The findings that say whether AI took part, in one line of text."""
-        return cut_in_the_middle("; ".join(str(f) for f in self.findings if f.says_generated), LONGEST_LINE)
+        return cut_at_word("; ".join(str(f) for f in self.findings if f.says_generated), LONGEST_LINE)
 
 
 def gathered(findings: Iterable[Finding]) -> Provenance:

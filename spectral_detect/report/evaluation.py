@@ -21,7 +21,7 @@ RANKING = ("average_precision", "auroc", "eer", "tpr_at_fpr_5", "tpr_at_fpr_1")
 CALIBRATION = ("ece", "brier", "cllr", "cllr_min")
 SCORE_COLUMNS = (
     "path", "frame", "time_s", "label", "group", "score", "log10_likelihood_ratio", "posterior", "verdict", "reason",
-    "warnings",
+    "warnings", "threshold", "undecided_low", "undecided_high",
 )  # fmt: skip
 
 
@@ -125,6 +125,7 @@ def scores_csv(images: Dataset, judgements: Sequence[Judgement]) -> str:
     rows: list[tuple[Any, ...] | list[Any]] = [SCORE_COLUMNS]
     for sample, y, group, j in zip(images.samples, images.y, images.groups, judgements, strict=True):
         judged = [j.score, j.log10_likelihood_ratio, j.posterior, j.verdict, j.reason, "; ".join(j.warnings)]
+        judged += [j.threshold, *(j.model.undecided or (None, None))]
         frame, time_s = (sample.frame.index, sample.frame.time_s) if sample.frame else (None, None)
         rows.append([sample.path, frame, time_s, names[int(y)], int(group), *judged])
     return "".join(csv_line(row) for row in rows)

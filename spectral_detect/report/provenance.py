@@ -26,8 +26,8 @@ def provenance_text(record: ProvenanceRecord) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def provenance_summary(says: Counter[str | None], n_failed: int, n_skipped: int) -> str:
-    """Count the files by what they say, and say what that is worth.
+def provenance_counts(says: Counter[str | None], n_failed: int, n_skipped: int) -> str:
+    """Count the files by what they say, in one line.
 
     Parameters
     ----------
@@ -38,4 +38,4 @@ def provenance_summary(says: Counter[str | None], n_failed: int, n_skipped: int)
     """
     parts = ", ".join(f"{says[claim]} {words}" for claim, words in CLAIMS.items())
     skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
-    return f"{counted(sum(says.values()), 'image')}: {parts}; {n_failed} failed{skipped}\n{CAUTION}\n"
+    return f"{counted(sum(says.values()), 'image')}: {parts}; {n_failed} failed{skipped}"

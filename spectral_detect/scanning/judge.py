@@ -31,8 +31,8 @@ ONE_SIZE = "the model was trained on images of one other size, without bins; tra
 
 MOST_TRANSPARENT = 0.05  # share of the pixels; the rounded corners of a window are less than 1 %
 TRANSPARENT = (
-    f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does; judge a "
-    "crop of the opaque part"
+    f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does: it can "
+    "judge a crop of the opaque part only"
 )
 
 CONTRADICTED = "called real, but the file says that AI made or edited it"

@@ -364,7 +364,8 @@ def test_extract_writes_features_with_their_spec(tmp_path: Path, run: Run, optio
     npz, table = tmp_path / "f.npz", tmp_path / "f.csv"
     for output in (npz, table):
         result = run("extract", EXAMPLES, "--output", output, *options)
-        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+        said = f"{output}: 24 images, 0 failed\n"
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", said)
     with np.load(npz, allow_pickle=False) as content:
         spec = FeatureSpec.from_dict(json.loads(str(content["spec"])))
         paths, X = content["paths"].tolist(), content["X"]

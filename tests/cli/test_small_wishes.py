@@ -7,6 +7,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from conftest import EXAMPLES, Run
 
 APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(60)
@@ -94,3 +96,31 @@ def test_a_verdict_that_the_prevalence_speaks_against_is_an_alarm(run: Run) -> N
 def test_a_real_that_the_prevalence_speaks_against_is_no_alarm(run: Run) -> None:
     shown = run("scan", EXAMPLES / "real" / "Garden.png", *MODEL, "--prevalence", 0.9).stdout
     assert shown.splitlines()[1].startswith("no alarm ")
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl", "table.txt"])
+def test_a_scan_into_a_file_ends_with_its_counts_in_a_log_too(run: Run, tmp_path: Path, name: str) -> None:
+    result = run("scan", EXAMPLES, *MODEL, "--output", tmp_path / name)
+    assert result.stdout == ""
+    counts = "24 images: 12 real, 12 fake, 0 inconclusive, 0 failed; 2 other files skipped"
+    assert result.stderr == f"{tmp_path / name}: {counts}\n"
+    assert ((tmp_path / name).read_text().count(counts) == 1) is name.endswith(".txt")
+    if not name.endswith(".txt"):
+        again = run("scan", EXAMPLES, *MODEL, "--resume", tmp_path / name)
+        assert again.stderr.splitlines()[-1] == f"{tmp_path / name}: {counts}"
+
+
+def test_rows_on_standard_output_are_not_counted_in_a_pipe(run: Run) -> None:
+    assert run("scan", EXAMPLES / "real", *MODEL, "--format", "jsonl").stderr == ""
+    assert run("provenance", EXAMPLES / "real" / "Aqua.png", "--jobs", 0, "--format", "csv").stderr == ""
+
+
+def test_other_commands_that_write_rows_end_with_their_counts(run: Run, tmp_path: Path) -> None:
+    said, features, bad = (tmp_path / name for name in ("said.jsonl", "x.npz", "bad.png"))
+    bad.write_bytes(b"no image")
+    told = run("provenance", EXAMPLES / "real", "--jobs", 0, "--output", said)
+    assert told.stderr.startswith(f"{said}: 12 images: 0 AI made or edited it")
+    made = run("extract", EXAMPLES / "real", bad, "--jobs", 0, "--output", features)
+    assert made.stderr.splitlines()[-1] == f"{features}: 12 images, 1 failed"
+    none = run("extract", bad, "--jobs", 0, "--output", tmp_path / "none.npz")
+    assert "none.npz" not in none.stderr and not (tmp_path / "none.npz").exists()

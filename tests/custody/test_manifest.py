@@ -507,6 +507,22 @@ def test_files_are_looked_for_below_a_root(recorded: Path, run: Run) -> None:
     assert only(verified(run, "--root", "copy [1]/")[1]) == ("extra", None, None, "evidence/x.png")
 
 
+def test_where_most_files_are_missing_the_root_is_hinted_at(
+    recorded: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (recorded / "elsewhere").mkdir()
+    monkeypatch.chdir(recorded / "elsewhere")
+    for options, words in (((), "or name that folder"), (("--root", "."), "stands for the folder where the scan ran")):
+        result = run("verify", "../m.jsonl", "--no-scores", "--jobs", 0, *options)
+        assert result.exit_code == 1 and result.stdout.count("missing  ") == 4
+        (note,) = (line for line in result.stdout.splitlines() if line.startswith("note: "))
+        assert words in note and "--root" in note and "`" not in note
+    assert run("verify", "../m.jsonl", "--no-scores", "--jobs", 0, "--root", "..").exit_code == 0
+    monkeypatch.chdir(recorded)
+    os.remove("evidence/a.png")
+    assert "--root" not in run("verify", "m.jsonl", "--no-scores", "--jobs", 0).stdout
+
+
 def test_absolute_paths_and_patterns_are_looked_for_below_a_root(case: Path, run: Run) -> None:
     whole = case / "evidence"
     run("scan", whole, "evi*/[ab].png", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")

@@ -9,10 +9,13 @@ import pytest
 from scipy.special import ndtri
 
 from conftest import EXAMPLES, Run
+from spectral_detect.detector.model_file import load_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.scored_files import ScoredSet, read_scored
 from spectral_detect.records import FAKE, REAL
-from spectral_detect.report.pictures.scores import det_points, tippett_steps
+from spectral_detect.report.pictures import scores as pictures
+from spectral_detect.report.pictures.histograms import FEW, POINT_WIDTH, stacked
+from spectral_detect.report.pictures.scores import det_points, plot_scores, tippett_steps
 
 HEADER = "path,label,group,score,log10_likelihood_ratio\n"
 
@@ -96,3 +99,53 @@ def test_the_steps_of_a_tippett_plot_are_the_shares_above() -> None:
     x, share = tippett_steps(scored, REAL, 10)
     assert x.tolist() == [-10, -2, 0.5, 1, 10]
     np.testing.assert_allclose(share, [1, 2 / 3, 1 / 3, 0, 0])
+
+
+def test_files_tell_threshold_and_undecided_scores(tmp_path: Path, run: Run) -> None:
+    world = load_model("world")
+    manifest = ("--manifest", EXAMPLES / "manifest.csv")
+    assert run("evaluate", "world", *manifest, "--jobs", 0, "--scores", tmp_path / "e.csv").exit_code == 0
+    (scored,) = read_scored([str(tmp_path / "e.csv")])
+    assert (scored.threshold, scored.undecided) == (world.threshold, world.undecided)
+
+
+def test_scans_tell_the_undecided_scores_of_a_shipped_model_at_its_own_threshold(tmp_path: Path) -> None:
+    world = load_model("world")
+    header = "path,score,threshold,model,model_sha256\n"
+
+    def of(threshold: float, sha256: str, name: str = "world") -> tuple[float, float] | None:
+        row = f"a.png,0.5,{threshold},{name},{sha256}\n"
+        path = written(tmp_path / "s.csv", header + row)
+        return read_scored([], [path], [path])[0].undecided
+
+    assert of(world.threshold, world.sha256 or "") == world.undecided is not None
+    assert of(0.5, world.sha256 or "") is of(world.threshold, "0" * 64) is None
+    assert of(world.threshold, world.sha256 or "", "mine") is None
+
+
+def test_points_that_lie_near_each_other_are_drawn_apart() -> None:
+    scores = np.sort(np.concatenate([np.full(9, 0.5), np.linspace(0.52, 0.6, 9), [0.0, 1.0]]))
+    drawn = np.stack([scores / POINT_WIDTH, stacked(scores) / 0.08], axis=1)
+    distances = np.linalg.norm(drawn[:, None] - drawn, axis=2) + 9 * np.eye(len(drawn))
+    assert distances.min() > 0.99
+    assert stacked(np.array([0.1, 0.5, 0.9])).tolist() == [0, 0, 0]
+    assert len(stacked(np.full(300, 0.5))) == 300
+
+
+@pytest.mark.parametrize(("n", "is_points"), [(3, True), (FEW, False)])
+def test_few_images_are_points_and_many_are_bars(
+    n: int, is_points: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    figures = []
+    monkeypatch.setattr(pictures, "write_figure", lambda figure, output: figures.append(figure))
+    y = np.repeat([REAL, FAKE], n)
+    scored = ScoredSet("a", y, np.linspace(0, 1, 2 * n), np.arange(2 * n), None, 0.5, 0, (0.3, 0.8))
+    plot_scores([scored], "histogram", str(tmp_path / "x.png"))
+    (axes,) = figures[0].axes
+    assert sum(len(points.get_offsets()) for points in axes.collections) == (2 * n if is_points else 0)
+    words = {text.get_text() for text in axes.get_legend().get_texts()}
+    assert {"threshold 0.500", "undecided 0.300 to 0.800"} <= words
+    plot_scores([scored, scored], "histogram", str(tmp_path / "x.png"))
+    for axes in figures[1].axes:
+        assert axes.get_title() == "a, threshold 0.500, undecided 0.300 to 0.800"

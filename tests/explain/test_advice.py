@@ -10,7 +10,8 @@ import pytest
 
 from conftest import ROOT
 from spectral_detect.detector.experience import Experience
-from spectral_detect.explain.advice import ADVICE, AFTER, SAYS_GENERATED, Advice, next_steps, sentence
+from spectral_detect.explain.advice import ADVICE, AFTER, SAYS_GENERATED, Advice, next_steps, sentence, text_of_reason
+from spectral_detect.explain.explanation import TRAINING_IMAGE
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import SEVERAL
@@ -21,7 +22,7 @@ SEEN = Experience(256, 512, 0.01, {"lossless": None}, portrait_share=0.9)
 PARTS = ("images of this size", "such a coding", "an effect, a drawing", "has seen such content")
 OBJECTIONS = SEEN.objections(2000, 1000, Coding("JPEG", 90), 2.0, is_portrait=False)
 TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
-    "a crop of the opaque part": TRANSPARENT,
+    "a crop, or explain --region": TRANSPARENT,
     "nothing to find here": CONSTANT_IMAGE,
     "do not use this model": "the model m is no better than chance: cross-validated AUROC 51.0 %",
     "at the card of the model": "world errs too often between 0.339 and 0.847",
@@ -29,12 +30,13 @@ TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "in its original form": "depends on delivery: real after JPEG 90 (0.300)",
     "near the threshold": "called fake by the threshold of 0.424, with a probability of only 0.269",
     "labelled images": GUESS,
-    "the opaque part alone": "2 % of the pixels are transparent, and their hidden colours count",
+    "the opaque part alone with": "2 % of the pixels are transparent, and their hidden colours count",
     "spectral-detect video": SEVERAL,
     "the whole file": "truncated: only the upper 32 of 64 rows are there and were judged",
     "on the full scale": "no pixel is brighter than 4095 of 65535: perhaps the file holds fewer than 16 bits",
     "seldom there by accident": f"{CONTRADICTED}: a prompt",
     "proves little": "the file says that no AI made it: a camera",
+    "that it has not seen": TRAINING_IMAGE,
     "score its parts": "this picture may be mixed: the scores of its 16 tiles run from 0.1 to 0.9",
 }
 
@@ -58,6 +60,17 @@ def test_reasons_come_before_warnings_and_each_step_once() -> None:
     steps = next_steps(record("inconclusive"), (GUESS, TRANSPARENT, TRANSPARENT))
     assert [step.split()[0] for step in steps] == ["judge", "train"]
     assert next_steps(record("fake"), ()) == [AFTER["fake"]]
+
+
+def test_a_reason_and_a_warning_of_one_subject_give_one_step() -> None:
+    share = TEXTS["the opaque part alone with"]
+    for warnings in ((share, TRANSPARENT), (TRANSPARENT, share)):
+        (step,) = next_steps(record("inconclusive"), warnings)
+        assert "if you have the original" in step
+        assert text_of_reason("transparent", warnings) == TRANSPARENT
+    assert text_of_reason("undecided", (share,)) == share
+    steps = next_steps(record("inconclusive"), (share, TRANSPARENT, TEXTS["at the card of the model"]))
+    assert len(steps) == 2
 
 
 def test_what_the_file_says_of_itself_comes_first() -> None:

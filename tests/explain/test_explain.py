@@ -17,6 +17,10 @@ from PIL import Image, ImageOps, PngImagePlugin
 from conftest import EXAMPLES, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE
+from spectral_detect.explain.neighbours import Neighbour
+from spectral_detect.report.sheet.panels import LEAST_FOR_WORD, place_beside
+from spectral_detect.report.sheet.text import neighbour_sentences
 
 FAKE = EXAMPLES / "fake" / "Garden.png"
 REAL = EXAMPLES / "real" / "Garden.png"
@@ -36,7 +40,10 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for suffix in ("png", "html", "json", "txt"):
         result = CliRunner().invoke(main, ["explain", str(FAKE), *PHOTOGRAPHS, "--output", str(folder / f"x.{suffix}")])
         assert result.exit_code == 0, result.output
-        assert result.stdout == ""
+        assert re.fullmatch(
+            rf"{re.escape(str(folder))}/x\.{suffix}: \S+Garden\.png: fake, score 0\.9\d\d by the model .*\n",
+            result.stdout,
+        )
     return folder
 
 
@@ -56,7 +63,7 @@ def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
     assert facts["record"] == scanned
     assert set(facts) == {
         "schema", "record", "reason", "undecided", "region", "evidence", "class_distances", "spectrum", "profile",
-        "tiles", "neighbours", "missing", "next_steps",
+        "tiles", "neighbours", "is_training_image", "missing", "next_steps",
     }  # fmt: skip
     assert facts["schema"] == "spectral-detect/explanation/1"
     evidence = facts["evidence"]
@@ -222,4 +229,92 @@ def test_a_model_without_a_summary_says_so(run: Run, tmp_path: Path) -> None:
 def test_a_model_of_whole_images_says_why_there_is_no_map(run: Run, tmp_path: Path) -> None:
     assert "no place has a score of its own" in " ".join(run("explain", FAKE, *HERE).stdout.split())
     assert json.loads(run("explain", FAKE, *HERE, "--format", "json").stdout)["tiles"] is None
-    assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.png").exit_code == 0
+    for suffix in ("png", "html"):
+        assert run("explain", FAKE, *HERE, "--output", tmp_path / f"x.{suffix}").exit_code == 0
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert 'alt="The power spectrum"' in page and 'alt="The score of each place"' not in page
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_an_image_of_one_colour_has_nothing_to_explain(run: Run, tmp_path: Path, mode: str) -> None:
+    Image.new(mode, (256, 256), "gray").save(tmp_path / "flat.png")
+    for model in (PHOTOGRAPHS, HERE):
+        facts = json.loads(run("explain", tmp_path / "flat.png", *model, "--format", "json").stdout)
+        assert facts["reason"] == "constant image" and facts["record"]["verdict"] == "inconclusive"
+        assert facts["evidence"] is facts["spectrum"] is facts["profile"] is facts["tiles"] is None
+        assert facts["neighbours"] == facts["class_distances"] == []
+        assert facts["missing"] == [NOTHING_TO_EXPLAIN]
+        text = run("explain", tmp_path / "flat.png", *model).stdout
+        assert "nothing to explain" in text and "for fake" not in text and "nearest" not in text
+        assert not re.search(r"score \d|[+-]\d\.\d", text)
+    for suffix in ("png", "html"):
+        assert run("explain", tmp_path / "flat.png", *HERE, "--output", tmp_path / f"x.{suffix}").exit_code == 0
+    parts = parts_of(tmp_path / "x.html")
+    assert len(parts.pictures) == 1  # the image alone
+    assert "nothing to explain" in parts.text and not {"evidence", "numbers", "neighbours"} & set(parts.ids)
+
+
+def test_a_region_of_one_colour_has_nothing_to_explain(run: Run, tmp_path: Path) -> None:
+    with Image.open(FAKE) as image:
+        half = image.convert("RGB")
+    half.paste((9, 9, 9), (0, 0, 128, 256))
+    half.save(tmp_path / "half.png")
+    part = run("explain", tmp_path / "half.png", *PHOTOGRAPHS, "--region", "0,0,128,128", "--format", "json")
+    assert json.loads(part.stdout)["missing"] == [NOTHING_TO_EXPLAIN]
+
+
+@pytest.mark.parametrize(("low", "high", "line"), [(0.317, 0.852, 0.506), (0.2, 0.9, 0.75), (0.3, 0.6, None)])
+def test_no_line_strikes_through_the_word_undecided(low: float, high: float, line: float | None) -> None:
+    x = place_beside(low, high, line)
+    assert x is not None and low + LEAST_FOR_WORD / 2 < x < high - LEAST_FOR_WORD / 2
+    assert line is None or abs(x - line) > LEAST_FOR_WORD / 2
+    assert place_beside(0.4, 0.6, 0.5) is None  # no room on either side
+
+
+def test_a_model_that_leaves_scores_undecided_says_which(run: Run) -> None:
+    low, high = load_model("world").undecided or (0, 0)
+    said = run("explain", FAKE, *HERE).stdout.splitlines()[0]
+    assert f"undecided between {low:.3f} and {high:.3f})" in said and "fake from" not in said
+    assert "fake from 0.500 on)" in run("explain", FAKE, *HERE, "--threshold", 0.5).stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(("source", "words"), [("fake", "fake"), ("1_Fakes", "fake"), ("sdxl", "fake, from sdxl")])
+def test_a_source_that_is_named_as_its_label_is_said_once(source: str, words: str) -> None:
+    first, *_ = neighbour_sentences((Neighbour("fake", source, 1.5),), 10)
+    assert first == f"{words} (distance 1.50)"
+
+
+def test_a_source_that_is_named_as_the_other_label_is_said() -> None:
+    assert next(neighbour_sentences((Neighbour("real", "fake", 1.5),), 10)) == "real, from fake (distance 1.50)"
+
+
+def test_a_training_image_is_called_one(run: Run, labelled_folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "own.pkl"
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    assert run("train", *folders, "--output", model, *HERE).exit_code == 0
+    trained = labelled_folder / "fake" / "03.png"
+    with Image.open(trained) as image:
+        image.save(tmp_path / "copy.bmp")
+        other = np.roll(np.asarray(image), 7, axis=(0, 1))
+    Image.fromarray(other[::-1]).save(tmp_path / "other.png")
+    for path, is_known in ((trained, True), (tmp_path / "copy.bmp", True), (tmp_path / "other.png", False)):
+        facts = json.loads(run("explain", path, "--model", model, *HERE, "--format", "json").stdout)
+        assert facts["is_training_image"] is is_known
+        assert facts["neighbours"][0]["is_same"] is is_known
+        assert (TRAINING_IMAGE in facts["record"]["warnings"]) is is_known
+        assert any("has not seen" in step for step in facts["next_steps"]) is is_known
+    assert "fake (this image, or a copy of it)" in run("explain", trained, "--model", model, *HERE).stdout
+    assert run("explain", trained, "--model", model, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert "this image, or a copy" in parts_of(tmp_path / "x.html").text
+
+
+def test_of_transparent_pixels_the_sheet_says_once_what_to_do(run: Run, tmp_path: Path) -> None:
+    with Image.open(REAL) as image:
+        pixels = np.asarray(image.convert("RGBA")).copy()
+    pixels[:, :160, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "cutout.png")
+    facts = json.loads(run("explain", tmp_path / "cutout.png", *PHOTOGRAPHS, "--format", "json").stdout)
+    assert facts["reason"] == "transparent"
+    assert sum("opaque part" in step for step in facts["next_steps"]) == 1
+    text = " ".join(run("explain", tmp_path / "cutout.png", *PHOTOGRAPHS).stdout.split())
+    assert text.count("Judge the opaque part") == 1

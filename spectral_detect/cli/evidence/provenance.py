@@ -12,7 +12,7 @@ from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
 from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.paths import named_places
-from spectral_detect.cli.shared.progress import progress
+from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.result_stream import format_of, result_stream
 from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.media.limits import Limits
@@ -21,7 +21,7 @@ from spectral_detect.outputs.rows import RowFormat
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ProvenanceRecord
-from spectral_detect.report.provenance import provenance_summary, provenance_text
+from spectral_detect.report.provenance import CAUTION, provenance_counts, provenance_text
 from spectral_detect.scanning.provenance import ProvenanceReader, read_provenance
 
 MOST_CERTIFICATES = 2**23  # characters
@@ -124,7 +124,10 @@ def _write(
             stream.flush()
             if record.error and not is_text:
                 report_failure(record.path, record.error)
-        stream.write(provenance_summary(says, n_failed, images.n_skipped) if is_text else "")
+        counts = provenance_counts(says, n_failed, images.n_skipped)
+        stream.write(f"{counts}\n{CAUTION}\n" if is_text else "")
+    if output is not None or not is_text:
+        show_counts(counts, output)
     return says, n_failed
 
 

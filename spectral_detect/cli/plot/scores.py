@@ -55,7 +55,7 @@ def scores(
     check_plot(output, [*files, *real, *fake])
     sets = read_scored(files, real, fake)
     if threshold is not None:
-        sets = [replace(scored, threshold=threshold) for scored in sets]
+        sets = [replace(scored, threshold=threshold, undecided=None) for scored in sets]
     plot_scores(sets, kind, output)
     for scored in sets:
         left_out = f"; {counted(scored.n_left_out, 'row')} without a score left out" if scored.n_left_out else ""

@@ -41,6 +41,7 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "real": "--real",
     "remote": "--remote",
     "resume": "--resume",
+    "root": "--root",
     "scheduler": "--scheduler",
     "size": "--size",
     "spectral_weight": "--spectral-weight",

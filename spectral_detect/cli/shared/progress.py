@@ -1,4 +1,4 @@
-"""Progress on stderr, for terminals only."""
+"""Progress on stderr, for terminals only, and the counts at the end, for logs as well."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+import click
+
+from spectral_detect.text import visible
+
 T = TypeVar("T")
 
 
 def shows_progress() -> bool:
     """Return whether stderr is a terminal; progress is for terminals only."""
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def show_counts(counts: str, output: str | None) -> None:
+    """Print the counts of a run on stderr, with the file that was written; of rows on stdout for a person alone."""
+    if output is not None:
+        click.echo(f"{visible(output)}: {counts}", err=True)
+    elif shows_progress():
+        click.echo(counts, err=True)
 
 
 def progress(

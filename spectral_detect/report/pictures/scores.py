@@ -11,9 +11,9 @@ from spectral_detect.detector.calibration_metrics import reliability
 from spectral_detect.detector.metric_values import Estimate, Metrics
 from spectral_detect.detector.metrics import Curves
 from spectral_detect.evaluation.scored_files import ScoredSet
-from spectral_detect.records import FAKE, REAL
+from spectral_detect.records import FAKE
+from spectral_detect.report.pictures.histograms import CLASSES, draw_histograms
 from spectral_detect.report.plots import (
-    BLUE,
     COLOURS,
     MARKERS,
     ORANGE,
@@ -27,14 +27,10 @@ from spectral_detect.report.plots import (
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.gridspec import SubplotSpec
 
 Kind = Literal["histogram", "roc", "det", "reliability", "tippett"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Measured = Sequence[tuple[ScoredSet, Metrics]]
-CLASSES = ((REAL, "real images", BLUE, "--"), (FAKE, "fake images", ORANGE, "-"))
-N_HISTOGRAM_BINS = 20
 DET_TICKS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.98)
 LEAST_RATE = 1e-3  # where the axes of a DET plot begin, unless there are enough images for less
 ROW_HEIGHT = 4.6
@@ -59,43 +55,12 @@ def plot_scores(sets: Sequence[ScoredSet], kind: Kind | None, output: str) -> No
     for k, name in enumerate([kind] if kind else KINDS):
         place = grid[k // grid.ncols, k % grid.ncols]
         if name == "histogram":
-            _histograms(figure, place, measured)
+            draw_histograms(figure, place, sets)
         else:
             PANELS[name](figure.add_subplot(place), measured)
     if not kind:
         _summary(figure.add_subplot(grid[1, 2]), measured)
     write_figure(figure, output)
-
-
-def _histograms(figure: Figure, place: SubplotSpec, measured: Measured) -> None:
-    """Draw a histogram of each set, one below the other, on one axis of scores."""
-    rows = place.subgridspec(len(measured), 1)
-    first: Axes | None = None
-    for k, (scored, _) in enumerate(measured):
-        axes = figure.add_subplot(rows[k], sharex=first)
-        first = first or axes
-        _histogram(axes, scored)
-        title = "Scores" if len(measured) == 1 else f"Scores: {plain(scored.name, 40)}"
-        axes.set_title(title, fontsize=12 if len(measured) == 1 else 9)
-        axes.tick_params(labelbottom=k == len(measured) - 1)
-    axes.set_xlabel("score (1: fake)")
-    legend_below(axes, 3, below=0.13 if len(measured) == 1 else 0.17 * len(measured))
-
-
-def _histogram(axes: Axes, scored: ScoredSet) -> None:
-    edges = np.linspace(0, 1, N_HISTOGRAM_BINS + 1)
-    for label, name, colour, line in CLASSES:
-        of_class = scored.scores[scored.y == label]
-        share = np.histogram(of_class, edges)[0] / len(of_class)
-        if label == REAL:
-            axes.stairs(share, edges, fill=True, color=colour, alpha=0.4, label=name)
-            axes.stairs(share, edges, color=colour, linestyle=line, linewidth=1.4)
-        else:
-            axes.stairs(share, edges, color=colour, linestyle=line, linewidth=1.4, hatch="////", label=name)
-    if scored.threshold is not None:
-        label_of_line = f"threshold {scored.threshold:.3f}"
-        axes.axvline(scored.threshold, color="0.3", linewidth=1, linestyle=":", label=label_of_line)
-    axes.set(xlim=(0, 1), ylabel="share of its class")
 
 
 def draw_roc(axes: Axes, measured: Measured) -> None:

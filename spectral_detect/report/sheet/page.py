@@ -59,7 +59,7 @@ def page_of(explanation: Explanation) -> str:
         "delivered as": record.delivery or "it is",
         "model": visible(record.model or ""),
         "model's SHA-256": record.model_sha256,
-        "shares of evidence": evidence.method if evidence else "",
+        "shares of evidence": evidence.method if evidence else "none: there is nothing to measure",
         "made by": f"{PROGRAM} {record.tool_version}",
     }
     return template.render(
@@ -72,7 +72,10 @@ def page_of(explanation: Explanation) -> str:
         evidence=evidence,
         distances=explanation.class_distances,
         notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],
-        neighbours=[(n.label, visible(n.source), f"{n.distance:.2f}") for n in explanation.neighbours],
+        neighbours=[
+            (n.label, visible(n.source), "this image, or a copy" if n.is_same else f"{n.distance:.2f}")
+            for n in explanation.neighbours
+        ],
         n_positions=explanation.n_positions,
         missing=[sentence(note) for note in explanation.missing],
         warnings=[visible(note) for note in record.warnings],
@@ -85,22 +88,28 @@ def page_of(explanation: Explanation) -> str:
 def _pictures(explanation: Explanation) -> dict[str, str]:
     """Return name -> data URI of each drawn part."""
     evidence, spectrum, profile = explanation.evidence, explanation.spectrum, explanation.profile
+    tiles = explanation.tiles
     drawn: dict[str, tuple[float, float, Callable[..., None] | None]] = {
         "image": (3.4, 3.3, lambda axes: draw_image(axes, explanation)),
-        "tiles": (3.8, 3.3, lambda axes: draw_tiles(axes, explanation)),
+        "tiles": (3.8, 3.3, (lambda axes: draw_tiles(axes, explanation, tiles)) if tiles else None),
         "spectrum": (4.2, 3.3, (lambda axes: draw_spectrum(axes, spectrum)) if spectrum else None),
         "groups": (5.8, 4.2, (lambda axes: draw_groups(axes, evidence)) if evidence else None),
         "bands": (5.4, 2.3, (lambda axes: draw_bands(axes, evidence)) if evidence else None),
         "profile": (5.4, 2.6, (lambda axes: draw_profile(axes, profile)) if profile else None),
     }
-    gauge = new_figure(5.6, 1.2)
-    gauge.set_layout_engine("none")
-    draw_gauge(gauge.add_axes((0.02, 0.35, 0.96, 0.24)), explanation)
-    return {"gauge": _data_uri(gauge)} | {
+    gauge = {} if explanation.is_empty else {"gauge": _gauge(explanation)}
+    return gauge | {
         name: _data_uri(_drawn(width, height, draw))
         for name, (width, height, draw) in drawn.items()
         if draw is not None
     }
+
+
+def _gauge(explanation: Explanation) -> str:
+    figure = new_figure(5.6, 1.2)
+    figure.set_layout_engine("none")
+    draw_gauge(figure.add_axes((0.02, 0.35, 0.96, 0.24)), explanation)
+    return _data_uri(figure)
 
 
 def _drawn(width: float, height: float, draw: Callable[..., None]) -> Figure:

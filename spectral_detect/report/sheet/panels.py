@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,7 @@ SMALL, NORMAL = 7.5, 8.5
 DB = 10 / np.log(10)  # of a natural logarithm of power
 FINEST = 0.5  # cycles per pixel along an axis
 BESIDE = 0.02  # of the width of a chart
-NO_MAP = (
-    "No map.\n\nThis model looks at the image as a whole, reduced to a small size, so that no place has a score of its "
-    "own."
-)
+LEAST_FOR_WORD = 0.19  # of the width of the gauge, for "undecided"
 COLOUR_OF = {"fake": ORANGE, "real": BLUE, "inconclusive": "0.35"}
 
 
@@ -45,11 +43,12 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
     if explanation.undecided is not None:
         low, high = explanation.undecided
         axes.axvspan(low, high, color="0.6", alpha=0.9, linewidth=0)
-        if high - low > 0.2:
-            axes.text((low + high) / 2, 0.5, "undecided", ha="center", va="center", fontsize=NORMAL, color="0.1")
+        if (x := place_beside(low, high, record.threshold)) is not None:
+            axes.text(x, 0.5, "undecided", ha="center", va="center", fontsize=NORMAL, color="0.1")
     if record.threshold is not None:
+        word = "fake from" if explanation.undecided is None else "threshold"
         axes.axvline(record.threshold, color=DARK, linewidth=1.5, linestyle=(0, (2, 2)))
-        axes.text(record.threshold, -0.12, f"fake from {record.threshold:.3f}", ha="center", va="top", fontsize=SMALL)
+        axes.text(record.threshold, -0.12, f"{word} {record.threshold:.3f}", ha="center", va="top", fontsize=SMALL)
     if record.score is not None:
         axes.plot([record.score], [1.25], marker="v", markersize=13, color="black", clip_on=False)
         where = "left" if record.score < 0.15 else "right" if record.score > 0.85 else "center"
@@ -58,6 +57,13 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
     axes.text(0, -0.12, "0 real", ha="left", va="top", fontsize=NORMAL, color=BLUE)
     axes.text(1, -0.12, "fake 1", ha="right", va="top", fontsize=NORMAL, color=ORANGE)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
+
+
+def place_beside(low: float, high: float, line: float | None) -> float | None:
+    """Return where the word "undecided" fits between two scores without a line through it; None if nowhere."""
+    ends = [low, line, high] if line is not None and low < line < high else [low, high]
+    start, end = max(pairwise(ends), key=lambda part: part[1] - part[0])
+    return (start + end) / 2 if end - start > LEAST_FOR_WORD else None
 
 
 def draw_image(axes: Axes, explanation: Explanation) -> None:
@@ -72,13 +78,12 @@ def draw_image(axes: Axes, explanation: Explanation) -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def draw_tiles(axes: Axes, explanation: Explanation) -> None:
-    """Draw the score of each place on the image, or say why there is none."""
+def draw_tiles(axes: Axes, explanation: Explanation, tiles: TileScores) -> None:
+    """Draw the score of each place on the image."""
     axes.set_title("score of each place", fontsize=NORMAL + 1)
     axes.set(xticks=[], yticks=[])
-    tiles, picture = explanation.tiles, explanation.picture
-    if tiles is None or picture is None:
-        _note(axes, NO_MAP)
+    picture = explanation.picture
+    if picture is None:
         return
     axes.imshow(picture.mean(axis=2), cmap="gray", vmin=0, vmax=255)
     scale = picture.shape[1] / explanation.size[0]
@@ -218,9 +223,3 @@ def _frequency_axis(axes: Axes) -> None:
 def _plain_frame(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(axis="x", labelsize=SMALL)
-
-
-def _note(axes: Axes, text: str) -> None:
-    lines = "\n".join(fill(paragraph, 30) for paragraph in text.split("\n"))
-    axes.text(0.5, 0.5, lines, ha="center", va="center", fontsize=NORMAL, color=DARK, transform=axes.transAxes)
-    axes.set_facecolor("0.97")

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 WIDTH_IN = 9.24  # 1200 pixels
-TOP_IN, PICTURES_IN, CHARTS_IN, LINE_IN, PARAGRAPH_IN = 0.95, 2.75, 3.3, 0.165, 0.16
+TOP_IN, CHARTS_IN, LINE_IN, PARAGRAPH_IN = 0.95, 3.3, 0.165, 0.16
+PICTURES_IN, LARGE_PICTURES_IN = 2.75, 3.5  # three beside each other, or two
 CHARACTERS, WHOLE_LINE = 75, 138  # of a line in half the width, and of a larger one in all of it
 HEAD_LINE_IN = 0.2
 
@@ -47,12 +48,15 @@ def write_picture(explanation: Explanation, output: str) -> None:
     columns = _columns(explanation)
     notes_in = max(sum(_height(paragraph) for paragraph in column) for column in columns) + 0.15
     head_lines = _head_lines(explanation)
-    heights = (TOP_IN + HEAD_LINE_IN * (len(head_lines) + 0.6), PICTURES_IN, CHARTS_IN, notes_in)
+    charts_in = () if explanation.is_empty else (CHARTS_IN,)
+    pictures_in = PICTURES_IN if explanation.tiles else LARGE_PICTURES_IN
+    heights = (TOP_IN + HEAD_LINE_IN * (len(head_lines) + 0.6), pictures_in, *charts_in, notes_in)
     figure = new_figure(WIDTH_IN, sum(heights))
-    head, pictures, charts, notes = figure.subfigures(4, 1, height_ratios=heights, squeeze=False).ravel()
+    head, pictures, *charts, notes = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).ravel()
     _draw_head(head, explanation, head_lines, heights[0])
     _draw_pictures(pictures, explanation)
-    _draw_charts(charts, explanation)
+    for part in charts:
+        _draw_charts(part, explanation)
     for x, column in zip((0.02, 0.52), columns, strict=True):
         _write(notes, x, column, notes_in)
     write_figure(figure, output)
@@ -74,16 +78,20 @@ def _draw_head(figure: SubFigure, explanation: Explanation, lines: Sequence[str]
     figure.text(0.02, 1 - 0.34 / height_in, verdict.upper(), fontsize=24, fontweight="bold", color=colour, va="top")
     for k, line in enumerate(lines):
         figure.text(0.02, 1 - (TOP_IN + k * HEAD_LINE_IN) / height_in, line, fontsize=NORMAL + 0.5, va="top")
-    axes = figure.add_axes((0.56, 1 - 0.68 / height_in, 0.41, 0.25 / height_in))
-    draw_gauge(axes, explanation)
+    if not explanation.is_empty:
+        draw_gauge(figure.add_axes((0.56, 1 - 0.68 / height_in, 0.41, 0.25 / height_in)), explanation)
 
 
 def _draw_pictures(figure: SubFigure, explanation: Explanation) -> None:
-    image, tiles, spectrum = figure.subplots(1, 3, width_ratios=(1, 1.15, 1.25))
-    draw_image(image, explanation)
-    draw_tiles(tiles, explanation)
-    if explanation.spectrum is not None:
-        draw_spectrum(spectrum, explanation.spectrum)
+    """Draw the image beside what there is of it: the score of each place, the spectrum."""
+    tiles, spectrum = explanation.tiles, explanation.spectrum
+    ratios = (1.0, *((1.15,) if tiles else ()), *((1.25,) if spectrum else ()))
+    places = list(figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False).ravel())
+    draw_image(places.pop(0), explanation)
+    if tiles is not None:
+        draw_tiles(places.pop(0), explanation, tiles)
+    if spectrum is not None:
+        draw_spectrum(places.pop(0), spectrum)
 
 
 def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
@@ -117,8 +125,8 @@ def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]
 def _origin(explanation: Explanation) -> str:
     record, evidence = explanation.record, explanation.evidence
     model = f"Model {visible(record.model or '')}, sha256 {(record.model_sha256 or '')[:12]}"
-    method = evidence.method if evidence else "none"
-    return f"{model}; file sha256 {(record.sha256 or '')[:12]}. Shares of evidence: {method}."
+    method = f" Shares of evidence: {evidence.method}." if evidence else ""
+    return f"{model}; file sha256 {(record.sha256 or '')[:12]}.{method}"
 
 
 def _lines(sentences: Sequence[str]) -> list[str]:

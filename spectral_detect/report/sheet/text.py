@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from spectral_detect.explain.advice import sentence
+from spectral_detect.explain.advice import sentence, text_of_reason
 from spectral_detect.explain.evidence import Evidence
-from spectral_detect.explain.explanation import Explanation
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.text import visible
 
@@ -24,7 +24,7 @@ def meaning(explanation: Explanation) -> str:
     record = explanation.record
     text = MEANINGS.get(record.verdict or "", "")
     if record.verdict == "inconclusive" and record.warnings:
-        text = f"{text}: {visible(record.warnings[0])}"
+        text = f"{text}: {visible(text_of_reason(explanation.reason, record.warnings))}"
     return sentence(text)
 
 
@@ -32,8 +32,8 @@ def explanation_text(explanation: Explanation) -> str:
     """Return the report of `explain`: verdict, score, evidence, what to do next."""
     record = explanation.record
     lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
-    if explanation.evidence is not None:
-        lines += _evidence_lines(explanation.evidence)
+    if record.error is None:
+        lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence)
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
         lines += _rows("nearest", list(neighbour_sentences(explanation.neighbours, explanation.n_positions)))
@@ -47,19 +47,23 @@ def explanation_text(explanation: Explanation) -> str:
 def verdict_line(explanation: Explanation) -> str:
     """Return verdict, score and threshold in one line."""
     record = explanation.record
+    if explanation.is_empty:
+        return f"{record.verdict} by the model {visible(record.model or '')}, without a score"
     if record.score is None or record.threshold is None:
         return visible(f"failed: {record.error}")
-    return (
-        f"{record.verdict}, score {record.score:.3f} by the model {visible(record.model or '')} "
-        f"(0 real to 1 fake; fake from {record.threshold:.3f} on)"
-    )
+    decides = f"fake from {record.threshold:.3f} on"
+    if explanation.undecided is not None:
+        low, high = explanation.undecided
+        decides = f"threshold {record.threshold:.3f}, undecided between {low:.3f} and {high:.3f}"
+    model = visible(record.model or "")
+    return f"{record.verdict}, score {record.score:.3f} by the model {model} (0 real to 1 fake; {decides})"
 
 
 def why_sentence(explanation: Explanation) -> str:
     """Return the main reasons in one sentence."""
     evidence = explanation.evidence
     if evidence is None:
-        return sentence(explanation.record.error or "no features")
+        return sentence(explanation.record.error or NOTHING_TO_EXPLAIN)
     is_fake = evidence.decision_value >= evidence.boundary
     side, other = ("fake", "real") if is_fake else ("real", "fake")
     behind = [title for title, value in evidence.kinds if (value > 0) == is_fake][:2]
@@ -99,17 +103,22 @@ def tiles_sentence(explanation: Explanation) -> str:
 def neighbour_sentences(neighbours: tuple[Neighbour, ...], n: int) -> Iterator[str]:
     """Name the nearest training images."""
     for each in neighbours:
-        yield f"{each.label}, from {visible(each.source)} (distance {each.distance:.2f})"
+        source = f", from {visible(each.source)}" if each.has_own_source else ""
+        yield f"{each.label}{source} ({distance_words(each)})"
     if neighbours:
         yield f"These are the nearest of {n} training images by their main look, and no vote."
+
+
+def distance_words(neighbour: Neighbour) -> str:
+    """Return how far a training image lies, or that it is none other."""
+    return "this image, or a copy of it" if neighbour.is_same else f"distance {neighbour.distance:.2f}"
 
 
 def _evidence_lines(evidence: Evidence) -> list[str]:
     return [
         f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
         *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value)}  {title}" for title, value in evidence.kinds),
-        f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       "
-        f"= the decision value; fake from {evidence.boundary:+.3f} on",
+        f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       = the decision value; threshold {evidence.boundary:+.3f}",
     ]
 
 
