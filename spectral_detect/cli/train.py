@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import click
@@ -31,6 +32,7 @@ from spectral_detect.parallel.work import Work
 from spectral_detect.report.training import training_text
 from spectral_detect.text import visible
 from spectral_detect.training.labelled_files import unlabelled_files
+from spectral_detect.training.outsiders import Outsiders
 from spectral_detect.training.train import train_model
 
 
@@ -41,6 +43,13 @@ from spectral_detect.training.train import train_model
     multiple=True,
     metavar="DIR",
     help="With --classifier kmeans: train on the images of this folder, which nobody labelled; may be repeated.",
+)
+@click.option(
+    "--outsiders",
+    multiple=True,
+    metavar="DIR",
+    help="Also learn to tell the images of this folder, of a kind that the model is not made for, such as drawings: it "
+    "calls such images inconclusive; may be repeated.",
 )
 @click.option("-o", "--output", required=True, metavar="MODEL", help="Write the model to this file (.pkl).")
 @click.option(
@@ -103,6 +112,7 @@ def train(
     manifest: str | None,
     group_by: str | None,
     unlabelled: tuple[str, ...],
+    outsiders: tuple[str, ...],
     output: str,
     classifier: ClassifierName,
     features: str,
@@ -141,13 +151,20 @@ def train(
     warn_of_bias(dataset)
     model = train_model(
         dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, verdict_errors=verdict_errors,
-        seed=seed,
+        outsiders=_read_outsiders(outsiders, extractor, work), seed=seed,
     )  # fmt: skip
     _refuse_useless(model, output, allow_useless)
     _warn_of_codings(model)
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)
+
+
+def _read_outsiders(folders: tuple[str, ...], extractor: Extractor, work: Work) -> Outsiders | None:
+    if not folders:
+        return None
+    images = read_labelled(unlabelled_files(expand(folders)), extractor, work)
+    return Outsiders(images, f"those of {' and '.join(visible(Path(folder).name) for folder in folders)}")
 
 
 def _refuse_useless(model: Model, output: str, is_allowed: bool) -> None:

@@ -104,6 +104,39 @@ class Experience:
 
 
 @dataclass(frozen=True, eq=False)
+class OutsiderCheck:
+    """Tell images of other kinds, such as drawings among photographs, from those that a model was made for.
+
+    Attributes
+    ----------
+    kinds : str
+        What those others are, for people.
+    weights : (n_features,) array
+        Of the model's standardised features, cut off at +-`limit`; tiles count by their mean.
+    intercept, limit, threshold : float
+        An image is an outsider if weights . features + intercept is above the threshold.
+    found : float
+        Share of outsiders that it finds, on groups of them that it was not fitted on.
+    """
+
+    kinds: str
+    weights: np.ndarray
+    intercept: float
+    limit: float
+    threshold: float
+    found: float
+    __repr__ = short_repr
+
+    def value(self, standardised: np.ndarray) -> float:
+        """Return the decision value of an image's (n_features,) standardised features."""
+        return float(np.clip(standardised, -self.limit, self.limit) @ self.weights + self.intercept)
+
+    def is_outsider(self, standardised: np.ndarray) -> bool:
+        """Tell whether an image is more like the outsiders."""
+        return self.value(standardised) > self.threshold
+
+
+@dataclass(frozen=True, eq=False)
 class FeatureCloud:
     """Describe where the features of a model's training images lie: a Gaussian with few directions of its own.
 

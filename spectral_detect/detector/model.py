@@ -10,7 +10,7 @@ import numpy as np
 
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
-from spectral_detect.detector.experience import Experience, FeatureCloud
+from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, mean_of_tiles
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
@@ -85,6 +85,8 @@ class Model:
         How often it was right, by the coding of the files, the narrowest first; empty if it decides every score.
     cloud : FeatureCloud or None
         Where their features lie; None without experience.
+    outsiders : OutsiderCheck or None
+        Tells images of kinds that it was not made for; None if it was not trained with such.
     delivery : Delivery or None
         What each image goes through before its features, as its training images did; None if they were taken as they
         are.
@@ -116,6 +118,7 @@ class Model:
     undecided: tuple[float, float] | None = None
     track_record: tuple[TrackRecord, ...] = ()
     delivery: Delivery | None = None
+    outsiders: OutsiderCheck | None = None
     summary: TrainingSummary | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
@@ -181,6 +184,13 @@ class Model:
     def distance(self, features: np.ndarray) -> float:
         """Return how far an image lies from the training images, in multiples of the limit; 0 without a `cloud`."""
         return self.cloud.distance(features) if self.cloud else 0.0
+
+    def outsider(self, features: np.ndarray) -> str | None:
+        """Return why an image is of a kind that the model was not made for; None if it is not."""
+        if self.outsiders is None:
+            return None
+        standardised = (mean_of_tiles(features) - self.mean) / self.scale
+        return f"it looks like {self.outsiders.kinds}" if self.outsiders.is_outsider(standardised) else None
 
     def scores(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) scores in [0, 1], higher is more fake, of images as `extract_features` returns them."""

@@ -21,7 +21,7 @@ import numpy as np
 from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Ridge, Svm
-from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
+from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import MAX_POSITIONS, Model, TrainingSummary
 from spectral_detect.detector.track_record import TrackRecord
@@ -35,6 +35,7 @@ CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 SUMMARY_ARRAYS = (
     "feature_means", "feature_deviations", "profile_means", "profile_deviations", "positions", "labels", "source_of"
 )  # fmt: skip
+OUTSIDER_NUMBERS = ("intercept", "limit", "threshold", "found")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
@@ -58,6 +59,8 @@ def to_plain(model: Model) -> dict[str, Any]:
         arrays |= {f"cloud_{name}": getattr(model.cloud, name) for name in CLOUD_ARRAYS}
     if model.summary:
         arrays |= {f"summary_{name}": getattr(model.summary, name) for name in SUMMARY_ARRAYS}
+    if model.outsiders:
+        arrays["outsider_weights"] = model.outsiders.weights
     arrays["reference_scores"] = model.scores(model.reference)
     header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
@@ -73,6 +76,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         "variance_of_rest": model.cloud.variance_of_rest if model.cloud else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "summary": _plain_summary(model.summary) if model.summary else None,
+        "outsiders": _plain_outsiders(model.outsiders) if model.outsiders else None,
         "card": model.card,
         "created": time_of_writing(),
         "libraries": library_versions(),
@@ -96,6 +100,10 @@ def to_plain(model: Model) -> dict[str, Any]:
 
 def _plain_summary(summary: TrainingSummary) -> dict[str, Any]:
     return {"sources": list(summary.sources), "tile_disagreement": summary.tile_disagreement}
+
+
+def _plain_outsiders(check: OutsiderCheck) -> dict[str, Any]:
+    return {"kinds": check.kinds} | {name: getattr(check, name) for name in OUTSIDER_NUMBERS}
 
 
 def _smallest_type(array: np.ndarray) -> str:
@@ -194,6 +202,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Mo
         track_record=tuple(map(_track_record, header.get("track_record", ()))),
         summary=_summary(header["summary"], arrays),
         delivery=_delivery(header["delivery"]),
+        outsiders=_outsiders(header.get("outsiders"), arrays),
         reference=arrays["reference"],
         card=str(header["card"]),
         created=str(header["created"]),
@@ -284,6 +293,16 @@ def _summary(values: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray])
     if not fits or min(summary.feature_deviations.min(), summary.profile_deviations.min(initial=0.0)) < 0:
         raise ModelFileError("damaged: what it holds of its training images does not fit", remedy="train it again")
     return summary
+
+
+def _outsiders(values: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> OutsiderCheck | None:
+    if values is None:
+        return None
+    numbers = {name: _number(values[name]) for name in OUTSIDER_NUMBERS}
+    weights = arrays["outsider_weights"]
+    if weights.shape != arrays["mean"].shape or numbers["limit"] <= 0 or not 0 <= numbers["found"] <= 1:
+        raise ModelFileError("damaged: how it tells other kinds of images is not valid", remedy="train it again")
+    return OutsiderCheck(str(values["kinds"]), weights, **numbers)
 
 
 def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:

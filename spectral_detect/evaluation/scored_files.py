@@ -16,8 +16,7 @@ import numpy as np
 from spectral_detect.detector.metric_values import Metrics
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.model_file import load_model
-from spectral_detect.detector.shipped import shipped_models
+from spectral_detect.detector.model_file import load_model, shipped_models
 from spectral_detect.errors import DatasetError
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources.text_encoding import how_to_convert, wide_encoding

@@ -63,6 +63,12 @@ ADVICE = (
         "no large face, and the model has seen little else",
     ),
     Advice(
+        "outside experience",
+        "it looks like",
+        "look at the image: if it is no photograph, this model says nothing of it; train one on such pictures",
+        "a kind of picture that the model was not made for",
+    ),
+    Advice(
         "transparent",
         r"above \d+ % of transparent pixels",
         "judge the opaque part alone: a crop, or explain --region; if you have the original, scan that",

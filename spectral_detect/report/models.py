@@ -86,6 +86,9 @@ def _headline(model: Model) -> list[str]:
         lines += ["  no labels      which cluster is called fake is a guess"]
     if model.why_useless:
         lines += [f"  useless        {model.why_useless}; it calls every image inconclusive"]
+    if model.outsiders:
+        check = model.outsiders
+        lines += [f"  not made for   {visible(check.kinds)}: finds {100 * check.found:.0f} % of such images held out"]
     if model.delivery:
         lines += [f"  delivery       each image goes through this first: {model.delivery.title}"]
     if model.metrics:

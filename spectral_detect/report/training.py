@@ -33,6 +33,8 @@ def training_text(model: Model, output: str) -> str:
     lines += [f"threshold            {model.threshold:.3f}", *_false_alarm_lines(facts.get("false_alarms"))]
     if model.undecided:
         lines += [undecided_line(model.undecided, "undecided            ")]
+    if model.outsiders:
+        lines += [f"outsiders            {100 * model.outsiders.found:6.1f} % of those held out are found"]
     return "\n".join([*lines, f"wrote                {visible(output)}"])
 
 

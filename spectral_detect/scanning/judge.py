@@ -340,6 +340,7 @@ def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, li
             return 0, False, 0.0, []
         distance = model.distance(np.asarray(image.features))
         objections = seen.objections(width, height, image.coding, distance, is_portrait=image.is_portrait)
+        objections += filter(None, [model.outsider(np.asarray(image.features))])
         return len(objections), not seen.covers(width, height), distance, objections
 
     ranks = [rank(model) for model in models]

@@ -79,7 +79,7 @@ def fit_classifier(
     if classifier == "logreg":
         return Fitted(mean, scale, _fit_logreg(Z, y, paper_settings))
     if classifier == "ridge":
-        return Fitted(mean, scale, _fit_ridge(Z, y, np.ones(len(Z)) if weights is None else weights))
+        return Fitted(mean, scale, fit_ridge(Z, y, np.ones(len(Z)) if weights is None else weights))
     return Fitted(mean, scale, _fit_svm(Z, y, sizes, paper_settings))
 
 
@@ -105,7 +105,8 @@ def _fit_logreg(Z: np.ndarray, y: np.ndarray, paper_settings: bool) -> LogisticR
     return fitted
 
 
-def _fit_ridge(Z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Ridge:
+def fit_ridge(Z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Ridge:
+    """Fit a ridge regression of (n_vectors, n_features) that are standardised already."""
     clipped = np.clip(Z, -RIDGE_LIMIT, RIDGE_LIMIT)
     regression = sklearn.linear_model.Ridge(alpha=RIDGE_LAMBDA * float(weights.sum()), solver="cholesky")
     regression.fit(clipped, np.where(y == FAKE, 1.0, -1.0), sample_weight=weights)

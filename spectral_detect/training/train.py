@@ -29,6 +29,7 @@ from spectral_detect.text import short_repr
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
+from spectral_detect.training.outsiders import Outsiders, fit_outsiders
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 from spectral_detect.training.track_records import track_records
@@ -89,6 +90,7 @@ def train_model(
     paper_settings: bool = False,
     target_fpr: float | None = None,
     verdict_errors: tuple[float, float] | None = None,
+    outsiders: Outsiders | None = None,
     max_tile_vectors: int = MAX_TILE_VECTORS,
     seed: int = 0,
 ) -> Model:
@@ -110,6 +112,8 @@ def train_model(
     verdict_errors : (float, float), optional
         Leave scores undecided at which more than the first share of reals would be called fake, or more than the second
         of fakes real, see `undecided_range`.
+    outsiders : Outsiders, optional
+        Images of kinds that the model is not made for; it calls such images inconclusive.
     max_tile_vectors : int
         Train on at most so many tiles of images that are cut into tiles, on equally many of each image.
     seed : int
@@ -165,6 +169,7 @@ def train_model(
         undecided=undecided,
         track_record=_track_record(dataset, held_out, decision, undecided),
         delivery=delivered.delivery if delivered else None,
+        outsiders=fit_outsiders(dataset, outsiders, fitted.mean, fitted.scale) if outsiders else None,
         summary=summarise_training(dataset, cloud, held_out.tile_deviations if held_out else np.empty(0)),
         reference=_some_vectors(dataset),
     )

@@ -19,8 +19,14 @@ from spectral_detect.records import ImageRecord
 from spectral_detect.scanning.judge import CONTRADICTED, GUESS, TRANSPARENT, Reason
 
 SEEN = Experience(256, 512, 0.01, {"lossless": None}, portrait_share=0.9)
-PARTS = ("images of this size", "such a coding", "an effect, a drawing", "has seen such content")
-OBJECTIONS = SEEN.objections(2000, 1000, Coding("JPEG", 90), 2.0, is_portrait=False)
+PARTS = (
+    "images of this size",
+    "such a coding",
+    "an effect, a drawing",
+    "has seen such content",
+    "if it is no photograph",
+)
+OBJECTIONS = [*SEEN.objections(2000, 1000, Coding("JPEG", 90), 2.0, is_portrait=False), "it looks like drawings"]
 TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "a crop, or explain --region": TRANSPARENT,
     "nothing to find here": CONSTANT_IMAGE,

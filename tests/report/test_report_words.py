@@ -41,6 +41,7 @@ def test_each_reason_that_the_judge_gives_has_a_next_step() -> None:
         "coding": "outside the experience of the model m: coded as WebP, quality 80 (seen: lossless)",
         "features": "outside the experience of the model m: features unlike those of its training images (1.45 times)",
         "face": "outside the experience of the model m: no large face found (95 % of its training images show one)",
+        "outsider": "outside the experience of the model m: it looks like drawings",
         "transparent": judge.TRANSPARENT,
         "undecided": "m errs too often between 0.339 and 0.847",
         "confidence": "fake with a probability of only 0.645",
