@@ -251,3 +251,17 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     assert re.search(r"chequers +9 +100\.0  100   0", text)
     assert re.search(r"chequers +1 +100\.0  100   0", text)  # of little weight, and measured apart
     assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 40
+
+
+def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[271], exif[272] = "Maker", "Model\x1b"
+    with Image.open(EXAMPLES / "real" / "Garden.png") as image:
+        image.save(tmp_path / "a.jpg", quality=80, exif=exif)
+        image.save(tmp_path / "b.jpg", quality="web_high")
+    (tmp_path / "c.jpg").write_bytes(b"no image")
+    lines = printed("jpeg_tables.py", tmp_path).splitlines()
+    assert sorted(line.strip() for line in lines) == [
+        "1  Photoshop, save for web, high: 1 (no camera)",
+        "1  libjpeg: 1 Maker Model\\x1b",
+    ]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegPresets import presets
 
 import made_files as made
 from conftest import EXAMPLES
 from spectral_detect.media.images import decode
+from spectral_detect.media.quantizers.jpeg_tables import CHROMA_TABLE, LUMA_TABLE, scaled_table
 from spectral_detect.provenance.findings import Provenance
 from spectral_detect.provenance.look import look
-from spectral_detect.provenance.picture.jpeg_history import first_compression, program_of
+from spectral_detect.provenance.picture import known_tables
+from spectral_detect.provenance.picture.jpeg_history import first_compression
+from spectral_detect.provenance.picture.known_tables import TABLE, program_of, signature_of
 from spectral_detect.provenance.picture.pixels import with_pixels
 from spectral_detect.provenance.picture.thumbnail import correlation, gray_thumbnail
 from spectral_detect.provenance.picture.watermark import BLOCK, MARKS, STEP, Mark, matches
@@ -120,7 +125,7 @@ def test_an_image_of_few_blocks_tells_nothing() -> None:
 @pytest.mark.parametrize(
     ("quality", "words"),
     [
-        (90, "tables of libjpeg at quality 90, 4:2:0"),
+        (90, "tables of libjpeg at quality 90, also used by many cameras, 4:2:0"),
         ("web_high", "tables of Photoshop, save for web, high, 4:4:4"),
         ("maximum", "tables of Photoshop, maximum, 4:4:4"),
     ],
@@ -130,6 +135,52 @@ def test_tables_name_their_program(quality: int | str, words: str) -> None:
     said = with_pixels(Provenance(), content, decode(content, colour=True))
     assert said.findings[0].text == f"JPEG {words}"
     assert said.says_generated is None
+
+
+# of the 32 files of iPhones, in rows
+PHONE_LUMA = (
+    2, 2, 2, 3, 4, 5, 6, 7, 2, 2, 2, 3, 4, 5, 6, 7, 2, 2, 3, 4, 5, 6, 7, 9, 3, 2, 4, 5, 6, 7, 9, 10, 4, 4, 5, 6, 7, 9,
+    10, 12, 5, 5, 6, 7, 9, 10, 12, 12, 6, 6, 7, 9, 10, 12, 12, 12, 7, 7, 9, 10, 12, 12, 12, 12,
+)  # fmt: skip
+PHONE_CHROMA = (
+    2, 2, 3, 5, 12, 12, 12, 12, 2, 3, 3, 8, 12, 12, 12, 12, 3, 3, 7, 12, 12, 12, 12, 12, 5, 8, 12, 12, 12, 12, 12, 12,
+) + (12,) * 32  # fmt: skip
+
+
+def test_tables_of_a_phone_name_it_and_prove_nothing() -> None:
+    content = jpeg(photograph(), 50, qtables=[list(PHONE_LUMA), list(PHONE_CHROMA)])  # 50 keeps them as they are
+    said = with_pixels(Provenance(), content, decode(content, colour=True))
+    assert said.findings[0].text == "JPEG tables of Apple iPhone 7 and iPhone 11, 4:2:0"
+    assert said.says_generated is None
+    assert program_of([PHONE_LUMA, PHONE_LUMA]) is program_of([PHONE_LUMA]) is None
+
+
+def test_signatures_are_those_of_jpegsnoop() -> None:
+    """As its list has them: IJG Library 075 (the second of its two), and Photoshop Elements 2.0, Save As 10."""
+    tables = (scaled_table(LUMA_TABLE, 75), scaled_table(CHROMA_TABLE, 75))
+    assert signature_of(tables) == "0182408A81A4ABF04D4A34A8A5E98C58"
+    assert signature_of(presets["maximum"]["quantization"]) == "012933907CE4B9D3C27E3E9D4D50BFD6"
+
+
+def test_each_line_of_the_table_has_a_source_and_is_not_libjpegs() -> None:
+    head, *lines = [line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()]
+    assert head == ["signatures", "whose", "also", "source"] and len(lines) >= 20
+    assert all(
+        len(line) == 4 and re.fullmatch("01[0-9A-F]{30}( 01[0-9A-F]{30})?", line[0]) and line[1] and line[3]
+        for line in lines
+    )
+    of_libjpeg = {signature_of((scaled_table(LUMA_TABLE, q), scaled_table(CHROMA_TABLE, q))) for q in range(1, 101)} | {
+        signature_of((scaled_table(LUMA_TABLE, q),)) for q in range(1, 101)
+    }
+    signatures = [signature for line in lines for signature in line[0].split()]
+    assert len(set(signatures)) == len(signatures) and not of_libjpeg & set(signatures)
+
+
+def test_tables_that_others_use_too_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {line.split("\t")[0]: line.split("\t") for line in TABLE.read_text(encoding="utf-8").splitlines()[1:]}
+    for signatures, (_, whose, also, _) in lines.items():
+        monkeypatch.setattr(known_tables, "signature_of", lambda tables, found=signatures[-32:]: found)
+        assert program_of([[1] * 64]) == (f"{whose}, also used by {also}" if also else whose)
 
 
 def test_tables_of_nobody_are_said_to_be_that() -> None:
@@ -165,7 +216,7 @@ def thumbnail_texts(content: bytes) -> list[str]:
 def test_a_thumbnail_of_another_picture_is_said() -> None:
     texts = thumbnail_texts(with_thumbnail(photograph("Aqua"), photograph("Garden", 120)))
     assert texts[0].startswith("thumbnail shows another picture than the file")
-    assert texts[1] == "thumbnail tables of libjpeg at quality 80"
+    assert texts[1] == "thumbnail tables of libjpeg at quality 80, also used by many cameras"
 
 
 @pytest.mark.parametrize("turns", [0, 90, 180, 270])
@@ -173,7 +224,7 @@ def test_the_same_picture_turned_or_with_bars_is_the_same(turns: int) -> None:
     bars = Image.new("RGB", (120, 140))
     bars.paste(photograph("Aqua", 120), (0, 10))
     texts = thumbnail_texts(with_thumbnail(photograph("Aqua").rotate(turns), bars))
-    assert texts == ["thumbnail tables of libjpeg at quality 80"]
+    assert texts == ["thumbnail tables of libjpeg at quality 80, also used by many cameras"]
 
 
 def test_a_broken_or_flat_thumbnail_says_nothing() -> None:

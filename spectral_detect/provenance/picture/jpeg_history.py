@@ -1,4 +1,4 @@
-"""Tell what happened to a JPEG before: which program's tables it has, and whether it was compressed once already.
+"""Tell whether a JPEG was compressed once already, and at which quality.
 
 Notes
 -----
@@ -13,11 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import cast
 
 import numpy as np
-from PIL.JpegPresets import presets
 
 from spectral_detect.media.quantizers.jpeg_tables import LUMA_TABLE, scaled_table
 
@@ -113,20 +110,3 @@ def _log_likelihood(counted: np.ndarray, predicted: np.ndarray) -> float:
         shares = (expected + 0.5) / (expected.sum() + 0.5 * n_bins)
         total += float(seen @ np.log(shares))
     return total / counted.size
-
-
-@cache
-def _known_tables() -> dict[tuple[tuple[int, ...], ...], str]:
-    """Return the tables of Photoshop, as Pillow's `JpegPresets` holds them, with what they are called there."""
-    names = {name: f"Photoshop, {name.removeprefix('web_')}" for name in presets if name != "keep"}
-    names |= {name: f"Photoshop, save for web, {name.removeprefix('web_')}" for name in presets if "web_" in name}
-    return {_frozen(cast(list[list[int]], presets[name]["quantization"])): title for name, title in names.items()}
-
-
-def _frozen(tables: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    return tuple(tuple(table) for table in tables)
-
-
-def program_of(tables: Sequence[Sequence[int]]) -> str | None:
-    """Return the program whose quantisation tables these are; None if it is not known."""
-    return _known_tables().get(_frozen(tables))

@@ -13,7 +13,8 @@ from spectral_detect.media.images import DecodedImage, quiet_pillow
 from spectral_detect.media.quantizers.jpeg_tables import libjpeg_quality
 from spectral_detect.provenance.exif import ExifReader
 from spectral_detect.provenance.findings import Finding, Provenance, gathered
-from spectral_detect.provenance.picture.jpeg_history import first_compression, program_of
+from spectral_detect.provenance.picture.jpeg_history import first_compression
+from spectral_detect.provenance.picture.known_tables import program_of
 from spectral_detect.provenance.picture.thumbnail import LEAST_CORRELATION, correlation, gray_thumbnail
 from spectral_detect.provenance.picture.watermark import watermark_findings
 from spectral_detect.provenance.segments import segments_of
@@ -103,5 +104,5 @@ def _program(tables: Tables, exact: int | None) -> str:
         return f"tables of {program}"
     found, nearest = (exact, exact) if exact is not None else libjpeg_quality(tables)
     if found is not None:
-        return f"tables of libjpeg at quality {found}"
+        return f"tables of libjpeg at quality {found}, also used by many cameras"
     return f"tables of no program that is known here, nearest to libjpeg's at quality {nearest}"
