@@ -200,7 +200,7 @@ class Judge:
             spec_sha256=self.spec.sha256,
             settings_sha256=self.settings_sha256,
             tool_version=__version__,
-            warnings=(*_contradictions(judgement, said), *image.warnings, *(judgement.warnings if judgement else ())),
+            warnings=(*contradictions(judgement and judgement.verdict, said), *image.warnings, *(judgement.warnings if judgement else ())),
             error=error,
             coding=image.coding.title if image.coding else None,
             delivery=self.delivery.title if self.delivery else None,
@@ -300,13 +300,13 @@ class Judge:
         )
 
 
-def _contradictions(judgement: Judgement | None, said: Provenance | None) -> tuple[str, ...]:
+def contradictions(verdict: Verdict | None, said: Provenance | None) -> tuple[str, ...]:
     """Return a warning if the file says the opposite of its verdict."""
-    if judgement is None or said is None:
+    if said is None:
         return ()
-    if judgement.verdict == "real" and said.says_generated == "yes":
+    if verdict == "real" and said.says_generated == "yes":
         return (f"{CONTRADICTED}: {said.claim}",)
-    if judgement.verdict == "fake" and said.says_generated == "no":
+    if verdict == "fake" and said.says_generated == "no":
         return (f"the file says that no AI made it: {said.claim}",)
     return ()
 
