@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from spectral_detect.atomic_write import stream_aside, time_of_writing
 from spectral_detect.custody.chain import Chain, canonical
@@ -16,14 +16,17 @@ from spectral_detect.custody.run import Run
 from spectral_detect.errors import ManifestError
 from spectral_detect.outputs.reader import Output
 
+if TYPE_CHECKING:
+    from spectral_detect.scanning.videos import VideoResult
+
 DIGEST_BYTES = sha256().digest_size
 
 
 class Recorder(Protocol):
     """Takes the records of a run, and its counts at the end."""
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Take the next record, as plain values."""
+    def add(self, record: dict[str, Any], result: VideoResult | None = None) -> None:
+        """Take the next record, as plain values; of a video, what stands behind it as well."""
         ...
 
     def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
@@ -53,7 +56,7 @@ class ManifestWriter:
         """The hash of the last entry."""
         return self._chain.last_hash
 
-    def add(self, record: dict[str, Any], *, is_kept: bool = False) -> None:
+    def add(self, record: dict[str, Any], result: VideoResult | None = None, *, is_kept: bool = False) -> None:
         """Write the entry of a file; `is_kept` says that an earlier run made its record."""
         self._stream.write(self._chain.line("file", record, kept=is_kept))
         self.n_files += 1
@@ -73,7 +76,7 @@ class _ForLater:
         self.outcomes: Mapping[str, int] = Counter()
         self.n_skipped = 0
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: dict[str, Any], result: VideoResult | None = None) -> None:
         self._stream.write(_digest(record))
 
     def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:

@@ -30,13 +30,16 @@ VERDICTS = (("real", "o", BLUE), ("fake", "s", ORANGE), ("inconclusive", "X", "0
 NOTE_WIDTH, MOST_NOTES = 165, 4  # characters, lines
 
 
-def plot_timeline(result: VideoResult, output: str) -> None:
-    """Draw the score of each frame over time, the threshold, why frames are inconclusive, and the extreme frames."""
+def plot_timeline(result: VideoResult, output: str, undecided: tuple[float, float] | None = None) -> None:
+    """Draw the score of each frame over time, the threshold, why frames are inconclusive, and the extreme frames.
+
+    `undecided` are the scores between which the model decides nothing.
+    """
     record = result.record
     notes = _notes(record.warnings)
     figure = new_figure(WIDTH, 6.4 + 0.22 * len(notes))
     grid = figure.add_gridspec(3, 1, height_ratios=(3, 0.02 + 0.16 * len(notes), 2))
-    _scores_over_time(figure.add_subplot(grid[0]), result)
+    _scores_over_time(figure.add_subplot(grid[0]), result, undecided)
     below = figure.add_subplot(grid[1])
     below.set_axis_off()
     below.text(0, 1, "\n".join(notes), fontsize=9, va="top", transform=below.transAxes)
@@ -66,7 +69,7 @@ def _thumbnails(figure: Figure, place: SubplotSpec, result: VideoResult) -> None
         axes.set_axis_off()
 
 
-def _scores_over_time(axes: Axes, result: VideoResult) -> None:
+def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, float] | None) -> None:
     has_times = all(frame.time_s is not None for frame in result.frames)
     for track in sorted({frame.track for frame in result.frames}):
         frames = [f for f in result.frames if f.track == track and f.score is not None]
@@ -86,6 +89,10 @@ def _scores_over_time(axes: Axes, result: VideoResult) -> None:
     threshold = result.record.threshold
     if threshold is not None:
         axes.axhline(threshold, color="0.3", linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
+    if undecided is not None:
+        low, high = undecided
+        model = plain(result.record.model or "the model", 24)
+        axes.axhspan(low, high, color="0.91", zorder=0, label=f"undecided by {model}:\n{low:.3f} to {high:.3f}")
     axes.set(ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel="score (1: fake)")
     if not has_times:
         whole_numbers(axes)

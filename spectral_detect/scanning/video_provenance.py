@@ -1,4 +1,4 @@
-"""What a video says of its own origin: its container's metadata, and what stands in the bytes of a file or of frames."""
+"""What a video says of its own origin: in its container's metadata, and in the bytes of the file or of its frames."""
 
 from __future__ import annotations
 
