@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 import click
 
 from spectral_detect.atomic_write import check_target
+from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output, check_plot_folder
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
 from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options
 from spectral_detect.cli.shared.paths import expand_local
 from spectral_detect.cli.shared.progress import progress, shows_progress
-from spectral_detect.cli.shared.report_options import Wish, facts_of_run, report_options, reporting
+from spectral_detect.cli.shared.report_options import Wish, check_apart, facts_of_run, report_options, reporting
 from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.cli.shared.resume_options import (
     Target,
@@ -33,6 +34,7 @@ from spectral_detect.cli.shared.resume_options import (
 )
 from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, work_options
 from spectral_detect.custody.manifest_writer import Recorder
+from spectral_detect.custody.run import Given, this_run
 from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import VIDEOS_ARE_LOCAL, FrameOptions
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
 )
 @judging_options
 @target_options
+@manifest_option
 @report_options
 @shard_option
 @click.option("--per-frame", metavar="FILE", help="Also write time, box and score of each frame (.csv or .jsonl).")
@@ -91,6 +94,7 @@ def video(
     threshold: float | None,
     rules: Rules,
     target: Target,
+    manifest: str | None,
     report: Wish | None,
     shard: Shard | None,
     per_frame: str | None,
@@ -112,12 +116,15 @@ def video(
       spectral-detect video clips/ --model my.pkl --crop face
       spectral-detect video clips/ --resume verdicts.csv --per-frame frames.csv
       spectral-detect video clips/ --output verdicts.jsonl --report report.html --case 26/117
+      spectral-detect video clips/ --manifest clips.manifest.jsonl
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
     detector = load_default_model() if model is None else load_model(model)
     outputs = _checked_outputs(target, per_frame, plot, [*paths, model])
+    check_manifest(manifest, target, [*paths, model, target.output, per_frame])
+    check_apart(manifest=manifest, per_frame=per_frame)
     if report is not None:
-        report.check([*paths, model], output=target.output, per_frame=per_frame)
+        report.check([*paths, model], output=target.output, per_frame=per_frame, manifest=manifest)
     skipped: Counter[str] = Counter()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
     if target.is_resumed and per_frame is not None:
@@ -126,6 +133,9 @@ def video(
     with_thumbnails = plot is not None or (report is not None and report.n_thumbnails > 0)
     judge = VideoJudge(frame_judge, vote, frames, limits, with_thumbnails=with_thumbnails)
     recorders: list[AbstractContextManager[Recorder]] = []
+    if manifest is not None:
+        given = Given(paths, False, shard, target.is_resumed, group_by)
+        recorders.append(recording(manifest, partial(this_run, "video", judge, given, limits, work.timeout_s), target))
     if report is not None:
         facts, content = partial(facts_of_run, ctx, paths, None, target), partial(_content, judge, found)
         recorders.append(reporting(report, facts, content, target, limits, VideoRecord))

@@ -95,10 +95,20 @@ class VideoJudge:
         if self.vote == "pooled":
             Rules(prevalence=0.5).check(self.judge.models)
 
+    @property
+    def models(self) -> Sequence[Model]:
+        """The models that may judge."""
+        return self.judge.models
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that turns a video into a verdict, as plain values; the vote and the choice of frames belong to it."""
+        return self.judge.settings_and(vote=self.vote, frames=asdict(self.frames))
+
     @cached_property
     def settings_sha256(self) -> str:
-        """The hash of all that turns a video into a verdict; the vote and the choice of frames belong to it."""
-        return hash_of_settings(self.judge.settings_and(vote=self.vote, frames=asdict(self.frames)))
+        """The hash of `settings`."""
+        return hash_of_settings(self.settings)
 
     @property
     def made_with(self) -> MadeWith:
