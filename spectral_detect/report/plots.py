@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import warnings
@@ -26,6 +27,7 @@ COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDTH = 13.0
+MOST_SVG_BYTES = 400_000  # of a picture in a page; one of many points is smaller as PNG
 VERDICTS = (("real", "o", BLUE), ("fake", "s", ORANGE), ("inconclusive", "X", "0.45"))
 NOTE_WIDTH, MOST_NOTES = 165, 4  # characters, lines
 
@@ -131,21 +133,36 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def write_figure(figure: Figure, output: str) -> None:
-    """Write a figure under a temporary name and rename it; the suffix tells the format.
+    """Write a figure under a temporary name and rename it; the suffix tells the format."""
+    write_aside(output, _saved(figure, os.path.splitext(output)[1][1:].lower()))
 
-    The same figure gives the same bytes: no date stands in the file unless SOURCE_DATE_EPOCH sets it.
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    """Return a figure in a format.
+
+    The same figure gives the same bytes: no date stands in them unless SOURCE_DATE_EPOCH sets it.
     """
     import matplotlib
 
     content = io.BytesIO()
-    kind = os.path.splitext(output)[1][1:].lower()
     has_date = bool(os.environ.get("SOURCE_DATE_EPOCH"))
     author, date = ("Software", "") if kind == "png" else ("Creator", "Date" if kind == "svg" else "CreationDate")
     metadata = {author: PROGRAM} | ({date: None} if date and not has_date else {})
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": PROGRAM, "pdf.fonttype": 42}):
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks shows boxes
         figure.savefig(content, format=kind, dpi=130, metadata=metadata)
-    write_aside(output, content.getvalue())
+    return content.getvalue()
+
+
+def picture_uri(figure: Figure) -> str:
+    """Return a figure as a data URI, which a page holds: SVG, or PNG if that is smaller by far.
+
+    The same figure gives the same text.
+    """
+    drawn = _saved(figure, "svg")
+    if len(drawn) > MOST_SVG_BYTES:
+        return f"data:image/png;base64,{base64.b64encode(_saved(figure, 'png')).decode('ascii')}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode('ascii')}"
 
 
 def plain(name: str, longest: int = 24) -> str:

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -183,8 +183,13 @@ def facts_of_run(
 ) -> RunFacts:
     """Return the facts of a run that begins now."""
     named = [*paths, *([] if files_from is None else [f"the list {files_from}"])]
+    return replace(facts_now(ctx, named, labels), output=target.output, is_resumed=target.is_resumed)
+
+
+def facts_now(ctx: click.Context, named: Sequence[str], labels: Labels | None = None) -> RunFacts:
+    """Return the facts of a run that begins now and has no rows."""
     command = cut_in_the_middle(command_text(ctx), LONGEST_COMMAND)
-    return RunFacts(command, list(map(_harmless, named)), utc_now(), labels, target.output, target.is_resumed)
+    return RunFacts(command, list(map(_harmless, named)), utc_now(), labels or Labels())
 
 
 def command_text(ctx: click.Context) -> str:

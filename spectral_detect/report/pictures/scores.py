@@ -82,6 +82,14 @@ def _histograms(figure: Figure, place: SubplotSpec, measured: Measured) -> None:
     legend_below(axes, 3, below=0.13 if len(measured) == 1 else 0.17 * len(measured))
 
 
+def draw_histogram(axes: Axes, measured: Measured) -> None:
+    """Draw the histogram of one set."""
+    _histogram(axes, measured[0][0])
+    axes.set_title("Scores")
+    axes.set_xlabel("score (1: fake)")
+    legend_below(axes, 3)
+
+
 def _histogram(axes: Axes, scored: ScoredSet) -> None:
     edges = np.linspace(0, 1, N_HISTOGRAM_BINS + 1)
     for label, name, colour, line in CLASSES:
