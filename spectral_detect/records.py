@@ -278,6 +278,8 @@ class VideoRecord:
         As in `ImageRecord`; the vote and the choice of frames belong to it.
     coding, model_balanced_accuracy, delivery
         As in `ImageRecord`; the coding is that of the first frame that was looked at.
+    provenance, says_generated
+        As in `ImageRecord`; of a folder, what the frames that were looked at say.
     """
 
     path: str
@@ -314,6 +316,13 @@ class VideoRecord:
     coding: str | None = None
     model_balanced_accuracy: float | None = None
     delivery: str | None = None
+    provenance: str | None = None
+    says_generated: Literal["yes", "no"] | None = None
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the file says that it was made or edited by AI, and the verdict is "real"."""
+        return self.verdict == "real" and self.says_generated == "yes"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import click
+import numpy as np
 
 from spectral_detect.atomic_write import check_target, write_aside
-from spectral_detect.cli.shared.checks import check_output, check_plot
+from spectral_detect.cli.shared.checks import check_output, check_plot, require_matplotlib
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
 from spectral_detect.cli.shared.options import frame_options, judging_options, labelled_options
 from spectral_detect.cli.shared.progress import progress
+from spectral_detect.cli.shared.report_options import check_apart, check_page, facts_now
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model
@@ -29,9 +31,11 @@ from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.comparison import curve_text, generators_text
 from spectral_detect.report.evaluation import evaluation_text, robustness_text, scores_csv
-from spectral_detect.report.evaluation_plots import plot_evaluation
+from spectral_detect.report.evaluation_plots import pictures_of, plot_evaluation
+from spectral_detect.report.html.run_facts import RunFacts
 from spectral_detect.scanning.judge import Judgement
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset, members_of
 from spectral_detect.training.labelled_files import LabelledFile, files_by_generator, files_of_all
 
@@ -55,6 +59,12 @@ from spectral_detect.training.labelled_files import LabelledFile, files_by_gener
     "--scores", metavar="FILE", help="Write score, likelihood ratio and verdict of each image to FILE (.csv)."
 )
 @click.option("--plot", metavar="FILE", help="Draw reliability, Tippett, ROC and more to FILE (.png, .pdf or .svg).")
+@click.option(
+    "--report",
+    metavar="FILE.html",
+    help="Also write numbers, pictures, the model and the limits of the numbers into one HTML file that needs nothing "
+    "else.",
+)
 @work_options
 @device_option
 @frame_options
@@ -74,6 +84,7 @@ def evaluate(
     as_json: bool,
     scores: str | None,
     plot: str | None,
+    report: str | None,
     work: Work,
     limits: Limits,
     frames: FrameOptions,
@@ -91,25 +102,29 @@ def evaluate(
     Examples:
       spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
       spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
+      spectral-detect evaluate my.pkl --manifest test.csv --robustness --report evaluation.html
     """
     _check_usage(by, protocol, bool(fake or manifest or with_robustness or with_curve or scores or plot))
-    _check_outputs(scores, plot, [model, manifest])
+    _check_outputs(scores, plot, report, [model, manifest])
+    facts = facts_now(ctx, [by, *real] if by is not None else [*real, *fake, *([manifest] if manifest else [])])
     detector = load_model(model)
     warn_if_useless(detector)
     rules.check([detector])
     extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames, delivery=detector.delivery)
     if by is not None:
-        table, n_failed = _by_generator(detector, by, real, protocol, rules, extractor, work)
+        table, beside = _by_generator(detector, by, real, protocol, rules, extractor, work)
         click.echo(json.dumps(table.to_dict(), indent=2) if as_json else generators_text(table))
-        ctx.exit(1 if n_failed else 0)
+        _report(report, facts, detector, rules, table, beside)
+        ctx.exit(1 if beside.failures else 0)
     files = labelled_files(real, fake, manifest, group_by)
-    images, judgements, evaluation = _evaluate(detector, files, rules, extractor, work)
+    images, judgements, evaluation, beside = _evaluate(detector, files, rules, extractor, work)
     evaluation = _measure_more(evaluation, detector, files, images, rules, extractor, work, with_robustness, with_curve)
     click.echo(json.dumps(evaluation.to_dict(), indent=2) if as_json else _text(evaluation))
     if scores is not None:
         write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
     if plot is not None:
         plot_evaluation(evaluation, images.y, judgements, plot)
+    _report(report, facts, detector, rules, evaluation, beside, images.y, judgements)
     ctx.exit(1 if evaluation.n_failed else 0)
 
 
@@ -122,7 +137,47 @@ def _check_usage(by: str | None, protocol: str | None, has_others: bool) -> None
         raise click.UsageError("--protocol makes a row for each generator: give --by FOLDER as well")
 
 
-def _check_outputs(scores: str | None, plot: str | None, inputs: list[str | None]) -> None:
+@dataclass(frozen=True)
+class _Beside:
+    """What stands beside the numbers: warnings, path and error of each file that failed, a hash of the others."""
+
+    warnings: list[str]
+    failures: list[tuple[str, str]]
+    files_sha256: str
+
+
+def _beside(dataset: Dataset, warnings: list[str]) -> _Beside:
+    return _Beside(warnings, [(failure.path, failure.error or "") for failure in dataset.failures], dataset.sha256)
+
+
+def _report(
+    output: str | None,
+    facts: RunFacts,
+    detector: Model,
+    rules: Rules,
+    result: Evaluation | GeneratorTable,
+    beside: _Beside,
+    y: np.ndarray | None = None,
+    judgements: Sequence[Judgement] = (),
+) -> None:
+    """Write the page that `--report` asks for."""
+    if output is None:
+        return
+    from spectral_detect.report.html.evaluation_page import Measured, write_evaluation
+
+    pictures = pictures_of(result, np.empty(0) if y is None else y, judgements)
+    measured = Measured(result, pictures, **vars(beside))
+    write_evaluation(output, facts, detector, rules, measured)
+    click.echo(f"{visible(output)}: report of the evaluation", err=True)
+
+
+def _check_outputs(scores: str | None, plot: str | None, report: str | None, inputs: list[str | None]) -> None:
+    check_apart(scores=scores, plot=plot, report=report)
+    if report is not None:
+        check_page(report)
+        check_output(report, inputs)
+        require_matplotlib()
+        check_target(report)
     if scores is not None:
         if not scores.endswith(".csv"):
             raise click.UsageError("--scores writes CSV: end the name in .csv")
@@ -134,12 +189,12 @@ def _check_outputs(scores: str | None, plot: str | None, inputs: list[str | None
 
 def _evaluate(
     detector: Model, files: Sequence[LabelledFile], rules: Rules, extractor: Extractor, work: Work
-) -> tuple[Dataset, list[Judgement], Evaluation]:
+) -> tuple[Dataset, list[Judgement], Evaluation, _Beside]:
     """Evaluate all images as one set."""
     dataset = read_labelled(files, extractor, work)
-    warn_of_bias(dataset)
+    beside = _beside(dataset, warn_of_bias(dataset))
     images, judgements = judge_dataset(detector, dataset, rules)
-    return images, judgements, summarise(detector, images, judgements, rules, n_failed=len(dataset.failures))
+    return images, judgements, summarise(detector, images, judgements, rules, n_failed=len(dataset.failures)), beside
 
 
 def _measure_more(
@@ -180,17 +235,16 @@ def _by_generator(
     rules: Rules,
     extractor: Extractor,
     work: Work,
-) -> tuple[GeneratorTable, int]:
-    """Evaluate the images of each sub-folder; return also how many files failed."""
+) -> tuple[GeneratorTable, _Beside]:
+    """Evaluate the images of each sub-folder."""
     generators = files_by_generator(folder, real)
     files = files_of_all(generators)
     dataset = read_labelled(files, extractor, work)
     members = members_of(dataset, generators)
-    for name, at in members.items():
-        warn_of_bias(dataset.select(at), name)
+    warnings = [note for name, at in members.items() for note in warn_of_bias(dataset.select(at), name)]
     table = evaluate_by_generator(detector, dataset, members, rules)
     if protocol == "wang":
         cropped = read_labelled(files, replace(extractor, edits=(CENTRE_224,)), work)
         wang = wang_protocol(detector, table.generators, cropped, members_of(cropped, generators))
         table = replace(table, wang=wang)
-    return table, len(dataset.failures)
+    return table, _beside(dataset, warnings)

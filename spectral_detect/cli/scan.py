@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -41,6 +42,9 @@ from spectral_detect.scanning.images import scan_files
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.sharding import Shard
+
+if TYPE_CHECKING:
+    from spectral_detect.report.html.scan_page import ScanContent
 
 
 @click.command()
@@ -109,7 +113,7 @@ def scan(
         check_output(target.output, [*paths, files_from, model])
     check_manifest(manifest, target, [*paths, files_from, model, target.output])
     if report is not None:
-        report.check(target, [*paths, files_from, model], manifest)
+        report.check([*paths, files_from, model], output=target.output, manifest=manifest)
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
@@ -122,9 +126,15 @@ def scan(
         recorders.append(recording(manifest, run, target))
     if report is not None:
         facts = partial(facts_of_run, ctx, paths, files_from, target)
-        recorders.append(reporting(report, facts, judge, target, limits))
+        recorders.append(reporting(report, facts, partial(_content, judge, limits), target, limits))
     outcomes = _scan(ctx, images, judge, target, recorders, work, limits, with_model=model is None)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
+
+
+def _content(judge: Judge, limits: Limits) -> ScanContent:
+    from spectral_detect.report.html.scan_page import ScanContent  # a scan without a report loads nothing for it
+
+    return ScanContent(judge, limits)
 
 
 def _scan(

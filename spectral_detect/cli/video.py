@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from spectral_detect.atomic_write import check_target
+from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output, check_plot_folder
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
 from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options
 from spectral_detect.cli.shared.paths import expand_local
+<<<<<<< HEAD
 from spectral_detect.cli.shared.progress import progress, show_counts
+=======
+from spectral_detect.cli.shared.progress import progress, shows_progress
+from spectral_detect.cli.shared.report_options import Wish, check_apart, facts_of_run, report_options, reporting
+>>>>>>> reports
 from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.cli.shared.resume_options import (
     Target,
@@ -30,6 +37,8 @@ from spectral_detect.cli.shared.resume_options import (
     target_options,
 )
 from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, work_options
+from spectral_detect.custody.manifest_writer import Recorder
+from spectral_detect.custody.run import Given, this_run
 from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import VIDEOS_ARE_LOCAL, FrameOptions
@@ -37,7 +46,7 @@ from spectral_detect.outputs.rows import FRAMES, VIDEOS
 from spectral_detect.outputs.table import frame_layout, video_layout
 from spectral_detect.outputs.writer import RecordStream
 from spectral_detect.parallel.work import Work
-from spectral_detect.records import FrameRecord
+from spectral_detect.records import FrameRecord, VideoRecord
 from spectral_detect.report.plots import plot_timeline
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules
@@ -46,6 +55,9 @@ from spectral_detect.scanning.voting import VoteKind
 from spectral_detect.sources.discovery import FoundVideo, find_videos
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.text import counted
+
+if TYPE_CHECKING:
+    from spectral_detect.report.html.video_page import VideoContent
 
 
 @click.command()
@@ -68,6 +80,8 @@ from spectral_detect.text import counted
 )
 @judging_options
 @target_options
+@manifest_option
+@report_options
 @shard_option
 @click.option("--per-frame", metavar="FILE", help="Also write time, box and score of each frame (.csv or .jsonl).")
 @click.option("--plot", metavar="DIR", help="Also draw the scores of each video over time, into this folder (PNG).")
@@ -84,6 +98,8 @@ def video(
     threshold: float | None,
     rules: Rules,
     target: Target,
+    manifest: str | None,
+    report: Wish | None,
     shard: Shard | None,
     per_frame: str | None,
     plot: str | None,
@@ -103,17 +119,31 @@ def video(
     Examples:
       spectral-detect video clips/ --model my.pkl --crop face
       spectral-detect video clips/ --resume verdicts.csv --per-frame frames.csv
+      spectral-detect video clips/ --output verdicts.jsonl --report report.html --case 26/117
+      spectral-detect video clips/ --manifest clips.manifest.jsonl
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
     detector = load_default_model() if model is None else load_model(model)
     outputs = _checked_outputs(target, per_frame, plot, [*paths, model])
+    check_manifest(manifest, target, [*paths, model, target.output, per_frame])
+    check_apart(manifest=manifest, per_frame=per_frame)
+    if report is not None:
+        report.check([*paths, model], output=target.output, per_frame=per_frame, manifest=manifest)
     skipped: Counter[str] = Counter()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
     if target.is_resumed and per_frame is not None:
         check_named_once(video.path for video in found)
     frame_judge = Judge(as_models(detector), replace(rules, threshold=threshold))
-    judge = VideoJudge(frame_judge, vote, frames, limits, with_thumbnails=plot is not None)
-    records = _scan(ctx, found, judge, outputs, work, with_model=model is None, n_skipped=skipped["other"])
+    with_thumbnails = plot is not None or (report is not None and report.n_thumbnails > 0)
+    judge = VideoJudge(frame_judge, vote, frames, limits, with_thumbnails=with_thumbnails)
+    recorders: list[AbstractContextManager[Recorder]] = []
+    if manifest is not None:
+        given = Given(paths, False, shard, target.is_resumed, group_by)
+        recorders.append(recording(manifest, partial(this_run, "video", judge, given, limits, work.timeout_s), target))
+    if report is not None:
+        facts, content = partial(facts_of_run, ctx, paths, None, target), partial(_content, judge, found)
+        recorders.append(reporting(report, facts, content, target, limits, VideoRecord))
+    records = _scan(ctx, found, judge, outputs, recorders, work, with_model=model is None, n_skipped=skipped["other"])
     ctx.exit(1 if records["failed"] else 3 if fail_on_fake and records["fake"] else 0)
 
 
@@ -124,6 +154,12 @@ class _Outputs:
     records: Target
     frames: Target | None
     plot: str | None
+
+
+def _content(judge: VideoJudge, found: Iterable[FoundVideo]) -> VideoContent:
+    from spectral_detect.report.html.video_page import VideoContent  # a run without a report loads nothing for it
+
+    return VideoContent(judge, {video.path: video for video in found})
 
 
 def _checked_outputs(target: Target, per_frame: str | None, plot: str | None, inputs: list[str | None]) -> _Outputs:
@@ -148,6 +184,7 @@ def _scan(
     found: Sequence[FoundVideo],
     judge: VideoJudge,
     outputs: _Outputs,
+    recorders: Iterable[AbstractContextManager[Recorder]],
     work: Work,
     *,
     with_model: bool,
@@ -156,6 +193,7 @@ def _scan(
     """Write the record of each video, the rows of its frames and its picture; return the counts of outcomes."""
     target, earlier_frames, frames = outputs.records, None, None
     with ExitStack() as stack:
+        taking = list(map(stack.enter_context, recorders))  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, VIDEOS, judge.made_with))
         if outputs.frames is not None:
             earlier_frames = stack.enter_context(earlier_rows(outputs.frames, FRAMES, None))
@@ -171,10 +209,14 @@ def _scan(
                 _write_frames(frames, result)
             record = worded(result.record)
             if outputs.plot is not None:
-                _draw(replace(result, record=record), outputs.plot, number)
-            records.write(record)  # the last: a video that has one has all the rest as well
+                _draw(replace(result, record=record), judge, outputs.plot, number)
+            records.write(record)  # the last of rows: a video that has one has all the rest as well
+            for recorder in taking:
+                recorder.add(record.to_dict(), result)
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
+        for recorder in taking:
+            recorder.end(records.outcomes, n_skipped)
         summary = records.summary(n_skipped)
         if target.is_table:
             stream.write(f"\n{summary}\n")
@@ -210,9 +252,12 @@ def _frames_so_far() -> Callable[[VideoResult], str]:
     return note
 
 
-def _draw(result: VideoResult, folder: str, number: int) -> None:
+def _draw(result: VideoResult, judge: VideoJudge, folder: str, number: int) -> None:
     """Draw a picture with a name that no video's name can spoil; none of a video without frames."""
     if not result.frames:
         return
     stem = re.sub(r"[^A-Za-z0-9-]+", "_", os.path.splitext(os.path.basename(result.record.path))[0])[:60]
-    plot_timeline(result, os.path.join(folder, f"{number:04d}_{stem}.png"))
+    models = {model.sha256: model for model in judge.judge.models}
+    model = models.get(result.record.model_sha256 or "")
+    undecided = None if model is None else judge.judge.undecided_of(model)
+    plot_timeline(result, os.path.join(folder, f"{number:04d}_{stem}.png"), undecided)

@@ -10,7 +10,8 @@ from typing import Any
 from spectral_detect.custody.chain import canonical
 from spectral_detect.custody.differences import Report
 from spectral_detect.custody.manifest_reader import Entry
-from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.custody.videos import MOST_TOLD, Members, file_differences, frame_differences
+from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.stores import exists
 from spectral_detect.text import cut_in_the_middle
 
@@ -82,14 +83,19 @@ class Comparison:
         self._verified = verified
         self._is_exact = is_exact
 
-    def __call__(self, entry: Entry, found: FoundFile, now: dict[str, Any]) -> None:
-        """Compare the columns of a record that `now` has with the recorded ones."""
-        told = list(self._of_file(entry, found, now)) or list(self._of_result(entry, now))
+    def __call__(
+        self, entry: Entry, found: FoundFile | FoundVideo, now: dict[str, Any], members: Members | None = None
+    ) -> None:
+        """Compare the columns of a record that `now` has with the recorded ones, and what stands beside it."""
+        members = members or {}
+        told = self._of_file(entry, found, now, members) or self._of_result(entry, now, members)
         for kind, text in told:
             self._report(entry.difference(kind, text))
         self._verified.n_same += not told
 
-    def _of_file(self, entry: Entry, found: FoundFile, now: dict[str, Any]) -> list[tuple[str, str]]:
+    def _of_file(
+        self, entry: Entry, found: FoundFile | FoundVideo, now: dict[str, Any], members: Members
+    ) -> list[tuple[str, str]]:
         """Return how the file itself differs."""
         was, sha256 = entry.record, now["sha256"]
         if was["sha256"] == sha256:
@@ -100,19 +106,23 @@ class Comparison:
             return [("changed", f"the file was read by the scan, and now: {now['error']}")]
         if was["sha256"] is None:
             return [("changed", f"the file could not be read, and now it can: SHA-256 {sha256}")]
+        if of_frames := list(file_differences(entry.members, members)):
+            return _first([("changed", text) for text in of_frames], "frames of the folder differ")
         sizes = f" ({was.get('size_bytes')} bytes recorded, now {now['size_bytes']})"
         return [("changed", f"SHA-256 recorded {was['sha256']}, now {sha256}{sizes}")]
 
-    def _of_result(self, entry: Entry, now: dict[str, Any]) -> list[tuple[str, str]]:
+    def _of_result(self, entry: Entry, now: dict[str, Any], members: Members) -> list[tuple[str, str]]:
         """Return how the columns differ."""
         was, is_judged = entry.record, "verdict" in now
         left_out = OF_THE_PLACE if is_judged else (*OF_THE_PLACE, "error")
         names = [name for name in ({**now, **was} if is_judged else now) if name not in left_out]
-        return [
+        columns = [
             ("result", f"{name}: recorded {_shown(was, name)}, now {_shown(now, name)}")
             for name in names
             if not self._is_same(was, now, name)
         ]
+        frames = list(frame_differences(entry.members, members, self._is_same, _short))
+        return columns + _first([("result", text) for text in frames], "differences of frames")
 
     def _is_same(self, was: dict[str, Any], now: dict[str, Any], name: str) -> bool:
         if name not in was or name not in now:
@@ -130,10 +140,20 @@ class Comparison:
         return True
 
 
-def _is_there(found: FoundFile) -> bool:
+def _first(told: list[tuple[str, str]], what: str) -> list[tuple[str, str]]:
+    """Return the first differences, and how many more there are."""
+    more = len(told) - MOST_TOLD
+    return told if more <= 0 else [*told[:MOST_TOLD], (told[0][0], f"and {more} more {what}")]
+
+
+def _is_there(found: FoundFile | FoundVideo) -> bool:
     place = found.location
     return exists(place.address) if place.is_remote else os.path.lexists(place.path)
 
 
 def _shown(record: dict[str, Any], name: str) -> str:
-    return cut_in_the_middle(canonical(record[name]).decode(), LONGEST_VALUE) if name in record else "nothing"
+    return _short(record[name]) if name in record else "nothing"
+
+
+def _short(value: Any) -> str:
+    return cut_in_the_middle(canonical(value).decode(), LONGEST_VALUE)

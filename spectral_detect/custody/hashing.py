@@ -14,15 +14,16 @@ from spectral_detect.sources.reading import read_file
 
 @dataclass(frozen=True)
 class Hashed:
-    """The hash and the size of a file, or why it could not be read."""
+    """The hash and the size of a file, or why it could not be read; of a folder of frames, name and hash of each."""
 
     sha256: str | None = None
     size_bytes: int | None = None
     error: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, named as in records."""
-        return dict(vars(self))
+        return {"sha256": self.sha256, "size_bytes": self.size_bytes, "error": self.error}
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from spectral_detect.custody.chain import LONGEST_LINE, SCHEMA, is_count, is_sha256, parsed
 from spectral_detect.custody.chain_check import ChainCheck
 from spectral_detect.custody.differences import Difference, Report
 from spectral_detect.custody.run import Run, run_of
+from spectral_detect.custody.videos import MEMBERS, Members, are_members
 from spectral_detect.errors import ManifestError
 from spectral_detect.text import cut_in_the_middle, visible
 
@@ -28,11 +29,14 @@ class Entry:
         Its line in the manifest, from 1, and its own number.
     record : dict
         The record of the file, of which `path`, `sha256` and `size_bytes` are known to be of the right kind.
+    members : dict
+        What stands beside the record of a video, see `videos.members_of`.
     """
 
     line: int
     number: int
     record: dict[str, Any]
+    members: dict[str, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -90,8 +94,9 @@ class Manifest:
             self.check.see(self._line, content, entry)
             if entry["kind"] != "file":
                 continue
-            if _is_record(entry["record"]):
-                yield Entry(self._line, entry["number"], entry["record"])
+            members: Members = {name: entry[name] for name in MEMBERS if name in entry}
+            if _is_record(entry["record"]) and are_members(members):
+                yield Entry(self._line, entry["number"], entry["record"], members)
             else:
                 self._report(Difference("chain", "it holds no record of a file", self._line, entry["number"]))
         self.check.end(self._line)
@@ -101,7 +106,7 @@ class Manifest:
         try:
             head = parsed(content)
         except ValueError as error:
-            raise ManifestError(f"{NO_MANIFEST}: {error}", remedy="name a file that `scan --manifest` wrote") from None
+            raise ManifestError(f"{NO_MANIFEST}: {error}", remedy="name a file that `--manifest` wrote") from None
         schema = head["run"].get("schema") if head["kind"] == "head" else SCHEMA
         if schema != SCHEMA:
             shown = cut_in_the_middle(visible(str(schema)), LONGEST_NAME)

@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
-from typing import IO, Any, BinaryIO, Protocol
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from spectral_detect.atomic_write import stream_aside, time_of_writing
 from spectral_detect.custody.chain import Chain, canonical
 from spectral_detect.custody.run import Run
+from spectral_detect.custody.videos import members_of
 from spectral_detect.errors import ManifestError
 from spectral_detect.outputs.reader import Output
+
+if TYPE_CHECKING:
+    from spectral_detect.scanning.videos import VideoResult
 
 DIGEST_BYTES = sha256().digest_size
 
@@ -22,8 +26,8 @@ DIGEST_BYTES = sha256().digest_size
 class Recorder(Protocol):
     """Takes the records of a run, and its counts at the end."""
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Take the next record, as plain values."""
+    def add(self, record: dict[str, Any], result: VideoResult | None = None) -> None:
+        """Take the next record, as plain values; of a video, what stands behind it as well."""
         ...
 
     def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
@@ -53,9 +57,13 @@ class ManifestWriter:
         """The hash of the last entry."""
         return self._chain.last_hash
 
-    def add(self, record: dict[str, Any], *, is_kept: bool = False) -> None:
-        """Write the entry of a file; `is_kept` says that an earlier run made its record."""
-        self._stream.write(self._chain.line("file", record, kept=is_kept))
+    def add(self, record: dict[str, Any], result: VideoResult | None = None) -> None:
+        """Write the entry of a file."""
+        self.add_plain(record, {} if result is None else members_of(result))
+
+    def add_plain(self, record: dict[str, Any], members: dict[str, Any], *, is_kept: bool = False) -> None:
+        """Write the entry of a file with further members; `is_kept` says that an earlier run made its record."""
+        self._stream.write(self._chain.line("file", record, kept=is_kept, **members))
         self.n_files += 1
 
     def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
@@ -66,24 +74,25 @@ class ManifestWriter:
 
 
 class _ForLater:
-    """Remembers, on disk, which records this run has made."""
+    """Remembers, on disk, which records this run has made, and what stands beside them."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self.outcomes: Mapping[str, int] = Counter()
         self.n_skipped = 0
 
-    def add(self, record: dict[str, Any]) -> None:
-        self._stream.write(_digest(record))
+    def add(self, record: dict[str, Any], result: VideoResult | None = None) -> None:
+        members = {} if result is None else members_of(result)
+        self._stream.write(_digest(record) + canonical(members) + b"\n")
 
     def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
         self.outcomes, self.n_skipped = outcomes, n_skipped
 
-    def digests(self) -> Iterator[bytes]:
-        """Give the digests of the records in their order."""
+    def made(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Give the digests of the records in their order, and their further members."""
         self._stream.seek(0)
         while digest := self._stream.read(DIGEST_BYTES):
-            yield digest
+            yield digest, json.loads(self._stream.readline())
 
 
 @contextmanager
@@ -110,18 +119,20 @@ def manifest_at_the_end(output: str, run: Run, rows: str) -> Iterator[tuple[Reco
         yield made_now, written
         with stream_aside(output) as stream:
             writer = ManifestWriter(stream, run)
-            _add_rows(writer, rows, made_now.digests())
+            _add_rows(writer, rows, made_now.made())
             writer.end(made_now.outcomes, made_now.n_skipped)
             written.append(writer)
 
 
-def _add_rows(writer: ManifestWriter, rows: str, made_now: Iterator[bytes]) -> None:
+def _add_rows(writer: ManifestWriter, rows: str, made_now: Iterator[tuple[bytes, dict[str, Any]]]) -> None:
     """Write an entry for each row; those of this run stand among the kept ones in the order in which it made them."""
     expected = next(made_now, None)
     for record in _records(rows):
-        is_kept = _digest(record) != expected
-        writer.add(record, is_kept=is_kept)
-        expected = expected if is_kept else next(made_now, None)
+        if expected is None or _digest(record) != expected[0]:
+            writer.add_plain(record, {}, is_kept=True)
+        else:
+            writer.add_plain(record, expected[1])
+            expected = next(made_now, None)
     if expected is not None:
         raise ManifestError(f"{rows!r} was changed by somebody else while it was written", remedy="scan again")
 

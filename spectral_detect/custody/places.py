@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from spectral_detect.custody.run import Run
 from spectral_detect.outputs.row_index import RowIndex, key_of
-from spectral_detect.sources.discovery import FoundFile, expand_local, find_images
+from spectral_detect.sources.discovery import FoundFile, FoundVideo, expand_local, find_images, find_videos, video_at
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.sources.stores import is_url, locate
@@ -36,6 +36,7 @@ class Places:
                 return first
         return FoundFile(location)
 
+<<<<<<< HEAD
     @property
     def hint(self) -> str:
         """Say where files were looked for that are missing, and how to look elsewhere."""
@@ -48,9 +49,17 @@ class Places:
             "all recorded paths were looked for below the folder given by `root`: it stands for the folder where the "
             "scan ran, or for / where recorded paths are absolute"
         )
+=======
+    def video_of(self, path: str, group_by: str | None) -> FoundVideo:
+        """Return the video of a recorded path: a file, or a folder with the frames that lie in it now."""
+        location = self.of(path).location
+        if location.is_remote:
+            return FoundVideo(location)
+        return video_at(location.path, group_by_parent=group_by is not None)
+>>>>>>> reports
 
     def extra(self, run: Run, recorded: RowIndex) -> Iterator[str]:
-        """Give the images in the folders of a run that it has not recorded, as it would have written their paths.
+        """Give the images or videos in the folders of a run that have no entry, as it would have written their paths.
 
         Files at URLs, and those in a list, are not looked for.
         """
@@ -64,10 +73,15 @@ class Places:
         for named in dict.fromkeys(run.inputs):
             if is_url(named):
                 continue
-            for found in find_images(self._expanded(named)):
+            for found in self._found_in(self._expanded(named), run):
                 path = self._as_recorded(found.path)
                 if shard is None or shard.holds(path):
                     yield path
+
+    def _found_in(self, places: list[Location], run: Run) -> Iterable[FoundFile | FoundVideo]:
+        if run.is_of_videos:
+            return find_videos(places, group_by_parent=run.group_by is not None)
+        return find_images(places)
 
     def _expanded(self, named: str) -> list[Location]:
         """Return what an argument of the run stands for now; nothing if it has gone, which its entries tell."""

@@ -16,10 +16,12 @@ from spectral_detect.detector.model_content import LIBRARIES, library_versions
 from spectral_detect.errors import ManifestError
 from spectral_detect.media.limits import Limits
 from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.videos import VideoJudge
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.sources.stores import is_url
 from spectral_detect.sources.urls import local_name, without_credentials
 
+OPTIONAL = frozenset(("group_by",))  # members that stand in a head only where they say something
 DECODERS = ("av", "pillow-heif", "c2pa-python", "cupy-cuda12x")
 
 
@@ -51,6 +53,8 @@ class Run:
         Whether entries may be kept from an earlier run.
     started : str
         Time in UTC.
+    group_by : str or None
+        `parent` if each folder of images was a video; in the head only then.
     """
 
     tool_version: str
@@ -66,10 +70,17 @@ class Run:
     platform: dict[str, str]
     is_resumed: bool
     started: str
+    group_by: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"schema": SCHEMA, **vars(self)}
+        values = {"schema": SCHEMA, **vars(self)}
+        return {name: value for name, value in values.items() if name not in OPTIONAL or value is not None}
+
+    @property
+    def is_of_videos(self) -> bool:
+        """Whether its entries are about videos."""
+        return self.command == "video"
 
     @property
     def is_from_here(self) -> bool:
@@ -94,9 +105,10 @@ class Given:
     has_list: bool
     shard: Shard | None
     is_resumed: bool
+    group_by: str | None = None
 
 
-def this_run(command: str, judge: Judge, given: Given, limits: Limits, timeout_s: float) -> Run:
+def this_run(command: str, judge: Judge | VideoJudge, given: Given, limits: Limits, timeout_s: float) -> Run:
     """Return the facts of a run that begins now."""
     return Run(
         tool_version=__version__,
@@ -112,6 +124,7 @@ def this_run(command: str, judge: Judge, given: Given, limits: Limits, timeout_s
         platform=_platform(),
         is_resumed=given.is_resumed,
         started=time_of_writing(),
+        group_by=given.group_by,
     )
 
 
@@ -124,7 +137,8 @@ def run_of(head: dict[str, Any]) -> Run:
         They are not.
     """
     values = {name: value for name, value in head.items() if name != "schema"}
-    wrong = {f.name for f in fields(Run)} ^ set(values) or {n for n in values if not _is_right(n, values[n])}
+    names = {f.name for f in fields(Run)}
+    wrong = (names ^ set(values)) - OPTIONAL or {n for n in values if not _is_right(n, values[n])}
     if wrong:
         raise ManifestError(f"the head has no sound `{sorted(wrong)[0]}`")
     return Run(**values)
@@ -141,6 +155,8 @@ def _is_right(name: str, value: Any) -> bool:
         return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
     if name in ("has_list", "is_resumed"):
         return isinstance(value, bool)
+    if name == "group_by":
+        return value in (None, "parent")
     if name == "shard":
         return value is None or (isinstance(value, str) and _is_shard(value))
     return is_sha256(value) if name == "settings_sha256" else isinstance(value, str)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from spectral_detect._version import __version__
+from spectral_detect.custody.chain import is_count
 from spectral_detect.custody.differences import Report, in_head
 from spectral_detect.custody.run import Run
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import find_model, load_model, shipped_models
 from spectral_detect.errors import ImageReadError, ManifestError, ModelFileError
+from spectral_detect.media.video import FrameOptions
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.scanning.judge import Judge, hash_of_settings
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.scanning.videos import VideoJudge
+from spectral_detect.scanning.voting import VoteKind
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
 from spectral_detect.text import counted
@@ -31,7 +35,7 @@ def check_settings(run: Run, report: Report) -> None:
         report(in_head("head", "the models are not those of the settings: one of them was changed"))
 
 
-def same_judge(run: Run, named: Sequence[str], report: Report) -> Judge | None:
+def same_judge(run: Run, named: Sequence[str], report: Report) -> Judge | VideoJudge | None:
     """Return the judge of a run; None, with the reason reported, if it cannot be had.
 
     Parameters
@@ -47,7 +51,8 @@ def same_judge(run: Run, named: Sequence[str], report: Report) -> Judge | None:
     if any(model is None for model in models):
         return None
     try:
-        judge = Judge(cast(list[Model], models), rules_of(run.settings.get("rules")), _depth(run.settings))
+        of_images = Judge(cast(list[Model], models), rules_of(run.settings.get("rules")), _depth(run.settings))
+        judge = _of_videos(of_images, run.settings) if run.is_of_videos else of_images
     except (ManifestError, ModelFileError) as error:
         report(in_head("head", f"the scores cannot be computed again: {error}"))
         return None
@@ -74,7 +79,33 @@ def rules_of(values: Any) -> Rules:
 
 
 def _is_share(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1)
+    return value is None or (_is_number(value) and 0 <= value <= 1)
+
+
+def _of_videos(judge: Judge, settings: dict[str, Any]) -> VideoJudge:
+    """Return the judge of videos of a run, once its vote and its choice of frames are known to be of the right kind."""
+    vote, frames = settings.get("vote"), settings.get("frames")
+    if vote not in get_args(VoteKind):
+        raise ManifestError("the vote is none that an option gives")
+    if not isinstance(frames, dict) or set(frames) != set(asdict(FrameOptions())):
+        raise ManifestError("the choice of frames is not that of this version")
+    are_right = (
+        frames["n_frames"] is None or is_count(frames["n_frames"]),
+        frames["every_s"] is None or _is_number(frames["every_s"]),
+        frames["crop"] in ("none", "face", "centre"),
+        frames["faces"] in ("largest", "all"),
+        _is_number(frames["face_fraction"]),
+    )
+    try:
+        if all(are_right):
+            return VideoJudge(judge, cast(VoteKind, vote), FrameOptions(**frames))
+    except ValueError:
+        pass
+    raise ManifestError("the choice of frames has a value that no option gives")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _depth(settings: dict[str, Any]) -> Depth:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from spectral_detect.custody.chain import is_count
 from spectral_detect.custody.comparison import TOLERANCE, Comparison, Verified
@@ -16,17 +16,22 @@ from spectral_detect.custody.manifest_reader import Entry, Manifest, open_manife
 from spectral_detect.custody.places import Places
 from spectral_detect.custody.run import Run
 from spectral_detect.custody.same_judge import check_settings, same_judge
+from spectral_detect.custody.videos import Members, VideoHasher, members_of
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.row_index import IndexedRow, RowIndex, index_errors, key_of
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import ImageRecord
 from spectral_detect.scanning.images import scan_files
 from spectral_detect.scanning.judge import Judge
-from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.scanning.videos import VideoJudge, VideoResult, scan_videos
+from spectral_detect.sources.discovery import FoundFile, FoundVideo
 
 URL_UNCHECKED = "it is at a URL, and URLs that a manifest names are read only if that is asked for: `remote`"
 
-Waiting = deque[tuple[Entry, FoundFile]]
+AnyJudge = Judge | VideoJudge
+Found = FoundFile | FoundVideo
+Waiting = deque[tuple[Entry, Found]]
+Result = ImageRecord | VideoResult | Hashed
 
 
 @dataclass(frozen=True)
@@ -45,8 +50,8 @@ class Checks:
         Whether URLs that a manifest names are read.
     expected_hash : str or None
         The final hash, if it was written down.
-    work : Work
-        How files are worked through.
+    work, video_work : Work
+        How files, and how videos, are worked through.
     limits : Limits
         What is refused, also if the manifest says otherwise: it may come from anybody.
     worded : callable
@@ -59,8 +64,9 @@ class Checks:
     reads_urls: bool = False
     expected_hash: str | None = None
     work: Work = field(default_factory=Work)
+    video_work: Work = field(default_factory=Work)
     limits: Limits = field(default_factory=Limits)
-    worded: Callable[[ImageRecord], ImageRecord] = lambda record: record
+    worded: Callable[[Any], Any] = lambda record: record
 
 
 def verify_manifest(name: str, checks: Checks, report: Report) -> Verified:
@@ -91,7 +97,7 @@ def verify_manifest(name: str, checks: Checks, report: Report) -> Verified:
     return verified
 
 
-def _judge(run: Run | None, checks: Checks, report: Report, verified: Verified) -> Judge | None:
+def _judge(run: Run | None, checks: Checks, report: Report, verified: Verified) -> AnyJudge | None:
     """Check the head, and return the judge of the run if scores are computed again."""
     if run is None:
         return None
@@ -120,24 +126,30 @@ def _limit(run: Run, name: str, otherwise: int) -> int:
     return value if is_count(value) else otherwise
 
 
-def _compare_files(manifest: Manifest, judge: Judge | None, checks: Checks, report: Report, verified: Verified) -> None:
+def _compare_files(
+    manifest: Manifest, judge: AnyJudge | None, checks: Checks, report: Report, verified: Verified
+) -> None:
     """Compare each file with its entry, and look for files that have none."""
     run, waiting = manifest.run, Waiting()
     compare = Comparison(report, verified, is_exact=run is not None and run.is_from_here)
-    results = _results(_files(manifest, checks, waiting, report), judge, _limits(run, checks), checks.work)
+    files, limits = _files(manifest, checks, waiting, report), _limits(run, checks)
+    if run is not None and run.is_of_videos:
+        results = _of_videos(cast(Iterator[FoundVideo], files), cast(VideoJudge | None, judge), limits, checks)
+    else:
+        results = _results(cast(Iterator[FoundFile], files), cast(Judge | None, judge), limits, checks.work)
     with index_errors(), closing(RowIndex()) as recorded, closing(results):
         for result in results:
             entry, found = waiting.popleft()
             recorded.add([IndexedRow(key_of(entry.path), 0, 0)])
-            compare(entry, found, _plain(result, run, checks))
+            compare(entry, found, _plain(result, run, checks), _members(result))
         for path in () if run is None else checks.places.extra(run, recorded):
             report(Difference("extra", "a file that was not recorded", path=path))
 
 
-def _files(manifest: Manifest, checks: Checks, waiting: Waiting, report: Report) -> Iterator[FoundFile]:
+def _files(manifest: Manifest, checks: Checks, waiting: Waiting, report: Report) -> Iterator[Found]:
     """Give the file of each entry; the entries wait for the results, which come in the same order."""
     for entry in manifest.entries():
-        found = checks.places.of(entry.path)
+        found = _place_of(entry, manifest.run, checks)
         if found.location.is_remote and not checks.reads_urls:
             report(entry.difference("unchecked", URL_UNCHECKED))
             continue
@@ -145,18 +157,42 @@ def _files(manifest: Manifest, checks: Checks, waiting: Waiting, report: Report)
         yield found
 
 
+def _place_of(entry: Entry, run: Run | None, checks: Checks) -> Found:
+    if run is not None and run.is_of_videos:
+        return checks.places.video_of(entry.path, run.group_by)
+    return checks.places.of(entry.path)
+
+
+def _of_videos(
+    videos: Iterator[FoundVideo], judge: VideoJudge | None, limits: Limits, checks: Checks
+) -> Generator[Result, None, None]:
+    if judge is not None:
+        yield from scan_videos(videos, replace(judge, limits=limits), work=checks.video_work)
+    else:
+        yield from work_through(VideoHasher(), videos, checks.video_work)
+
+
 def _results(
     files: Iterator[FoundFile], judge: Judge | None, limits: Limits, work: Work
-) -> Generator[ImageRecord | Hashed, None, None]:
+) -> Generator[Result, None, None]:
     if judge is not None:
         yield from scan_files(files, judge, work=work, limits=limits)
     else:
         yield from work_through(Hasher(limits), files, work)
 
 
-def _plain(result: ImageRecord | Hashed, run: Run | None, checks: Checks) -> dict[str, Any]:
+def _members(result: Result) -> Members | None:
+    """Return what stands beside the record of a video."""
+    if isinstance(result, VideoResult):
+        return members_of(result)
+    return {"files": result.files} if isinstance(result, Hashed) else None
+
+
+def _plain(result: Result, run: Run | None, checks: Checks) -> dict[str, Any]:
     """Return the columns to compare; those of settings are compared without computing scores as well."""
-    if isinstance(result, ImageRecord):
-        return checks.worded(result).to_dict()
+    if not isinstance(result, Hashed):
+        record: Any = result.record if isinstance(result, VideoResult) else result
+        plain: dict[str, Any] = checks.worded(record).to_dict()
+        return plain
     settings = {} if run is None else {"settings_sha256": run.settings_sha256}
     return result.to_dict() | settings

@@ -80,6 +80,8 @@ class Frame:
         x, y, width, height of the cut in pixels of the frame as displayed; None if nothing was cut.
     track : int
         Number of the face, if all are followed.
+    turns : int
+        Quarter turns, counter-clockwise, from the pixels of `image` to those displayed.
     """
 
     index: int
@@ -87,6 +89,7 @@ class Frame:
     image: DecodedImage
     box: FaceBox | None
     track: int = 0
+    turns: int = 0
 
 
 class Video:
@@ -230,7 +233,7 @@ def _cut(whole: WholeFrame, box: FaceBox | None, track: int = 0) -> Frame:
         cut = whole.displayed[y : y + height, x : x + width]
         pixels = np.rot90(cut, -whole.turns).copy()  # a view would keep the whole frame alive
         image = replace(image, pixels=pixels, width=width, height=height)
-    return Frame(whole.index, whole.time_s, image, box, track)
+    return Frame(whole.index, whole.time_s, image, box, track, whole.turns)
 
 
 def _eight_bits(whole: WholeFrame) -> np.ndarray:

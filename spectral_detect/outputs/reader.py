@@ -7,12 +7,13 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
 from spectral_detect.errors import OutputError
 from spectral_detect.outputs.csv_text import cell_text, csv_line
 from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES, NEEDED, VIDEOS, Row, RowFormat, RowKind
-from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS, ImageRecord
+from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS, ImageRecord, VideoRecord
 
 LONGEST_ROW = 2**26  # bytes; a row of features without bins takes some million
 STARTS: dict[RowFormat, tuple[bytes, ...]] = {
@@ -209,8 +210,10 @@ def _copy(source: BinaryIO, target: BinaryIO, start: int, end: int, block: int =
         start += len(content)
 
 
-def image_records(name: str, row_format: RowFormat) -> Iterator[dict[str, Any]]:
-    """Read back the records of an output of `scan`, as `ImageRecord.to_dict` gives them.
+def records_of(
+    name: str, row_format: RowFormat, record: type[ImageRecord | VideoRecord] = ImageRecord
+) -> Iterator[dict[str, Any]]:
+    """Read back the records of an output of `scan` or `video`, as their `to_dict` gives them.
 
     CSV does not hold all: its `warnings` come as one text, and an empty text as None.
 
@@ -221,17 +224,18 @@ def image_records(name: str, row_format: RowFormat) -> Iterator[dict[str, Any]]:
     """
     try:
         with open(name, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            yield from map(_typed, csv.DictReader(stream)) if row_format == "csv" else map(json.loads, stream)
+            typed = partial(_typed, record)
+            yield from map(typed, csv.DictReader(stream)) if row_format == "csv" else map(json.loads, stream)
     except OSError as error:
         raise OutputError(f"{name!r} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, csv.Error):
         raise OutputError(f"{name!r} cannot be read back as records", remedy="it was changed meanwhile") from None
 
 
-def _typed(cells: dict[str, str]) -> dict[str, Any]:
+def _typed(record: type[ImageRecord | VideoRecord], cells: dict[str, str]) -> dict[str, Any]:
     """Return a record of the texts in a row of CSV."""
     values: dict[str, Any] = {"schema": cells["schema"]}
-    for name, field in ImageRecord.__dataclass_fields__.items():
+    for name, field in record.__dataclass_fields__.items():
         cell, kind = cells[name], str(field.type).removesuffix(" | None")
         if name == "warnings":
             values[name] = [cell_text(cell)] if cell else []

@@ -98,7 +98,7 @@ def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(r.model_balanced_accuracy)))
-    return Layout(VIDEOS, tuple(columns))
+    return Layout(VIDEOS, tuple(columns), lambda record: record.is_contradicted, _said)
 
 
 def frame_layout() -> Layout[FrameRecord]:
@@ -106,7 +106,7 @@ def frame_layout() -> Layout[FrameRecord]:
     return Layout(FRAMES, (Column("score", ">6", lambda r: _three_digits(r.score)),))
 
 
-def _said(record: ImageRecord) -> str:
+def _said(record: ImageRecord | VideoRecord) -> str:
     """Return what the file says of its origin if it tells whether AI took part, and no warning repeats it."""
     is_agreed = (record.verdict, record.says_generated) not in (("real", "yes"), ("fake", "no"))
     if not (record.says_generated and record.provenance and is_agreed):

@@ -31,6 +31,7 @@ MIME_STARTS = (
     (b"MM\0*", "image/tiff"),
     (b"GIF8", "image/gif"),
 )
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
 def manifest_findings(segment: Segment, content: bytes, trust_anchors: str = "") -> Iterator[Finding]:
@@ -94,7 +95,10 @@ def _is_too_deep(manifest: bytes) -> bool:
 
 def _mime(content: bytes) -> str:
     if content[4:8] == b"ftyp":
-        return "image/avif" if b"avif" in content[8:64] else "image/heic"
+        brands = content[8:64]
+        if b"avif" in brands:
+            return "image/avif"
+        return "image/heic" if any(brand in brands for brand in HEIF_BRANDS) else "video/mp4"
     return next((mime for start, mime in MIME_STARTS if content.startswith(start)), "application/octet-stream")
 
 

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spectral_detect.detector.metric_values import Estimate
+from spectral_detect.evaluation.by_generator import GeneratorTable
 from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
 from spectral_detect.evaluation.results import Evaluation, LearningCurveRow, RobustnessRow
 from spectral_detect.evaluation.scored_files import ScoredSet
-from spectral_detect.report.pictures.scores import draw_reliability, draw_roc, draw_tippett
-from spectral_detect.report.plots import BLUE, ORANGE, WIDTH, new_figure, plain, write_figure
+from spectral_detect.report.pictures.scores import (
+    Measured,
+    draw_det,
+    draw_histogram,
+    draw_reliability,
+    draw_roc,
+    draw_tippett,
+)
+from spectral_detect.report.plots import BLUE, ORANGE, WIDTH, new_figure, picture_uri, plain, write_figure
 from spectral_detect.scanning.judge import Judgement
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROW_HEIGHT = 4.3
+SQUARE = (5.4, 5.2)
+PANELS_OF_PAGE: tuple[tuple[str, Callable[[Axes, Measured], None]], ...] = (
+    ("Scores of both classes, and the threshold", draw_histogram),
+    ("ROC: fakes found against false alarms, whatever the threshold", draw_roc),
+    ("DET: misses against false alarms, on axes on which normal scores give a line", draw_det),
+    ("Reliability: share of fakes against the score; on the diagonal it is a probability", draw_reliability),
+    ("Tippett: share of images with a likelihood ratio above each value", draw_tippett),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page: what it shows, and its data URI; a wide one takes a row of its own."""
+
+    title: str
+    uri: str
+    is_wide: bool = False
 
 
 def plot_evaluation(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[Judgement], output: str) -> None:
@@ -53,6 +79,47 @@ def plot_evaluation(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[
         _curve(figure.add_subplot(grid[n_rows - 1, :]), evaluation.curve)
     figure.suptitle(f"model {plain(evaluation.model, 60)}; {metrics.n_real} real, {metrics.n_fake} fake images")
     write_figure(figure, output)
+
+
+def pictures_of(result: Evaluation | GeneratorTable, y: np.ndarray, judgements: Sequence[Judgement]) -> list[Picture]:
+    """Return the pictures of a page; of generators, their numbers alone."""
+    if isinstance(result, GeneratorTable):
+        return [_wide("AUROC and balanced accuracy of each generator", lambda axes: _generators(axes, result))]
+    metrics = result.metrics
+    measured = [(_scored(result.model, y, judgements, metrics.threshold), metrics)]
+    pictures = [_square(title, draw, measured) for title, draw in PANELS_OF_PAGE]
+    if (rows := result.robustness) is not None:
+        pictures.append(_wide("After an edit of both classes", lambda axes: _robustness(axes, rows)))
+    if (curve := result.curve) is not None:
+        pictures.append(_wide("What training images buy", lambda axes: _curve(axes, curve)))
+    return pictures
+
+
+def _square(title: str, draw: Callable[[Axes, Measured], None], measured: Measured) -> Picture:
+    figure = new_figure(*SQUARE)
+    draw(figure.subplots(), measured)
+    return Picture(title, picture_uri(figure))
+
+
+def _wide(title: str, draw: Callable[[Axes], None]) -> Picture:
+    figure = new_figure(WIDTH * 0.75, ROW_HEIGHT)
+    draw(figure.subplots())
+    return Picture(title, picture_uri(figure), is_wide=True)
+
+
+def _generators(axes: Axes, table: GeneratorTable) -> None:
+    """Draw a column for each generator."""
+    metrics = [row.evaluation.metrics for row in table.generators]
+    at = range(len(metrics))
+    aurocs = [(x - 0.08, m.auroc) for x, m in zip(at, metrics, strict=True)]
+    _error_bars(axes, aurocs, fmt="o", color=BLUE, label="AUROC")
+    accuracies = [(x + 0.08, m.balanced_accuracy) for x, m in zip(at, metrics, strict=True)]
+    _error_bars(axes, accuracies, fmt="s", color=ORANGE, label="balanced accuracy")
+    axes.axhline(50, color="0.5", linewidth=1, linestyle="--", label="guessing")
+    axes.set_xticks(at, [plain(row.generator) for row in table.generators], rotation=30, ha="right")
+    axes.set_xlim(-0.5, len(metrics) - 0.5)
+    axes.set_ylim(-2, 102)
+    _finish_percent(axes, "Each generator by itself")
 
 
 def _scored(name: str, y: np.ndarray, judgements: Sequence[Judgement], threshold: float) -> ScoredSet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import warnings
@@ -26,17 +27,21 @@ COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDTH = 13.0
+MOST_SVG_BYTES = 400_000  # of a picture in a page; one of many points is smaller as PNG
 VERDICTS = (("real", "o", BLUE), ("fake", "s", ORANGE), ("inconclusive", "X", "0.45"))
 NOTE_WIDTH, MOST_NOTES = 165, 4  # characters, lines
 
 
-def plot_timeline(result: VideoResult, output: str) -> None:
-    """Draw the score of each frame over time, the threshold, why frames are inconclusive, and the extreme frames."""
+def plot_timeline(result: VideoResult, output: str, undecided: tuple[float, float] | None = None) -> None:
+    """Draw the score of each frame over time, the threshold, why frames are inconclusive, and the extreme frames.
+
+    `undecided` are the scores between which the model decides nothing.
+    """
     record = result.record
     notes = _notes(record.warnings)
     figure = new_figure(WIDTH, 6.4 + 0.22 * len(notes))
     grid = figure.add_gridspec(3, 1, height_ratios=(3, 0.02 + 0.16 * len(notes), 2))
-    _scores_over_time(figure.add_subplot(grid[0]), result)
+    _scores_over_time(figure.add_subplot(grid[0]), result, undecided)
     below = figure.add_subplot(grid[1])
     below.set_axis_off()
     below.text(0, 1, "\n".join(notes), fontsize=9, va="top", transform=below.transAxes)
@@ -66,7 +71,7 @@ def _thumbnails(figure: Figure, place: SubplotSpec, result: VideoResult) -> None
         axes.set_axis_off()
 
 
-def _scores_over_time(axes: Axes, result: VideoResult) -> None:
+def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, float] | None) -> None:
     has_times = all(frame.time_s is not None for frame in result.frames)
     for track in sorted({frame.track for frame in result.frames}):
         frames = [f for f in result.frames if f.track == track and f.score is not None]
@@ -86,6 +91,10 @@ def _scores_over_time(axes: Axes, result: VideoResult) -> None:
     threshold = result.record.threshold
     if threshold is not None:
         axes.axhline(threshold, color="0.3", linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
+    if undecided is not None:
+        low, high = undecided
+        model = plain(result.record.model or "the model", 24)
+        axes.axhspan(low, high, color="0.91", zorder=0, label=f"undecided by {model}:\n{low:.3f} to {high:.3f}")
     axes.set(ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel="score (1: fake)")
     if not has_times:
         whole_numbers(axes)
@@ -124,21 +133,36 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def write_figure(figure: Figure, output: str) -> None:
-    """Write a figure under a temporary name and rename it; the suffix tells the format.
+    """Write a figure under a temporary name and rename it; the suffix tells the format."""
+    write_aside(output, _saved(figure, os.path.splitext(output)[1][1:].lower()))
 
-    The same figure gives the same bytes: no date stands in the file unless SOURCE_DATE_EPOCH sets it.
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    """Return a figure in a format.
+
+    The same figure gives the same bytes: no date stands in them unless SOURCE_DATE_EPOCH sets it.
     """
     import matplotlib
 
     content = io.BytesIO()
-    kind = os.path.splitext(output)[1][1:].lower()
     has_date = bool(os.environ.get("SOURCE_DATE_EPOCH"))
     author, date = ("Software", "") if kind == "png" else ("Creator", "Date" if kind == "svg" else "CreationDate")
     metadata = {author: PROGRAM} | ({date: None} if date and not has_date else {})
     with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": PROGRAM, "pdf.fonttype": 42}):
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks shows boxes
         figure.savefig(content, format=kind, dpi=130, metadata=metadata)
-    write_aside(output, content.getvalue())
+    return content.getvalue()
+
+
+def picture_uri(figure: Figure) -> str:
+    """Return a figure as a data URI, which a page holds: SVG, or PNG if that is smaller by far.
+
+    The same figure gives the same text.
+    """
+    drawn = _saved(figure, "svg")
+    if len(drawn) > MOST_SVG_BYTES:
+        return f"data:image/png;base64,{base64.b64encode(_saved(figure, 'png')).decode('ascii')}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(drawn).decode('ascii')}"
 
 
 def plain(name: str, longest: int = 24) -> str:

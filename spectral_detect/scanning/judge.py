@@ -182,7 +182,7 @@ class Judge:
         if image.features is not None:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
-        said = image.provenance
+        said, verdict = image.provenance, judgement.verdict if judgement else None
         return ImageRecord(
             path=image.path,
             sha256=image.sha256,
@@ -195,7 +195,7 @@ class Judge:
             spec_sha256=self.spec.sha256,
             settings_sha256=self.settings_sha256,
             tool_version=__version__,
-            warnings=(*_contradictions(judgement, said), *image.warnings, *(judgement.warnings if judgement else ())),
+            warnings=(*contradictions(verdict, said), *image.warnings, *(judgement.warnings if judgement else ())),
             error=error,
             coding=image.coding.title if image.coding else None,
             delivery=self.delivery.title if self.delivery else None,
@@ -245,13 +245,18 @@ class Judge:
             }
         return columns
 
+    def undecided_of(self, model: Model) -> tuple[float, float] | None:
+        """Return the zone of scores that a model leaves undecided; a threshold of one's own decides all."""
+        if model.undecided is None or self.rules.threshold is not None or model.undecided[0] >= model.undecided[1]:
+            return None
+        return model.undecided
+
     def _undecided(self, model: Model, score: float) -> list[Doubt]:
         """Return the doubt about a score that the model leaves undecided, unless a threshold of one's own decides."""
-        if model.undecided is None or self.rules.threshold is not None:
+        zone = self.undecided_of(model)
+        if zone is None or not zone[0] < score < zone[1]:
             return []
-        low, high = model.undecided
-        if not low < score < high:
-            return []
+        low, high = zone
         return [("undecided", f"{model.name} errs too often between {low:.3f} and {high:.3f}")]
 
     # ---------------------------------------------------------------------------------------------------- judgements
@@ -306,13 +311,13 @@ def _known(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _contradictions(judgement: Judgement | None, said: Provenance | None) -> tuple[str, ...]:
+def contradictions(verdict: Verdict | None, said: Provenance | None) -> tuple[str, ...]:
     """Return a warning if the file says the opposite of its verdict."""
-    if judgement is None or said is None:
+    if said is None:
         return ()
-    if judgement.verdict == "real" and said.says_generated == "yes":
+    if verdict == "real" and said.says_generated == "yes":
         return (f"{CONTRADICTED}: {said.claim}",)
-    if judgement.verdict == "fake" and said.says_generated == "no":
+    if verdict == "fake" and said.says_generated == "no":
         return (f"the file says that no AI made it: {said.claim}",)
     return ()
 

@@ -15,7 +15,7 @@ N_THUMBNAILS = 3  # of the highest and of the lowest scores
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A reduced frame for a picture; `pixels` is (H, W) or (H, W, 3) RGB, uint8."""
+    """A reduced frame for a picture, as displayed; `pixels` is (H, W) or (H, W, 3) RGB, uint8."""
 
     frame: int
     time_s: float | None
@@ -49,7 +49,7 @@ class Extremes:
 def _thumbnail(frame: Frame, score: float) -> Thumbnail:
     import cv2
 
-    pixels = as_rgb(frame.image.pixels, frame.image.is_ycc)
+    pixels = np.ascontiguousarray(np.rot90(as_rgb(frame.image.pixels, frame.image.is_ycc), frame.turns))
     scale = THUMBNAIL_PX / max(pixels.shape[:2])
     size = tuple(max(1, round(scale * side)) for side in pixels.shape[1::-1])
     reduced = cv2.resize(pixels, (size[0], size[1]), interpolation=cv2.INTER_AREA)

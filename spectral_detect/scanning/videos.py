@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -19,23 +20,37 @@ from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
-from spectral_detect.scanning.judge import GUESS, Judge, Judgement, hash_of_settings
+from spectral_detect.scanning.judge import GUESS, Judge, Judgement, contradictions, hash_of_settings
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.thumbnails import Extremes, Thumbnail
+from spectral_detect.scanning.video_provenance import video_provenance
 from spectral_detect.scanning.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
-from spectral_detect.sources.reading import video_sha256
+from spectral_detect.sources.reading import VideoHash, hash_video
 
 
 @dataclass(frozen=True)
 class VideoResult:
-    """A video's record, those of its frames, and the frames with the highest and lowest scores."""
+    """A video's record, and what stands behind it.
+
+    Attributes
+    ----------
+    record : VideoRecord
+        Its verdict.
+    frames : tuple of FrameRecord
+        Those of its frames.
+    highest, lowest : tuple of Thumbnail
+        The frames with the highest and lowest scores, if they were wanted.
+    hashes : tuple of (str, str)
+        Name and hash of each frame of a folder, see `VideoHash.frames`.
+    """
 
     record: VideoRecord
     frames: tuple[FrameRecord, ...] = ()
     highest: tuple[Thumbnail, ...] = ()
     lowest: tuple[Thumbnail, ...] = ()
+    hashes: tuple[tuple[str, str], ...] = ()
 
 
 def scan_videos(
@@ -80,10 +95,20 @@ class VideoJudge:
         if self.vote == "pooled":
             Rules(prevalence=0.5).check(self.judge.models)
 
+    @property
+    def models(self) -> Sequence[Model]:
+        """The models that may judge."""
+        return self.judge.models
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that turns a video into a verdict, as plain values; the vote and the choice of frames belong to it."""
+        return self.judge.settings_and(vote=self.vote, frames=asdict(self.frames))
+
     @cached_property
     def settings_sha256(self) -> str:
-        """The hash of all that turns a video into a verdict; the vote and the choice of frames belong to it."""
-        return hash_of_settings(self.judge.settings_and(vote=self.vote, frames=asdict(self.frames)))
+        """The hash of `settings`."""
+        return hash_of_settings(self.settings)
 
     @property
     def made_with(self) -> MadeWith:
@@ -100,21 +125,25 @@ class VideoJudge:
         extremes = Extremes(self.with_thumbnails)
         try:
             with open_video(found, self.frames, max_pixels=self.limits.max_pixels) as video:
-                known |= _facts(found, video)
+                hashed = hash_video(found)
+                known |= _facts(hashed, video)
                 judged = self._judge_frames(video, known, extremes)
                 known |= _counts(video, judged, self.frames)
         except VideoReadError as error:
-            return VideoResult(VideoRecord(**known, error=str(error)))
+            return _unread(found, known, str(error))
         except MemoryError:
-            return VideoResult(VideoRecord(**known, error=TOO_LITTLE_MEMORY))
+            return _unread(found, known, TOO_LITTLE_MEMORY)
+        said = video_provenance(found, video.facts.tags, (e.frame.index for e, _ in judged if e.frame))
+        known |= {"provenance": said.line, "says_generated": said.says_generated}
         frames = tuple(_frame_record(found, extraction, judgement) for extraction, judgement in judged)
         judgements = [judgement for _, judgement in judged if judgement is not None]
         if not judgements:
-            return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames)
+            return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames, hashes=hashed.frames)
         ballot = _elect(judged, self.vote)
         known |= _verdict(ballot, judgements, self.judge.rules)
-        known["warnings"] += (*_doubts(ballot, judgements, known), *_remedy(ballot, judged))
-        return VideoResult(VideoRecord(**known), frames, *extremes.chosen())
+        notes = (*_doubts(ballot, judgements, known), *_remedy(ballot, judged))
+        known["warnings"] = (*contradictions(ballot.verdict, said), *known["warnings"], *notes)
+        return VideoResult(VideoRecord(**known), frames, *extremes.chosen(), hashed.frames)
 
     def _judge_frames(self, video: Video, known: dict[str, Any], extremes: Extremes) -> list[Judged]:
         """Judge frame after frame; the features of each are dropped at once."""
@@ -138,7 +167,8 @@ class VideoJudge:
         nothing = (
             "sha256", "size_bytes", "mtime_ns", "width", "height", "fps", "duration_s", "codec", "verdict", "label",
             "fake_fraction", "fake_fraction_low", "fake_fraction_high", "mean_score", "log10_likelihood_ratio",
-            "posterior", "n_faces", "n_without_face", "threshold", "model", "model_sha256",
+            "posterior", "n_faces", "n_without_face", "threshold", "model", "model_sha256", "provenance",
+            "says_generated",
         )  # fmt: skip
         return {
             **dict.fromkeys(nothing),
@@ -154,13 +184,26 @@ class VideoJudge:
 Judged = tuple[Extraction, "Judgement | None"]
 
 
-def _facts(found: FoundVideo, video: Video) -> dict[str, Any]:
-    sha256, size_bytes, mtime_ns = video_sha256(found)
-    facts = {name: getattr(video.facts, name) for name in ("width", "height", "codec")}
+def _unread(found: FoundVideo, known: dict[str, Any], error: str) -> VideoResult:
+    """Return the record of a video that cannot be read; a file that can be hashed all the same is."""
+    hashes: tuple[tuple[str, str], ...] = ()
+    if not (found.problem or found.location.is_remote):
+        with suppress(VideoReadError):
+            hashed = hash_video(found)
+            hashes, known = hashed.frames, known | _of_file(hashed)
+    return VideoResult(VideoRecord(**known, error=error), hashes=hashes)
+
+
+def _of_file(hashed: VideoHash) -> dict[str, Any]:
+    return {"sha256": hashed.sha256, "size_bytes": hashed.size_bytes, "mtime_ns": hashed.mtime_ns}
+
+
+def _facts(hashed: VideoHash, video: Video) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: getattr(video.facts, name) for name in ("width", "height", "codec")}
     for name in ("fps", "duration_s"):
         value = getattr(video.facts, name)
         facts[name] = None if value is None else round(value, 6)
-    return {"sha256": sha256, "size_bytes": size_bytes, "mtime_ns": mtime_ns, **facts}
+    return _of_file(hashed) | facts
 
 
 def _counts(video: Video, judged: Sequence[Judged], options: FrameOptions) -> dict[str, Any]:

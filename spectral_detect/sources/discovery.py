@@ -223,16 +223,34 @@ def _find_folders_of_frames(folder: str, on_skip: Callable[[str], None]) -> Iter
         if isinstance(entries, str):
             yield FoundVideo(Location(visited), problem=entries)
             continue
-        files = [e for e in entries if not e.is_dir(follow_symlinks=False)]
-        videos = [e.path for e in files if _is_video(e)]
-        frames = [
-            e.path for e in files if e.path not in videos and not has_video_suffix(e.path) and looks_like_image(e)
-        ]
-        _pass_on([e.path for e in files if e.path not in {*videos, *frames}], on_skip)
+        videos, frames, others = _parted(entries)
+        _pass_on(others, on_skip)
         if frames:
             yield FoundVideo(Location(visited), _natural_order(frames))
         for path in videos:
             yield FoundVideo(Location(path))
+
+
+def _parted(entries: Iterable[os.DirEntry[str]]) -> tuple[list[str], list[str], list[str]]:
+    """Return the videos and animations of a folder, its other images, and its other files."""
+    files = [e for e in entries if not e.is_dir(follow_symlinks=False)]
+    videos = [e.path for e in files if _is_video(e)]
+    known = set(videos)
+    frames = [e.path for e in files if e.path not in known and not has_video_suffix(e.path) and looks_like_image(e)]
+    known.update(frames)
+    return videos, frames, [e.path for e in files if e.path not in known]
+
+
+def video_at(path: str, *, group_by_parent: bool = False) -> FoundVideo:
+    """Return a local file as a video, or a folder as the video that `find_videos` makes of the images in it."""
+    if not os.path.isdir(path):
+        return FoundVideo(Location(path))
+    if not group_by_parent:
+        return FoundVideo(Location(path), _frames_of(path))
+    entries = _listed(path)
+    if isinstance(entries, str):
+        return FoundVideo(Location(path), problem=entries)
+    return FoundVideo(Location(path), _natural_order(_parted(entries)[1]))
 
 
 def _frames_of(folder: str) -> tuple[str, ...]:

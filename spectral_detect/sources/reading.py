@@ -15,6 +15,7 @@ from spectral_detect.sources.text_encoding import is_not_utf8
 
 MAX_BYTES = 2**30
 BLOCK_BYTES = 2**20
+UNREADABLE = "unreadable"  # in place of the hash of a frame
 NAME_NOT_UTF8 = (
     "the name is not UTF-8: if it comes from a list in another encoding, such as Windows-1252, save the list as UTF-8"
 )
@@ -102,27 +103,53 @@ def check_regular(path: str) -> os.stat_result:
     return status
 
 
-def video_sha256(found: FoundVideo) -> tuple[str, int, int]:
-    """Return the hash, the size in bytes and the time of the last change (ns) of a video file or a folder of frames.
+@dataclass(frozen=True)
+class VideoHash:
+    """The hash of a video file, or of a folder of frames.
 
-    A folder's hash is that of the lines `name, NUL, hash` of its frames, its size their sum, its time the latest.
+    Attributes
+    ----------
+    sha256 : str
+        Of a folder, that of the lines `name, NUL, hash` of its frames.
+    size_bytes, mtime_ns : int
+        Of a folder, the sum of its frames and the latest of them.
+    frames : tuple of (str, str)
+        Name and hash of each frame of a folder, UNREADABLE for one that cannot be read; empty for a file.
+    """
+
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+    frames: tuple[tuple[str, str], ...] = ()
+
+
+def hash_video(found: FoundVideo) -> VideoHash:
+    """Hash a video file, or a folder of frames.
 
     Raises
     ------
     VideoReadError
-        A file is missing or cannot be read.
+        The file is missing or cannot be read; a frame that cannot be is no error.
     """
     if not found.frames:
-        return _file_sha256(found.path)
-    whole, size_bytes, mtime_ns = sha256(), 0, 0
+        return VideoHash(*_file_sha256(found.path))
+    whole, size_bytes, mtime_ns, frames = sha256(), 0, 0, []
     for path in found.frames:
         try:
             digest, size, mtime = _file_sha256(path)
         except VideoReadError:  # skipped as a frame, too
-            digest, size, mtime = "unreadable", 0, 0
-        whole.update(os.fsencode(os.path.basename(path)) + b"\0" + digest.encode() + b"\n")
+            digest, size, mtime = UNREADABLE, 0, 0
+        name = os.path.basename(path)
+        whole.update(os.fsencode(name) + b"\0" + digest.encode() + b"\n")
+        frames.append((name, digest))
         size_bytes, mtime_ns = size_bytes + size, max(mtime_ns, mtime)
-    return whole.hexdigest(), size_bytes, mtime_ns
+    return VideoHash(whole.hexdigest(), size_bytes, mtime_ns, tuple(frames))
+
+
+def video_sha256(found: FoundVideo) -> tuple[str, int, int]:
+    """Return the hash, the size in bytes and the time of the last change (ns) that `hash_video` gives."""
+    whole = hash_video(found)
+    return whole.sha256, whole.size_bytes, whole.mtime_ns
 
 
 def _file_sha256(path: str) -> tuple[str, int, int]:

@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import made_files as made
-from conftest import Run
+from conftest import EXAMPLES, Run
 from spectral_detect.provenance import c2pa_manifest
 from spectral_detect.provenance.look import look
 
@@ -208,7 +209,8 @@ def chain() -> tuple[bytes, bytes, bytes]:
     return pems[0] + pems[1], secret, pems[1]
 
 
-def signed(chain: tuple[bytes, bytes, bytes], image_format: str) -> bytes:
+def signed(chain: tuple[bytes, bytes, bytes], image_format: str, content: bytes | None = None) -> bytes:
+    """A small image in this format with a manifest, or content of a kind that is named in full."""
     import c2pa
 
     definition = {
@@ -218,7 +220,10 @@ def signed(chain: tuple[bytes, bytes, bytes], image_format: str) -> bytes:
     info = c2pa.C2paSignerInfo(b"es256", chain[0], chain[1], None)
     target = io.BytesIO()
     with c2pa.Signer.from_info(info) as signer, c2pa.Builder(definition) as builder:
-        builder.sign(signer, f"image/{image_format.lower()}", io.BytesIO(made.saved(image_format)), target)
+        if content is None:
+            builder.sign(signer, f"image/{image_format.lower()}", io.BytesIO(made.saved(image_format)), target)
+        else:
+            builder.sign(signer, image_format, io.BytesIO(content), target)
     return target.getvalue()
 
 
@@ -232,6 +237,28 @@ def test_a_signed_file_is_validated(chain: tuple[bytes, bytes, bytes], image_for
     assert "created by GPT-4o" in unknown.line
     trusted = look(content, chain[2].decode())
     assert "unchanged since it was signed, of a trusted signer" in trusted.line
+
+
+def test_a_signed_video_is_validated_in_its_record(run: Run, tmp_path: Path, chain: tuple[bytes, bytes, bytes]) -> None:
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "plain.mp4"), "w") as file:
+        stream: Any = file.add_stream("libx264", rate=10)
+        stream.width = stream.height = 256
+        stream.pix_fmt = "yuv420p"
+        file.metadata["comment"] = "hello"
+        for path in sorted((EXAMPLES / "real").glob("*.png"))[:3]:
+            with Image.open(path) as image:
+                frame = av.VideoFrame.from_image(image.convert("RGB"))
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    (tmp_path / "signed.mp4").write_bytes(signed(chain, "video/mp4", (tmp_path / "plain.mp4").read_bytes()))
+    result = run("video", tmp_path / "signed.mp4", tmp_path / "plain.mp4", "--jobs", 0, "--format", "jsonl")
+    with_manifest, without = map(json.loads, result.stdout.splitlines())
+    assert "C2PA manifest unchanged since it was signed, of an unknown signer" in with_manifest["provenance"]
+    assert with_manifest["says_generated"] == "yes"
+    assert without["provenance"].startswith("software Lavf")
+    assert "container, 'encoder'" in without["provenance"]
+    assert without["says_generated"] is None
 
 
 def test_a_changed_file_is_tampered_with(chain: tuple[bytes, bytes, bytes]) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from spectral_detect.records import IMAGE_COLUMNS, ImageRecord
 from spectral_detect.report.html import row_table
-from spectral_detect.report.html.row_table import COLUMNS, RowTable, safe_json, utc
+from spectral_detect.report.html.row_table import RowTable, safe_json, utc
+from spectral_detect.report.html.scan_page import IMAGE_ROWS
 from spectral_detect.report.html.second_look import SecondLook
 from spectral_detect.report.html.words import REASONS, reasons_of, support
 from spectral_detect.scanning import judge
@@ -65,25 +66,25 @@ def record(path: str, **values: object) -> dict[str, object]:
 def row(table: RowTable, values: dict[str, object], look: SecondLook | None = None) -> dict[str, object]:
     text = table.add(values, look or SecondLook("0" * 64))
     assert text is not None
-    cells = dict(zip(COLUMNS, json.loads(text), strict=True))
+    cells = dict(zip(IMAGE_ROWS.columns, json.loads(text), strict=True))
     names = list(table.words)
     return {name: names[cell] if name in row_table.CODED and cell is not None else cell for name, cell in cells.items()}
 
 
 def test_a_row_holds_the_whole_record() -> None:
     values = record("a.png", score=0.25, model="photographs", width=3, mtime_ns=1_700_000_000_123_456_789)
-    held = row(RowTable(), values)
+    held = row(RowTable(IMAGE_ROWS), values)
     assert set(IMAGE_COLUMNS) <= set(held)
     assert (held["path"], held["score"], held["model"], held["width"]) == ("a.png", 0.25, "photographs", 3)
     assert held["mtime_ns"] == "2023-11-14T22:13:20.123456789Z"
 
 
 def test_columns_of_a_record_are_those_of_a_row() -> None:
-    assert COLUMNS[: len(IMAGE_COLUMNS)] == ("schema", *ImageRecord.__dataclass_fields__)
+    assert IMAGE_ROWS.columns[: len(IMAGE_COLUMNS)] == ("schema", *ImageRecord.__dataclass_fields__)
 
 
 def test_a_file_that_changed_is_told() -> None:
-    table = RowTable()
+    table = RowTable(IMAGE_ROWS)
     held = row(table, record("a.png"), SecondLook("1" * 64))
     assert held["sha256_after"] == "1" * 64
     assert table.n_changed == 1
@@ -93,13 +94,14 @@ def test_a_file_that_changed_is_told() -> None:
 
 
 def test_an_inconclusive_record_has_no_words_for_its_ratio() -> None:
-    assert row(RowTable(), record("a.png", verdict="inconclusive", log10_likelihood_ratio=3.0))["support"] is None
-    assert row(RowTable(), record("a.png", log10_likelihood_ratio=-1.5))["support"] == "moderate support for camera"
+    table = RowTable(IMAGE_ROWS)
+    assert row(table, record("a.png", verdict="inconclusive", log10_likelihood_ratio=3.0))["support"] is None
+    assert row(table, record("a.png", log10_likelihood_ratio=-1.5))["support"] == "moderate support for camera"
 
 
 def test_a_full_table_still_lists_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_table, "MOST_ROWS", 2)
-    table = RowTable()
+    table = RowTable(IMAGE_ROWS)
     listed = [table.add(record(f"{k}.png"), SecondLook("0" * 64)) is not None for k in range(4)]
     failed = record("bad.png", verdict=None, error="no image", sha256=None)
     assert listed == [True, True, False, False]

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from spectral_detect.cli.shared.failures import in_options, worded
 from spectral_detect.cli.shared.result_stream import result_stream
-from spectral_detect.cli.shared.work_options import device_option, work_options
+from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, device_option, work_options
 from spectral_detect.custody.differences import Difference
 from spectral_detect.custody.places import Places
 from spectral_detect.custody.verify import Checks, verify_manifest
@@ -77,12 +78,13 @@ def verify(
     work: Work,
     limits: Limits,
 ) -> None:
-    """Repeat a recorded scan, and tell what differs.
+    """Repeat a recorded run of `scan` or `video`, and tell what differs.
 
-    MANIFEST is what `scan --manifest` wrote. Checked are the chain of its entries; the SHA-256 of each file, whether
-    files are missing, and whether the scanned folders hold others; and each result, computed again with the same model
-    and settings. The exit status is 0 if all is as recorded, and 1 if anything differs or could not be checked. A
-    manifest is no signature: whoever can write it can write another one, unless its final hash is kept elsewhere.
+    MANIFEST is what `--manifest` wrote. Checked are the chain of its entries; the SHA-256 of each file, whether files
+    are missing, and whether the folders hold others; and each result (of a video also the score of each frame),
+    computed again with the same model and settings. The exit status is 0 if all is as recorded, and 1 if anything
+    differs or could not be checked. A manifest is no signature: whoever can write it can write another one, unless its
+    final hash is kept elsewhere. Videos have 600 seconds each, unless --timeout is given.
 
     \b
     Examples:
@@ -90,7 +92,9 @@ def verify(
       spectral-detect verify evidence.manifest.jsonl
       spectral-detect verify evidence.manifest.jsonl --root /mnt/copy --no-scores
     """
-    checks = Checks(Places(root), not no_scores, model, remote, final_hash, work, limits, worded)
+    has_own_timeout = ctx.get_parameter_source("timeout") is not ParameterSource.DEFAULT
+    video_work = work if has_own_timeout else replace(work, timeout_s=VIDEO_TIMEOUT_S)
+    checks = Checks(Places(root), not no_scores, model, remote, final_hash, work, video_work, limits, worded)
     as_json = JsonReport() if report_format == "json" else None
     with result_stream(None) as stream:
 

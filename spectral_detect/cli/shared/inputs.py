@@ -60,23 +60,29 @@ def _warn_of_transparency(dataset: Dataset) -> None:
         )
 
 
-def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> None:
+def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> list[str]:
     """Warn on stderr of what makes an estimate too good: classes that metadata tell apart, lookalikes across classes.
 
-    `name` tells which of several data sets it is.
+    `name` tells which of several data sets it is. The warnings are returned as well.
     """
+    start = f"{visible(name)}: " if name else ""
+    notes = [start + note for note in _bias_notes(dataset, with_lookalikes=with_lookalikes)]
+    for note in notes:
+        click.echo(f"warning: {note}", err=True)
+    return notes
+
+
+def _bias_notes(dataset: Dataset, *, with_lookalikes: bool) -> list[str]:
     if not (dataset.n_real and dataset.n_fake):
-        return
+        return []
     audit = audit_dataset(dataset)
-    start = f"warning: {visible(name)}: " if name else "warning: "
-    if audit.is_biased:
-        click.echo(f"{start}{bias_warning(audit)}", err=True)
+    notes = [bias_warning(audit)] if audit.is_biased else []
     lookalikes = audit.duplicates.near.across
     if lookalikes.n_pairs and with_lookalikes:
         real, fake = map(visible, lookalikes.first[0])
         pairs = counted(lookalikes.n_pairs, "pair")
-        click.echo(
-            f"{start}{pairs} of a real and a fake image look the same, the first: {real} and "
-            f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group",
-            err=True,
+        notes.append(
+            f"{pairs} of a real and a fake image look the same, the first: {real} and "
+            f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group"
         )
+    return notes

@@ -1,4 +1,4 @@
-"""`--report` and what goes with it: one HTML file about a scan."""
+"""`--report` and what goes with it: one HTML file about a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,17 +21,18 @@ from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.resume_options import Target
 from spectral_detect.custody.manifest_writer import Recorder
 from spectral_detect.media.limits import Limits
-from spectral_detect.outputs.reader import image_records
+from spectral_detect.outputs.reader import records_of
 from spectral_detect.outputs.rows import RowFormat
+from spectral_detect.records import ImageRecord, VideoRecord
 from spectral_detect.report.html.run_facts import N_THUMBNAILS, Labels, RunFacts, utc_now
-from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.sources.stores import is_url
 from spectral_detect.sources.urls import without_credentials
 from spectral_detect.text import counted, cut_in_the_middle, visible
 
 if TYPE_CHECKING:
-    from spectral_detect.report.html.scan_page import ScanReport
+    from spectral_detect.report.html.table_page import Content, TableReport
+    from spectral_detect.scanning.videos import VideoResult
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,15 +58,30 @@ class Wish:
     labels: Labels = field(default_factory=Labels)
     n_thumbnails: int = N_THUMBNAILS
 
-    def check(self, target: Target, inputs: Iterable[str | None], manifest: str | None = None) -> None:
-        """Raise an error, before anything is computed, if the report cannot be written as it should."""
-        if not self.output.lower().endswith(SUFFIXES):
-            raise click.UsageError(f"--report writes HTML: end its name in {SUFFIXES[0]}")
-        for other, title in ((target.output, "the output"), (manifest, "--manifest")):
-            if other is not None and os.path.realpath(other) == os.path.realpath(self.output):
-                raise click.UsageError(f"--report and {title} name the same file")
-        check_output(self.output, [*inputs, target.output, manifest])
+    def check(self, inputs: Iterable[str | None], **others: str | None) -> None:
+        """Raise an error, before anything is computed, if the report cannot be written as it should.
+
+        `others` are the files that other options write, by the names of these.
+        """
+        check_page(self.output)
+        check_apart(report=self.output, **others)
+        check_output(self.output, [*inputs, *others.values()])
         check_target(self.output)
+
+
+def check_page(output: str) -> None:
+    """Raise an error if a report does not have the name of a page."""
+    if not output.lower().endswith(SUFFIXES):
+        raise click.UsageError(f"--report writes HTML: end its name in {SUFFIXES[0]}")
+
+
+def check_apart(**outputs: str | None) -> None:
+    """Raise an error if two options name the same file to write; `output` is that of the results."""
+    seen: dict[str, str] = {}
+    for option, name in outputs.items():
+        title = "the output" if option == "output" else f"--{option.replace('_', '-')}"
+        if name is not None and (other := seen.setdefault(os.path.realpath(name), title)) != title:
+            raise click.UsageError(f"{other} and {title} name the same file")
 
 
 _report_options = together(
@@ -82,7 +98,7 @@ _report_options = together(
         "--thumbnails",
         type=click.IntRange(0),
         metavar="N",
-        help=f"Show the first N images in the report.  [default: {N_THUMBNAILS}]",
+        help=f"Show a picture of the first N files in the report.  [default: {N_THUMBNAILS}]",
     ),
 )
 
@@ -113,13 +129,17 @@ def report_options(command: F) -> F:
 class _Reporter:
     """Keeps records for the report, unless they are read back from the output at the end."""
 
-    def __init__(self, report: ScanReport, *, keeps_records: bool) -> None:
+    def __init__(self, report: TableReport, *, keeps_records: bool) -> None:
         self._report, self._keeps_records = report, keeps_records
         self.n_skipped = 0
 
-    def add(self, record: dict[str, Any]) -> None:
-        """Keep a record."""
-        if self._keeps_records:
+    def add(self, record: dict[str, Any], result: VideoResult | None = None) -> None:
+        """Keep a record; of a video, what stands behind it even if the record is read back."""
+        if result is not None:
+            from spectral_detect.report.html.video_page import more_of
+
+            self._report.add(record, more_of(result))
+        elif self._keeps_records:
             self._report.add(record)
 
     def end(self, outcomes: Mapping[str, int], n_skipped: int) -> None:
@@ -129,23 +149,29 @@ class _Reporter:
 
 @contextmanager
 def reporting(
-    wish: Wish, this_run: Callable[[Labels], RunFacts], judge: Judge, target: Target, limits: Limits
+    wish: Wish,
+    this_run: Callable[[Labels], RunFacts],
+    content: Callable[[], Content],
+    target: Target,
+    limits: Limits,
+    record: type[ImageRecord | VideoRecord] = ImageRecord,
 ) -> Iterator[Recorder]:
     """Write the report of what is done in the block, unless it fails.
 
     Enter it before a resumed output: when that is complete and in order, the report takes its rows, those kept from
     earlier runs too.
     """
-    from spectral_detect.report.html.scan_page import ScanReport  # a scan without a report loads nothing for it
+    from spectral_detect.report.html.table_page import TableReport  # a run without a report loads nothing for it
 
-    with closing(ScanReport(this_run(wish.labels), judge, limits, wish.n_thumbnails)) as report:
+    made = content()
+    with closing(TableReport(this_run(wish.labels), made, limits, wish.n_thumbnails)) as report:
         reporter = _Reporter(report, keeps_records=not target.is_resumed)
         yield reporter
         rows = None
         if target.is_resumed and target.output is not None:
-            rows = image_records(target.output, cast(RowFormat, target.row_format))
+            rows = records_of(target.output, cast(RowFormat, target.row_format), record)
         table = report.write(wish.output, reporter.n_skipped, records=rows, watch=_watch)
-    click.echo(f"{visible(wish.output)}: report of {counted(table.n_rows, 'image')}", err=True)
+    click.echo(f"{visible(wish.output)}: report of {counted(table.n_rows, made.noun)}", err=True)
 
 
 def _watch(records: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
@@ -157,8 +183,13 @@ def facts_of_run(
 ) -> RunFacts:
     """Return the facts of a run that begins now."""
     named = [*paths, *([] if files_from is None else [f"the list {files_from}"])]
+    return replace(facts_now(ctx, named, labels), output=target.output, is_resumed=target.is_resumed)
+
+
+def facts_now(ctx: click.Context, named: Sequence[str], labels: Labels | None = None) -> RunFacts:
+    """Return the facts of a run that begins now and has no rows."""
     command = cut_in_the_middle(command_text(ctx), LONGEST_COMMAND)
-    return RunFacts(command, list(map(_harmless, named)), utc_now(), labels, target.output, target.is_resumed)
+    return RunFacts(command, list(map(_harmless, named)), utc_now(), labels or Labels())
 
 
 def command_text(ctx: click.Context) -> str:

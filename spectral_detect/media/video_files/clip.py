@@ -36,6 +36,8 @@ class VideoFacts:
         Number of frames as announced, which a truncated file can make wrong; None if the header does not tell.
     codec : str or None
         Its name for FFmpeg.
+    tags : tuple of (str, str)
+        Names and texts of the metadata in the container, such as the encoder; still as the file has them.
     """
 
     width: int
@@ -44,6 +46,7 @@ class VideoFacts:
     duration_s: float | None = None
     n_frames: int | None = None
     codec: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ class Clip:
             duration_s=self.timeline.n_frames / rate if rate else None,
             n_frames=stream.frames or None,
             codec=self._codec,
+            tags=self._reader.tags,
         )
 
     # -------------------------------------------------------------------------------------------------------- warnings

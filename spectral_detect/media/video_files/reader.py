@@ -65,6 +65,12 @@ class FrameReader:
         self._start = stream.start_time or 0
         self._decoded: Iterator[Decoded] = self._decode()
 
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """Names and texts of the metadata of the container and of its pictures, each once."""
+        found = (*self.container.metadata.items(), *self.stream.metadata.items())
+        return tuple(dict.fromkeys((str(name), str(text)) for name, text in found))
+
     def close(self) -> None:
         """Close the file; the frames it gave stay valid."""
         self.container.close()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spectral_detect.detector.metric_values import Estimate, stored_estimates
 from spectral_detect.detector.model import Model
+from spectral_detect.media.coding import LOSSLESS, VIDEO_CODECS
 from spectral_detect.report.html.words import support
 from spectral_detect.report.models import CALIBRATIONS
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
 
+CARD_LINE = re.compile(r"^ *(video  +decided.*)$", re.MULTILINE)  # see examples/make_world_model.py
 METRICS = {"balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
 
 
@@ -45,8 +48,8 @@ class ModelFacts:
     card: str
 
 
-def model_facts(model: Model, rules: Rules) -> ModelFacts:
-    """Describe a model as a scan used it. A file may come from a stranger: its texts are made visible."""
+def model_facts(model: Model, rules: Rules, *, of_videos: bool = False) -> ModelFacts:
+    """Describe a model as a scan used it, of videos or not. A file may come from a stranger: its texts are escaped."""
     about = model.card.splitlines()[0].removeprefix(f"{model.name}: ") if model.card else ""
     facts = [
         ("kind", f"{model.classifier.kind} on {len(model.mean)} {model.spec.name} features"),
@@ -61,7 +64,7 @@ def model_facts(model: Model, rules: Rules) -> ModelFacts:
         threshold=_threshold(model, rules),
         error_rates=_error_rates(model, rules),
         facts=[(title, visible(text)) for title, text in (("about", about), *facts) if text],
-        conditions=[(title, visible(text)) for title, text in _conditions(model)],
+        conditions=[(title, visible(text)) for title, text in (*_conditions(model), *_of_videos(model) * of_videos)],
         card="\n".join(map(visible, model.card.splitlines())),
     )
 
@@ -142,6 +145,22 @@ def _conditions(model: Model) -> list[tuple[str, str]]:
     estimates = stored_estimates(model.metrics)
     found += [(title, _share(e)) for name, title in METRICS.items() if (e := estimates[name]) is not None]
     return found
+
+
+def _of_videos(model: Model) -> list[tuple[str, str]]:
+    """Return the condition `video`: what the model has seen of videos, and what its card says of that."""
+    seen = model.experience.codings if model.experience is not None else {}
+    codecs = [kind for kind in seen if kind in set(VIDEO_CODECS.values()) - {LOSSLESS}]
+    if model.experience is None:
+        texts = ["which codecs it has seen is not recorded"]
+    elif codecs:
+        texts = [f"seen: {', '.join(codecs)}"]
+    else:
+        texts = ["no codec of video seen, so that only frames coded without loss, or as its stills, can have a verdict"]
+    if frames := _number(model.training, "n_frames"):
+        texts.append(f"{counted(frames, 'frame')} of videos among its training images")
+    texts += [f"its card: {' '.join(line.split())}" for line in CARD_LINE.findall(model.card)]
+    return [("video", "; ".join(texts))]
 
 
 def _number(metrics: dict[str, Any], name: str) -> int:

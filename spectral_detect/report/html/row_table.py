@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from spectral_detect.records import IMAGE_COLUMNS, is_improbable
+from spectral_detect.records import is_improbable
 from spectral_detect.report.html.second_look import SecondLook
-from spectral_detect.report.html.words import OUTSIDE, reasons_of, support
+from spectral_detect.report.html.words import OUTSIDE, support
 from spectral_detect.text import visible
 
 MOST_ROWS = (
@@ -21,15 +22,38 @@ ADDED_COLUMNS = (
     "outcome", "support", "reasons", "is_inside", "is_contradicted", "is_improbable", "sha256_after", "after_note",
     "picture",
 )  # fmt: skip
-COLUMNS = (*IMAGE_COLUMNS, *ADDED_COLUMNS)
 # few values in many rows: a row has their number in a list
 CODED = frozenset(
     ("schema", "format", "verdict", "threshold", "model", "model_sha256", "spec_sha256", "settings_sha256",
      "tool_version", "coding", "model_balanced_accuracy", "delivery", "says_generated", "outcome", "support",
-     "after_note")
+     "after_note", "codec", "vote")
 )  # fmt: skip
 MOST_WORDS = 50_000
 SAME = "="
+
+
+@dataclass(frozen=True)
+class RowKind:
+    """The rows of a table: records of one kind, and what a page says beside them.
+
+    Attributes
+    ----------
+    record_columns : tuple of str
+        The columns of the records.
+    reasons_of : callable
+        Gives the numbers of the reasons of an inconclusive verdict, see `words.reasons_of`.
+    more_columns : tuple of str
+        What else a row of this kind has.
+    """
+
+    record_columns: tuple[str, ...]
+    reasons_of: Callable[[str | None, list[str]], list[int]]
+    more_columns: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of a row."""
+        return (*self.record_columns, *ADDED_COLUMNS, *self.more_columns)
 
 
 @dataclass(frozen=True)
@@ -46,6 +70,8 @@ class RowTable:
 
     Attributes
     ----------
+    kind : RowKind
+        What the rows are about.
     outcomes : Counter
         Records by verdict, and `failed`.
     reasons : Counter
@@ -65,6 +91,7 @@ class RowTable:
         Value of a column in `CODED` -> its number.
     """
 
+    kind: RowKind
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[int] = field(default_factory=Counter)
     improbable: Counter[str] = field(default_factory=Counter)
@@ -89,17 +116,17 @@ class RowTable:
         """Records with a verdict."""
         return self.outcomes["real"] + self.outcomes["fake"]
 
-    def add(self, record: dict[str, Any], look: SecondLook) -> str | None:
-        """Count a record; return its row as JSON, or None if the table is full."""
-        added = added_values(record, look)
+    def add(self, record: dict[str, Any], look: SecondLook, more: dict[str, Any] | None = None) -> str | None:
+        """Count a record; return its row as JSON with the further columns, or None if the table is full."""
+        added = self._added_values(record, look)
         is_changed = look.sha256 is not None and look.sha256 != record["sha256"]
         self._count(record, added, look, is_changed=is_changed)
         needs_attention = bool(record["error"]) or added["is_contradicted"] or is_changed
         if self.n_listed >= MOST_ROWS * (1 + needs_attention):
             return None
         self.n_listed += 1
-        values = shown_values(record) | added
-        return safe_json([self._coded(name, values[name]) for name in COLUMNS])
+        values = shown_values(record) | added | (more or {})
+        return safe_json([self._coded(name, values.get(name)) for name in self.kind.columns])
 
     def _count(self, record: dict[str, Any], added: dict[str, Any], look: SecondLook, *, is_changed: bool) -> None:
         self.outcomes[added["outcome"]] += 1
@@ -127,22 +154,21 @@ class RowTable:
             return [value]
         return self.words.setdefault(value, len(self.words))
 
-
-def added_values(record: dict[str, Any], look: SecondLook) -> dict[str, Any]:
-    """Return the columns that a report has beside those of the record."""
-    verdict, ratio, posterior = record["verdict"], record["log10_likelihood_ratio"], record["posterior"]
-    is_outside = any(OUTSIDE in warning for warning in record["warnings"])
-    return {
-        "outcome": verdict or "failed",
-        "support": None if ratio is None or verdict in (None, "inconclusive") else support(ratio),
-        "reasons": reasons_of(verdict, record["warnings"]),
-        "is_inside": None if verdict is None else not is_outside,
-        "is_contradicted": (verdict, record["says_generated"]) == ("real", "yes"),
-        "is_improbable": is_improbable(verdict, posterior),
-        "sha256_after": SAME if look.sha256 is not None and look.sha256 == record["sha256"] else look.sha256,
-        "after_note": look.note and visible(look.note),
-        "picture": look.picture,
-    }
+    def _added_values(self, record: dict[str, Any], look: SecondLook) -> dict[str, Any]:
+        """Return the columns that a report of any kind has beside those of the record."""
+        verdict, ratio, posterior = record["verdict"], record["log10_likelihood_ratio"], record["posterior"]
+        is_outside = any(OUTSIDE in warning for warning in record["warnings"])
+        return {
+            "outcome": verdict or "failed",
+            "support": None if ratio is None or verdict in (None, "inconclusive") else support(ratio),
+            "reasons": self.kind.reasons_of(verdict, record["warnings"]),
+            "is_inside": None if verdict is None else not is_outside,
+            "is_contradicted": (verdict, record["says_generated"]) == ("real", "yes"),
+            "is_improbable": is_improbable(verdict, posterior),
+            "sha256_after": SAME if look.sha256 is not None and look.sha256 == record["sha256"] else look.sha256,
+            "after_note": look.note and visible(look.note),
+            "picture": look.picture,
+        }
 
 
 def shown_values(record: dict[str, Any]) -> dict[str, Any]:

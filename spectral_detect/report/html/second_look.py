@@ -56,7 +56,27 @@ def look_again(record: dict[str, Any], limits: Limits, *, wants_picture: bool) -
     if content.sha256 != before:
         return SecondLook(content.sha256)
     picture = thumbnail(content.content, THUMBNAIL_PX, limits)
-    return SecondLook(content.sha256, picture=None if picture is None else _data_uri(picture))
+    return SecondLook(content.sha256, picture=None if picture is None else jpeg_uri(picture))
+
+
+def look_at_video_again(record: dict[str, Any], found: FoundVideo | None, picture: str | None) -> SecondLook:
+    """Hash a video file, or the frames that its folder had, again.
+
+    Parameters
+    ----------
+    record : dict
+        Its record.
+    found : FoundVideo or None
+        The video as it was found; None if only its record is known.
+    picture : str or None
+        The picture that the scan itself made.
+    """
+    if record["sha256"] is None:
+        return SecondLook(note=NEVER_READ, picture=picture)
+    try:
+        return SecondLook(video_sha256(found or FoundVideo(Location(record["path"])))[0], picture=picture)
+    except VideoReadError as error:
+        return SecondLook(note=f"could not be read again: {error}", picture=picture)
 
 
 def _hash(path: str) -> str:
@@ -65,5 +85,6 @@ def _hash(path: str) -> str:
     return video_sha256(FoundVideo(Location(path)))[0]
 
 
-def _data_uri(jpeg: bytes) -> str:
+def jpeg_uri(jpeg: bytes) -> str:
+    """Return a picture as a data URI."""
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
