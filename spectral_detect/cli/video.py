@@ -19,12 +19,8 @@ from spectral_detect.cli.shared.checks import check_output, check_plot_folder
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
 from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options
 from spectral_detect.cli.shared.paths import expand_local
-<<<<<<< HEAD
 from spectral_detect.cli.shared.progress import progress, show_counts
-=======
-from spectral_detect.cli.shared.progress import progress, shows_progress
 from spectral_detect.cli.shared.report_options import Wish, check_apart, facts_of_run, report_options, reporting
->>>>>>> reports
 from spectral_detect.cli.shared.result_stream import format_of
 from spectral_detect.cli.shared.resume_options import (
     Target,

@@ -36,7 +36,6 @@ class Places:
                 return first
         return FoundFile(location)
 
-<<<<<<< HEAD
     @property
     def hint(self) -> str:
         """Say where files were looked for that are missing, and how to look elsewhere."""
@@ -49,14 +48,13 @@ class Places:
             "all recorded paths were looked for below the folder given by `root`: it stands for the folder where the "
             "scan ran, or for / where recorded paths are absolute"
         )
-=======
+
     def video_of(self, path: str, group_by: str | None) -> FoundVideo:
         """Return the video of a recorded path: a file, or a folder with the frames that lie in it now."""
         location = self.of(path).location
         if location.is_remote:
             return FoundVideo(location)
         return video_at(location.path, group_by_parent=group_by is not None)
->>>>>>> reports
 
     def extra(self, run: Run, recorded: RowIndex) -> Iterator[str]:
         """Give the images or videos in the folders of a run that have no entry, as it would have written their paths.

@@ -13,10 +13,10 @@ from spectral_detect.evaluation.by_generator import GeneratorTable
 from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
 from spectral_detect.evaluation.results import Evaluation, LearningCurveRow, RobustnessRow
 from spectral_detect.evaluation.scored_files import ScoredSet
+from spectral_detect.report.pictures.histograms import draw_histogram
 from spectral_detect.report.pictures.scores import (
     Measured,
     draw_det,
-    draw_histogram,
     draw_reliability,
     draw_roc,
     draw_tippett,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ROW_HEIGHT = 4.3
 SQUARE = (5.4, 5.2)
 PANELS_OF_PAGE: tuple[tuple[str, Callable[[Axes, Measured], None]], ...] = (
-    ("Scores of both classes, and the threshold", draw_histogram),
+    ("Scores of both classes, and the threshold", lambda axes, measured: draw_histogram(axes, measured[0][0])),
     ("ROC: fakes found against false alarms, whatever the threshold", draw_roc),
     ("DET: misses against false alarms, on axes on which normal scores give a line", draw_det),
     ("Reliability: share of fakes against the score; on the diagonal it is a probability", draw_reliability),

@@ -16,7 +16,7 @@ from PIL import Image
 from conftest import Run, texture
 from spectral_detect.custody import comparison
 from spectral_detect.custody.chain import Chain, canonical
-from spectral_detect.detector.shipped import find_model
+from spectral_detect.detector.model_file import find_model
 
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 

@@ -32,15 +32,22 @@ def draw_histograms(figure: Figure, place: SubplotSpec, sets: Sequence[ScoredSet
     for k, scored in enumerate(sets):
         axes = figure.add_subplot(rows[k], sharex=drawn[0] if drawn else None)
         drawn.append(axes)
-        words = _histogram(axes, scored)
         if len(sets) == 1:
-            axes.set_title("Scores")
-            axes.set_ylabel(words)
-        else:
-            axes.set_title(", ".join([plain(scored.name, 40), *_limits(scored)]), fontsize=8)
+            draw_histogram(axes, scored)
+            return
+        _histogram(axes, scored)
+        axes.set_title(", ".join([plain(scored.name, 40), *_limits(scored)]), fontsize=8)
         axes.tick_params(labelbottom=k == len(sets) - 1)
     drawn[-1].set_xlabel("score (1: fake)")
     _legend(drawn, sets)
+
+
+def draw_histogram(axes: Axes, scored: ScoredSet) -> None:
+    """Draw the histogram of one set."""
+    axes.set_ylabel(_histogram(axes, scored))
+    axes.set_title("Scores")
+    axes.set_xlabel("score (1: fake)")
+    _legend([axes], [scored])
 
 
 def _legend(drawn: Sequence[Axes], sets: Sequence[ScoredSet]) -> None:

@@ -63,48 +63,6 @@ def plot_scores(sets: Sequence[ScoredSet], kind: Kind | None, output: str) -> No
     write_figure(figure, output)
 
 
-<<<<<<< HEAD
-=======
-def _histograms(figure: Figure, place: SubplotSpec, measured: Measured) -> None:
-    """Draw a histogram of each set, one below the other, on one axis of scores."""
-    rows = place.subgridspec(len(measured), 1)
-    first: Axes | None = None
-    for k, (scored, _) in enumerate(measured):
-        axes = figure.add_subplot(rows[k], sharex=first)
-        first = first or axes
-        _histogram(axes, scored)
-        title = "Scores" if len(measured) == 1 else f"Scores: {plain(scored.name, 40)}"
-        axes.set_title(title, fontsize=12 if len(measured) == 1 else 9)
-        axes.tick_params(labelbottom=k == len(measured) - 1)
-    axes.set_xlabel("score (1: fake)")
-    legend_below(axes, 3, below=0.13 if len(measured) == 1 else 0.17 * len(measured))
-
-
-def draw_histogram(axes: Axes, measured: Measured) -> None:
-    """Draw the histogram of one set."""
-    _histogram(axes, measured[0][0])
-    axes.set_title("Scores")
-    axes.set_xlabel("score (1: fake)")
-    legend_below(axes, 3)
-
-
-def _histogram(axes: Axes, scored: ScoredSet) -> None:
-    edges = np.linspace(0, 1, N_HISTOGRAM_BINS + 1)
-    for label, name, colour, line in CLASSES:
-        of_class = scored.scores[scored.y == label]
-        share = np.histogram(of_class, edges)[0] / len(of_class)
-        if label == REAL:
-            axes.stairs(share, edges, fill=True, color=colour, alpha=0.4, label=name)
-            axes.stairs(share, edges, color=colour, linestyle=line, linewidth=1.4)
-        else:
-            axes.stairs(share, edges, color=colour, linestyle=line, linewidth=1.4, hatch="////", label=name)
-    if scored.threshold is not None:
-        label_of_line = f"threshold {scored.threshold:.3f}"
-        axes.axvline(scored.threshold, color="0.3", linewidth=1, linestyle=":", label=label_of_line)
-    axes.set(xlim=(0, 1), ylabel="share of its class")
-
-
->>>>>>> reports
 def draw_roc(axes: Axes, measured: Measured) -> None:
     """Draw ROC curves: fakes found against false alarms."""
     axes.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--", label="guessing")
