@@ -15,13 +15,12 @@ from spectral_detect.features.backend import Array, Backend, half_cross_power, h
 @cache
 def numpy_backend() -> Backend:
     """Return the backend of the CPU; one and the same object each time, as it is part of the keys of caches."""
-    import scipy.fft
     import scipy.sparse
 
     return Backend(
         name="numpy",
         xp=np,
-        rfft2=scipy.fft.rfft2,
+        rfft2=rfft2,
         dft=dft,
         cross_power=cross_power,
         power=power,
@@ -44,13 +43,19 @@ def has_intel_dft() -> bool:
     return bool(cv2.ipp.useIPP())
 
 
+def rfft2(images: Array) -> Array:
+    """Return `Backend.rfft2` by SciPy, which takes longer to load than an image takes where Intel's DFT is there."""
+    import scipy.fft
+
+    return scipy.fft.rfft2(images)
+
+
 def dft(images: Array) -> Array:
     """Return `Backend.dft`: packed and in place by Intel's DFT where there is one, else a half spectrum by SciPy."""
     import cv2
-    import scipy.fft
 
     if images.dtype != np.float32 or not has_intel_dft():
-        return scipy.fft.rfft2(images)
+        return rfft2(images)
     for image in images.reshape(-1, *images.shape[-2:]):
         cv2.dft(image, dst=image)  # a new array would take a third longer
     return images
