@@ -124,7 +124,7 @@ def laplacian(images: Array, dtype: str) -> Array:
     """Return `Backend.laplacian` by OpenCV."""
     import cv2
 
-    depth = {"uint8": cv2.CV_16S, "float32": cv2.CV_32F}.get(images.dtype.name, cv2.CV_64F)
+    depth = {"B": cv2.CV_16S, "f": cv2.CV_32F}.get(images.dtype.char, cv2.CV_64F)
     tall = images.reshape(-1, images.shape[-1])  # one image above the other: their borders are overwritten
     filtered = cv2.Laplacian(tall, depth).astype(dtype, copy=False).reshape(images.shape)
     for edge in (0, -1):

@@ -83,7 +83,7 @@ class RecordStream(Generic[Record]):
         self._n_contradicted = self._n_improbable = 0
         self._stream = stream
         self._style = style
-        self._line = self._table_line if stream_format == "table" else LINES[stream_format]
+        self._line: Callable[[Any], str] = self._table_line if stream_format == "table" else LINES[stream_format]
         if earlier is not None:
             return
         if stream_format == "csv":

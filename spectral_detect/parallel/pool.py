@@ -16,6 +16,7 @@ from contextlib import closing
 from functools import cached_property
 from itertools import islice
 from multiprocessing.connection import wait
+from time import sleep
 from typing import Any, Generic, TypeVar
 
 from spectral_detect.errors import SpectralDetectError
@@ -209,7 +210,7 @@ class Pool(Generic[Item, Result]):
         patience = None if deadline == float("inf") else min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT_S)
         ready = wait([worker.connection for worker in self._workers], patience)
         if self._naps(ready):
-            time.sleep(NAP_S)
+            sleep(NAP_S)
         for slot, worker in enumerate(self._workers):
             if worker.connection in ready:
                 yield from self._receive(slot, worker)
