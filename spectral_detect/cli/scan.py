@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import click
 
@@ -148,7 +147,7 @@ def _scan(
         taking = list(map(stack.enter_context, recorders))  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
-        row_format = None if taking or target.is_table else cast("RowFormat | None", target.row_format)
+        row_format = None if taking or target.row_format == "table" else target.row_format
         records = stack.enter_context(closing(_records(left, judge, row_format, work, limits)))
         layout = image_layout(with_posterior=judge.rules.prevalence is not None, with_model=with_model)
         results, stream = open_records(stack, ctx, target, layout, earlier)
