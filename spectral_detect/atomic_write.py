@@ -11,9 +11,11 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime, timezone
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, BinaryIO, TextIO, cast
+from typing import BinaryIO, TextIO, cast
 
 from spectral_detect.errors import OutputError
+from spectral_detect.output_stream import OutputStream as OutputStream
+from spectral_detect.output_stream import naming_output as naming_output
 from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 LONGEST_LINE = 2**20
@@ -64,62 +66,6 @@ def check_unlocked(name: str) -> None:
         return
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def naming_output(name: str) -> Iterator[None]:
-    """Raise `OutputError` that names the output where writing it fails.
-
-    Put only operations on the output inside: any `OSError` counts as theirs. A reader that has gone away stays a
-    `BrokenPipeError`.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"{name} cannot be written: {error.strerror or error}") from None
-
-
-class OutputStream:
-    """A stream whose `write`, `flush` and `close` raise `OutputError`; all else is as the stream below has it.
-
-    Whoever writes to it among other work can tell a failure to write from any other `OSError`.
-
-    Parameters
-    ----------
-    stream : IO
-        Text or bytes.
-    name : str
-        The output as error messages name it.
-    """
-
-    def __init__(self, stream: IO[Any], name: str) -> None:
-        self._stream = stream
-        self._name = name
-
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(self._stream, attribute)
-
-    @property
-    def buffer(self) -> BinaryIO:
-        """The bytes below a stream of text, with the same errors."""
-        return cast(BinaryIO, OutputStream(cast(TextIO, self._stream).buffer, self._name))
-
-    def write(self, content: Any) -> int:
-        """Write as the stream does."""
-        with naming_output(self._name):
-            return self._stream.write(content)
-
-    def flush(self) -> None:
-        """Flush as the stream does."""
-        with naming_output(self._name):
-            self._stream.flush()
-
-    def close(self) -> None:
-        """Close as the stream does."""
-        with naming_output(self._name):
-            self._stream.close()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from functools import partial
@@ -33,14 +33,17 @@ from spectral_detect.custody.manifest_writer import Recorder
 from spectral_detect.custody.run import Given, this_run
 from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
-from spectral_detect.outputs.rows import IMAGES
+from spectral_detect.outputs.rows import IMAGES, RowFormat
 from spectral_detect.outputs.table import image_layout
+from spectral_detect.outputs.writer import ReadyRow
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
+from spectral_detect.records import ImageRecord
 from spectral_detect.report.metrics import prevalence_text
-from spectral_detect.scanning.images import scan_files
+from spectral_detect.scanning.images import scan_files, scan_to_rows
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.sharding import Shard
 
 if TYPE_CHECKING:
@@ -154,16 +157,21 @@ def _scan(
         taking = list(map(stack.enter_context, recorders))  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
-        records = stack.enter_context(closing(scan_files(left, judge, work=work, limits=limits)))
+        row_format = None if taking or target.row_format == "table" else target.row_format
+        records = stack.enter_context(closing(_records(left, judge, row_format, work, limits)))
         layout = image_layout(with_posterior=judge.rules.prevalence is not None, with_model=with_model)
         results, stream = open_records(stack, ctx, target, layout, earlier)
         rows = begun(earlier)
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
-        for record in map(worded, progress(records, total=total, hidden=target.shows_rows)):
+        for made in progress(records, total=total, hidden=target.shows_rows):
+            names.add(made.model)
+            if isinstance(made, ReadyRow):
+                results.write_ready(made)
+                continue
+            record = worded(made)
             results.write(record)
             for recorder in taking:
                 recorder.add(record.to_dict())
-            names.add(record.model)
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
         for recorder in taking:
@@ -174,6 +182,15 @@ def _scan(
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)
     return results.outcomes
+
+
+def _records(
+    files: Iterable[FoundFile], judge: Judge, row_format: RowFormat | None, work: Work, limits: Limits
+) -> Generator[ReadyRow | ImageRecord, None, None]:
+    """Yield what each image gives: its row where nothing else than the row is needed, else its record."""
+    if row_format is None:
+        return scan_files(files, judge, work=work, limits=limits)
+    return scan_to_rows(files, judge, row_format, work=work, limits=limits)
 
 
 def _worth(judge: Judge, names: set[str | None]) -> str:

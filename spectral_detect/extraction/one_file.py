@@ -288,7 +288,8 @@ class Extractor:
             return replace(extraction, features=np.empty(0, np.float32))
         try:
             features = extract_features(image.pixels, self.spec, is_ycc=image.is_ycc)
-            return replace(extraction, features=features, tiles=places_of_tiles(image.pixels, self.spec))
+            found = {"features": features, "tiles": places_of_tiles(image.pixels, self.spec)}
+            return Extraction(**(vars(extraction) | found))  # `replace` takes twice as long
         except (FeatureError, MemoryError) as error:
             return with_error(extraction, error)
 

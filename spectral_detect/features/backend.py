@@ -16,7 +16,7 @@ Array = Any  # numpy.ndarray, or the array of another backend
 TILES_AT_ONCE = 32  # on a CPU core: they stay in its cache from one step to the next
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # caches look it up by identity, and so need not hash each field
 class Backend:
     """Hold an array module and the functions that go with it.
 

@@ -19,6 +19,7 @@ from spectral_detect.features.reduced import reduced
 from spectral_detect.features.spec import BLOCK_PX, PRESETS, WHOLE_IMAGE_GROUPS, FeatureSpec
 
 WHOLE = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
+KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
 COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
 
@@ -188,18 +189,19 @@ def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
     """Return whether the last axis holds three channels; raise `FeatureError` for what is no image or too small."""
     if not hasattr(image, "dtype"):
         raise FeatureError(f"a {type(image).__name__}: expected an array", remedy="`read_image` gives that of a file")
-    shape, kind = tuple(image.shape), image.dtype.name
+    shape, kind = tuple(image.shape), image.dtype.char
     is_rgb = image.ndim in (3, 4) and shape[-1] == 3
     if image.ndim - is_rgb not in (2, 3):
         raise FeatureError(f"an array of shape {shape}: expected (H, W), (H, W, 3), or a batch of these")
-    if kind not in ("uint8", "uint16", "float16", "float32", "float64"):
-        raise FeatureError(f"an array of {kind}: expected uint8, uint16 or floating point on the scale 0 to 255")
+    if kind not in KINDS:
+        name = image.dtype.name
+        raise FeatureError(f"an array of {name}: expected uint8, uint16 or floating point on the scale 0 to 255")
     height, width = shape[-3:-1] if is_rgb else shape[-2:]
     if min(height, width) < spec.min_size_px:
         raise FeatureError(
             f"{width}x{height} pixels: the features {spec.name!r} need at least {spec.min_size_px} on the shorter side"
         )
-    if kind.startswith("float") and not backend.xp.isfinite(image).all():
+    if image.dtype.kind == "f" and not backend.xp.isfinite(image).all():
         raise FeatureError("the image holds values that are not finite (NaN or infinity)")
     return is_rgb
 
@@ -240,10 +242,10 @@ def _middle_side(tile: tuple[int, int], n_tiles: int) -> int:
 
 def _on_scale(batch: Array, is_rgb: bool, spec: FeatureSpec) -> Array:
     """Return the images as 8 bit, or floating on the scale 0 to 255."""
-    if batch.dtype.name == "uint8":
+    if batch.dtype.char == "B":
         return batch
     floating = batch.astype("float32" if is_rgb else spec.precision, copy=False)  # OpenCV has no gray of float64
-    return floating / 257 if batch.dtype.name == "uint16" else floating
+    return floating / 257 if batch.dtype.char == "H" else floating
 
 
 def _tiles(stack: Stack, spec: FeatureSpec, backend: Backend) -> Tiles:

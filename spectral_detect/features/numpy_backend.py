@@ -15,13 +15,12 @@ from spectral_detect.features.backend import Array, Backend, half_cross_power, h
 @cache
 def numpy_backend() -> Backend:
     """Return the backend of the CPU; one and the same object each time, as it is part of the keys of caches."""
-    import scipy.fft
     import scipy.sparse
 
     return Backend(
         name="numpy",
         xp=np,
-        rfft2=scipy.fft.rfft2,
+        rfft2=rfft2,
         dft=dft,
         cross_power=cross_power,
         power=power,
@@ -44,13 +43,19 @@ def has_intel_dft() -> bool:
     return bool(cv2.ipp.useIPP())
 
 
+def rfft2(images: Array) -> Array:
+    """Return `Backend.rfft2` by SciPy, which takes longer to load than an image takes where Intel's DFT is there."""
+    import scipy.fft
+
+    return scipy.fft.rfft2(images)
+
+
 def dft(images: Array) -> Array:
     """Return `Backend.dft`: packed and in place by Intel's DFT where there is one, else a half spectrum by SciPy."""
     import cv2
-    import scipy.fft
 
     if images.dtype != np.float32 or not has_intel_dft():
-        return scipy.fft.rfft2(images)
+        return rfft2(images)
     for image in images.reshape(-1, *images.shape[-2:]):
         cv2.dft(image, dst=image)  # a new array would take a third longer
     return images
@@ -119,7 +124,7 @@ def laplacian(images: Array, dtype: str) -> Array:
     """Return `Backend.laplacian` by OpenCV."""
     import cv2
 
-    depth = {"uint8": cv2.CV_16S, "float32": cv2.CV_32F}.get(images.dtype.name, cv2.CV_64F)
+    depth = {"B": cv2.CV_16S, "f": cv2.CV_32F}.get(images.dtype.char, cv2.CV_64F)
     tall = images.reshape(-1, images.shape[-1])  # one image above the other: their borders are overwritten
     filtered = cv2.Laplacian(tall, depth).astype(dtype, copy=False).reshape(images.shape)
     for edge in (0, -1):

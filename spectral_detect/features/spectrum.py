@@ -19,6 +19,7 @@ from cachetools import LRUCache, cached
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
 from spectral_detect.features.numpy_backend import numpy_backend
+from spectral_detect.features.spline import spline_weights
 from spectral_detect.text import short_repr
 
 Centre = Literal["zero_frequency", "array_centre"]
@@ -251,9 +252,6 @@ def resampling_operator(
     FeatureError
         If the image has too few rings for a cubic spline.
     """
-    # it loads much of SciPy, which a process that computes nothing does not need
-    from scipy.interpolate import make_interp_spline
-
     quarter = centre == "zero_frequency"
     frequency = ring_operator(shape, ring_width, centre, dtype, backend, quarter).frequency
     if centre == "zero_frequency":
@@ -263,5 +261,5 @@ def resampling_operator(
         first, at, bins = 0, np.linspace(0, n_bins, len(frequency)), np.linspace(0, n_bins, n_bins)
     if len(at) - first < 4:
         raise FeatureError(f"an image of {shape[1]}x{shape[0]} pixels has too few rings for a cubic spline")
-    weights = make_interp_spline(at[first:], np.eye(len(at) - first), k=3)(bins)
+    weights = spline_weights(at[first:], bins)
     return backend.xp.asarray(np.pad(weights, ((0, 0), (first, 0))).astype(dtype))

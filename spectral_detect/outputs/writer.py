@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Generic, Literal, TextIO
+from typing import Any, Generic, Literal, NamedTuple, TextIO
 
 from spectral_detect.outputs.csv_text import csv_line
+from spectral_detect.outputs.rows import RowFormat
 from spectral_detect.outputs.table import Layout, Record
 from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord, is_improbable
 from spectral_detect.text import counted, visible
@@ -18,6 +19,34 @@ COLOURS = {"real": "green", "fake": "red", "inconclusive": "yellow", "failed": "
 ALARMS = {"fake": "alarm", "real": "no alarm"}  # for a verdict whose opposite is more probable at the prevalence
 CONTRADICTED = " !!"  # behind a verdict that its own file contradicts
 Style = Callable[[str, str], str]  # (text, colour) -> text
+
+
+class ReadyRow(NamedTuple):
+    """The row of a record, made where the record was, and what its stream counts.
+
+    Attributes
+    ----------
+    line : str
+        With its line end.
+    outcome : str
+        The verdict, or "failed".
+    is_contradicted, is_alarm : bool
+        Whether the record's own file contradicts its verdict, and whether the opposite is more probable.
+    model : str or None
+        Name of the model that judged it.
+    """
+
+    line: str
+    outcome: str
+    is_contradicted: bool
+    is_alarm: bool
+    model: str | None
+
+
+def ready_row(record: ImageRecord, row_format: RowFormat) -> ReadyRow:
+    """Return the row of a record as a `RecordStream` writes it."""
+    line = LINES[row_format](record)
+    return ReadyRow(line, _outcome(record), record.is_contradicted, _is_alarm(record), record.model)
 
 
 class RecordStream(Generic[Record]):
@@ -54,7 +83,7 @@ class RecordStream(Generic[Record]):
         self._n_contradicted = self._n_improbable = 0
         self._stream = stream
         self._style = style
-        self._line = {"table": self._table_line, "csv": _csv_record, "jsonl": _json_record}[stream_format]
+        self._line: Callable[[Any], str] = self._table_line if stream_format == "table" else LINES[stream_format]
         if earlier is not None:
             return
         if stream_format == "csv":
@@ -68,6 +97,13 @@ class RecordStream(Generic[Record]):
         self._n_contradicted += self._layout.is_contradicted(record)
         self._n_improbable += _is_alarm(record)
         self._emit(self._line(record))
+
+    def write_ready(self, row: ReadyRow) -> None:
+        """Write a record whose row is there already."""
+        self.outcomes[row.outcome] += 1
+        self._n_contradicted += row.is_contradicted
+        self._n_improbable += row.is_alarm
+        self._emit(row.line)
 
     def summary(self, n_skipped: int = 0, of_which: str = "") -> str:
         """Count the records by outcome, in one line of text; `of_which` says more of the files that were skipped."""
@@ -111,3 +147,6 @@ def _csv_record(record: Any) -> str:
 
 def _json_record(record: Any) -> str:
     return json.dumps(record.to_dict()) + "\n"
+
+
+LINES: dict[RowFormat, Callable[[Any], str]] = {"csv": _csv_record, "jsonl": _json_record}

@@ -11,11 +11,12 @@ from __future__ import annotations
 import pickle
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from itertools import islice
 from multiprocessing.connection import wait
+from time import sleep
 from typing import Any, Generic, TypeVar
 
 from spectral_detect.errors import SpectralDetectError
@@ -29,6 +30,7 @@ Result = TypeVar("Result")
 LARGEST_CHUNK = 16  # items of a short task that are handed over at once
 LONGEST_WAIT_S = 3600.0  # the system call refuses more than some weeks
 MOST_AHEAD = 8  # chunks per worker that may be done before their turn has come
+NAP_S = 0.003  # while answers gather: to wake up for each takes as long as all else that is done with it
 DIED = "the worker process died over this file (out of memory, or a decoder crashed); check it apart"
 
 
@@ -207,15 +209,24 @@ class Pool(Generic[Item, Result]):
         deadline = min(worker.deadline for worker in self._workers)
         patience = None if deadline == float("inf") else min(max(0.0, deadline - time.monotonic()), LONGEST_WAIT_S)
         ready = wait([worker.connection for worker in self._workers], patience)
+        if self._naps(ready):
+            sleep(NAP_S)
         for slot, worker in enumerate(self._workers):
             if worker.connection in ready:
                 yield from self._receive(slot, worker)
             elif time.monotonic() >= worker.deadline:
                 yield from self._replace(slot, worker, f"given up after {self._timeout_s:g} s; see `timeout_s`")
 
+    def _naps(self, ready: Sequence[object]) -> bool:
+        """Tell whether more answers will come soon; not if their senders wait, or have nothing else to do."""
+        workers = [worker for worker in self._workers if worker.connection in ready]
+        return any(len(worker.items) > 1 for worker in workers) and not any(
+            worker.answers.is_pressed for worker in workers
+        )
+
     def _receive(self, slot: int, worker: WorkerProcess[Item]) -> Iterator[tuple[int, Result]]:
         try:
-            message = worker.answers.receive()
+            messages = worker.answers.receive()
         except (EOFError, OSError):
             if not worker.has_started:
                 status = worker.process.wait()
@@ -224,10 +235,12 @@ class Pool(Generic[Item, Result]):
                 ) from None
             yield from self._replace(slot, worker, DIED)
             return
-        if worker.has_started:
-            yield worker.items.popleft()[0], message
-        worker.has_started = True
-        worker.deadline = time.monotonic() + self._timeout_s if worker.items else float("inf")
+        for message in messages:
+            if worker.has_started:
+                yield worker.items.popleft()[0], message
+            worker.has_started = True
+        if messages:
+            worker.deadline = time.monotonic() + self._timeout_s if worker.items else float("inf")
 
     def _replace(self, slot: int, worker: WorkerProcess[Item], reason: str) -> Iterator[tuple[int, Result]]:
         """Give up only the item that the worker was at; the items that it had not begun are handed out again."""

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import pickle
 import weakref
+from collections.abc import Iterator
 from mmap import mmap
 from multiprocessing.connection import Connection
 from typing import Any
 
 BLOCK = 2**16  # bytes; an array takes whole blocks
 LEAST_SHARED = 2**14  # bytes; copying less through the pipe is faster than making an array in shared memory
+READ_BYTES = 2**18  # a pipe holds less
+MUCH = 2**16  # bytes in one go: the sender may be waiting to get rid of more
+HEAD, LONG_HEAD = 4, 12  # bytes before a message of a `Connection`: its length, or -1 and the length
 
 
 class Channel:
@@ -30,10 +34,17 @@ class Channel:
         The end of the pipe.
     memory : mmap or None
         The memory, see `mapped`; None sends everything through the pipe. Both ends must have it, or neither.
+
+    Attributes
+    ----------
+    is_pressed : bool
+        Whether so much came at once that the sender may be waiting to get rid of more.
     """
 
     def __init__(self, connection: Connection[Any, Any], memory: mmap | None = None) -> None:
         self._connection = connection
+        self._come = bytearray()
+        self.is_pressed = False
         self._memory = memory
         self._n_blocks = 0 if memory is None else len(memory) // (BLOCK + 1)
         self._start = 0 if memory is None else len(memory) - self._n_blocks * BLOCK
@@ -41,7 +52,7 @@ class Channel:
     def send(self, message: object) -> None:
         """Send an object that can be pickled; large arrays in it go through the memory."""
         if self._memory is None:
-            self._connection.send(message)
+            self._connection.send_bytes(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
             return
         places: list[tuple[int, int]] = []
 
@@ -52,13 +63,42 @@ class Channel:
             return place is None
 
         content = pickle.dumps(message, protocol=5, buffer_callback=stays_in_pickle)
-        self._connection.send((content, places))
+        self._connection.send_bytes(pickle.dumps((content, places), pickle.HIGHEST_PROTOCOL))
 
-    def receive(self) -> Any:
-        """Return the next message; arrays that came through the memory stay in it until they are dropped."""
+    def receive(self) -> list[Any]:
+        """Wait for bytes, and return the messages that are complete; arrays in the memory stay there until dropped.
+
+        All that have come are read at once: a message by itself would cost two system calls.
+
+        Raises
+        ------
+        EOFError
+            The other end is gone, and all that it sent has been returned.
+        """
+        come = os.read(self._connection.fileno(), READ_BYTES)
+        if not come:
+            raise EOFError
+        self.is_pressed = len(come) >= MUCH
+        self._come += come
+        return [self._unpickled(message) for message in self._complete()]
+
+    def _complete(self) -> Iterator[bytes]:
+        """Yield the bytes of each message that is complete, as `Connection.send_bytes` sent it, and drop them."""
+        at, come = 0, self._come
+        while len(come) - at >= HEAD:
+            start, size = at + HEAD, int.from_bytes(come[at : at + HEAD], "big", signed=True)
+            if size < 0:
+                start, size = at + LONG_HEAD, int.from_bytes(come[at + HEAD : at + LONG_HEAD], "big")
+            if len(come) < start + size or len(come) < start:
+                break
+            at = start + size
+            yield bytes(come[start:at])
+        del come[:at]
+
+    def _unpickled(self, message: bytes) -> Any:
         if self._memory is None:
-            return self._connection.recv()
-        content, places = self._connection.recv()
+            return pickle.loads(message)
+        content, places = pickle.loads(message)
         return pickle.loads(content, buffers=[self._received(*place) for place in places])
 
     def _placed(self, content: memoryview) -> tuple[int, int] | None:

@@ -8,6 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STDERR = 2
+_already = False  # whether all that is written to stderr goes to nowhere, in this process
+
+
+def silence_for_good() -> None:
+    """Send to nowhere whatever this process writes to the descriptor of stderr from now on."""
+    global _already
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDERR)
+    _already = True
 
 
 @contextmanager
@@ -15,9 +23,10 @@ def libraries_silenced() -> Iterator[None]:
     """Send to nowhere whatever is written to the descriptor of stderr, for as long as the block lasts.
 
     Only in the main thread, where nothing of ours is written at the same time: in another thread it would swallow what
-    the main thread writes. (Worker processes have no stderr at all.)
+    the main thread writes. Nothing is done after `silence_for_good`, as in worker processes.
     """
-    descriptors = _stderr_and_nowhere() if threading.current_thread() is threading.main_thread() else None
+    in_turn = not _already and threading.current_thread() is threading.main_thread()
+    descriptors = _stderr_and_nowhere() if in_turn else None
     if descriptors is None:
         yield
         return

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Literal, TypeVar
 
-from spectral_detect.parallel.dask_map import map_in_cluster
 from spectral_detect.parallel.pool import map_in_workers
 from spectral_detect.parallel.task import Task
 
@@ -68,6 +67,8 @@ def work_through(task: Task[Item, Result], items: Iterable[Item], work: Work) ->
         If the Dask cluster cannot be used: from this call, not with the first result. See `dask_map.map_in_cluster`.
     """
     if not work.is_local:
+        from spectral_detect.parallel.dask_map import map_in_cluster  # with asyncio, which all others do without
+
         return map_in_cluster(task, items, scheduler=work.scheduler, jobs=work.n_workers, timeout_s=work.timeout_s)
     if work.jobs == 0:
         return (task(item) for item in items)

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
 from spectral_detect.parallel.shared_memory import Channel, mapped, shared_memory
+from spectral_detect.parallel.silence import silence_for_good
 from spectral_detect.parallel.threads import ONE_THREAD
 
 Item = TypeVar("Item")
@@ -90,7 +91,7 @@ def serve(descriptor: int, memory: int | None = None, *, folder: str | None = No
     try:
         task = connection.recv()
         answers.send("started")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # a file can make its decoder print
+        silence_for_good()  # a file can make its decoder print
         while True:
             for item in connection.recv():
                 answers.send(task(item))

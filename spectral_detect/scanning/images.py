@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
 
 from spectral_detect.detector.model import Model
 from spectral_detect.extraction.many_files import extract_then
+from spectral_detect.extraction.one_file import Variants
 from spectral_detect.media.limits import Limits
+from spectral_detect.outputs.rows import RowFormat
+from spectral_detect.outputs.writer import ReadyRow, ready_row
+from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
@@ -66,3 +71,46 @@ def scan_files(
 ) -> Generator[ImageRecord, None, None]:
     """Do what `scan` does with files that were already found; `files` is consumed lazily."""
     return extract_then(files, judge.extractor(limits), judge, work)
+
+
+@dataclass(frozen=True, eq=False)
+class RowJudge:
+    """A judge that also makes the row of each record: a task, so that it is done in the workers.
+
+    A record with a message that names a parameter comes as it is: whoever writes it has a word for that of their own.
+    So does one with an error, which is also shown.
+
+    Attributes
+    ----------
+    judge : Judge
+        What makes the records.
+    row_format : {"csv", "jsonl"}
+        What their rows look like.
+    """
+
+    judge: Judge
+    row_format: RowFormat
+
+    @property
+    def cost(self) -> Cost:
+        """That of the judge."""
+        return self.judge.cost
+
+    def __call__(self, variants: Variants) -> ReadyRow | ImageRecord:
+        """Return the row of one image, or its record."""
+        return self._row(self.judge(variants))
+
+    def failed(self, variants: Variants, reason: str) -> ReadyRow | ImageRecord:
+        """Return the record of an image that could not be judged, and why."""
+        return self._row(self.judge.failed(variants, reason))
+
+    def _row(self, record: ImageRecord) -> ReadyRow | ImageRecord:
+        is_final = record.error is None and not any("`" in warning for warning in record.warnings)
+        return ready_row(record, self.row_format) if is_final else record
+
+
+def scan_to_rows(
+    files: Iterable[FoundFile], judge: Judge, row_format: RowFormat, *, work: Work | None = None, limits: Limits
+) -> Generator[ReadyRow | ImageRecord, None, None]:
+    """Do what `scan_files` does, with rows in place of the records that need nothing more than to be written."""
+    return extract_then(files, judge.extractor(limits), RowJudge(judge, row_format), work)

@@ -55,13 +55,16 @@ def read_file(location: Location, max_bytes: int = MAX_BYTES) -> FileContent:
 
 def _read_local(location: Location, max_bytes: int) -> tuple[bytes, int]:
     try:
-        with open(os.open(location.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            status = os.fstat(stream.fileno())
+        descriptor = os.open(location.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise ImageReadError("not a regular file", remedy="name a file or a folder of files")
             if status.st_size > max_bytes:
                 raise ImageReadError(f"{status.st_size} bytes: files over {max_bytes} are refused")
-            return stream.read(status.st_size), status.st_mtime_ns  # a limit of its own would be allocated in full
+            return _read_all(descriptor, status.st_size), status.st_mtime_ns
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         remedy = NAME_NOT_UTF8 if is_not_utf8(location.path) else ""
         raise ImageReadError(f"cannot be read: {error.strerror}", remedy=remedy) from None
@@ -69,6 +72,14 @@ def _read_local(location: Location, max_bytes: int) -> tuple[bytes, int]:
         raise ImageReadError(f"cannot be read: {error.strerror}") from None
     except ValueError:  # a NUL in the name, or half of a surrogate pair
         raise ImageReadError("cannot be read: no file can have this name") from None
+
+
+def _read_all(descriptor: int, n_bytes: int) -> bytes:
+    """Read so many bytes, or up to the end; a file object would take longer to make than most files to read."""
+    content = os.read(descriptor, n_bytes)
+    while 0 < len(content) < n_bytes and (more := os.read(descriptor, n_bytes - len(content))):  # of a network, of 2 GB
+        content += more
+    return content
 
 
 def _read_remote(location: Location, max_bytes: int) -> tuple[bytes, int | None]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import pickle
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from spectral_detect import ImageRecord
 from spectral_detect.outputs.csv_text import csv_line, spreadsheet_cell
+from spectral_detect.outputs.rows import RowFormat
 from spectral_detect.outputs.table import image_layout
-from spectral_detect.outputs.writer import RecordStream
+from spectral_detect.outputs.writer import RecordStream, ready_row
 from spectral_detect.records import IMAGE_COLUMNS
 from spectral_detect.text import printable, visible
 
@@ -111,3 +113,21 @@ def test_the_summary_counts_outcomes() -> None:
     assert nothing == "0 images: 0 real, 0 fake, 0 inconclusive, 0 failed"
     assert out.summary(1).endswith("; 1 other file skipped")
     assert out.summary(2).endswith("; 2 other files skipped")
+
+
+@pytest.mark.parametrize("row_format", ["csv", "jsonl"])
+def test_a_row_that_a_worker_made_is_written_and_counted_as_its_record(row_format: RowFormat) -> None:
+    records = [
+        record(HOSTILE[4]),
+        record("b.png", verdict=None, label=None, error="no image"),
+        record("c.png", verdict="real", label=0, posterior=0.75, says_generated="yes", warnings=("=1", "two")),
+    ]
+    ready_stream, stream = io.StringIO(), io.StringIO()
+    ready = RecordStream(ready_stream, row_format, image_layout())
+    out = RecordStream(stream, row_format, image_layout())
+    for r in records:
+        ready.write_ready(pickle.loads(pickle.dumps(ready_row(r, row_format))))
+        out.write(r)
+    assert ready_stream.getvalue() == stream.getvalue()
+    assert ready.summary() == out.summary()
+    assert "1 real, 1 fake, 0 inconclusive, 1 failed; 1 contradicted" in ready.summary()

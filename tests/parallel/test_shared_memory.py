@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import signal
 from multiprocessing import Pipe
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,15 @@ def pair(n_blocks: int) -> tuple[Channel, Channel]:
     return Channel(theirs, memory), Channel(ours, mapped(descriptor))
 
 
+def received(channel: Channel) -> Any:
+    """Return the one message that has been sent."""
+    messages: list[Any] = []
+    while not messages:
+        messages = channel.receive()
+    (message,) = messages
+    return message
+
+
 def n_taken(channel: Channel) -> int:
     """Count the blocks in use."""
     gc.collect()
@@ -43,7 +54,7 @@ def test_large_arrays_arrive_and_leave_their_place_when_they_are_dropped(rng: np
     deep = rng.uniform(size=(90, 100)).astype(np.float32)[::-1]
     for _ in range(5):
         sender.send({"image": image, "deep": np.asfortranarray(deep), "small": image[:5], "name": "x"})
-        message = receiver.receive()
+        message = received(receiver)
         np.testing.assert_array_equal(message["image"], image)
         np.testing.assert_array_equal(message["deep"], deep)
         np.testing.assert_array_equal(message["small"], image[:5])
@@ -63,11 +74,11 @@ def test_places_are_found_between_others(rng: np.random.Generator) -> None:
     held = []
     for image in images:
         sender.send(image)
-        held.append(receiver.receive())
+        held.append(received(receiver))
     assert n_taken(receiver) == 4
     del held[1]
     sender.send(images[0])
-    held.append(receiver.receive())
+    held.append(received(receiver))
     for found, expected in zip(held, (images[0], images[2], images[3], images[0]), strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -78,7 +89,9 @@ def test_arrays_that_find_no_room_go_through_the_pipe(rng: np.random.Generator) 
     image = rng.integers(0, 256, (2 * SIDE, SIDE), np.uint8)
     thread = Thread(target=lambda: [sender.send(image) for _ in range(3)])
     thread.start()
-    held = [receiver.receive() for _ in range(3)]
+    held: list[Any] = []
+    while len(held) < 3:
+        held += receiver.receive()
     thread.join()
     assert n_taken(receiver) == 2
     for found in held:
@@ -90,9 +103,38 @@ def test_without_memory_all_goes_through_the_pipe() -> None:
     assert mapped(None) is None
     theirs, ours = Pipe()
     Channel(theirs).send([np.arange(9), "x"])
-    array, text = Channel(ours).receive()
+    array, text = received(Channel(ours))
     assert array.tolist() == list(range(9))
     assert text == "x"
+
+
+def test_all_messages_that_have_come_are_received_at_once() -> None:
+    theirs, ours = Pipe()
+    sender, receiver = Channel(theirs), Channel(ours)
+    for k in range(20):
+        sender.send((k, "x" * k))
+    assert receiver.receive() == [(k, "x" * k) for k in range(20)]
+    theirs.close()
+    with pytest.raises(EOFError):
+        receiver.receive()
+
+
+def test_a_message_that_the_sender_did_not_finish_is_never_received() -> None:
+    theirs, ours = Pipe()
+    Channel(theirs).send("whole")
+    os.write(theirs.fileno(), (100).to_bytes(4, "big") + b"torn")
+    receiver = Channel(ours)
+    assert receiver.receive() == ["whole"]
+    theirs.close()
+    with pytest.raises(EOFError):
+        receiver.receive()
+
+
+def test_a_message_longer_than_four_bytes_can_count_has_its_length_in_eight() -> None:
+    theirs, ours = Pipe()
+    content = pickle.dumps("long")
+    os.write(theirs.fileno(), (-1).to_bytes(4, "big", signed=True) + len(content).to_bytes(8, "big") + content)
+    assert Channel(ours).receive() == ["long"]
 
 
 class Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.coding import Coding
+from spectral_detect.outputs.writer import ReadyRow
+from spectral_detect.scanning.images import RowJudge
+from spectral_detect.scanning.judge import Judge
+from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import read_dataset
 from spectral_detect.training.labelled_files import files_in_manifest
 
@@ -143,3 +149,23 @@ def test_augmented_training_says_so_and_can_be_repeated(tmp_path: Path, run: Run
     misused = run(*command, "--copies", 2)
     assert misused.exit_code == 2
     assert "give --augment as well" in misused.stderr
+
+
+def test_workers_make_the_rows_of_images_and_hand_on_what_needs_other_words(tmp_path: Path, photographs: Model) -> None:
+    for name in ("a.png", "b.png"):
+        Image.fromarray(np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)).save(tmp_path / name)
+    (tmp_path / "c.png").write_bytes(b"no image")
+    Image.new("L", (64, 64)).save(tmp_path / "d.png")
+    judge = RowJudge(Judge([photographs]), "jsonl")
+    extractor = judge.judge.extractor()
+    made = [judge(extractor(FoundFile(Location(str(path))))) for path in sorted(tmp_path.iterdir())]
+    records = list(scan([str(tmp_path)], photographs))
+    assert [type(one).__name__ for one in made] == ["ReadyRow", "ReadyRow", "ImageRecord", "ReadyRow"]
+    for one, record in zip(made, records, strict=True):
+        if isinstance(one, ReadyRow):
+            assert json.loads(one.line) == record.to_dict()
+            assert (one.outcome, one.model) == (record.verdict, record.model)
+        else:
+            assert one == record
+    one_size = replace(records[0], warnings=("train one with `n_bins`",))
+    assert judge._row(one_size) is one_size  # the command line has a word of its own for that

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
 from spectral_detect.text import visible
 
-Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)
+if TYPE_CHECKING:  # a help text needs none of it
+    from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
+
+Record = TypeVar("Record", "ImageRecord", "VideoRecord", "FrameRecord")
 
 OPTIONS = {  # the parameters that messages of the library name, in backticks, and the options that set them
     "batch_size": "--batch-size",

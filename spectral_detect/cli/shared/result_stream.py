@@ -7,15 +7,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from io import TextIOWrapper
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
-from spectral_detect.atomic_write import OutputStream, open_lines
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.errors import OutputError
-from spectral_detect.outputs.writer import StreamFormat, Style
+from spectral_detect.output_stream import OutputStream
 from spectral_detect.text import visible
+
+if TYPE_CHECKING:  # a help text needs none of it
+    from spectral_detect.outputs.writer import StreamFormat, Style
 
 FORMATS = ("table", "csv", "jsonl")
 
@@ -24,7 +26,7 @@ def format_of(output: str | None) -> StreamFormat:
     """Return the format that the suffix of `--output` names."""
     suffix = os.path.splitext(output or "")[1].lower()
     if suffix in (".csv", ".jsonl"):
-        return cast(StreamFormat, suffix[1:])
+        return cast("StreamFormat", suffix[1:])
     if output is None or suffix in ("", ".txt"):
         return "table"
     raise click.UsageError(f"--output ends in {visible(suffix)}: end it in .csv, .jsonl or .txt, or give --format")
@@ -58,6 +60,8 @@ def result_stream(output: str | None, *, append: bool = False) -> Iterator[TextI
         The output cannot be written; standard output only within `checked_stdout`.
     """
     if output is not None:
+        from spectral_detect.atomic_write import open_lines
+
         with open_lines(output, append=append) as stream:
             yield stream
         return
