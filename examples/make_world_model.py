@@ -3,15 +3,16 @@
     python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models
 
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
-such, weight: a source of a weight below 1 helps to train, measured apart). Up to --per-source of each are written
-to WORK in four conditions, both classes alike:
+such, weight: a source of a weight below 1 helps to train, measured apart). The label is real, fake, or outsider: of
+pictures that are no photographs, which the model learns to leave alone. Up to --per-source of each are written to WORK
+in four conditions, all labels alike:
 
     native     the file as it is
     resaved    its central pixels, at most 1024 a side, not resampled, in a coding drawn at random
     web        reduced to a shorter side of 320 to 1080, if it is larger, by one of four kernels, and coded anew
     video      reduced likewise, and the middle frame of a slow pan over it, in H.264 at CRF 18 to 35
 
-The model is trained on all of them. The numbers on the card are of five models, each trained without a fifth of the
+The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the card are of five models, each trained without a fifth of the
 groups and asked about that fifth: neither the generators' sets nor the cameras of a tested image were trained on.
 """
 
@@ -42,6 +43,7 @@ from spectral_detect.sources.discovery import FoundVideo, find_images
 from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile
+from spectral_detect.training.outsiders import Outsiders
 
 SPEC = FeatureSpec.preset("world")
 CONDITIONS = ("native", "resaved", "web", "video")
@@ -61,17 +63,19 @@ CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
 VERDICT_ERRORS = (0.02, 0.10)
+OUTSIDERS = "a drawing, a screenshot, a document, a chart or a rendering"
 
 INTRODUCTION = """\
 world: images of unknown history, camera against generators, ridge on world features.
 
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
              of generated ones, the newest of {newest}; families: {families}.
-             {helpers}Each image as it is, saved again, and as a platform delivers it, both classes alike.
+             {helpers}{outsiders}Each image as it is, saved again, and as a platform delivers it, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
-Not good for drawings, screenshots, documents, and images of a generator in the table below that it rarely tells; and
-             never as the only evidence.
+Not good for drawings, screenshots, documents, charts and renderings, of which it finds a part (and then says
+             inconclusive), and images of a generator in the table below that it rarely tells; and never as the
+             only evidence.
 
 Five models, each trained without a fifth of the sources and asked about that fifth ({n_groups} groups in all). Sources
 count alike. `fake` and `real` are the verdicts of a scan, which leaves all scores between undecided.
@@ -186,9 +190,10 @@ def prepare(corpus: Path, source: Source, work: Path, most: int) -> None:
 def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, str, Source]]:
     for condition in CONDITIONS:
         for source in sources:
-            folder, label = work / condition / source.label / source.name, FAKE if source.label == "fake" else REAL
+            folder = work / condition / source.label / source.name
             videos = [FoundVideo(Location(str(path))) for path in sorted(folder.glob("*.mp4"))]
             for found in videos or find_images([Location(str(folder))]):
+                label = {"real": REAL, "fake": FAKE}.get(source.label)
                 yield LabelledFile(found, label, source.group, source.weight, source.name), condition, source
 
 
@@ -206,13 +211,27 @@ class Material:
         self.source = np.array([f"{source.label}/{source.name}" for _, source in pairs])
         self.family = np.array([source.family for _, source in pairs])
         self.counts = np.array([source.weight >= 1 for _, source in pairs])
+        self.dataset = replace(self.dataset, weights=self.dataset.weights * self._of_family())
+
+    def _of_family(self) -> np.ndarray:
+        """Return (n,) factors from 1 up, by which families of generators count as the root of their size."""
+        factors = np.ones(len(self.family))
+        _, of_file, counts = np.unique(self.dataset.groups, return_inverse=True, return_counts=True)
+        weights = 1 / np.sqrt(counts[of_file])  # as training weighs them
+        fakes = (self.dataset.y == FAKE) & self.counts
+        totals = {f: float(weights[fakes & (self.family == f)].sum()) for f in set(self.family[fakes])}
+        for family, total in totals.items():
+            factors[fakes & (self.family == family)] = np.sqrt(max(totals.values()) / total)
+        return factors
 
 
 # -------------------------------------------------------------------------------------------------------------- model
 
 
-def fit(dataset: Dataset) -> Model:
-    return replace(train_model(dataset, SPEC, "ridge", verdict_errors=VERDICT_ERRORS), name="world")
+def fit(dataset: Dataset, outsiders: Dataset | None = None) -> Model:
+    others = Outsiders(outsiders, OUTSIDERS) if outsiders else None
+    model = train_model(dataset, SPEC, "ridge", verdict_errors=VERDICT_ERRORS, outsiders=others)
+    return replace(model, name="world")
 
 
 def left_out(material: Material) -> tuple[np.ndarray, np.ndarray]:
@@ -317,6 +336,10 @@ def card(model: Model, material: Material, newest: str) -> str:
         + 13 * " "
         if helpers
         else "",
+        outsiders=f"It finds {100 * model.outsiders.found:.0f} % of pictures that are no photographs, of sources left out.\n"
+        + 13 * " "
+        if model.outsiders
+        else "",
         families="\n             ".join(wrap(", ".join(_families(material)), 80)),
         newest=newest,
         least=seen.min_side_px,
@@ -340,8 +363,9 @@ def main() -> None:
         with ProcessPoolExecutor(args.jobs or None) as pool:
             list(pool.map(prepare, repeat(args.corpus), sources, repeat(args.work), repeat(args.per_source)))
     sources = [s for s in sources if (args.work / CONDITIONS[0] / s.label / s.name).is_dir()]
-    material = Material(args.work, sources, args.jobs)
-    model = fit(material.dataset)
+    material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs)
+    others = [s for s in sources if s.label == "outsider"]
+    model = fit(material.dataset, Material(args.work, others, args.jobs).dataset if others else None)
     model = replace(model, card=card(model, material, args.newest))
     args.output.mkdir(exist_ok=True)
     save_model(model, args.output / "world.pkl")

@@ -241,16 +241,24 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
             if label == "fake":
                 pixels = np.clip(pixels + 40 * (np.indices((240, 240)).sum(axis=0) // 3 % 2)[..., None], 0, 255)
             Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{n}.png")
+    for k in range(10):
+        rows.append(f"o{k},outsider,blocks,o{k},1")
+        (tmp_path / "corpus" / "outsider" / f"o{k}").mkdir(parents=True)
+        blocks = Image.fromarray(rng.integers(0, 2, (8, 8, 3), np.uint8) * 255)
+        blocks.resize((240, 240), Image.Resampling.NEAREST).save(tmp_path / "corpus" / "outsider" / f"o{k}" / "0.png")
     (tmp_path / "sources.csv").write_text("\n".join(rows) + "\n")
     arguments = (tmp_path / "corpus", "--sources", tmp_path / "sources.csv", "--work", tmp_path / "work")
     text = printed("make_world_model.py", *arguments, "--output", tmp_path / "models", "--jobs", 1)
     model = load_model(tmp_path / "models" / "world.pkl")
     assert model.card in text
+    assert model.outsiders is not None
+    assert model.outsiders.found > 0.9
+    assert "It finds 100 % of pictures that are no photographs" in text
     assert "10 sources of camera images" in text
     assert re.search(r"9 sources\s+of generated ones", text)
     assert re.search(r"chequers +9 +100\.0  100   0", text)
     assert re.search(r"chequers +1 +100\.0  100   0", text)  # of little weight, and measured apart
-    assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 40
+    assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 50
 
 
 def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:
