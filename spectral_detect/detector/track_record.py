@@ -56,10 +56,12 @@ class TrackRecord:
     @property
     def line(self) -> str:
         """The numbers in words."""
-        parts = [f"{name} right {share:.0%}" for name, share in self._shares if share is not None]
+        parts = [f"{name} right {100 * share:.0f} %" for name, share in self._shares if share is not None]
         kind = self.coding or "all files"
         kind += f", quality {range_text(*self.qualities)}" if self.qualities else ""
-        return f"{kind}: decided {self.decided:.0%} of {self.n_files}" + ("; " + ", ".join(parts) if parts else "")
+        return f"{kind}: decided {100 * self.decided:.0f} % of {self.n_files}" + (
+            "; " + ", ".join(parts) if parts else ""
+        )
 
     @property
     def _shares(self) -> tuple[tuple[str, float | None], ...]:

@@ -42,13 +42,13 @@ def test_shares_of_right_verdicts_are_counted_by_coding() -> None:
 def test_no_verdict_at_all_is_no_share() -> None:
     jpeg, _ = records([-1] * 2 * N)
     assert (jpeg.decided, jpeg.fake_right, jpeg.real_right) == (0.0, None, None)
-    assert jpeg.line == "JPEG, quality 70 to 87: decided 0% of 200"
+    assert jpeg.line == "JPEG, quality 70 to 87: decided 0 % of 200"
 
 
 def test_a_coding_of_few_groups_has_no_record_of_its_own() -> None:
     (everything,) = records([REAL] * N + [FAKE] * N, n_groups=2 * MIN_GROUPS - 2)
     assert everything.coding is None
-    assert everything.line == "all files: decided 100% of 200; fake right 100%, real right 100%"
+    assert everything.line == "all files: decided 100 % of 200; fake right 100 %, real right 100 %"
 
 
 def test_a_large_group_counts_as_much_as_a_small_one() -> None:

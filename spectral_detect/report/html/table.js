@@ -173,15 +173,19 @@ function posteriorSentences(row) {
   const opposite = row[at.is_improbable] ? ": the opposite of this verdict is more probable" : "";
   return [`Where ${+(100 * facts.prevalence).toPrecision(6)} % of the ${facts.noun}s are fake, the probability of fake is ${share(row[at.posterior])}${opposite}.`];
 }
+function trackSentences(row) {
+  const such = at.such_files === undefined ? null : value(row, "such_files");
+  return such ? [`Of such files, from sources that the model had not seen and half of them fake: ${such}.`] : [];
+}
 function conclusion(row) {
   const outcome = value(row, "outcome");
   if (outcome === "failed") return ["Not judged: " + shown(row, "error")];
   const inside = row[at.is_inside] ? kind.inside : kind.outside;
   if (outcome === "inconclusive") {
     const why = row[at.reasons].map(k => facts.reasons[k]).join("; ");
-    return [`No verdict: ${why}. Neither score nor likelihood ratio is to be read.`, ...kind.counts(row), inside];
+    return [`No verdict: ${why}. Neither score nor likelihood ratio is to be read.`, ...kind.counts(row), ...trackSentences(row), inside];
   }
-  return [kind.called(row, outcome), ...kind.counts(row), ratioSentence(row), ...posteriorSentences(row), inside];
+  return [kind.called(row, outcome), ...kind.counts(row), ratioSentence(row), ...posteriorSentences(row), ...trackSentences(row), inside];
 }
 function hashes(row) {
   const after = row[at.sha256_after];

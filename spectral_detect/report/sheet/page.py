@@ -28,6 +28,7 @@ from spectral_detect.report.sheet.text import (
     meaning,
     spectrum_sentence,
     tiles_sentence,
+    track_sentence,
     why_sentence,
 )
 from spectral_detect.text import visible
@@ -71,7 +72,11 @@ def page_of(explanation: Explanation) -> str:
         pictures=_pictures(explanation),
         evidence=evidence,
         distances=explanation.class_distances,
-        notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],
+        notes=[
+            note
+            for note in (track_sentence(explanation), spectrum_sentence(explanation), tiles_sentence(explanation))
+            if note
+        ],
         neighbours=[
             (n.label, visible(n.source), "this image, or a copy" if n.is_same else f"{n.distance:.2f}")
             for n in explanation.neighbours

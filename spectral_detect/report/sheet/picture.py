@@ -27,6 +27,7 @@ from spectral_detect.report.sheet.text import (
     neighbour_sentences,
     spectrum_sentence,
     tiles_sentence,
+    track_sentence,
     why_sentence,
 )
 from spectral_detect.text import visible
@@ -107,7 +108,7 @@ def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
 def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]]:
     """Return what stands below the charts: to the left what is known, to the right what to do."""
     record = explanation.record
-    facts = [spectrum_sentence(explanation), tiles_sentence(explanation)]
+    facts = [track_sentence(explanation), spectrum_sentence(explanation), tiles_sentence(explanation)]
     known: list[Paragraph] = [
         ("nearest training images", list(neighbour_sentences(explanation.neighbours, explanation.n_positions))),
         ("spectrum and places", [fact for fact in facts if fact]),

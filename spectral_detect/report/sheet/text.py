@@ -34,6 +34,7 @@ def explanation_text(explanation: Explanation) -> str:
     lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
     if record.error is None:
         lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence)
+        lines += _rows("track record", [track_sentence(explanation)])
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
         lines += _rows("nearest", list(neighbour_sentences(explanation.neighbours, explanation.n_positions)))
@@ -51,12 +52,21 @@ def verdict_line(explanation: Explanation) -> str:
         return f"{record.verdict} by the model {visible(record.model or '')}, without a score"
     if record.score is None or record.threshold is None:
         return visible(f"failed: {record.error}")
+    if not record.score_has_meaning:
+        named = visible(record.model or "")
+        return f"{record.verdict} by the model {named}, whose score of {record.score:.3f} means nothing for such an image"
     decides = f"fake from {record.threshold:.3f} on"
     if explanation.undecided is not None:
         low, high = explanation.undecided
         decides = f"threshold {record.threshold:.3f}, undecided between {low:.3f} and {high:.3f}"
     model = visible(record.model or "")
     return f"{record.verdict}, score {record.score:.3f} by the model {model} (0 real to 1 fake; {decides})"
+
+
+def track_sentence(explanation: Explanation) -> str:
+    """Say how the model did on files like this one; nothing if it does not know."""
+    such = explanation.record.such_files
+    return f"Of such files, from sources that it had not seen and half of them fake: {visible(such)}." if such else ""
 
 
 def why_sentence(explanation: Explanation) -> str:
