@@ -108,9 +108,10 @@ def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
 def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]]:
     """Return what stands below the charts: to the left what is known, to the right what to do."""
     record = explanation.record
-    facts = [track_sentence(explanation), spectrum_sentence(explanation), tiles_sentence(explanation)]
+    track, facts = track_sentence(explanation), [spectrum_sentence(explanation), tiles_sentence(explanation)]
     known: list[Paragraph] = [
         ("nearest training images", list(neighbour_sentences(explanation.neighbours, explanation.n_positions))),
+        ("how often it is right", [track] if track else []),
         ("spectrum and places", [fact for fact in facts if fact]),
         ("what the file says of itself", [visible(record.provenance)] if record.provenance else []),
         ("not known", [sentence(note) for note in explanation.missing]),

@@ -54,7 +54,9 @@ def verdict_line(explanation: Explanation) -> str:
         return visible(f"failed: {record.error}")
     if not record.score_has_meaning:
         named = visible(record.model or "")
-        return f"{record.verdict} by the model {named}, whose score of {record.score:.3f} means nothing for such an image"
+        return (
+            f"{record.verdict} by the model {named}, whose score of {record.score:.3f} means nothing for such an image"
+        )
     decides = f"fake from {record.threshold:.3f} on"
     if explanation.undecided is not None:
         low, high = explanation.undecided
