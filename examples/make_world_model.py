@@ -336,11 +336,11 @@ def card(model: Model, material: Material, newest: str) -> str:
         + 13 * " "
         if helpers
         else "",
-        outsiders=f"It finds {100 * model.outsiders.found:.0f} % of pictures that are no photographs, of sources left out.\n"
+        outsiders=f"Of pictures that are no photographs, of sources left out, it finds {100 * model.outsiders.found:.0f} %.\n"
         + 13 * " "
         if model.outsiders
         else "",
-        families="\n             ".join(wrap(", ".join(_families(material)), 80)),
+        families="\n             ".join(wrap(", ".join(_families(material)), 80, break_on_hyphens=False)),
         newest=newest,
         least=seen.min_side_px,
         n_groups=material.dataset.n_groups,

@@ -253,7 +253,7 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     assert model.card in text
     assert model.outsiders is not None
     assert model.outsiders.found > 0.9
-    assert "It finds 100 % of pictures that are no photographs" in text
+    assert "Of pictures that are no photographs, of sources left out, it finds 100 %." in text
     assert "10 sources of camera images" in text
     assert re.search(r"9 sources\s+of generated ones", text)
     assert re.search(r"chequers +9 +100\.0  100   0", text)
