@@ -1,6 +1,6 @@
-"""Make the models that ship in models/, with their cards.
+"""Make the models of one kind of images, which stand in examples/models, with their cards.
 
-    python examples/make_models.py MATCHED --leave-out examples/images --output models \\
+    python examples/make_models.py MATCHED --leave-out examples/images --output examples/models \\
         --model faces=celeba-dcgan:none,ffhq-stylegan2:prefix,faces300-stylegan2:none \\
         --model photographs=upsampled-realesrgan:stem,upsampled-waifu2x:stem --model small=cifake-sd14:none \\
         --control photographs=CONTROL:stem
@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", required=True, metavar="NAME=SOURCE:GROUPS,...")
     parser.add_argument("--control", action="append", default=[], metavar="NAME=FOLDER:GROUPS")
     parser.add_argument("--leave-out", action="append", default=[])
-    parser.add_argument("--output", type=Path, default=Path("models"))
+    parser.add_argument("--output", type=Path, default=Path("examples/models"))
     parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
     args = parser.parse_args()
     args.output.mkdir(exist_ok=True)

@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "images"
+MODELS = ROOT / "examples" / "models"  # of one kind of images each; only `world` is installed
 SHARED = ROOT.parent / "shared"
 
 needs_shared = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the development images are not here")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, ROOT
+from conftest import EXAMPLES, MODELS, ROOT
 from spectral_detect import load_model
 
 BENCHMARKS = ROOT / "examples" / "benchmarks"
@@ -86,7 +86,7 @@ def test_features_are_compared_with_the_published_algorithm() -> None:
 
 
 def test_the_stages_of_a_scan_add_up() -> None:
-    model = ROOT / "models" / "photographs.pkl"
+    model = MODELS / "photographs.pkl"
     arguments = (EXAMPLES, "--count", 4, "--features", "residual", "--model", model)
     outer, inner = printed("benchmarks/stages.py", *arguments).split("of the features", 1)
     ms = dict(table(outer, r"(.{24}) *(-?[\d.]+) ms"))
@@ -107,7 +107,7 @@ def test_startup_is_compared_with_click() -> None:
 
 def test_growth_is_measured_drawn_and_extrapolated(tmp_path: Path) -> None:
     cells = tmp_path / "growth.json"
-    model = ROOT / "models" / "small.pkl"
+    model = MODELS / "small.pkl"
     arguments = ("--counts", "4,8", "--sides", 64, "--jobs", 1, "--model", model, "--json", cells)
     measured = printed("benchmarks/growth.py", EXAMPLES, *arguments).splitlines()
     assert [line.split()[:3] for line in measured[1:3]] == [["64", "4", "1"], ["64", "8", "1"]]

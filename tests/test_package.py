@@ -62,7 +62,7 @@ def test_the_models_are_installed_with_the_package() -> None:
     from spectral_detect.detector.model_file import shipped_models
 
     package = Path(spectral_detect.__file__).parent
-    folder = shipped_models()["faces"].parent
+    folder = shipped_models()["world"].parent
     assert folder == (ROOT / "models" if package.parent == ROOT else package / "models")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import spectral_detect
-from conftest import EXAMPLES
+from conftest import EXAMPLES, MODELS
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FeatureSpec, files_in_folders, load_model, read_dataset, read_image, train_model
 from spectral_detect.extraction.one_file import Extraction
@@ -62,13 +62,13 @@ def test_a_model_without_labels_tells_their_number() -> None:
     assert "not measured" in repr(model)
 
 
-def test_shipped_models_data_sets_files_and_images_are_short() -> None:
+def test_models_data_sets_files_and_images_are_short() -> None:
     dataset = read_dataset(files_in_folders(EXAMPLES / "real", EXAMPLES / "fake"), FeatureSpec.preset("residual"))
     assert repr(dataset) == "<Dataset: 12 real, 12 fake of 24 samples in 24 groups, 472 residual features, 0 failures>"
     extraction = Extraction(Location("a.png"), features=np.zeros((64, 472), np.float32))
     assert "features=<float32 array (64, 472)>" in repr(extraction)
     image = read_image(EXAMPLES / "real" / "Aqua.png")
-    for shown in (repr(load_model("faces")), repr(dataset.samples[0]), repr(image), repr(extraction)):
+    for shown in (repr(load_model(MODELS / "faces.pkl")), repr(dataset.samples[0]), repr(image), repr(extraction)):
         assert len(shown) < LONGEST
         assert "array([" not in shown
 

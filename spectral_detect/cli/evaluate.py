@@ -91,7 +91,7 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled images.
 
-    MODEL is a file, or the name of a shipped model.
+    MODEL is a file, or `world`, the model that ships.
 
     The numbers say how well the model works only if real and generated images are matched: same size, same
     compression; a warning names the classes that metadata alone tell apart. Every image counts, by score >= threshold;
@@ -100,7 +100,7 @@ def evaluate(
 
     \b
     Examples:
-      spectral-detect evaluate photographs --real examples/images/real --fake examples/images/fake
+      spectral-detect evaluate examples/models/photographs.pkl --manifest examples/images/manifest.csv
       spectral-detect evaluate my.pkl --by generators/ --real camera/ --protocol wang
       spectral-detect evaluate my.pkl --manifest test.csv --robustness --report evaluation.html
     """

@@ -14,14 +14,14 @@ from spectral_detect.report.models import card_text, model_facts, models_text
 @click.argument("file", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of text.")
 def models(file: str | None, as_json: bool) -> None:
-    """List the shipped models, or describe a model.
+    """Say which model ships, or describe a model.
 
-    FILE is a model file, or the name of a shipped model.
+    FILE is a model file, or `world`, the model that ships.
 
     \b
     Examples:
       spectral-detect models
-      spectral-detect models photographs
+      spectral-detect models examples/models/photographs.pkl
     """
     if file is not None:
         model = load_model(file)

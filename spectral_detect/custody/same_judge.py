@@ -22,7 +22,6 @@ from spectral_detect.scanning.videos import VideoJudge
 from spectral_detect.scanning.voting import VoteKind
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
-from spectral_detect.text import counted
 
 CHANGED_SETTINGS = "the settings do not fit their hash: one of them was changed"
 
@@ -144,4 +143,4 @@ def _not_found(name: str, sha256: str, hashes: dict[Path, str], *, are_named: bo
         return f"{recorded}; {found}"
     of_that_name = [digest for place, digest in hashes.items() if place.stem == name]
     shipped = f"; the shipped one has {of_that_name[0]}" if of_that_name else ""
-    return f"{recorded}, which none of the {counted(len(hashes), 'shipped model')} has{shipped}; name its file: `model`"
+    return f"{recorded}, which no shipped model has{shipped}; name its file: `model`"

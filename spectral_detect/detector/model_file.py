@@ -23,7 +23,7 @@ from spectral_detect.sources.urls import looks_like_url, without_credentials
 MAX_FILE_BYTES = 256 * 2**20
 SCORE_TOLERANCE = 1e-6
 SUFFIX = ".pkl"
-DEFAULT = "world"  # judges where no model is named; the others are for images of one kind
+DEFAULT = "world"  # ships, and judges where no model is named
 
 
 # ------------------------------------------------------------------------------------------- shipped with the program
@@ -115,7 +115,9 @@ def load_default_model() -> Model:
         If it is missing or damaged.
     """
     if DEFAULT not in shipped_models():
-        raise ModelFileError("the shipped models are missing", remedy="reinstall, or name a file with `model`")
+        raise ModelFileError(
+            f"the shipped model {DEFAULT!r} is missing", remedy="reinstall, or name a file with `model`"
+        )
     return load_model(DEFAULT)
 
 
@@ -127,7 +129,8 @@ def _read(path: str) -> bytes:
     except OSError as error:
         shipped = ", ".join(shipped_models()) or "none"
         raise ModelFileError(
-            f"{path!r} cannot be read: {error.strerror}", remedy=f"the shipped models: {shipped}"
+            f"{path!r} cannot be read: {error.strerror}",
+            remedy=f"give the file of a model, or the name of a shipped one: {shipped}",
         ) from None
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path!r} is larger than any model ({MAX_FILE_BYTES} bytes)")

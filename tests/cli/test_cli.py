@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, SHARED, Run, needs_shared
+from conftest import EXAMPLES, MODELS, SHARED, Run, needs_shared
 from spectral_detect import FeatureSpec, __version__, extract_features, load_model, read_image, scan
 from spectral_detect.records import IMAGE_COLUMNS
 
+MODEL = MODELS / "photographs.pkl"
 COMMANDS = ("scan", "train", "evaluate", "audit", "extract", "models")
 
 
@@ -348,12 +349,12 @@ def test_train_warns_of_classes_that_differ_in_size_or_format(labelled_folder: P
 
 def test_models_lists_what_ships_and_shows_a_file(trained: Path, run: Run) -> None:
     listing = run("models")
-    assert listing.stdout.startswith("faces\n")
-    assert "Not good for" in run("models", "faces").stdout
+    assert [line for line in listing.stdout.splitlines() if not line.startswith(" ")] == ["world"]
+    assert "Not good for" in run("models", "world").stdout
     facts = json.loads(run("models", trained, "--json").stdout)
     assert facts["spec"] == FeatureSpec.preset("residual").to_dict()
     assert (facts["training"]["n_real"], facts["training"]["n_groups"]) == (12, 24)
-    assert json.loads(run("models", "--json").stdout)[0]["name"] == "faces"
+    assert [model["name"] for model in json.loads(run("models", "--json").stdout)] == ["world"]
 
 
 # ----------------------------------------------------------------------------------------------------------- extract
@@ -421,14 +422,14 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
             ["train", "--real", "examples", "--fake", "examples", "-o", "m.pkl", "--bins", "1"],
             "--bins 1: give 8 to 100000, or --bins none",
         ),
-        (["evaluate", "small", "--real", "examples/real", "--fake", "empty"], "no image found in 'empty'"),
+        (["evaluate", MODELS / "small.pkl", "--real", "examples/real", "--fake", "empty"], "no image found in 'empty'"),
         (["extract", "examples", "-o", "out.xls"], "end it in .npz or .csv"),
         (["extract", "examples", "-o", "nowhere/out.npz"], "cannot be written"),
         (["extract", "examples", "-o", "nowhere/out.csv"], "cannot be written"),
         (["extract", "empty", "-o", "out.csv"], "no image found"),
         (
             ["models", "nowhere"],
-            "the shipped models: faces, photographs, small",
+            "give the file of a model, or the name of a shipped one: world",
         ),
         (["models", ""], "the name of the model is empty"),
         (["scan", ""], "'': no such file or folder"),
@@ -438,7 +439,7 @@ def test_extract_without_bins_needs_one_size(labelled_folder: Path, run: Run, su
         (["train", "--real", "examples/real", "--fake", "examples/fake", "-o", "empty"], "Is a directory"),
         (["train", "--real", "a", "--fake", "b", "-o", "m.pkl", "--seed", "4294967296"], "4294967295"),
         (
-            ["evaluate", "small", "--real", "examples/real", "--fake", "examples/real"],
+            ["evaluate", MODELS / "small.pkl", "--real", "examples/real", "--fake", "examples/real"],
             "same file is real and fake",
         ),
     ],
@@ -508,7 +509,7 @@ def test_a_full_disk_is_an_error_with_a_name() -> None:
     assert stderr.decode().strip() == "Error: '/dev/full' cannot be written: No space left on device"
 
 
-@pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models faces", "--help", "scan --help"])
+@pytest.mark.parametrize("arguments", [f"scan {EXAMPLES}", "models world", "--help", "scan --help"])
 def test_a_standard_output_that_takes_nothing_is_status_2(arguments: str) -> None:
     command = f"{sys.executable} -m spectral_detect {arguments} > /dev/full"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
@@ -561,15 +562,15 @@ def test_help_has_an_example_for_every_command(run: Run) -> None:
 
 
 def test_the_library_scans_without_the_command_line() -> None:
-    found = list(scan([str(EXAMPLES / "real")], load_model("photographs")))
+    found = list(scan([str(EXAMPLES / "real")], load_model(MODEL)))
     assert len(found) == 12
     assert {r.verdict for r in found} <= {"real", "fake"}
     with pytest.raises(FileNotFoundError):
-        scan(["nowhere"], load_model("photographs"))
+        scan(["nowhere"], load_model(MODEL))
 
 
 def test_read_image_gives_what_a_scan_sees() -> None:
-    model = load_model("photographs")
+    model = load_model(MODEL)
     path = EXAMPLES / "fake" / "Garden.png"
     (record,) = scan([str(path)], model)
     features = extract_features(read_image(path).pixels, model.spec)

@@ -19,7 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from conftest import EXAMPLES, Run, texture
+from conftest import EXAMPLES, MODELS, Run, texture
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.images import decode
@@ -27,6 +27,7 @@ from spectral_detect.training.dataset import read_dataset
 from spectral_detect.training.labelled_files import files_in_folders
 from spectral_detect.training.lookalikes import near_pairs
 
+MODEL = MODELS / "photographs.pkl"
 SOUND = EXAMPLES / "real" / "Aqua.png"
 
 
@@ -53,7 +54,7 @@ def judge(tmp_path: Path, run: Run) -> object:
             (folder / sound).write_bytes(SOUND.read_bytes())
         if content is not None:
             (folder / name).write_bytes(content)
-        result = run("scan", folder, "--model", "photographs", "--format", "jsonl", "--jobs", 0, *options)
+        result = run("scan", folder, "--model", MODEL, "--format", "jsonl", "--jobs", 0, *options)
         assert result.exit_code == status, result.output
         rows = [json.loads(line) for line in result.stdout.splitlines()]
         assert [Path(r["path"]).name for r in rows] == ["a.png", name, "z.png"]
@@ -228,7 +229,7 @@ def test_pipes_devices_and_linked_folders_are_skipped(run: Run, tmp_path: Path) 
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "device.png").symlink_to("/dev/zero")
     (tmp_path / "up").symlink_to(tmp_path)
-    result = run("scan", tmp_path, "--jobs", 0, "--model", "photographs")
+    result = run("scan", tmp_path, "--jobs", 0, "--model", MODEL)
     assert result.stdout.splitlines()[-1].startswith("1 image: 1 real")
     assert result.stdout.splitlines()[-1].endswith("3 other files skipped")
     named = run("scan", tmp_path / "pipe.png", tmp_path / "device.png", "--jobs", 0, "--format", "jsonl")
@@ -244,7 +245,7 @@ def test_a_file_that_vanishes_or_is_replaced_during_the_scan(tmp_path: Path) -> 
 
     for name in ("a.png", "b.png", "c.png"):
         (tmp_path / name).write_bytes(SOUND.read_bytes())
-    records = scan([str(tmp_path)], load_model("photographs"), work=Work(jobs=0))
+    records = scan([str(tmp_path)], load_model(MODEL), work=Work(jobs=0))
     first = next(records)
     (tmp_path / "b.png").unlink()
     (tmp_path / "c.png").write_bytes(b"something else")

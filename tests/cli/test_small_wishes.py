@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 
 APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(60)
-MODEL = ("--model", "photographs", "--jobs", 0)
+MODEL = ("--model", MODELS / "photographs.pkl", "--jobs", 0)
 
 
 def test_a_folder_of_videos_is_for_video(run: Run, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
     output = tmp_path_factory.mktemp("sound") / "m.jsonl"
     images = [str(EXAMPLES / label / "Aqua.png") for label in ("real", "fake")]
-    command = ["scan", *images, "--model", "small", "--jobs", "0", "--manifest", str(output)]
+    command = ["scan", *images, "--model", "world", "--jobs", "0", "--manifest", str(output)]
     assert click.testing.CliRunner().invoke(main, command).exit_code == 0
     return output.read_bytes()
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run, texture
+from conftest import EXAMPLES, MODELS, Run, texture
 from spectral_detect import __version__, load_model
 from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.custody.chain import Chain, canonical, hash_of
@@ -41,7 +41,7 @@ def case(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def recorded(case: Path, run: Run) -> Path:
-    result = run("scan", "evidence", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    result = run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     assert result.exit_code == 1, result.output
     return case
 
@@ -83,7 +83,7 @@ def only(found: list[dict[str, Any]]) -> tuple[Any, ...]:
 
 
 def test_entries_are_the_rows_of_json_lines_between_a_head_and_an_end(recorded: Path, run: Run) -> None:
-    rows = run("scan", "evidence", "--model", "small", "--jobs", 0, "--format", "jsonl").stdout
+    rows = run("scan", "evidence", "--model", "world", "--jobs", 0, "--format", "jsonl").stdout
     head, *files, end = entries_of("m.jsonl")
     assert [entry["record"] for entry in files] == [json.loads(row) for row in rows.splitlines()]
     assert [entry["number"] for entry in (head, *files, end)] == list(range(6))
@@ -92,7 +92,7 @@ def test_entries_are_the_rows_of_json_lines_between_a_head_and_an_end(recorded: 
     facts = head["run"]
     assert (facts["schema"], facts["tool_version"]) == ("spectral-detect/manifest/1", __version__)
     assert (facts["command"], facts["inputs"]) == ("scan", ["evidence"])
-    assert facts["models"] == [{"name": "small", "sha256": load_model("small").sha256}]
+    assert facts["models"] == [{"name": "world", "sha256": load_model("world").sha256}]
     assert {"python", "numpy", "pillow"} <= set(facts["libraries"])
     written = json.dumps(facts["settings"], sort_keys=True).encode()
     assert hashlib.sha256(written).hexdigest() == facts["settings_sha256"] == files[0]["record"]["settings_sha256"]
@@ -109,7 +109,7 @@ def test_each_line_is_the_canonical_form_of_its_entry_and_begins_with_its_hash(r
 
 
 def test_the_final_hash_stands_on_stderr(case: Path, run: Run) -> None:
-    result = run("scan", "evidence/a.png", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    result = run("scan", "evidence/a.png", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     assert f"m.jsonl: 1 file, final hash {entries_of('m.jsonl')[-1]['hash']}\n" in result.stderr
     assert "final hash" not in result.stdout
 
@@ -118,7 +118,7 @@ def test_two_runs_differ_in_their_times_alone(case: Path, run: Run, monkeypatch:
     def manifest(jobs: int, epoch: str | None) -> bytes:
         if epoch is not None:
             monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
-        run("scan", "evidence", "--model", "small", "--jobs", jobs, "--manifest", "m.jsonl")
+        run("scan", "evidence", "--model", "world", "--jobs", jobs, "--manifest", "m.jsonl")
         return Path("m.jsonl").read_bytes()
 
     first, second = (list(map(json.loads, manifest(0, None).splitlines())) for _ in range(2))
@@ -140,7 +140,7 @@ def test_a_time_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_name_that_is_not_utf8_is_recorded_and_verified(case: Path, run: Run) -> None:
     os.rename(b"evidence/a.png", b"evidence/\xff.png")
-    run("scan", "evidence", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     assert entries_of("m.jsonl")[-2]["record"]["path"] == "evidence/\udcff.png"
     assert verified(run)[0] == 0
     os.remove(b"evidence/\xff.png")
@@ -149,7 +149,7 @@ def test_a_name_that_is_not_utf8_is_recorded_and_verified(case: Path, run: Run) 
 
 def test_a_file_may_be_called_like_a_parameter(case: Path, run: Run) -> None:
     os.rename("evidence/a.png", "evidence/`model`.png")
-    run("scan", "evidence", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     os.remove("evidence/`model`.png")
     assert only(verified(run)[1])[3] == "evidence/`model`.png"
 
@@ -189,7 +189,7 @@ def test_a_failed_scan_leaves_no_manifest_and_an_old_one_as_it_was(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("spectral_detect.outputs.writer.RecordStream.summary", fail)
-    result = run("scan", "evidence", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    result = run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     assert result.exit_code != 0
     assert (case / "m.jsonl").read_text() == "old"
     assert sorted(path.name for path in case.iterdir()) == ["evidence", "m.jsonl"]
@@ -207,7 +207,7 @@ def test_a_failed_scan_leaves_no_manifest_and_an_old_one_as_it_was(
 def test_a_manifest_that_cannot_be_written_is_refused_before_anything_is_done(
     case: Path, run: Run, options: list[str], words: str
 ) -> None:
-    result = run("scan", "evidence", "--model", "small", "--jobs", 0, *options)
+    result = run("scan", "evidence", "--model", "world", "--jobs", 0, *options)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
     assert [path.name for path in case.iterdir()] == ["evidence"]
@@ -217,7 +217,7 @@ def test_a_manifest_that_cannot_be_written_is_refused_before_anything_is_done(
 
 
 def test_the_manifest_of_a_resumed_scan_covers_the_rows_of_both_runs(case: Path, run: Run) -> None:
-    options = ("--model", "small", "--jobs", 0, "--resume", "rows.jsonl")
+    options = ("--model", "world", "--jobs", 0, "--resume", "rows.jsonl")
     run("scan", "evidence/b.png", *options)
     result = run("scan", "evidence", *options, "--manifest", "m.jsonl")
     _, *files, end = entries_of("m.jsonl")
@@ -232,13 +232,13 @@ def test_the_manifest_of_a_resumed_scan_covers_the_rows_of_both_runs(case: Path,
 
 
 def test_a_resumed_scan_that_begins_its_output_records_it(case: Path, run: Run) -> None:
-    run("scan", "evidence", "--model", "small", "--jobs", 0, "--resume", "rows.jsonl", "--manifest", "m.jsonl")
+    run("scan", "evidence", "--model", "world", "--jobs", 0, "--resume", "rows.jsonl", "--manifest", "m.jsonl")
     assert [entry["kept"] for entry in entries_of("m.jsonl")[1:-1]] == [False] * 4
     assert verified(run)[0] == 0
 
 
 def test_a_kept_row_that_was_changed_in_between_is_found_by_verifying(case: Path, run: Run) -> None:
-    options = ("--model", "small", "--jobs", 0, "--resume", "rows.jsonl")
+    options = ("--model", "world", "--jobs", 0, "--resume", "rows.jsonl")
     run("scan", "evidence", *options)
     rows = [json.loads(row) for row in (case / "rows.jsonl").read_text().splitlines()]
     rows[0]["verdict"] = "fake" if rows[0]["verdict"] == "real" else "real"
@@ -303,7 +303,7 @@ def test_a_file_that_cannot_be_read_any_more(recorded: Path, run: Run) -> None:
 
 def test_a_file_that_was_missing_when_it_was_scanned_may_be_missing_still(case: Path, run: Run) -> None:
     os.symlink("gone.png", "evidence/z.png")
-    run("scan", "evidence", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     assert verified(run)[0] == verified(run, "--no-scores")[0] == 0
     shutil.copy("evidence/a.png", "evidence/gone.png")
     found = verified(run)[1]
@@ -432,26 +432,26 @@ def test_changed_settings(recorded: Path, run: Run) -> None:
 
 
 def test_a_model_is_known_by_its_hash(case: Path, run: Run) -> None:
-    shutil.copy(find_model("small"), "mine.pkl")
+    shutil.copy(find_model("world"), "mine.pkl")
     run("scan", "evidence", "--model", "mine.pkl", "--jobs", 0, "--manifest", "m.jsonl")
     assert verified(run)[0] == 0  # the shipped one has that hash
     shutil.copy("mine.pkl", "renamed.pkl")
-    assert verified(run, "--model", "photographs", "--model", "renamed.pkl")[0] == 0
-    _, found, summary = verified(run, "--model", "photographs")
+    assert verified(run, "--model", MODELS / "small.pkl", "--model", "renamed.pkl")[0] == 0
+    _, found, summary = verified(run, "--model", MODELS / "small.pkl")
     assert only(found) == ("model", 1, 0, None)
-    assert load_model("photographs").sha256 in found[0]["text"]
+    assert load_model(MODELS / "small.pkl").sha256 in found[0]["text"]
     assert not summary["has_scores"]
 
 
 def test_a_changed_byte_of_the_model(case: Path, run: Run) -> None:
-    content = bytearray(find_model("small").read_bytes())
+    content = bytearray(find_model("world").read_bytes())
     content[-200] ^= 1
-    run("scan", "evidence", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     (case / "changed.pkl").write_bytes(content)
     _, found, _ = verified(run, "--model", "changed.pkl")
     assert only(found)[0] == "model"
     assert hashlib.sha256(content).hexdigest() in found[0]["text"]
-    assert load_model("small").sha256 in found[0]["text"]
+    assert load_model("world").sha256 in found[0]["text"]
 
 
 def test_a_model_that_is_not_shipped_has_to_be_named(recorded: Path, run: Run) -> None:
@@ -460,7 +460,10 @@ def test_a_model_that_is_not_shipped_has_to_be_named(recorded: Path, run: Run) -
     write(chained_anew(entries))
     result = run("verify", "m.jsonl", "--jobs", 0)
     assert result.exit_code == 1
-    assert f"the shipped one has {load_model('small').sha256}; name its file: --model" in result.stdout
+    assert (
+        f"which no shipped model has; the shipped one has {load_model('world').sha256}; name its file: --model"
+        in result.stdout
+    )
     assert run("verify", "m.jsonl", "--model", "nowhere.pkl").exit_code == 2
 
 
@@ -475,7 +478,7 @@ def test_a_model_that_is_not_shipped_has_to_be_named(recorded: Path, run: Run) -
     ],
 )
 def test_scores_are_repeated_with_the_settings_of_the_run(case: Path, run: Run, options: list[str]) -> None:
-    scanned = run("scan", "evidence", "--model", "photographs", "--jobs", 0, "--manifest", "m.jsonl", *options)
+    scanned = run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl", *options)
     assert scanned.exit_code == 1, scanned.output
     status, found, summary = verified(run)
     assert (status, found, summary["has_scores"]) == (0, [], True)
@@ -525,7 +528,7 @@ def test_where_most_files_are_missing_the_root_is_hinted_at(
 
 def test_absolute_paths_and_patterns_are_looked_for_below_a_root(case: Path, run: Run) -> None:
     whole = case / "evidence"
-    run("scan", whole, "evi*/[ab].png", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    run("scan", whole, "evi*/[ab].png", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     assert len(entries_of("m.jsonl")) == 8
     root = case / "root"
     shutil.copytree(whole, root / str(whole).lstrip("/"))
@@ -537,14 +540,14 @@ def test_absolute_paths_and_patterns_are_looked_for_below_a_root(case: Path, run
 
 
 def test_a_shard_misses_no_file_of_another(case: Path, run: Run) -> None:
-    run("scan", "evidence", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl", "--shard", "1/2")
+    run("scan", "evidence", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl", "--shard", "1/2")
     assert 0 < len(entries_of("m.jsonl")) - 2 < 4
     assert verified(run)[0] == 0
 
 
 def test_a_list_of_paths(case: Path, run: Run) -> None:
     (case / "list").write_text("evidence/a.png\nevidence/gone.png\n")
-    run("scan", "--files-from", "list", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+    run("scan", "--files-from", "list", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
     status, _, summary = verified(run)
     assert (status, summary["n_files"]) == (0, 2)
     assert "a list of paths" in summary["notes"][0]
@@ -557,7 +560,7 @@ def test_urls_are_recorded_without_credentials_and_read_only_if_asked_for(case: 
     store = fsspec.filesystem("memory")
     store.pipe("/bucket/a.png", (case / "evidence" / "a.png").read_bytes())
     try:
-        scanned = run("scan", "memory://bucket/a.png", "--model", "small", "--jobs", 0, "--manifest", "m.jsonl")
+        scanned = run("scan", "memory://bucket/a.png", "--model", "world", "--jobs", 0, "--manifest", "m.jsonl")
         assert scanned.exit_code == 0, scanned.output
         record = entries_of("m.jsonl")[1]["record"]
         assert record["sha256"] == hashlib.sha256((case / "evidence" / "a.png").read_bytes()).hexdigest()
@@ -576,6 +579,6 @@ def test_urls_are_recorded_without_credentials_and_read_only_if_asked_for(case: 
 
 def test_the_examples_verify_in_worker_processes(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    run("scan", EXAMPLES, "--model", "small", "--jobs", 2, "--manifest", "m.jsonl")
+    run("scan", EXAMPLES, "--model", "world", "--jobs", 2, "--manifest", "m.jsonl")
     result: click.testing.Result = run("verify", "m.jsonl", "--jobs", 2)
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "24 files (hashes and scores): 24 as recorded")

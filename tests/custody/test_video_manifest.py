@@ -21,7 +21,7 @@ from spectral_detect.detector.model_file import find_model
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 
 Entries = list[dict[str, Any]]
-OPTIONS = ("--model", "small", "--jobs", 0)
+OPTIONS = ("--model", "world", "--jobs", 0)
 
 
 def write_clip(path: Path, rng: np.random.Generator, n_frames: int = 4) -> None:
@@ -113,7 +113,7 @@ def test_two_runs_differ_in_their_times_alone(case: Path, run: Run, monkeypatch:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
     made = []
     for jobs in (0, 1):
-        run("video", "clips", "frames", "--model", "small", "--jobs", jobs, "--manifest", "m.jsonl")
+        run("video", "clips", "frames", "--model", "world", "--jobs", jobs, "--manifest", "m.jsonl")
         made.append(Path("m.jsonl").read_bytes())
     assert made[0] == made[1]
 
@@ -241,7 +241,7 @@ def test_entries_that_were_removed_moved_or_added(recorded: Path, run: Run, chan
 
 def test_a_changed_byte_of_the_model(case: Path, run: Run) -> None:
     model = case / "own.pkl"
-    shutil.copy(find_model("small"), model)
+    shutil.copy(find_model("world"), model)
     run("video", "clips", "--model", model, "--jobs", 0, "--manifest", "m.jsonl")
     assert verified(run, "--model", model)[0] == 0
     content = bytearray(model.read_bytes())

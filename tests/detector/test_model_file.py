@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pytest
 
+from conftest import MODELS
 from gaussian import gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
 from spectral_detect.detector.model_content import FORMAT, content_sha256
@@ -36,7 +37,7 @@ def saved(model: Model, tmp_path: Path) -> Path:
 
 
 def test_a_model_that_has_scored_travels_no_heavier() -> None:
-    model = load_model("small")
+    model = load_model(MODELS / "small.pkl")
     before = model.scores(model.reference)
     unscored = pickle.dumps(replace(model.classifier))
     assert len(pickle.dumps(model.classifier)) == len(unscored)
@@ -280,13 +281,12 @@ def test_a_header_nested_without_end_is_damaged(saved: Path) -> None:
 
 
 def test_a_model_is_found_by_name_or_path(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_model("small") == shipped_models()["small"]
-    assert find_model("faces") == shipped_models()["faces"]
+    assert find_model("world") == shipped_models()["world"]
     assert find_model(str(saved)) == saved
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "faces").touch()
-    assert find_model("faces") == shipped_models()["faces"]  # evidence cannot take its place
-    assert find_model("./faces") == Path("faces")
+    (tmp_path / "world").touch()
+    assert find_model("world") == shipped_models()["world"]  # evidence cannot take its place
+    assert find_model("./world") == Path("world")
 
 
 def test_no_folder_or_file_takes_the_place_of_the_default_model(
@@ -298,13 +298,33 @@ def test_no_folder_or_file_takes_the_place_of_the_default_model(
     assert load_default_model().sha256 == load_model("world").sha256 == expected
 
 
-def test_every_shipped_model_loads_and_has_a_card() -> None:
-    assert set(shipped_models()) == {"faces", "photographs", "small", "world"}
-    for name, path in shipped_models().items():
-        model = load_model(path)
-        assert model.name == name
-        assert "Not good for" in model.card
-        assert model.training["n_real"] >= 100
-        card = path.with_suffix(".md").read_text()
-        assert model.card in card
-    assert sum(p.stat().st_size for p in shipped_models().values()) < 5_000_000
+def test_one_model_ships() -> None:
+    assert set(shipped_models()) == {"world"}
+    folder = shipped_models()["world"].parent
+    assert {path.name for path in folder.iterdir() if path.suffix in (".pkl", ".md")} == {"world.pkl", "world.md"}
+
+
+EXAMPLE_MODELS = sorted(MODELS.glob("*.pkl"))
+
+
+def test_the_example_models_are_named_by_their_files() -> None:
+    assert [load_model(path).name for path in EXAMPLE_MODELS] == ["faces", "photographs", "small"]
+    assert not {path.stem for path in EXAMPLE_MODELS} & set(shipped_models())
+    assert sum(path.stat().st_size for path in EXAMPLE_MODELS) < 5_000_000
+
+
+@pytest.mark.parametrize("path", [*shipped_models().values(), *EXAMPLE_MODELS], ids=lambda path: path.stem)
+def test_every_model_in_the_repository_has_a_card(path: Path) -> None:
+    model = load_model(path)
+    assert "Not good for" in model.card
+    assert model.training["n_real"] >= 100
+    assert model.card in path.with_suffix(".md").read_text()
+
+
+@pytest.mark.parametrize("name", ["photographs", "nowhere.pkl"])
+def test_what_is_neither_a_file_nor_ships_says_what_to_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelFileError, match=rf"'{name}' cannot be read: .*the name of a shipped one: world$"):
+        load_model(name)

@@ -26,7 +26,10 @@ from spectral_detect.cli import main
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGES = (README, *sorted(DOCS.glob("*.md")))
-LINKED_FROM = (*PAGES, *(ROOT / name for name in ("CHANGELOG.md", "examples/images/README.md")))
+LINKED_FROM = (
+    *PAGES,
+    *(ROOT / name for name in ("CHANGELOG.md", "examples/images/README.md", "examples/models/README.md")),
+)
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 MEASURED = re.compile(r"spectral-detect (train|evaluate|matrix|audit|regularize)\b|--prevalence")

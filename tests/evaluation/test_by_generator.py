@@ -9,18 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from spectral_detect.media.edits import CENTRE_224
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.text import cut_in_the_middle
 
+MODEL = MODELS / "photographs.pkl"
 MANIFEST = EXAMPLES / "manifest.csv"
 
 
 def test_rows_by_generator_and_their_unweighted_mean(generators: Path, run: Run) -> None:
     shutil.rmtree(generators / "two")
     shutil.copytree(EXAMPLES / "fake", generators / "two")
-    result = run("evaluate", "photographs", "--by", generators, "--protocol", "wang", "--json")
+    result = run("evaluate", MODEL, "--by", generators, "--protocol", "wang", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert [(r["generator"], r["n_real"], r["n_fake"]) for r in found["generators"]] == [
@@ -34,15 +35,15 @@ def test_rows_by_generator_and_their_unweighted_mean(generators: Path, run: Run)
     assert wang["generators"][0]["average_precision_no_crop"] == found["generators"][0]["average_precision"]
     crops = [r["average_precision_crop_224"] for r in wang["generators"]]
     assert wang["mean"]["average_precision_crop_224"] == pytest.approx(np.mean(crops))
-    table = run("evaluate", "photographs", "--by", generators, "--protocol", "wang").stdout
+    table = run("evaluate", MODEL, "--by", generators, "--protocol", "wang").stdout
     assert "AP, crop 224" in table
     assert table.count("mean") >= 2
-    assert run("evaluate", "photographs", "--by", generators, "--curve").exit_code == 2
-    assert "give --by" in run("evaluate", "photographs", "--manifest", MANIFEST, "--protocol", "wang").stderr
+    assert run("evaluate", MODEL, "--by", generators, "--curve").exit_code == 2
+    assert "give --by" in run("evaluate", MODEL, "--manifest", MANIFEST, "--protocol", "wang").stderr
 
 
 def test_rules_count_for_each_generator(generators: Path, run: Run) -> None:
-    command = ("evaluate", "photographs", "--by", generators, "--real", generators / "0_real")
+    command = ("evaluate", MODEL, "--by", generators, "--real", generators / "0_real")
     strict = run(*command, "--min-confidence", "0.9", "--prevalence", "0.1")
     assert strict.exit_code == 0, strict.output
     head = strict.stdout.splitlines()[1].split()

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import Model, load_model, train_model
 from spectral_detect.detector.calibration_metrics import reliability
 from spectral_detect.detector.metrics import predictive_values
-from spectral_detect.detector.model_file import find_model
 from spectral_detect.evaluation.evaluate import evaluate_model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.images import decode
@@ -23,12 +22,13 @@ from spectral_detect.scanning.rules import Rules
 from spectral_detect.training.dataset import read_dataset
 from spectral_detect.training.labelled_files import files_in_manifest
 
+MODEL = MODELS / "photographs.pkl"
 MANIFEST = EXAMPLES / "manifest.csv"
 
 
 @pytest.fixture(scope="module")
 def photographs() -> Model:
-    return load_model("photographs")
+    return load_model(MODEL)
 
 
 def test_the_inconclusive_are_counted_by_reason_and_with_the_errors_they_avoid(photographs: Model) -> None:
@@ -94,7 +94,7 @@ def test_the_reliability_diagram_sums_up_to_the_error() -> None:
 
 def test_evaluate_writes_scores_and_draws_what_it_measured(tmp_path: Path, run: Run) -> None:
     scores, plot = tmp_path / "scores.csv", tmp_path / "plot.png"
-    command = ("evaluate", "photographs", "--manifest", MANIFEST, "--min-confidence", "0.9", "--prevalence", "0.1")
+    command = ("evaluate", MODEL, "--manifest", MANIFEST, "--min-confidence", "0.9", "--prevalence", "0.1")
     result = run(*command, "--scores", scores, "--plot", plot, "--curve", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
@@ -121,7 +121,7 @@ def test_evaluate_writes_scores_and_draws_what_it_measured(tmp_path: Path, run: 
 def test_no_name_spoils_a_picture(tmp_path: Path, run: Run) -> None:
     """Dollar signs start mathematics, some scripts have no glyphs, control characters have no place."""
     model = tmp_path / "$\\frac{$ \u4e2d\x1b[31m.pkl"
-    shutil.copy(find_model("photographs"), model)
+    shutil.copy(MODEL, model)
     result = run("evaluate", model, "--manifest", MANIFEST, "--plot", tmp_path / "p.svg")
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.stdout + (tmp_path / "p.svg").read_text()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 
+MODEL = MODELS / "photographs.pkl"
 N_EACH = 8
 IN_THIS_PROCESS = ("--jobs", 0)  # a worker would start for each edit, and take longer than the images do
 
@@ -29,7 +30,7 @@ def centres(tmp_path: Path) -> Path:
 def test_robustness_measures_every_edit(centres: Path, run: Run) -> None:
     picture = centres / "robustness.png"
     folders = ("--real", centres / "real", "--fake", centres / "fake")
-    command = ("evaluate", "photographs", *folders, "--robustness", *IN_THIS_PROCESS)
+    command = ("evaluate", MODEL, *folders, "--robustness", *IN_THIS_PROCESS)
     result = run(*command, "--json", "--plot", picture)
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)["robustness"]
@@ -53,8 +54,8 @@ def test_an_edit_that_leaves_nothing_loses_no_other_row(tmp_path: Path, run: Run
         (tmp_path / label).mkdir()
         for k in range(6):
             Image.fromarray(rng.integers(0, 256, (24, 24, 3), np.uint8)).save(tmp_path / label / f"{k}.png")
-    command = ("evaluate", "small", "--real", tmp_path / "real", "--fake", tmp_path / "fake", "--robustness")
-    command = (*command, *IN_THIS_PROCESS)
+    folders = ("--real", tmp_path / "real", "--fake", tmp_path / "fake")
+    command = ("evaluate", MODELS / "small.pkl", *folders, "--robustness", *IN_THIS_PROCESS)
     result = run(*command, "--json", "--plot", tmp_path / "p.png")
     assert result.exit_code == 0, result.output
     rows = {(r["edit"], r["strength"]): r for r in json.loads(result.stdout)["robustness"]}
@@ -69,7 +70,7 @@ def test_an_edit_that_leaves_nothing_loses_no_other_row(tmp_path: Path, run: Run
 def test_a_plot_is_refused_before_anything_is_computed(
     tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ("evaluate", "photographs", "--manifest", EXAMPLES / "manifest.csv")
+    command = ("evaluate", MODEL, "--manifest", EXAMPLES / "manifest.csv")
     for output, message in ((tmp_path / "p.gif", "end it in .png"), (tmp_path / "no" / "p.png", "cannot be written")):
         refused = run(*command, "--robustness", "--plot", output)
         assert refused.exit_code == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from spectral_detect.detector.model_file import load_model
 from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.scored_files import ScoredSet, read_scored
@@ -39,8 +39,8 @@ def test_scans_are_named_by_class(tmp_path: Path, run: Run) -> None:
     outputs = {}
     for label, name in (("real", "reals.csv"), ("fake", "fakes.jsonl")):
         outputs[label] = str(tmp_path / name)
-        scan = ("scan", EXAMPLES / label, "--model", "photographs", "--jobs", 0, "--output", outputs[label])
-        assert run(*scan).exit_code == 0
+        model = ("--model", MODELS / "photographs.pkl")
+        assert run("scan", EXAMPLES / label, *model, "--jobs", 0, "--output", outputs[label]).exit_code == 0
     (scored,) = read_scored([], [outputs["real"]], [outputs["fake"]])
     assert scored.name == "reals.csv against fakes.jsonl"
     assert np.bincount(scored.y).tolist() == [12, 12] and scored.measure().auroc.value == 1

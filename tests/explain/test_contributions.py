@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import MODELS
 from gaussian import SPEC, gaussian_data
 from spectral_detect import load_model, train_model
 from spectral_detect.detector.classifiers import Svm
@@ -15,6 +17,8 @@ from spectral_detect.explain.evidence import boundary_of, evidence_of
 from spectral_detect.explain.feature_layout import feature_layout
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.features.spectrum import MAX_FREQUENCY
+
+MODEL = MODELS / "photographs.pkl"
 
 
 def svm(rng: np.random.Generator, sizes: tuple[int, ...] = (3, 4), n: int = 40) -> Svm:
@@ -32,8 +36,8 @@ def test_the_parts_sum_to_the_decision_value(name: str, paper: bool) -> None:
         assert start + parts.sum() == pytest.approx(model.decision_values([features])[0], abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["photographs", "small", "world"])
-def test_the_parts_sum_to_the_decision_value_of_the_shipped_models(name: str) -> None:
+@pytest.mark.parametrize("name", [MODELS / "photographs.pkl", MODELS / "small.pkl", "world"])
+def test_the_parts_sum_to_the_decision_value_of_real_models(name: str | Path) -> None:
     model = load_model(name)
     images = [model.reference.astype(np.float64)] if model.spec.gives_tiles else list(model.reference)
     for image in images:
@@ -79,7 +83,7 @@ def test_a_weight_alone_decides_the_contribution_of_its_feature() -> None:
 
 
 def test_the_boundary_is_where_the_score_is_the_threshold() -> None:
-    model = load_model("photographs")
+    model = load_model(MODEL)
     for threshold in (0.02, model.threshold, 0.9):
         value = boundary_of(model, threshold)
         assert float(model.calibration.scores(np.array([value]))[0]) == pytest.approx(threshold, abs=1e-9)
@@ -101,7 +105,7 @@ def test_every_feature_has_its_place() -> None:
 
 
 def test_bands_hold_all_that_has_a_frequency() -> None:
-    model = load_model("photographs")
+    model = load_model(MODEL)
     evidence = evidence_of(model, model.reference, model.threshold)
     assert evidence.bands[1].sum() == pytest.approx(sum(group.contribution for group in evidence.groups))
     alone = replace(evidence, groups=evidence.groups[:1])

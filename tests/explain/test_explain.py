@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE
@@ -22,10 +22,11 @@ from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.report.sheet.panels import LEAST_FOR_WORD, place_beside
 from spectral_detect.report.sheet.text import neighbour_sentences
 
+MODEL = MODELS / "photographs.pkl"
 FAKE = EXAMPLES / "fake" / "Garden.png"
 REAL = EXAMPLES / "real" / "Garden.png"
 HERE = ("--jobs", "0")  # a worker takes a second to start
-PHOTOGRAPHS = ("--model", "photographs", *HERE)
+PHOTOGRAPHS = ("--model", str(MODEL), *HERE)
 HOSTILE = "<script>alert(1)</script> $\\frac{1}{2}$ \x1b[31m {{ 7 * 7 }}.png"
 
 
@@ -48,7 +49,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_text_says_verdict_reasons_and_the_next_step(run: Run) -> None:
-    result = run("explain", FAKE, "--model", "photographs")  # in a worker process
+    result = run("explain", FAKE, "--model", MODEL)  # in a worker process
     assert result.exit_code == 0 and result.stderr == ""
     first, *rows = result.stdout.splitlines()
     assert re.search(r"Garden\.png: fake, score 0\.9\d\d by the model photographs", first)
@@ -71,7 +72,7 @@ def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
     assert total == pytest.approx(evidence["decision_value"], abs=1e-9)
     for group in evidence["groups"]:
         assert sum(group["features"]) == pytest.approx(group["contribution"], abs=1e-9)
-    score = load_model("photographs").calibration.scores(np.array([evidence["decision_value"]]))[0]
+    score = load_model(MODEL).calibration.scores(np.array([evidence["decision_value"]]))[0]
     assert score == pytest.approx(facts["record"]["score"], abs=1e-5)
     assert len(facts["tiles"]["tiles"]) == 16
     assert [peak["period_px"] for peak in facts["spectrum"]["peaks"] if peak["is_clear"]] == [2]
@@ -217,7 +218,7 @@ def test_what_is_refused(run: Run, arguments: tuple[object, ...], message: str, 
 def test_a_model_without_a_summary_says_so(run: Run, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    save_model(replace(load_model("small"), summary=None), tmp_path / "bare.pkl")
+    save_model(replace(load_model(MODELS / "small.pkl"), summary=None), tmp_path / "bare.pkl")
     model = ("--model", tmp_path / "bare.pkl", *HERE)
     assert "holds no summary of its training images" in " ".join(run("explain", FAKE, *model).stdout.split())
     facts = json.loads(run("explain", FAKE, *model, "--format", "json").stdout)

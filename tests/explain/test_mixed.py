@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES
+from conftest import EXAMPLES, MODELS
 from spectral_detect import Work, load_model, save_model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.explain.explanation import Explanation, explain
@@ -18,11 +18,12 @@ from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.location import Location
 
+MODEL = MODELS / "photographs.pkl"
 NAME = "picosdeeuropa_by_Aitzol_Berasategi.png"
 
 
 def explained(path: Path) -> Explanation:
-    return explain(FoundFile(Location(str(path))), Judge((load_model("photographs"),)), work=Work(0))
+    return explain(FoundFile(Location(str(path))), Judge((load_model(MODEL),)), work=Work(0))
 
 
 def test_a_picture_of_two_halves_is_said_to_be_mixed(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_few_tiles_or_no_limit_say_nothing() -> None:
     ],
 )
 def test_damaged_summaries_are_refused(tmp_path: Path, damage: dict[str, np.ndarray]) -> None:
-    model = load_model("photographs")
+    model = load_model(MODEL)
     assert model.summary is not None
     save_model(replace(model, summary=replace(model.summary, **damage)), tmp_path / "m.pkl")  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match="what it holds of its training images does not fit; train it again"):

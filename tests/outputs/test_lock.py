@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Run, texture
+from conftest import MODELS, Run, texture
 from spectral_detect.atomic_write import stream_aside
 from spectral_detect.errors import OutputError
 from spectral_detect.outputs.lock import held
@@ -75,7 +75,7 @@ def test_an_output_that_another_process_writes_is_left_alone(
     ("output", "command"),
     [
         ("out.csv", ("merge", "rows.csv", "--output", "out.csv")),
-        ("out.csv", ("evaluate", "photographs", "--real", "ev", "--fake", "other", "--scores", "out.csv")),
+        ("out.csv", ("evaluate", MODELS / "photographs.pkl", "--real", "ev", "--fake", "other", "--scores", "out.csv")),
         ("out.pkl", ("train", "--real", "ev", "--fake", "other", "--output", "out.pkl")),
         ("out.npz", ("extract", "ev", "--output", "out.npz")),
     ],

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import Run, texture
+from conftest import MODELS, Run, texture
 from spectral_detect.errors import OutputError
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.outputs.reader import Output
@@ -33,6 +33,7 @@ from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard, path_hash
 
+MODEL = MODELS / "photographs.pkl"
 ODD_NAMES = (b"new\nline.png", b'com,ma"quote.png', b"\xff\xfe.png", b"=1+1.png", "Gr\u00f6\u00dfe.png".encode())
 STREAMS = pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
 
@@ -59,7 +60,7 @@ def scan(run: Run) -> Scan:
     """Scan the folder `ev` into a file and give its bytes."""
 
     def into(output: str, *arguments: object, how: str = "--resume", status: int = 1, says: str = "") -> bytes:
-        result = run("scan", "ev", how, output, "--model", "photographs", "--jobs", 0, *arguments)
+        result = run("scan", "ev", how, output, "--model", MODEL, "--jobs", 0, *arguments)
         assert result.exit_code == status, result.output
         assert says in result.stderr
         return Path(output).read_bytes()
@@ -118,9 +119,9 @@ def test_only_what_is_not_known_is_decoded(evidence: Path, scan: Scan, monkeypat
 
 def test_one_line_says_what_is_kept(evidence: Path, scan: Scan, run: Run) -> None:
     scan("out.jsonl", how="--output")
-    assert "kept" not in run("scan", "ev", "--resume", "new.jsonl", "--model", "photographs").stderr
+    assert "kept" not in run("scan", "ev", "--resume", "new.jsonl", "--model", MODEL).stderr
     (evidence / "2broken.png").unlink()
-    result = run("scan", "ev", "--resume", "out.jsonl", "--model", "photographs")
+    result = run("scan", "ev", "--resume", "out.jsonl", "--model", MODEL)
     assert result.exit_code == 0
     first, last = result.stderr.splitlines()
     assert first == "out.jsonl: 12 rows kept, 1 removed (the file has gone), 0 files to do"
@@ -180,7 +181,7 @@ def test_a_file_named_twice_has_two_rows(evidence: Path, run: Run) -> None:
 
 
 def test_the_exit_status_is_that_of_all_rows(evidence: Path, run: Run) -> None:
-    command = ("scan", "ev/0.png", "--jobs", 0, "--threshold", 0, "--model", "photographs", "--resume", "out.csv")
+    command = ("scan", "ev/0.png", "--jobs", 0, "--threshold", 0, "--model", MODEL, "--resume", "out.csv")
     first = run(*command, "--fail-on-fake")
     assert run(*command, "--fail-on-fake").exit_code == first.exit_code
     with open("out.csv", newline="") as stream:
@@ -191,7 +192,7 @@ def test_the_exit_status_is_that_of_all_rows(evidence: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (("--model", "small"), "judged by another model (photographs, sha256"),
+        (("--model", MODELS / "small.pkl"), "judged by another model (photographs, sha256"),
         (("--threshold", "0.9"), "judged by another threshold (0."),
         (("--min-confidence", "0.8"), "judged with other settings"),
         (("--prevalence", "0.1"), "judged with other settings"),
@@ -205,7 +206,7 @@ def test_rows_made_otherwise_are_refused(
     whole = scan(f"out{suffix}")
     torn = whole + b'{"sch'
     Path(f"out{suffix}").write_bytes(torn)
-    result = run("scan", "ev", "--resume", f"out{suffix}", "--jobs", 0, "--model", "photographs", *changed)
+    result = run("scan", "ev", "--resume", f"out{suffix}", "--jobs", 0, "--model", MODEL, *changed)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert "repeat the command of the first run, or name another output" in result.stderr
@@ -216,7 +217,7 @@ def test_rows_of_other_models_features_and_versions_are_told_apart(
     evidence: Path, scan: Scan, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scan("out.jsonl")
-    everything = run("scan", "ev", "--model", "faces", "--resume", "out.jsonl", "--jobs", 0)
+    everything = run("scan", "ev", "--model", MODELS / "faces.pkl", "--resume", "out.jsonl", "--jobs", 0)
     assert everything.exit_code == 2
     assert "judged by another model (photographs" in everything.stderr
     monkeypatch.setattr("spectral_detect.scanning.judge.__version__", "9.9")
@@ -239,7 +240,7 @@ def test_a_limit_of_size_or_time_is_no_setting(evidence: Path, run: Run) -> None
 def test_forgotten_inputs_lose_no_rows(evidence: Path, scan: Scan, run: Run) -> None:
     whole = scan("out.jsonl")
     for command in (("scan", "ev/sub"), ("scan", "ev", "--shard", "1/2")):
-        result = run(*command, "--resume", "out.jsonl", "--jobs", 0, "--model", "photographs")
+        result = run(*command, "--resume", "out.jsonl", "--jobs", 0, "--model", MODEL)
         assert result.exit_code == 2
         assert "of its rows are of files that are not among those named now, such as 'ev/" in result.stderr
         assert Path("out.jsonl").read_bytes() == whole
@@ -402,7 +403,7 @@ def test_kills_at_random_points_leave_no_trace(
         shutil.copy(evidence / f"{k % 5}.png", evidence / f"{k:03d}.png")
     output = Path(f"out{suffix}")
     chance = random.Random()
-    command = ("ev", "--model", "photographs", "--jobs", jobs, "--resume", output)
+    command = ("ev", "--model", MODEL, "--jobs", jobs, "--resume", output)
     n_after = []
     for turn in range(n_kills):
         if turn == n_kills // 2:
@@ -462,7 +463,7 @@ def clips(tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize(("suffix", "frame_suffix"), [(".csv", ".csv"), (".jsonl", ".csv"), (".csv", ".jsonl")])
 def test_video_goes_on_with_both_its_outputs(clips: Path, run: Run, suffix: str, frame_suffix: str) -> None:
-    command = ("video", "clips", "--group-by", "parent", "--model", "photographs", "--jobs", 0)
+    command = ("video", "clips", "--group-by", "parent", "--model", MODEL, "--jobs", 0)
     assert run(*command, "--output", f"whole{suffix}", "--per-frame", f"wholef{frame_suffix}").exit_code == 1
     whole, frames = Path(f"whole{suffix}").read_bytes(), Path(f"wholef{frame_suffix}").read_bytes()
     ends, frame_ends = row_ends(whole, suffix), row_ends(frames, frame_suffix)
@@ -504,7 +505,7 @@ def test_a_shard_depends_on_the_path_alone() -> None:
 
 @pytest.mark.parametrize(("command", "suffix"), [("scan", ".csv"), ("scan", ".jsonl"), ("extract", ".csv")])
 def test_shards_merge_into_what_one_run_writes(evidence: Path, run: Run, command: str, suffix: str) -> None:
-    options = ("--jobs", 0) if command == "extract" else ("--jobs", 0, "--model", "photographs")
+    options = ("--jobs", 0) if command == "extract" else ("--jobs", 0, "--model", MODEL)
     assert run(command, "ev", *options, "--output", f"whole{suffix}").exit_code == 1
     n_shards = 30  # more than files: some are empty
     statuses = [
@@ -588,7 +589,7 @@ def test_of_two_rows_the_one_without_error_is_taken(evidence: Path, scan: Scan, 
 
 def test_merge_gives_the_order_of_the_arguments(evidence: Path, run: Run) -> None:
     arguments = ("ev/sub.png", "ev/sub", "ev/1.png", "ev/0.png")
-    options = ("--jobs", 0, "--model", "photographs")
+    options = ("--jobs", 0, "--model", MODEL)
     for k in (1, 2, 3):
         run("scan", *arguments, *options, "--shard", f"{k}/3", "--output", f"part{k}.csv")
     run("scan", *arguments, *options, "--output", "whole.csv")
@@ -603,7 +604,7 @@ def test_merge_gives_the_order_of_the_arguments(evidence: Path, run: Run) -> Non
 def test_merge_refuses_what_does_not_belong_together(evidence: Path, scan: Scan, run: Run, clips: Path) -> None:
     whole = scan("a.jsonl", how="--output")
     scan("b.jsonl", "--threshold", 0.9, how="--output")
-    run("video", "clips/a", "--model", "photographs", "--jobs", 0, "--output", "v.jsonl", "--per-frame", "f.jsonl")
+    run("video", "clips/a", "--model", MODEL, "--jobs", 0, "--output", "v.jsonl", "--per-frame", "f.jsonl")
     Path("torn.jsonl").write_bytes(whole[:-5])
     Path("notes.jsonl").write_text("notes\n")
     for other, message in (

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from answers import Answer, Answering, answer
-from conftest import EXAMPLES, ROOT, Run
+from conftest import EXAMPLES, MODELS, ROOT, Run
 from spectral_detect import Work, load_default_model, scan
 from spectral_detect.errors import ClusterError
 from spectral_detect.parallel import dask_map as room
@@ -390,7 +390,7 @@ def test_other_commands_and_resume_work_on_the_cluster(evidence: Path, cluster: 
     for command in (
         ("scan", "ev/5"),
         ("extract", "ev/5"),
-        ("video", "ev/1/real", "ev/2/real", "ev/3/fake", "--model", "photographs"),
+        ("video", "ev/1/real", "ev/2/real", "ev/3/fake", "--model", MODELS / "photographs.pkl"),
     ):
         local = run(*command, "--output", "local.csv", "--jobs", 1)
         rows = Path("local.csv").read_bytes().splitlines(keepends=True)

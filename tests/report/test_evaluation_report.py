@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from headless_chromium import chromium, needs_browser
 from spectral_detect.report import plots
+
+MODEL = MODELS / "photographs.pkl"
 
 pytest.importorskip("matplotlib", reason="the page has pictures")
 
@@ -32,7 +34,7 @@ def images(tmp_path: Path) -> Path:
 def evaluated(run: Run, *options: object, status: int = 0) -> tuple[str, str]:
     """The page, and what the command printed."""
     page = Path("report.html")
-    result = run("evaluate", "photographs", "--jobs", 0, "--report", page, *options)
+    result = run("evaluate", MODEL, "--jobs", 0, "--report", page, *options)
     assert result.exit_code == status, result.output
     return page.read_text("utf-8"), result.stdout
 
@@ -103,7 +105,7 @@ def test_two_runs_differ_in_their_times_alone(run: Run, monkeypatch: pytest.Monk
 
 def test_what_is_printed_is_the_same(run: Run) -> None:
     _, printed = evaluated(run, "--manifest", MANIFEST)
-    assert run("evaluate", "photographs", "--jobs", 0, "--manifest", MANIFEST).stdout == printed
+    assert run("evaluate", MODEL, "--jobs", 0, "--manifest", MANIFEST).stdout == printed
 
 
 def test_pictures_of_many_points_are_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +132,7 @@ def test_pictures_of_many_points_are_pixels(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_nothing_is_overwritten(run: Run, options: tuple[str, ...], message: str) -> None:
     Path("manifest.html").write_text("path,label\n")
-    result = run("evaluate", "photographs", "--jobs", 0, *options)
+    result = run("evaluate", MODEL, "--jobs", 0, *options)
     assert (result.exit_code, message in result.stderr) == (2, True), result.output
 
 

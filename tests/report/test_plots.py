@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import EXAMPLES
+from conftest import EXAMPLES, MODELS
 from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.report import autoencoder, evaluation_plots, plots
 from spectral_detect.report.plots import new_figure, whole_numbers, write_figure
@@ -60,7 +60,7 @@ def test_a_timeline_names_its_model_and_why_frames_are_inconclusive(drawn: list[
     from spectral_detect.scanning.videos import VideoJudge
 
     frames = tuple(map(str, sorted((EXAMPLES / "real").glob("*.png"))))
-    judge = VideoJudge(Judge([load_model("photographs")], Rules(min_confidence=0.95)))
+    judge = VideoJudge(Judge([load_model(MODELS / "photographs.pkl")], Rules(min_confidence=0.95)))
     result = judge(FoundVideo(Location(str(EXAMPLES / "real")), frames))
     plots.plot_timeline(result, "t.png")
     (figure,) = drawn

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from headless_chromium import chromium, needs_browser
 from spectral_detect.cli.shared import report_options
 from spectral_detect.media.limits import Limits
@@ -22,6 +22,7 @@ from spectral_detect.media.thumbnail import thumbnail
 from spectral_detect.report.html import run_facts, second_look
 from spectral_detect.sources.sharding import Shard
 
+MODEL = MODELS / "photographs.pkl"
 HOSTILE = (
     '"><img src=x onerror=document.title=1>.png',
     "<script>document.title=2<\u2044script>.png",
@@ -52,7 +53,7 @@ def evidence(tmp_path: Path) -> Path:
 def scanned(run: Run, folder: Path, *options: object, status: int = 1) -> str:
     """Scan with a report; return the page."""
     page = folder.parent / "report.html"
-    result = run("scan", folder, "--model", "photographs", "--jobs", 0, "--report", page, *options)
+    result = run("scan", folder, "--model", MODEL, "--jobs", 0, "--report", page, *options)
     assert result.exit_code == status, result.output
     return page.read_text("utf-8")
 
@@ -98,9 +99,9 @@ def test_no_probability_of_fake_without_a_prevalence(run: Run, evidence: Path) -
 
 
 def test_the_scan_itself_is_the_same(run: Run, evidence: Path) -> None:
-    plain = run("scan", evidence, "--model", "photographs", "--jobs", 0)
+    plain = run("scan", evidence, "--model", MODEL, "--jobs", 0)
     page = evidence.parent / "report.html"
-    reported = run("scan", evidence, "--model", "photographs", "--jobs", 0, "--report", page)
+    reported = run("scan", evidence, "--model", MODEL, "--jobs", 0, "--report", page)
     assert reported.stdout == plain.stdout
     assert "report of 6 images" in reported.stderr
 
@@ -151,7 +152,7 @@ def test_a_thumbnail_stands_upright(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_resuming_reports_the_rows_of_the_earlier_run_too(run: Run, evidence: Path, suffix: str) -> None:
     output = evidence.parent / f"rows.{suffix}"
-    run("scan", evidence, "--model", "photographs", "--jobs", 0, "--resume", output)
+    run("scan", evidence, "--model", MODEL, "--jobs", 0, "--resume", output)
     shutil.copy(EXAMPLES / "real" / "Garden.png", evidence / "added.png")
     text = words_of(page := scanned(run, evidence, "--resume", output))
     assert "7 images, of which 5 (71 %) have a verdict" in text
@@ -195,7 +196,7 @@ def test_nothing_is_overwritten(
     monkeypatch.chdir(evidence.parent)
     shutil.copy(evidence / "real.png", evidence / "picture.html")
     Path("list.html").write_text("evidence\n")
-    result = run("scan", "evidence", *options, "--model", "photographs", "--report", name)
+    result = run("scan", "evidence", *options, "--model", MODEL, "--report", name)
     assert result.exit_code == 2
     assert message in result.stderr
     assert (evidence / "picture.html").read_bytes() == (evidence / "real.png").read_bytes()

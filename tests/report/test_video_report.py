@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from headless_chromium import chromium, needs_browser
 from spectral_detect.records import VIDEO_COLUMNS, FrameRecord
 from spectral_detect.report import plots
@@ -22,6 +22,7 @@ from spectral_detect.report.html.timeline import timeline_of
 from spectral_detect.report.html.words import REASONS as REASONS_OF_IMAGES
 from spectral_detect.sources.discovery import FoundVideo
 
+MODEL = MODELS / "photographs.pkl"
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 
 REALS = sorted((EXAMPLES / "real").glob("*.png"))
@@ -71,7 +72,7 @@ def judged(run: Run, folder: Path, *options: object, status: int = 1) -> str:
     """Judge both folders with a report; return the page."""
     page = folder.parent / "report.html"
     places = (folder, folder.parent / "frames")
-    result = run("video", *places, "--model", "photographs", "--jobs", 0, "--report", page, *options)
+    result = run("video", *places, "--model", MODEL, "--jobs", 0, "--report", page, *options)
     assert result.exit_code == status, result.output
     return page.read_text("utf-8")
 
@@ -144,7 +145,7 @@ def test_a_row_holds_the_record_the_votes_and_the_scores_of_the_frames(run: Run,
 
 
 def test_the_run_itself_is_the_same(run: Run, evidence: Path) -> None:
-    command = ("video", evidence, "--model", "photographs", "--jobs", 0)
+    command = ("video", evidence, "--model", MODEL, "--jobs", 0)
     plain = run(*command)
     reported = run(*command, "--report", evidence.parent / "report.html")
     assert reported.stdout == plain.stdout
@@ -166,7 +167,7 @@ def test_no_pictures_if_none_are_wanted(run: Run, evidence: Path) -> None:
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_resuming_reports_the_rows_of_the_earlier_run_too(run: Run, evidence: Path, suffix: str) -> None:
     output = evidence.parent / f"rows.{suffix}"
-    run("video", evidence, "--model", "photographs", "--jobs", 0, "--resume", output)
+    run("video", evidence, "--model", MODEL, "--jobs", 0, "--resume", output)
     rows = {Path(row["path"]).name: row for row in rows_of(judged(run, evidence, "--resume", output))}
     assert len(rows) == 5
     assert rows["real.mkv"]["timeline"] is None

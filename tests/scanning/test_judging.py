@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
 from spectral_detect.detector.calibration import Calibration
@@ -25,6 +25,7 @@ from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
 
+MODEL = MODELS / "photographs.pkl"
 PHOTOGRAPHS = EXAMPLES / "real"
 
 
@@ -152,17 +153,17 @@ def test_scan_says_how_much_is_transparent(tmp_path: Path, run: Run, corner: int
     share = corner**2 / (cut_out.width * cut_out.height)
     for name, picture in (("cut.png", cut_out), ("whole.png", cut_out.convert("RGB"))):
         picture.save(tmp_path / name)
-    result = run("scan", tmp_path, "--model", "photographs", "--format", "jsonl", "--jobs", 0)
+    result = run("scan", tmp_path, "--model", MODEL, "--format", "jsonl", "--jobs", 0)
     cut, whole = map(json.loads, result.stdout.splitlines())
     assert cut["verdict"] in verdicts
     assert f"{max(round(100 * share, 1), 0.1):g} % of the pixels are transparent" in cut["warnings"][0]
     assert not any("transparent" in warning for warning in whole["warnings"])
-    frames = run("video", tmp_path, "--model", "photographs", "--format", "jsonl", "--jobs", 0)
+    frames = run("video", tmp_path, "--model", MODEL, "--format", "jsonl", "--jobs", 0)
     assert ("transparent" in frames.stdout) == (corner > 100)
 
 
 def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
-    command = ("scan", PHOTOGRAPHS, "--model", "photographs", "--prevalence", "0.01")
+    command = ("scan", PHOTOGRAPHS, "--model", MODEL, "--prevalence", "0.01")
     table = run(*command)
     assert table.exit_code == 0, table.output
     assert table.stdout.splitlines()[0].split() == ["verdict", "score", "P(fake)", "accuracy", "path"]
@@ -183,10 +184,10 @@ def test_scan_with_stability_names_the_edits_that_turn_a_verdict(run: Run) -> No
     rows = [
         json.loads(line)
         for line in run(
-            "scan", PHOTOGRAPHS, "--model", "photographs", "--stability", "--format", "jsonl", "--jobs", 1
+            "scan", PHOTOGRAPHS, "--model", MODEL, "--stability", "--format", "jsonl", "--jobs", 1
         ).stdout.splitlines()
     ]
-    plain = [record.score for record in scan([str(PHOTOGRAPHS)], load_model("photographs"))]
+    plain = [record.score for record in scan([str(PHOTOGRAPHS)], load_model(MODEL))]
     assert [row["score"] for row in rows] == plain
     unstable = [row for row in rows if row["verdict"] == "inconclusive"]
     assert unstable
@@ -197,7 +198,7 @@ def test_scan_with_stability_names_the_edits_that_turn_a_verdict(run: Run) -> No
 def test_noise_and_other_sizes_are_refused_and_their_own_kind_is_not(tmp_path: Path, rng: np.random.Generator) -> None:
     for name, shape in (("gray", (256, 256)), ("colour", (256, 256, 3)), ("large", (600, 600, 3))):
         Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(tmp_path / f"{name}.png")
-    photographs = load_model("photographs")
+    photographs = load_model(MODEL)
     assert [r.verdict for r in scan([str(tmp_path)], photographs)] == ["inconclusive"] * 3
     refused = [r.path for r in scan([str(EXAMPLES)], photographs) if r.verdict == "inconclusive"]
     assert len(refused) <= 2  # of 24

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
 from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import ModelFileError
@@ -29,11 +29,11 @@ PHOTOGRAPH = EXAMPLES / "real" / "Aqua.png"
 
 @pytest.fixture(scope="module")
 def photographs() -> Model:
-    return load_model("photographs")
+    return load_model(MODELS / "photographs.pkl")
 
 
 PNG = Coding("lossless")
-OF_ONE_KIND = ("faces", "photographs", "small")
+OF_ONE_KIND = [MODELS / f"{name}.pkl" for name in ("faces", "photographs", "small")]
 
 
 def jpeg(quality: int) -> Coding:
@@ -60,21 +60,21 @@ def test_an_experience_objects_in_words() -> None:
 
 
 def test_the_model_whose_experience_an_image_lies_in_judges_it(photographs: Model) -> None:
-    shipped = [load_model(name) for name in OF_ONE_KIND]
-    for record in scan([str(EXAMPLES)], shipped):
+    models = [load_model(path) for path in OF_ONE_KIND]
+    for record in scan([str(EXAMPLES)], models):
         assert record.model == "photographs"
         assert record.threshold == photographs.threshold
         assert record.model_sha256 == photographs.sha256
         assert record.verdict in ("real", "fake") or "outside the experience" in record.warnings[0]
-    backwards = [r.verdict for r in scan([str(EXAMPLES)], shipped[::-1])]
-    assert backwards == [r.verdict for r in scan([str(EXAMPLES)], shipped)]
+    backwards = [r.verdict for r in scan([str(EXAMPLES)], models[::-1])]
+    assert backwards == [r.verdict for r in scan([str(EXAMPLES)], models)]
 
 
 def test_an_image_unlike_all_of_them_is_inconclusive(tmp_path: Path, rng: np.random.Generator) -> None:
     Image.fromarray(rng.integers(0, 256, (50, 60, 3), np.uint8)).save(tmp_path / "small.png")
     Image.fromarray(rng.integers(0, 256, (256, 256, 3), np.uint8)).save(tmp_path / "noise.png")
     (tmp_path / "text.png").write_bytes(b"text")
-    noise, small, text = scan([str(tmp_path)], [load_model(name) for name in OF_ONE_KIND])
+    noise, small, text = scan([str(tmp_path)], [load_model(path) for path in OF_ONE_KIND])
     assert (text.model, text.model_sha256, text.threshold) == (None, None, None)
     assert (noise.verdict, noise.label) == (small.verdict, small.label) == ("inconclusive", None)
     assert noise.score is not None

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from conftest import EXAMPLES, SHARED, Run, needs_shared
+from conftest import EXAMPLES, MODELS, SHARED, Run, needs_shared
 from spectral_detect import Model, Work, load_model, scan
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.errors import ModelFileError
@@ -30,6 +30,7 @@ from spectral_detect.scanning.voting import Ballot, count_votes, decide, wilson_
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
 
+MODEL = MODELS / "photographs.pkl"
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 
 REALS = sorted((EXAMPLES / "real").glob("*.png"))
@@ -38,7 +39,7 @@ FAKES = sorted((EXAMPLES / "fake").glob("*.png"))
 
 @pytest.fixture(scope="module")
 def photographs() -> Model:
-    return load_model("photographs")
+    return load_model(MODEL)
 
 
 def write_clip(path: Path, images: Sequence[Path], codec: str = "ffv1", pix_fmt: str = "bgr0") -> Path:
@@ -118,9 +119,7 @@ def test_the_timeline_finds_the_fake_frames(tmp_path: Path, run: Run) -> None:
     clip = write_clip(tmp_path / "clip.mkv", order)
     frames = tmp_path / "frames.csv"
     plots = tmp_path / "plots"
-    (record,) = records(
-        run, clip, "--model", "photographs", "--all", "--per-frame", frames, "--plot", plots, "--jobs", 0
-    )
+    (record,) = records(run, clip, "--model", MODEL, "--all", "--per-frame", frames, "--plot", plots, "--jobs", 0)
     with open(frames, newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert tuple(rows[0]) == FRAME_COLUMNS
@@ -141,7 +140,7 @@ def test_the_timeline_finds_the_fake_frames(tmp_path: Path, run: Run) -> None:
 @pytest.mark.parametrize(("n_fake", "verdict"), [(4, "real"), (5, "inconclusive"), (6, "fake")])
 def test_the_vote_turns_at_one_half(tmp_path: Path, run: Run, n_fake: int, verdict: str) -> None:
     clip = write_clip(tmp_path / "clip.mkv", [*FAKES[:n_fake], *REALS[2 : 12 - n_fake]])
-    (record,) = records(run, clip, "--model", "photographs", "--jobs", 0)
+    (record,) = records(run, clip, "--model", MODEL, "--jobs", 0)
     assert record["n_judged"] == 10
     assert record["verdict"] == verdict
 
@@ -161,16 +160,16 @@ def test_a_folder_of_frames_is_a_video_in_natural_order(tmp_path: Path, run: Run
         (tmp_path / folder).mkdir()
         for k, image in enumerate(images):
             shutil.copy(image, tmp_path / folder / f"frame{k}.png")
-    (record,) = records(run, tmp_path / "two", "--model", "photographs", "--jobs", 0)
+    (record,) = records(run, tmp_path / "two", "--model", MODEL, "--jobs", 0)
     assert (record["verdict"], record["n_frames"], record["fps"]) == ("fake", 11, None)
     (tmp_path / "two" / "frame4.png").write_bytes(b"")
     frames = tmp_path / "frames.jsonl"
-    (without,) = records(run, tmp_path / "two", "--model", "photographs", "--jobs", 0, "--per-frame", frames)
+    (without,) = records(run, tmp_path / "two", "--model", MODEL, "--jobs", 0, "--per-frame", frames)
     assert (without["verdict"], without["n_frames"]) == ("fake", 10)
     assert any("frame4.png skipped" in w for w in without["warnings"])
     files = [Path(json.loads(line)["file"]).name for line in frames.read_text().splitlines()]
     assert files == [f"frame{k}.png" for k in range(11) if k != 4]
-    both = records(run, tmp_path, "--model", "photographs", "--group-by", "parent")
+    both = records(run, tmp_path, "--model", MODEL, "--group-by", "parent")
     assert [Path(r["path"]).name for r in both] == ["one", "two"]
     assert [r["verdict"] for r in both] == ["real", "fake"]
     lost = run("video", tmp_path)
@@ -184,14 +183,14 @@ def test_a_bad_file_costs_itself_alone(tmp_path: Path, run: Run) -> None:
     (tmp_path / "c.avi").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("hello")
     output = tmp_path / "out.csv"
-    result = run("video", tmp_path, "--model", "photographs", "--output", output)
+    result = run("video", tmp_path, "--model", MODEL, "--output", output)
     assert result.exit_code == 1
     assert result.stderr.count("error: ") == 2
     with open(output, newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["verdict"] for row in rows] == ["", "real", ""]
     assert rows[0]["error"]
-    table = run("video", tmp_path, "--model", "photographs")
+    table = run("video", tmp_path, "--model", MODEL)
     assert "3 videos: 1 real, 0 fake, 0 inconclusive, 2 failed; 2 other files skipped" in table.stdout
 
 
@@ -224,7 +223,7 @@ def test_wrong_usage(tmp_path: Path, run: Run) -> None:
 
 def test_rules_hold_for_frames(tmp_path: Path, run: Run) -> None:
     clip = write_clip(tmp_path / "clip.mkv", [*FAKES[:3], *REALS[:5]])
-    (record,) = records(run, clip, "--model", "photographs", "--stability", "--prevalence", "0.01", "--jobs", 0)
+    (record,) = records(run, clip, "--model", MODEL, "--stability", "--prevalence", "0.01", "--jobs", 0)
     assert any("depends on delivery" in w for w in record["warnings"])
     if record["log10_likelihood_ratio"] is not None:
         odds = 10 ** record["log10_likelihood_ratio"] / 99
@@ -236,7 +235,7 @@ def test_a_model_that_has_not_seen_the_coding_of_a_video_decides_nothing(tmp_pat
     clip = write_clip(tmp_path / "clip.mkv", REALS[:6])
     (record,) = records(run, clip, "--jobs", 0)
     assert record["model"] == "world"
-    (named,) = records(run, clip, "--model", "faces", "--jobs", 0)
+    (named,) = records(run, clip, "--model", MODELS / "faces.pkl", "--jobs", 0)
     assert (record["coding"], named["coding"]) == ("lossless", "lossless")
     assert named["verdict"] == "inconclusive"
     assert any("coded as lossless (seen: JPEG, quality 75)" in w for w in named["warnings"])
@@ -246,10 +245,10 @@ def test_a_model_that_has_not_seen_the_coding_of_a_video_decides_nothing(tmp_pat
 
 def test_an_undecided_video_says_what_to_train(tmp_path: Path, run: Run) -> None:
     clip = write_clip(tmp_path / "clip.mp4", REALS[:6], "libx264", "yuv420p")
-    (record,) = records(run, clip, "--model", "photographs", "--jobs", 0)
+    (record,) = records(run, clip, "--model", MODEL, "--jobs", 0)
     assert record["verdict"] == "inconclusive"
     assert "train a model on videos coded as H.264" in record["warnings"][-1]
-    (seen,) = records(run, write_clip(tmp_path / "clip.mkv", REALS[:6]), "--model", "photographs", "--jobs", 0)
+    (seen,) = records(run, write_clip(tmp_path / "clip.mkv", REALS[:6]), "--model", MODEL, "--jobs", 0)
     assert not any("train a model" in w for w in seen["warnings"])
 
 
@@ -257,13 +256,13 @@ def test_a_folder_of_animations_gives_as_many_verdicts(tmp_path: Path, run: Run)
     for name, images in (("a.webp", FAKES[:4]), ("b.webp", REALS[2:6])):
         first, *others = [Image.open(path).convert("RGB") for path in images]
         first.save(tmp_path / name, save_all=True, append_images=others, duration=100, lossless=True)
-    results = records(run, tmp_path, "--model", "photographs", "--jobs", 0)
+    results = records(run, tmp_path, "--model", MODEL, "--jobs", 0)
     assert [(Path(r["path"]).name, r["verdict"], r["n_judged"]) for r in results] == [
         ("a.webp", "fake", 4),
         ("b.webp", "real", 4),
     ]
     assert [(r["fps"], r["coding"].split(",")[0], r["warnings"]) for r in results] == [(10, "lossless", [])] * 2
-    (still,) = scan([str(tmp_path / "a.webp")], load_model("photographs"))
+    (still,) = scan([str(tmp_path / "a.webp")], load_model(MODEL))
     assert still.warnings[0] == "several frames or pages: only the first is judged"
 
 
@@ -290,7 +289,7 @@ def test_pooling_needs_a_calibrated_model(tmp_path: Path, photographs: Model) ->
 def test_faces_are_judged_and_frames_without_counted(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = write_clip(tmp_path / "clip.mkv", REALS[:10])
     monkeypatch.setattr(faces, "detect_faces", lambda rgb: [(30, 30, 192, 192)] if rgb.mean() > 0 else [])
-    (record,) = records(run, clip, "--crop", "face", "--face-fraction", "0.5", "--model", "photographs", "--jobs", 0)
+    (record,) = records(run, clip, "--crop", "face", "--face-fraction", "0.5", "--model", MODEL, "--jobs", 0)
     assert (record["n_frames"], record["n_faces"], record["n_without_face"], record["n_tracks"]) == (10, 10, 0, 1)
     assert "96x96 pixels" in record["warnings"][0]  # the model knows 256 only
     monkeypatch.setattr(faces, "detect_faces", lambda rgb: [])
@@ -344,7 +343,7 @@ def test_frames_in_folders_can_be_kept_together(tmp_path: Path, run: Run) -> Non
 def test_a_tie_says_that_it_is_one(run: Run, tmp_path: Path) -> None:
     for label in ("real", "fake"):
         shutil.copy(EXAMPLES / label / "Aqua.png", tmp_path / f"{label}.png")
-    table = run("video", tmp_path, "--model", "photographs", "--jobs", 0)
+    table = run("video", tmp_path, "--model", MODEL, "--jobs", 0)
     assert "a tie: as many frames are fake as real" in table.stdout
 
 
@@ -358,16 +357,16 @@ def test_frames_and_containers_say_who_made_them(run: Run, tmp_path: Path) -> No
     for k, path in enumerate(REALS[:4]):
         with Image.open(path) as image:
             image.save(tmp_path / "frames" / f"{k}.png", pnginfo=said)
-    (record,) = records(run, tmp_path / "frames", "--model", "photographs", "--jobs", 0)
+    (record,) = records(run, tmp_path / "frames", "--model", MODEL, "--jobs", 0)
     assert (record["verdict"], record["says_generated"]) == ("real", "yes")
     assert record["provenance"].startswith("generated by Stable Diffusion web UI")
     assert "and 3 other places" in record["provenance"]
     assert record["warnings"][0].startswith("called real, but the file says that AI made or edited it: generated by")
-    table = run("video", tmp_path / "frames", "--model", "photographs", "--jobs", 0).stdout
+    table = run("video", tmp_path / "frames", "--model", MODEL, "--jobs", 0).stdout
     assert "real !!" in table
     assert "1 contradicted by what the file itself says" in table
     clip = write_clip(tmp_path / "clip.mkv", REALS[:4])
-    (silent,) = records(run, clip, "--model", "photographs", "--jobs", 0)
+    (silent,) = records(run, clip, "--model", MODEL, "--jobs", 0)
     assert silent["says_generated"] is None
     assert silent["provenance"].startswith("software Lavf")
 

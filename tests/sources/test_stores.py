@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteError
 from spectral_detect.media import images
 from spectral_detect.outputs.resume import stamp_of
@@ -35,6 +35,7 @@ from spectral_detect.sources.stores import locate
 fsspec = pytest.importorskip("fsspec", reason="the extra remote is not installed")
 pytest.importorskip("aiohttp", reason="fsspec needs it to read over HTTP")
 
+MODEL = MODELS / "photographs.pkl"
 NAMES = ("Aqua.png", "Garden.png", "sunset_by_Aitzol_Berasategi.png")
 PASSWORD, SIGNATURE = "s3cr3t", "0123abcd"
 SIGNED = f"X-Amz-Algorithm=AWS4&X-Amz-Signature={SIGNATURE}&version=2"
@@ -46,7 +47,8 @@ def model_of_the_examples() -> Iterator[None]:
     with (
         pytest.MonkeyPatch.context() as patch
     ):  # a patch of its own, so that those of a test are undone before its site
-        patch.setattr("spectral_detect.detector.model_file.DEFAULT", "photographs")
+        patch.setattr("spectral_detect.detector.model_file.DEFAULT", MODEL.stem)
+        patch.setattr("spectral_detect.detector.model_file.shipped_models", lambda: {MODEL.stem: MODEL})
         yield
 
 
@@ -281,7 +283,7 @@ def test_features_and_labelled_images_come_from_urls(site: SimpleNamespace, run:
     manifest = tmp_path / "manifest.csv"
     rows = [f"{site.url}/photos/{NAMES[0]},real", f"site/photos/{NAMES[1]},real", f"{EXAMPLES}/fake/{NAMES[0]},fake"]
     manifest.write_text("path,label\n" + "\n".join(rows))
-    result = run("evaluate", "photographs", "--manifest", manifest, "--json", "--jobs", 0)
+    result = run("evaluate", MODEL, "--manifest", manifest, "--json", "--jobs", 0)
     assert (json.loads(result.stdout)["n_real"], json.loads(result.stdout)["n_failed"]) == (2, 0)
     result = run("audit", "--real", f"{site.url}/nowhere", "--fake", EXAMPLES / "fake", "--jobs", 0)
     assert (result.exit_code, "there is no such file or folder" in result.stderr) == (2, True)
@@ -657,7 +659,7 @@ def test_without_fsspec_local_files_are_read_as_ever(tmp_path: Path) -> None:
     (tmp_path / "fsspec.py").write_text("raise ImportError('not installed')")
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     command = [sys.executable, "-m", "spectral_detect", "scan", "--format", "csv", "--jobs", "0"]
-    command += ["--model", "photographs", "--files-from", "-"]
+    command += ["--model", str(MODEL), "--files-from", "-"]
     listed = f"{EXAMPLES}/real/{NAMES[0]}\ns3://bucket/a.png\n"
     done = subprocess.run(command, input=listed, env=environment, capture_output=True, text=True, check=False)
     good, bad = csv.DictReader(done.stdout.splitlines())

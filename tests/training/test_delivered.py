@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model
 from spectral_detect.detector.experience import codings_in_common
 from spectral_detect.errors import DatasetError, ModelFileError
@@ -174,6 +174,6 @@ def test_only_a_whole_copy_is_known_by_its_delivery(tmp_path: Path) -> None:
 def test_models_that_deliver_otherwise_do_not_judge_together() -> None:
     from dataclasses import replace
 
-    photographs = load_model("photographs")
+    photographs = load_model(MODELS / "photographs.pkl")
     with pytest.raises(ModelFileError, match="take images delivered alike"):
         Judge([photographs, replace(photographs, delivery=Delivery(256, (90,)))])

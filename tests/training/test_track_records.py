@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import MODELS
 from spectral_detect import FAKE, REAL, load_model, save_model
 from spectral_detect.detector.track_record import TrackRecord, track_record_of
 from spectral_detect.errors import ModelFileError
@@ -69,7 +70,7 @@ def test_the_record_of_a_file_is_that_of_its_coding_and_quality() -> None:
 
 
 def test_a_model_file_keeps_it(tmp_path: Path) -> None:
-    model = load_model("photographs")
+    model = load_model(MODELS / "photographs.pkl")
     held = (TrackRecord("JPEG", (70, 87), 100, 20, 0.5, None, 0.8), TrackRecord(None, None, 9, 3, 0.0, None, None))
     save_model(replace(model, track_record=held), tmp_path / "m.pkl")
     assert load_model(tmp_path / "m.pkl").track_record == held

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, MODELS, Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, load_model, train_model
 from spectral_detect.errors import DatasetError
@@ -21,6 +21,7 @@ from spectral_detect.report.training import training_text
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.train import training_vectors
 
+MODEL = MODELS / "photographs.pkl"
 MANIFEST = EXAMPLES / "manifest.csv"
 
 
@@ -150,7 +151,7 @@ def test_a_target_for_false_alarms_that_the_reals_cannot_support_is_refused(tmp_
 def test_a_model_is_applied_without_scikit_learn() -> None:
     code = (
         "import sys, spectral_detect.scanning.images, spectral_detect.detector.model_file as m; "
-        "model = m.load_model('photographs'); model.scores(model.reference); "
+        f"model = m.load_model({str(MODEL)!r}); model.scores(model.reference); "
         "assert not [n for n in sys.modules if n.split('.')[0] in ('sklearn', 'click', 'torch', 'matplotlib')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -195,6 +196,6 @@ def test_five_of_a_class_are_five_groups(tmp_path: Path, rng: np.random.Generato
 
 
 def test_each_record_carries_the_accuracy_of_its_model(run: Run) -> None:
-    result = run("scan", EXAMPLES / "real" / "Aqua.png", "--model", "photographs", "--format", "jsonl")
-    held_out = load_model("photographs").metrics["balanced_accuracy"]
+    result = run("scan", EXAMPLES / "real" / "Aqua.png", "--model", MODEL, "--format", "jsonl")
+    held_out = load_model(MODEL).metrics["balanced_accuracy"]
     assert json.loads(result.stdout)["model_balanced_accuracy"] == held_out

@@ -99,7 +99,7 @@ def explain(
 
     \b
     Examples:
-      spectral-detect explain examples/images/fake/Garden.png --model photographs
+      spectral-detect explain examples/images/fake/Garden.png --model examples/models/photographs.pkl
       spectral-detect explain photo.jpg --output sheet.html
       spectral-detect explain photo.jpg --region 0,0,512,512
     """
