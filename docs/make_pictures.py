@@ -21,6 +21,7 @@ from spectral_detect import FeatureSpec, extract_features, read_image
 
 DOCS = Path(__file__).parent
 IMAGES = DOCS.parent / "examples" / "images"
+MODEL = str(DOCS.parent / "examples" / "models" / "photographs.pkl")
 SHOWN = "Dragonfly_by_Bolly.png"
 CUT_PX = 128
 MADE_UP = "[KPWfl]*.png"  # five of the twelve names, one after the other
@@ -72,7 +73,7 @@ def draw_timeline(target: Path) -> None:
         shutil.copytree(IMAGES / "real", frames)
         for path in (IMAGES / "fake").glob(MADE_UP):
             shutil.copy(path, frames)
-        command = ["spectral-detect", "video", str(frames), "--model", "photographs", "--plot", folder]
+        command = ["spectral-detect", "video", str(frames), "--model", MODEL, "--plot", folder]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         shutil.copy(next(Path(folder).glob("*.png")), target)
 
@@ -82,14 +83,14 @@ def draw_sheet(target: Path) -> None:
     image = IMAGES / target.stem.removeprefix("explain-") / EXPLAINED
     with tempfile.TemporaryDirectory() as folder:  # no output replaces an image that another program has stored
         sheet = Path(folder, target.name)
-        command = ["spectral-detect", "explain", str(image), "--model", "photographs", "--output", str(sheet)]
+        command = ["spectral-detect", "explain", str(image), "--model", MODEL, "--output", str(sheet)]
         subprocess.run(command, check=True)
         shutil.copy(sheet, target)
 
 
 def draw_evaluation(target: Path) -> None:
     """Let the command draw all that it measures of a model on the examples."""
-    command = ["spectral-detect", "evaluate", "photographs", "--manifest", str(IMAGES / "manifest.csv")]
+    command = ["spectral-detect", "evaluate", MODEL, "--manifest", str(IMAGES / "manifest.csv")]
     target.unlink(missing_ok=True)  # once shrunk, it is no longer known as this program's own
     subprocess.run([*command, "--robustness", "--curve", "--plot", str(target)], check=True, stdout=subprocess.DEVNULL)
 

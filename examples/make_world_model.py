@@ -12,8 +12,8 @@ in four conditions, all labels alike:
     web        reduced to a shorter side of 320 to 1080, if it is larger, by one of four kernels, and coded anew
     video      reduced likewise, and the middle frame of a slow pan over it, in H.264 at CRF 18 to 35
 
-The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the card are of five models, each trained without a fifth of the
-groups and asked about that fifth: neither the generators' sets nor the cameras of a tested image were trained on.
+The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
+card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators' sets nor the cameras of a tested image were trained on.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
 VERDICT_ERRORS = (0.02, 0.10)
+OF_OUTSIDERS = "Of pictures that are no photographs, of sources left out, it finds {:.0f} %.\n" + 13 * " "
 OUTSIDERS = "a drawing, a screenshot, a document, a chart or a rendering"
 
 INTRODUCTION = """\
@@ -336,10 +337,7 @@ def card(model: Model, material: Material, newest: str) -> str:
         + 13 * " "
         if helpers
         else "",
-        outsiders=f"Of pictures that are no photographs, of sources left out, it finds {100 * model.outsiders.found:.0f} %.\n"
-        + 13 * " "
-        if model.outsiders
-        else "",
+        outsiders=OF_OUTSIDERS.format(100 * model.outsiders.found) if model.outsiders else "",
         families="\n             ".join(wrap(", ".join(_families(material)), 80, break_on_hyphens=False)),
         newest=newest,
         least=seen.min_side_px,

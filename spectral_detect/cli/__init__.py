@@ -36,7 +36,10 @@ COMMANDS = {
         "spectral_detect.cli.evidence.provenance:provenance",
         "Print what each file says of its own origin.",
     ),
-    "verify": ("spectral_detect.cli.evidence.verify:verify", "Repeat a recorded scan, and tell what differs."),
+    "verify": (
+        "spectral_detect.cli.evidence.verify:verify",
+        "Repeat a recorded run of `scan` or `video`, and tell what differs.",
+    ),
     "models": ("spectral_detect.cli.models:models", "Say which model ships, or describe a model."),
     "plot": ("spectral_detect.cli.plot:plot", "Draw the figures of the field (extra plot)."),
     "merge": ("spectral_detect.cli.merge:merge", "Join the outputs of shards into one."),

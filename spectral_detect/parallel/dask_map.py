@@ -38,6 +38,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SMALLEST_BATCH, LARGEST_BATCH = 16, 256  # items
+PLACED = 2  # batches per thread that are sent to a worker of our choice, before all others
 MOST_AHEAD = 6  # batches per thread of the cluster that are under way, or done before their turn has come
 POLL_S = 1.0  # between two looks at the number of workers
 PATIENCE = 5  # looks in a row that find no worker, before a warning; Dask restarts a worker that died in less
@@ -115,6 +116,7 @@ class _Run(Generic[Item, Result]):
         self._under_way: dict[Future[bytes], tuple[int, list[Item]]] = {}
         self._finished: SimpleQueue[Future[bytes]] = SimpleQueue()  # `as_completed` could not wait for a second only
         self._n_batches = self._n_items = self._n_yielded = 0
+        self._has_results = False
         self._threads: list[str] = []  # of each thread of the cluster, the address of its worker
         self._looked, self._n_looks_in_vain = float("-inf"), 0
         self._look_for_workers()
@@ -134,18 +136,21 @@ class _Run(Generic[Item, Result]):
             with suppress(Empty):
                 future = self._finished.get(timeout=POLL_S)
                 number, batch = self._under_way.pop(future)
+                self._has_results = True
                 yield number, self._outcome(future, batch)
 
     def _submit(self) -> None:
         """Send batches, as far as they may be ahead of the results.
 
         The first two for each thread are placed: Dask would give all to the one worker that holds our task, where four
-        videos of a second took three seconds on two workers. Those beyond it queues, for the least busy worker.
+        videos of a second took three seconds on two workers. Those beyond it queues, for the least busy worker; they
+        are sent when a first one is done, or Dask would fill each worker with them before it places the others.
         """
         n_threads = max(1, len(self._threads))
-        while self._n_batches - self._n_yielded < MOST_AHEAD * n_threads and (batch := self._next_batch(n_threads)):
+        most = (MOST_AHEAD if self._has_results else PLACED) * n_threads
+        while self._n_batches - self._n_yielded < most and (batch := self._next_batch(n_threads)):
             place: dict[str, Any] = {}
-            if self._threads and self._n_batches < 2 * n_threads:
+            if self._threads and self._n_batches < PLACED * n_threads:
                 place = {"workers": self._threads[self._n_batches % n_threads], "allow_other_workers": True}
             work, key = methodcaller("work_through", pickle.dumps(batch)), (self._name, self._n_batches)
             future = self._client.submit(work, self._pools, key=key, pure=False, **place)

@@ -298,7 +298,7 @@ def test_a_file_that_cannot_be_read_any_more(recorded: Path, run: Run) -> None:
     os.mkdir("evidence/a.png")
     _, found, _ = verified(run)
     assert only(found) == ("changed", 2, 1, "evidence/a.png")
-    assert "was read by the scan, and now: cannot be read: Is a directory" in found[0]["text"]
+    assert "was read by the scan, and now: not a regular file" in found[0]["text"]
 
 
 def test_a_file_that_was_missing_when_it_was_scanned_may_be_missing_still(case: Path, run: Run) -> None:

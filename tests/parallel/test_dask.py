@@ -195,7 +195,7 @@ def test_given_up_early_it_leaves_nothing_behind(cluster: Any, tmp_path: Path, m
     monkeypatch.setattr(room, "SMALLEST_BATCH", 2000)
 
     def items() -> Iterator[str]:
-        yield from repeat("slow", 8000)
+        yield from repeat("slow", 6000)
         assert becomes_true(lambda: len(list(tmp_path.iterdir())) == 2), "one of two workers has no work"
         raise Enough
 
@@ -378,8 +378,9 @@ def test_a_scan_that_loses_a_worker_writes_the_records_of_one_machine(evidence: 
     killer.join()
     assert becomes_true(lambda: {worker.pid for worker in cluster.workers.values()} != pids), "it was not killed"
     assert result.exit_code == 1, result.output
-    assert result.stderr.count("\n") == 1
-    assert "ev/5/broken.jpg" in result.stderr
+    told, counts = result.stderr.splitlines()
+    assert "ev/5/broken.jpg" in told
+    assert counts.endswith("1 failed")
     assert run("scan", "ev", "--jobs", 2, "--output", "local.jsonl").exit_code == 1
     assert output.read_bytes().count(b"\n") == 313
     assert output.read_bytes() == Path("local.jsonl").read_bytes()
