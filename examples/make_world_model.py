@@ -13,7 +13,8 @@ in four conditions, all labels alike:
     video      reduced likewise, and the middle frame of a slow pan over it, in H.264 at CRF 18 to 35
 
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
-card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators' sets nor the cameras of a tested image were trained on.
+card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
+sets nor the cameras of a tested image were trained on.
 """
 
 from __future__ import annotations

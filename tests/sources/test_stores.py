@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import partial
@@ -250,9 +251,15 @@ def test_files_that_fail_in_the_middle_are_records(site: SimpleNamespace, run: R
 
 
 def test_a_server_that_hangs_costs_one_file(site: SimpleNamespace, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock that stands still, however busy the machine is, until the server hangs."""
-    clock = SimpleNamespace(monotonic=lambda: 1000.0 if site.server.hangs.is_set() else 0.0)
-    monkeypatch.setattr("spectral_detect.parallel.pool.time", clock)
+    """By a clock that stands still, however busy the machine is, until the server has hung for two seconds."""
+    began: list[float] = []
+
+    def clock() -> float:
+        if site.server.hangs.is_set() and not began:
+            began.append(time.monotonic())
+        return 1000.0 if began and time.monotonic() - began[0] > 2 else 0.0
+
+    monkeypatch.setattr("spectral_detect.parallel.pool.time", SimpleNamespace(monotonic=clock))
     listed = "\n".join(f"{site.url}/photos/{name}" for name in (NAMES[0], "hanging.png", NAMES[1]))
     arguments = ("--files-from", "-", "--format", "jsonl", "--jobs", 1, "--timeout", 1)
     records = records_of(run("scan", *arguments, stdin=listed.encode()).stdout)

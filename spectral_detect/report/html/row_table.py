@@ -25,8 +25,8 @@ ADDED_COLUMNS = (
 # few values in many rows: a row has their number in a list
 CODED = frozenset(
     ("schema", "format", "verdict", "threshold", "model", "model_sha256", "spec_sha256", "settings_sha256",
-     "tool_version", "coding", "such_files", "reason", "model_balanced_accuracy", "delivery", "says_generated", "outcome",
-     "support", "after_note", "codec", "vote")
+     "tool_version", "coding", "such_files", "reason", "model_balanced_accuracy", "delivery", "says_generated",
+     "outcome", "support", "after_note", "codec", "vote")
 )  # fmt: skip
 MOST_WORDS = 50_000
 SAME = "="
