@@ -12,7 +12,7 @@ import click
 import numpy as np
 
 from spectral_detect.atomic_write import check_target
-from spectral_detect.cli.shared.checks import check_output, check_plot
+from spectral_detect.cli.shared.checks import check_output, check_outside, check_plot
 from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
 from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.options import feature_options, feature_spec
@@ -95,6 +95,8 @@ def group(
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to group, or --files-from")
+    if plot is not None:
+        check_outside(plot, named)
     images = FoundImages(named, listed, None, is_countable=False)
     files = list(islice(images.files, MOST_IMAGES + 1))
     check_number(len(files))
@@ -132,9 +134,9 @@ def _write(grouped: Grouped, chosen: StreamFormat, output: str | None, summary: 
             report_failure(record.path, record.error)
     if chosen != "table" or output is not None:
         show_counts(summary, output)
-    n_images, least = len(grouped.features), grouped.clusters.min_size
-    if n_images < 2 * least:
-        note = f"{counted(n_images, 'image')}: clusters are told from others, so that two of {least} are the least"
+    n_distinct, least = grouped.clusters.n_distinct, grouped.clusters.min_size
+    if n_distinct < 2 * least:
+        note = f"{counted(n_distinct, 'distinct image')}: two clusters of {least} are the least that can be told apart"
         click.echo(f"warning: {note}; add images, or give a smaller --min-size", err=True)
 
 
