@@ -24,6 +24,7 @@ PAGE_OF = {
     "audit": "audit",
     "extract": "features",
     "provenance": "provenance",
+    "group": "grouping",
     "verify": "custody",
     "models": "scanning",
     "plot": "plots",

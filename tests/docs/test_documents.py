@@ -160,6 +160,7 @@ def _make_cli() -> dict[str, object]:
         ("Videos", records.VIDEO_COLUMNS),
         ("Frames", records.FRAME_COLUMNS),
         ("Provenance", records.PROVENANCE_COLUMNS),
+        ("Groups", records.GROUP_COLUMNS),
         ("Features", (*records.FEATURE_COLUMNS, *records.TILE_COLUMNS, "f0", "f1")),
     ],
 )

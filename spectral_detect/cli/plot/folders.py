@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 
 import click
 
-from spectral_detect.cli.shared.checks import check_plot
-from spectral_detect.cli.shared.failures import Failure, report_failure
+from spectral_detect.cli.shared.checks import check_outside, check_plot
+from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.folders.reading import ImageFolder, Progress, find_folders
@@ -39,13 +38,7 @@ def folders_to_draw(paths: tuple[str, ...], output: str, least: int = 1) -> list
     locations = expand(paths)
     if len(locations) < least:
         raise click.UsageError(f"{counted(len(locations), 'folder')}: name {least} or more, to compare them")
-    target = os.path.realpath(output)
-    for place in locations:
-        if not place.is_remote and target.startswith(os.path.join(os.path.realpath(place.path), "")):
-            raise Failure(
-                f"{visible(output)} lies inside {visible(place.path)}, whose images are read; "
-                "name another place with --output"
-            )
+    check_outside(output, locations)
     return find_folders(locations)
 
 

@@ -12,6 +12,7 @@ from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.errors import TORCH_MISSING, ImageReadError
 from spectral_detect.media.images import read_image
 from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature
+from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
 
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
@@ -45,6 +46,16 @@ def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
         raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
     require_matplotlib()
     check_target(output)
+
+
+def check_outside(output: str, places: Iterable[Location]) -> None:
+    """Raise `Failure` if a picture would lie in a folder whose images are read: the next run would read it as well."""
+    target = os.path.realpath(output)
+    for place in places:
+        if not place.is_remote and target.startswith(os.path.join(os.path.realpath(place.path), "")):
+            raise Failure(
+                f"{visible(output)} lies inside {visible(place.path)}, whose images are read; name another place"
+            )
 
 
 def check_plot_folder(folder: str) -> None:

@@ -32,6 +32,7 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "max_pixels": "--max-pixels",
     "method": "--method",
     "min_confidence": "--min-confidence",
+    "min_size": "--min-size",
     "model": "--model",
     "n_bins": "--bins",
     "n_bins=None": "--bins none",

@@ -27,6 +27,7 @@ NYQUIST = 0.5  # cycles per pixel, along rows and columns
 MOST_COLUMNS = 4
 PANEL_IN = 3.1  # inches, of a panel with a spectrum
 SHOWN_PERCENTILES = (0.5, 99.5)  # of the values: the ends of a scale of colours
+GRAY_POINTS = (("x", "0.6"), ("+", "0.45"))  # marker and gray of points in the background
 LEAST_RANGE = 1e-3  # of a scale of colours, where all values are alike
 
 
@@ -146,7 +147,7 @@ def _pictures(
     part.colorbar(image, ax=panels, extend="both", label=label, fraction=0.05)
 
 
-def plot_embedding(embedding: Embedding, features: str, output: str) -> None:
+def plot_embedding(embedding: Embedding, features: str, output: str, *, n_gray: int = 0) -> None:
     """Draw the images of each folder as points with a colour and a marker of their own.
 
     Figure 19 of Durall et al., CVPR 2020, is t-SNE.
@@ -159,8 +160,11 @@ def plot_embedding(embedding: Embedding, features: str, output: str) -> None:
         Name of the features.
     output : str
         The file, which is written under a temporary name and renamed.
+    n_gray : int
+        So many of the last names are background: small and gray, behind the others.
     """
-    figure = new_figure(6.4, 5.4)
+    n_lines = -(-len(embedding.names) // 2)
+    figure = new_figure(6.4, 5.0 + 0.2 * max(2, n_lines))
     axes = figure.add_subplot()
     n_points = sum(map(len, embedding.points))
     size = float(np.clip(4000 / max(1, n_points), 6, 40))
@@ -170,6 +174,10 @@ def plot_embedding(embedding: Embedding, features: str, output: str) -> None:
         faces = "none" if is_open else colour
         label = f"{plain(name, 40)} ({counted(len(points), 'image')})"
         x, y = points.T
+        if k >= len(embedding.names) - n_gray:
+            marker, gray = GRAY_POINTS[k % len(GRAY_POINTS)]
+            axes.scatter(x, y, s=size * 0.8, marker=marker, color=gray, label=label, linewidths=1, zorder=1)
+            continue
         axes.scatter(x, y, s=size, marker=marker, facecolors=faces, edgecolors=colour, label=label, linewidths=1)
     if embedding.explained is None:
         axes.set(xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
