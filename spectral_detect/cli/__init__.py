@@ -36,7 +36,7 @@ COMMANDS = {
         "spectral_detect.cli.evidence.provenance:provenance",
         "Print what each file says of its own origin.",
     ),
-    "group": ("spectral_detect.cli.evidence.group:group", "Find which images come from one pipeline."),
+    "group": ("spectral_detect.cli.evidence.group:group", "Find which images come from one pipeline, without labels."),
     "verify": (
         "spectral_detect.cli.evidence.verify:verify",
         "Repeat a recorded run of `scan` or `video`, and tell what differs.",
