@@ -36,7 +36,7 @@ COMMANDS = {
         "spectral_detect.cli.evidence.provenance:provenance",
         "Print what each file says of its own origin.",
     ),
-    "group": ("spectral_detect.cli.evidence.group:group", "Find which images come from one pipeline."),
+    "group": ("spectral_detect.cli.evidence.group:group", "Find which images come from one pipeline, without labels."),
     "verify": ("spectral_detect.cli.evidence.verify:verify", "Repeat a recorded scan, and tell what differs."),
     "models": ("spectral_detect.cli.models:models", "List the shipped models, or describe a model."),
     "plot": ("spectral_detect.cli.plot:plot", "Draw the figures of the field (extra plot)."),
