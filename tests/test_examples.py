@@ -273,3 +273,15 @@ def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:
         "1  Photoshop, save for web, high: 1 (no camera)",
         "1  libjpeg: 1 Maker Model\\x1b",
     ]
+
+
+def test_grouping_is_measured_by_source(labelled_folder: Path) -> None:
+    folders = (labelled_folder / "real", labelled_folder / "fake")
+    shown = printed("group_sources.py", *folders, "--draws", 2, "--images", 10, "--jobs", 0)
+    head, *lines = shown.splitlines()
+    assert head.split() == ["features", "method", "ARI", "purity", "in", "one", "clusters"]
+    rows = table("\n".join(lines), r"(\w+) +(HDBSCAN|average [\d.]+) +(-?[\d.]+) +([\d.]+|nan) +([\d.]+) +([\d.]+)")
+    assert [row[0] for row in rows[::4]] == ["azimuthal", "residual", "world"] and len(rows) == 12
+    found = {(features, method): numbers for features, method, *numbers in rows}
+    index, purity, share, number = map(float, found["residual", "HDBSCAN"])
+    assert index > 0.5 and purity == 1 and share > 0.5 and 2 <= number < 5

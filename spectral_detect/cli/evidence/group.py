@@ -83,7 +83,7 @@ def group(
 
     PATH is a file, a folder or a pattern; local, or at a URL (s3://, https:// and others; extra `remote`). Images whose
     features lie close together get one number, the largest cluster 1; an image in no cluster is alone (-1 in CSV and
-    JSON Lines). One pipeline can fall into several clusters, and similar ones into one; no model judges here.
+    JSON Lines). One pipeline can fall into several clusters, the more so where there is no other. No model judges.
 
     \b
     Examples:
