@@ -85,7 +85,7 @@ ADVICE = (
     Advice(
         "undecided",
         r"errs too often between",
-        "look at the score and at the card of the model; a model trained on images of this kind may decide",
+        "look at the card of the model; a model trained on images of this kind may decide",
         "a score at which the model errs too often",
     ),
     Advice(

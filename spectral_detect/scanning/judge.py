@@ -23,7 +23,7 @@ from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth, Provenance
-from spectral_detect.records import LABELS, ImageRecord, Reason, Verdict
+from spectral_detect.records import BY_SCORE, LABELS, ImageRecord, Reason, Verdict
 from spectral_detect.scanning.rules import Rules
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
@@ -49,8 +49,8 @@ class Judgement:
     reason : Reason or None
         Why the verdict is inconclusive; None if it is not.
     such_files : TrackRecord or None
-        How the model did on files coded like this one; None if it holds no such record, or the scan has a threshold of
-        its own.
+        How the model did on files coded like this one; None if it holds no such record, cannot judge such an image, or
+        the scan has a threshold of its own.
     posterior : float or None
         The probability of fake at the prevalence of the rules; None without a calibration.
     """
@@ -286,7 +286,8 @@ class Judge:
                 f"called {called} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
                 + (f" where {100 * given:g} % are fake" if given is not None else "")
             )
-        if undecided := self._undecided(model, score):
+        means_something = all(reason in BY_SCORE for reason, _ in doubts)
+        if means_something and (undecided := self._undecided(model, score)):
             doubts, notes = doubts + undecided, []
         if self.rules.stability:
             doubts += _flips(variants[1:], model, threshold, called)
@@ -299,7 +300,9 @@ class Judge:
             warnings=(*(text for _, text in doubts if text), *notes, *((GUESS,) if model.is_guess else ())),
             log10_likelihood_ratio=ratio,
             posterior=posterior,
-            such_files=track_record_of(model.track_record, image.coding) if self.rules.threshold is None else None,
+            such_files=track_record_of(model.track_record, image.coding)
+            if means_something and self.rules.threshold is None
+            else None,
         )
 
 

@@ -36,8 +36,8 @@ REFERENCES = (
 )
 
 VERDICTS = {
-    "real": "the score is below the threshold: more like the camera images that the model has seen",
-    "fake": "the score is at or above the threshold: more like the generated images that the model has seen",
+    "real": "the score is low enough: more like the camera images that the model has seen",
+    "fake": "the score is high enough: more like the generated images that the model has seen",
     "inconclusive": "the model cannot know, or was not sure enough; the score is kept for the record and means nothing",
     "failed": "the file could not be judged",
 }

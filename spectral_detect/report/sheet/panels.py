@@ -51,8 +51,10 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
         axes.text(record.threshold, -0.12, f"{word} {record.threshold:.3f}", ha="center", va="top", fontsize=SMALL)
     if record.score is not None:
         axes.plot([record.score], [1.25], marker="v", markersize=13, color="black", clip_on=False)
-        where = "left" if record.score < 0.15 else "right" if record.score > 0.85 else "center"
-        text = f"score {record.score:.3f}" if record.score_has_meaning else f"score {record.score:.3f}: no meaning here"
+        text, edge = f"score {record.score:.3f}", 0.15
+        if not record.score_has_meaning:
+            text, edge = f"{text}: no meaning here", 0.4
+        where = "left" if record.score < edge else "right" if record.score > 1 - edge else "center"
         axes.text(record.score, 1.75, text, ha=where, va="bottom", fontsize=11, fontweight="bold")
     axes.text(0, -0.12, "0 real", ha="left", va="top", fontsize=NORMAL, color=BLUE)
     axes.text(1, -0.12, "fake 1", ha="right", va="top", fontsize=NORMAL, color=ORANGE)
