@@ -7,13 +7,16 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conftest import EXAMPLES, MODELS, Run
 from headless_chromium import chromium, needs_browser
-from spectral_detect.report import plots
+from spectral_detect import load_model
+from spectral_detect.report import evaluation_plots, plots
+from spectral_detect.scanning.judge import Judge, Judgement
 
 MODEL = MODELS / "photographs.pkl"
 
@@ -150,3 +153,13 @@ def test_the_page_shows_its_pictures_and_runs_nothing(run: Run, images: Path, tm
         assert {url.partition(":")[0] for url in page.requests} <= {"file", "data"}
         page.open(tmp_path / "report.html", width=360)
         assert page.value("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_undecided_scores_are_drawn_unless_another_threshold_decides() -> None:
+    model = load_model("world")
+    judge = Judge([model])
+    judged = [Judgement(model, score, model.threshold, "real", None, (), 0.0, None) for score in (0.1, 0.9)]
+    assert evaluation_plots.undecided_of(judged) == judge.undecided_of(model)
+    assert evaluation_plots.undecided_of([replace(j, threshold=0.5) for j in judged]) is None
+    decides_all = replace(model, undecided=(0.5, 0.5))
+    assert evaluation_plots.undecided_of([replace(j, model=decides_all) for j in judged]) is None
