@@ -50,7 +50,7 @@ class TrackRecord:
         return coding.quality is not None and low <= coding.quality <= high
 
     def right(self, verdict: Verdict) -> float | None:
-        """Return the share of such verdicts that were right; None of none, and of "inconclusive"."""
+        """Return the share of such verdicts that were right; None if there was none, and for "inconclusive"."""
         return {"fake": self.fake_right, "real": self.real_right}.get(verdict)
 
     @property

@@ -287,8 +287,8 @@ class Judge:
                 + (f" where {100 * given:g} % are fake" if given is not None else "")
             )
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
-        if means_something and (undecided := self._undecided(model, score)):
-            doubts, notes = doubts + undecided, []
+        if means_something:
+            doubts += self._undecided(model, score)
         if self.rules.stability:
             doubts += _flips(variants[1:], model, threshold, called)
         return Judgement(
@@ -297,7 +297,11 @@ class Judge:
             threshold=threshold,
             verdict="inconclusive" if doubts else called,
             reason=doubts[0][0] if doubts else None,
-            warnings=(*(text for _, text in doubts if text), *notes, *((GUESS,) if model.is_guess else ())),
+            warnings=(
+                *(text for _, text in doubts if text),
+                *(() if doubts else notes),
+                *((GUESS,) if model.is_guess else ()),
+            ),
             log10_likelihood_ratio=ratio,
             posterior=posterior,
             such_files=track_record_of(model.track_record, image.coding)
