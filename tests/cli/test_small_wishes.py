@@ -115,6 +115,15 @@ def test_rows_on_standard_output_are_not_counted_in_a_pipe(run: Run) -> None:
     assert run("provenance", EXAMPLES / "real" / "Aqua.png", "--jobs", 0, "--format", "csv").stderr == ""
 
 
+def test_a_dash_as_the_output_is_standard_output(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    image = EXAMPLES / "real" / "Aqua.png"
+    for command in (("scan", image, *MODEL), ("provenance", image, "--jobs", 0)):
+        shown = run(*command, "--format", "jsonl", "--output", "-").stdout
+        assert json.loads(shown)["path"] == str(image)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_commands_that_write_rows_end_with_their_counts(run: Run, tmp_path: Path) -> None:
     said, features, bad = (tmp_path / name for name in ("said.jsonl", "x.npz", "bad.png"))
     bad.write_bytes(b"no image")

@@ -18,7 +18,7 @@ from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.options import feature_options, feature_spec
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
-from spectral_detect.cli.shared.result_stream import FORMATS, format_of, result_stream
+from spectral_detect.cli.shared.result_stream import FORMATS, format_of, output_option, result_stream
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.folders.embedding import MIN_IMAGES, Method, embed
 from spectral_detect.grouping.clusters import ALONE
@@ -51,7 +51,7 @@ PERPLEXITY = 30.0  # of t-SNE, or a quarter of the images
     type=click.Choice(FORMATS),
     help="Write a table, CSV or JSON Lines.  [default: by the suffix of --output, or table]",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE, and replace it, not to standard output.")
+@output_option
 @click.option("--plot", metavar="FILE", help="Draw the images as points to FILE (.png, .svg or .pdf; extra plot).")
 @click.option(
     "--plot-method",

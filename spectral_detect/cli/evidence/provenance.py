@@ -13,7 +13,7 @@ from spectral_detect.cli.shared.failures import Failure, in_options, report_fail
 from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
-from spectral_detect.cli.shared.result_stream import format_of, result_stream
+from spectral_detect.cli.shared.result_stream import format_of, output_option, result_stream
 from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs import provenance_rows
@@ -50,7 +50,7 @@ MOST_CERTIFICATES = 2**23  # characters
     type=click.Choice(("text", "csv", "jsonl")),
     help="Write text, CSV or JSON Lines.  [default: by the suffix of --output, or text]",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE, and replace it, not to standard output.")
+@output_option
 @click.option(
     "--fail-on-generated",
     is_flag=True,

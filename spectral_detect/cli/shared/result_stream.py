@@ -22,6 +22,19 @@ if TYPE_CHECKING:  # a help text needs none of it
 FORMATS = ("table", "csv", "jsonl")
 
 
+def _no_file(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    return None if value == "-" else value
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    callback=_no_file,
+    help="Write to FILE, and replace it; without it, or with -, to standard output.",
+)
+
+
 def format_of(output: str | None) -> StreamFormat:
     """Return the format that the suffix of `--output` names."""
     suffix = os.path.splitext(output or "")[1].lower()

@@ -16,7 +16,7 @@ import click
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.options import together
 from spectral_detect.cli.shared.progress import progress
-from spectral_detect.cli.shared.result_stream import FORMATS, format_of, result_stream, style_for
+from spectral_detect.cli.shared.result_stream import FORMATS, format_of, output_option, result_stream, style_for
 from spectral_detect.outputs.lock import held
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.outputs.resume import KnownBy, Resumed, resumed
@@ -99,7 +99,7 @@ _output_options = together(
         type=click.Choice(FORMATS),
         help="Write a table, CSV or JSON Lines.  [default: by the suffix of --output, or table]",
     ),
-    click.option("-o", "--output", metavar="FILE", help="Write to FILE, and replace it, not to standard output."),
+    output_option,
     click.option(
         "--csv-bom",
         is_flag=True,
