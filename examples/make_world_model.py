@@ -68,7 +68,7 @@ OF_OUTSIDERS = "Of pictures that are no photographs, of sources left out, it fin
 OUTSIDERS = "a drawing, a screenshot, a document, a chart or a rendering"
 
 INTRODUCTION = """\
-world: images of unknown history, camera against generators, ridge on world features.
+world: images of unknown history, camera against generators, a perceptron on world features.
 
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
              of generated ones, the newest of {newest}; families: {families}.
@@ -232,7 +232,7 @@ class Material:
 
 def fit(dataset: Dataset, outsiders: Dataset | None = None) -> Model:
     others = Outsiders(outsiders, OUTSIDERS) if outsiders else None
-    model = train_model(dataset, SPEC, "ridge", verdict_errors=VERDICT_ERRORS, outsiders=others)
+    model = train_model(dataset, SPEC, "perceptron", verdict_errors=VERDICT_ERRORS, outsiders=others)
     return replace(model, name="world")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.text import short_repr
 
-ClassifierName = Literal["svm", "logreg", "ridge", "kmeans"]
+ClassifierName = Literal["svm", "logreg", "ridge", "perceptron", "kmeans"]
 ROWS_AT_ONCE = 64  # rows of a kernel; they stay in a core's cache from one step to the next
 
 
@@ -129,6 +129,27 @@ class Ridge:
     def decision_values(self, X: np.ndarray) -> np.ndarray:
         """Return f(x), (n_vectors,)."""
         return np.asarray(np.clip(X, -self.limit, self.limit) @ self.weights + self.intercept)
+
+
+@dataclass(frozen=True, eq=False)
+class Perceptron:
+    """Apply a perceptron of one hidden layer, f(x) = sum_k v_k max(0, w_k.x + c_k) + b, the log odds of fake.
+
+    Features are cut off at +-`limit`, as in `Ridge`.
+    """
+
+    kind: ClassVar[ClassifierName] = "perceptron"
+    hidden_weights: np.ndarray  # (n_features, n_hidden)
+    hidden_offsets: np.ndarray  # (n_hidden,)
+    weights: np.ndarray  # (n_hidden,)
+    intercept: float
+    limit: float
+    __repr__ = short_repr
+
+    def decision_values(self, X: np.ndarray) -> np.ndarray:
+        """Return f(x), (n_vectors,)."""
+        units = np.clip(X, -self.limit, self.limit) @ self.hidden_weights + self.hidden_offsets
+        return np.asarray(np.maximum(units, 0, out=units) @ self.weights + self.intercept)
 
 
 @dataclass(frozen=True, eq=False)

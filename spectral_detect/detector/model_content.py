@@ -20,7 +20,14 @@ import numpy as np
 
 from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
-from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Ridge, Svm
+from spectral_detect.detector.classifiers import (
+    Classifier,
+    KMeans,
+    LogisticRegression,
+    Perceptron,
+    Ridge,
+    Svm,
+)
 from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import MAX_POSITIONS, Model, TrainingSummary
@@ -40,7 +47,7 @@ CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
-CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, Ridge, KMeans)}
+CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, Ridge, Perceptron, KMeans)}
 
 
 # ------------------------------------------------------------------------------------------------------- from a model
@@ -351,6 +358,10 @@ def _fits_together(model: Model) -> bool:
         )
     elif isinstance(classifier, LogisticRegression | Ridge):
         fitting = classifier.weights.shape == (n_features,)
+    elif isinstance(classifier, Perceptron):
+        n_units = (len(classifier.weights),)
+        fitting = classifier.weights.shape == classifier.hidden_offsets.shape == n_units
+        fitting = fitting and classifier.hidden_weights.shape == (n_features, *n_units)
     else:
         fitting = isinstance(classifier, KMeans) and classifier.centres.shape == (2, n_features)
     n_reference = len(model.reference)

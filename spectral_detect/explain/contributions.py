@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Ridge, Svm
+from spectral_detect.detector.classifiers import Classifier, KMeans, LogisticRegression, Perceptron, Ridge, Svm
 from spectral_detect.detector.model import Model
 from spectral_detect.records import FAKE, REAL
 
@@ -18,6 +18,8 @@ METHODS = {
     "svm": "kernels of the groups add exactly; within a group, integrated gradients in closed form "
     "(Sundararajan et al. 2017) along the straight path from the mean training vector",
     "ridge": "weight times feature, cut off as the classifier does; exact",
+    "perceptron": "integrated gradients in closed form (Sundararajan et al. 2017) along the straight path from the "
+    "mean training vector; exact",
     "logreg": "weight times feature; exact",
     "kmeans": "each feature's difference of squared distances, divided by the sum of both distances; exact",
 }
@@ -46,6 +48,9 @@ def of_vectors(classifier: Classifier, Z: np.ndarray) -> tuple[float, np.ndarray
         return classifier.intercept, np.clip(Z, -classifier.limit, classifier.limit) * classifier.weights
     if isinstance(classifier, KMeans):
         return 0.0, _of_distances(classifier, Z)
+    if isinstance(classifier, Perceptron):
+        start = float(classifier.decision_values(np.zeros((1, Z.shape[1])))[0])
+        return start, _of_units(classifier, np.clip(Z, -classifier.limit, classifier.limit))
     assert isinstance(classifier, Svm)
     start = float(classifier.decision_values(np.zeros((1, Z.shape[1])))[0])
     return start, _of_kernels(classifier, Z)
@@ -56,6 +61,21 @@ def _of_distances(classifier: KMeans, Z: np.ndarray) -> np.ndarray:
     to_real, to_fake = (np.square(Z - classifier.centres[label]) for label in (REAL, FAKE))
     total = np.sqrt(to_real.sum(axis=1)) + np.sqrt(to_fake.sum(axis=1))
     return np.asarray((to_real - to_fake) / np.maximum(total, np.finfo(float).tiny)[:, None])
+
+
+def _of_units(classifier: Perceptron, Z: np.ndarray) -> np.ndarray:
+    """Return the (n, n_features) integrated gradients of f(z) = sum_k v_k max(0, w_k.z + c_k) + b from 0 to z.
+
+    Notes
+    -----
+    Along t z, t from 0 to 1, unit k has the slope w_k.z on the part p_k of the path on which t w_k.z + c_k > 0, and
+    none on the rest, so that IG_j = z_j sum_k v_k w_kj p_k.
+    """
+    rise, offsets = Z @ classifier.hidden_weights, classifier.hidden_offsets
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossing = np.clip(np.nan_to_num(-offsets / rise), 0, 1)
+    active = np.where(rise > 0, 1 - crossing, np.where(rise < 0, crossing, offsets > 0))
+    return np.asarray(Z * ((active * classifier.weights) @ classifier.hidden_weights.T))
 
 
 def _of_kernels(classifier: Svm, Z: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from spectral_detect.detector.classifiers import (
     split_features,
 )
 from spectral_detect.records import FAKE
+from spectral_detect.training.perceptron import fit_perceptron
 
 SVM_C = 10.0  # the matched protocol is flat from 3 up
 LOGREG_C = 1.0
@@ -49,16 +50,16 @@ def fit_classifier(
         (n_vectors, n_features).
     y : np.ndarray
         (n_vectors,) of REAL and FAKE; k-means only names its clusters by y, and takes y = -1 for unlabelled vectors.
-    classifier : {"svm", "logreg", "ridge", "kmeans"}
+    classifier : {"svm", "logreg", "ridge", "perceptron", "kmeans"}
         Kind of classifier.
     group_sizes : sequence of int, optional
         Number of features of each group; each group gets a kernel of its own. By default there is one group.
     weights : np.ndarray, optional
-        (n_vectors,), how much each counts for ridge regression; by default all alike.
+        (n_vectors,), how much each counts for ridge regression and a perceptron; by default all alike.
     paper_settings : bool
         Use no standardisation, SVC(C=6.37, gamma=0.86) and liblinear logistic regression, as Durall et al. do.
     seed : int
-        Seed of k-means.
+        Seed of k-means and of a perceptron.
 
     Raises
     ------
@@ -78,8 +79,11 @@ def fit_classifier(
         return Fitted(mean, scale, _fit_kmeans(Z, y, X[:, : sizes[0]], seed))
     if classifier == "logreg":
         return Fitted(mean, scale, _fit_logreg(Z, y, paper_settings))
+    counts = np.ones(len(Z)) if weights is None else weights
     if classifier == "ridge":
-        return Fitted(mean, scale, fit_ridge(Z, y, np.ones(len(Z)) if weights is None else weights))
+        return Fitted(mean, scale, fit_ridge(Z, y, counts))
+    if classifier == "perceptron":
+        return Fitted(mean, scale, fit_perceptron(Z, y, counts, seed=seed))
     return Fitted(mean, scale, _fit_svm(Z, y, sizes, paper_settings))
 
 

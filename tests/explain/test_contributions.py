@@ -11,7 +11,7 @@ import pytest
 from conftest import MODELS
 from gaussian import SPEC, gaussian_data
 from spectral_detect import load_model, train_model
-from spectral_detect.detector.classifiers import Svm
+from spectral_detect.detector.classifiers import Perceptron, Svm
 from spectral_detect.explain.contributions import contributions, of_vectors
 from spectral_detect.explain.evidence import boundary_of, evidence_of
 from spectral_detect.explain.feature_layout import feature_layout
@@ -26,7 +26,7 @@ def svm(rng: np.random.Generator, sizes: tuple[int, ...] = (3, 4), n: int = 40) 
     return Svm(rng.normal(size=(n, sum(sizes))), rng.normal(size=n), 0.3, gamma, np.array(sizes, float))
 
 
-@pytest.mark.parametrize("name", ["svm", "logreg", "ridge", "kmeans"])
+@pytest.mark.parametrize("name", ["svm", "logreg", "ridge", "perceptron", "kmeans"])
 @pytest.mark.parametrize("paper", [False, True])
 def test_the_parts_sum_to_the_decision_value(name: str, paper: bool) -> None:
     model = train_model(gaussian_data(), SPEC, name, paper_settings=paper)
@@ -71,6 +71,21 @@ def test_integrated_gradients_are_those_of_the_definition(rng: np.random.Generat
             above, below = classifier.decision_values(at)
             expected[j] += weight * z[j] * (above - below) / (2 * step)
     np.testing.assert_allclose(of_vectors(classifier, z[None])[1][0], expected, atol=1e-7)
+
+
+def test_integrated_gradients_of_a_perceptron_are_those_of_the_definition(rng: np.random.Generator) -> None:
+    offsets = np.append(rng.normal(size=19), 0.3)
+    hidden = np.column_stack([rng.normal(size=(7, 19)), np.zeros(7)])  # the last unit does not look at the features
+    classifier = Perceptron(hidden, offsets, rng.normal(size=20), 0.3, limit=4.0)
+    z, expected, n_steps = rng.normal(size=7), np.zeros(7), 200_000
+    for t in np.array_split((np.arange(n_steps) + 0.5) / n_steps, 20):
+        active = np.outer(t, z @ hidden) + offsets > 0
+        expected += z * (hidden @ (active.sum(axis=0) * classifier.weights)) / n_steps
+    start, parts = of_vectors(classifier, z[None])
+    np.testing.assert_allclose(parts[0], expected, atol=1e-4)
+    assert start + parts.sum() == pytest.approx(classifier.decision_values(z[None])[0], abs=1e-12)
+    beyond = of_vectors(classifier, np.full((1, 7), 1e6))  # cut off, as the classifier does
+    assert beyond[0] + beyond[1].sum() == pytest.approx(classifier.decision_values(np.full((1, 7), 4.0))[0], abs=1e-9)
 
 
 def test_a_weight_alone_decides_the_contribution_of_its_feature() -> None:

@@ -46,6 +46,28 @@ def test_ridge_is_weighted_linear_regression_of_clipped_features() -> None:
     assert fitted.decision_values(far)[0] == fitted.decision_values(10 * far)[0]
 
 
+def test_a_perceptron_learns_what_no_line_can_tell(rng: np.random.Generator) -> None:
+    X = rng.uniform(-1, 1, (3000, 4))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    fitted = fit_classifier(X, y, "perceptron")
+    new = rng.uniform(-1, 1, (1000, 4))
+    right = np.mean((fitted.decision_values(new) > 0) == (new[:, 0] * new[:, 1] > 0))
+    assert right > 0.9
+    line = fit_classifier(X, y, "ridge")
+    assert np.mean((line.decision_values(new) > 0) == (new[:, 0] * new[:, 1] > 0)) < 0.6
+    again = fit_classifier(X, y, "perceptron")
+    np.testing.assert_array_equal(again.decision_values(new), fitted.decision_values(new))
+    assert (fit_classifier(X, y, "perceptron", seed=1).decision_values(new) != fitted.decision_values(new)).any()
+
+
+def test_vectors_of_no_weight_teach_a_perceptron_nothing(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(400, 3))
+    y = (X[:, 0] > 0).astype(int)
+    turned = np.concatenate([y[:200], 1 - y[200:]])
+    fitted = fit_classifier(X, turned, "perceptron", weights=np.repeat([1.0, 0.0], 200))
+    assert np.mean((fitted.decision_values(X) > 0) == y) > 0.95
+
+
 def test_kmeans_clusters_without_labels_and_names_by_them() -> None:
     data = gaussian_data(shift=4.0)
     fitted = fit_classifier(data.features, data.y, "kmeans")
