@@ -71,13 +71,45 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
 # ---------------------------------------------------------------------------------------------------------- loading
 
 
-def load_model(name_or_path: str | os.PathLike[str]) -> Model:
-    """Read a model file without running anything from it, and check that it still scores as when it was saved.
+def load_model(name_or_path: str | os.PathLike[str], *, encoder: str | os.PathLike[str] | None = None) -> Model:
+    """Read a model file as `read_model` does, and find the encoder that it needs, if it needs one.
 
     Parameters
     ----------
     name_or_path : str or path-like
         A file, or the name of a shipped model; a file of such a name is given as `./NAME`.
+    encoder : str or path-like, optional
+        The ONNX file of the model's encoder; default the file of the encoder's name beside the model.
+
+    Raises
+    ------
+    ModelFileError
+        As `read_model` does, and if the encoder is missing or another one.
+    """
+    model = read_model(name_or_path)
+    if model.spec.encoder is None:
+        if encoder is not None:
+            raise ModelFileError(f"the model {model.name!r} needs no encoder", remedy="leave `encoder` out")
+        return model
+    from spectral_detect.features.encoder.find import find_encoder, places_beside
+
+    path = str(find_model(os.fspath(name_or_path)))
+    try:
+        found = find_encoder(model.spec.encoder, places_beside(model.spec.encoder, path, encoder))
+    except FeatureError as error:
+        raise ModelFileError(f"{path!r}: {error.problem}", remedy=error.remedy) from None
+    return replace(model, spec=replace(model.spec, encoder=found))
+
+
+def read_model(name_or_path: str | os.PathLike[str]) -> Model:
+    """Read a model file without running anything from it, and check that it still scores as when it was saved.
+
+    Of an encoder it knows no more than the file does: enough to describe the model, not to judge images by it.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        As for `load_model`.
 
     Raises
     ------
@@ -106,8 +138,8 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
 
 
-def load_default_model() -> Model:
-    """Load the model that judges where none is named.
+def load_default_model(*, encoder: str | os.PathLike[str] | None = None) -> Model:
+    """Load the model that judges where none is named; `encoder` as for `load_model`.
 
     Raises
     ------
@@ -118,7 +150,7 @@ def load_default_model() -> Model:
         raise ModelFileError(
             f"the shipped model {DEFAULT!r} is missing", remedy="reinstall, or name a file with `model`"
         )
-    return load_model(DEFAULT)
+    return load_model(DEFAULT, encoder=encoder)
 
 
 def _read(path: str) -> bytes:

@@ -21,6 +21,9 @@ def training_text(model: Model, output: str) -> str:
         f"trained on           {counts} {_noun(facts)} in {facts['n_groups']} groups",
         f"features             {model.spec.name}, {len(model.mean)} values; classifier {model.classifier.kind}",
     ]
+    if model.spec.encoder:
+        used = model.spec.encoder
+        lines += [f"encoder              {visible(used.name)}, SHA-256 {used.sha256[:16]}...; keep it beside the model"]
     copies = ""
     if facts["augment"] != "none":
         lines += [f"augmented            {facts['augment']}, {facts['copies']} copies of each image"]
