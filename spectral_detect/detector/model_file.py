@@ -18,6 +18,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_content import from_plain, to_plain
 from spectral_detect.detector.plain_pickle import unpickle_plain
 from spectral_detect.errors import FeatureError, ModelFileError
+from spectral_detect.features.spec import FeatureSpec, FusedSpec
 from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 MAX_FILE_BYTES = 256 * 2**20
@@ -87,18 +88,36 @@ def load_model(name_or_path: str | os.PathLike[str], *, encoder: str | os.PathLi
         As `read_model` does, and if the encoder is missing or another one.
     """
     model = read_model(name_or_path)
-    if model.spec.encoder is None:
+    if not any(part.spec.encoder for part in (model, *model.parts)):
         if encoder is not None:
             raise ModelFileError(f"the model {model.name!r} needs no encoder", remedy="leave `encoder` out")
         return model
-    from spectral_detect.features.encoder.find import find_encoder, places_beside
-
     path = str(find_model(os.fspath(name_or_path)))
+    if not model.parts:
+        return replace(model, spec=_with_encoder(model.spec, path, encoder))
+    needed = {part.spec.encoder for part in model.parts if part.spec.encoder}
+    parts = tuple(
+        replace(part, spec=_with_encoder(part.spec, path, encoder, are_several=len(needed) > 1)) for part in model.parts
+    )
+    return replace(model, parts=parts, spec=FusedSpec.of([part.spec for part in parts]))
+
+
+def _with_encoder(
+    spec: FeatureSpec, path: str, named: str | os.PathLike[str] | None, *, are_several: bool = False
+) -> FeatureSpec:
+    """Return a spec whose encoder, if it has one, was found: where it is named, else beside the model.
+
+    A fused model may need several, of which one is named: the others lie beside it.
+    """
+    from spectral_detect.features.encoder.find import find_encoder, is_file_of, places_beside
+
+    if spec.encoder is None:
+        return spec
+    own = None if are_several and named is not None and not is_file_of(spec.encoder, named) else named
     try:
-        found = find_encoder(model.spec.encoder, places_beside(model.spec.encoder, path, encoder))
+        return replace(spec, encoder=find_encoder(spec.encoder, places_beside(spec.encoder, path, own)))
     except FeatureError as error:
         raise ModelFileError(f"{path!r}: {error.problem}", remedy=error.remedy) from None
-    return replace(model, spec=replace(model.spec, encoder=found))
 
 
 def read_model(name_or_path: str | os.PathLike[str]) -> Model:

@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, ENCODER, PATCH_PX, FeatureSpec
+from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, ENCODER, PATCH_PX, FeatureSpec, FusedSpec
 from spectral_detect.features.spectrum import MAX_FREQUENCY
 from spectral_detect.text import short_repr
 
@@ -51,11 +51,21 @@ class FeatureGroup:
     def title(self) -> str:
         """The group in words."""
         at = f", at {self.scale_px} px" if self.scale_px else ""
-        return f"{GROUP_TITLES[self.name]}{at}"
+        return f"{self.kind}{at}"
+
+    @property
+    def kind(self) -> str:
+        """The kind of trace in words; of a fused model, the part."""
+        return GROUP_TITLES.get(self.name, self.name)
 
 
 def feature_layout(spec: FeatureSpec, n_features: int) -> list[FeatureGroup]:
     """Return the groups of a vector of so many features, in its order."""
+    if isinstance(spec, FusedSpec):
+        return [
+            FeatureGroup(f"the model of {part.name} features", None, k, k + 1, None)
+            for k, part in enumerate(spec.parts)
+        ]
     sizes = spec.group_sizes or (n_features,)
     ends = pairwise(accumulate(sizes, initial=0))
     return [

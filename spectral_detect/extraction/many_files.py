@@ -56,7 +56,7 @@ def extract_then(
     work = work or Work()
     if extractor.spec is not None and extractor.spec.needs_cpu and work.is_local:
         if work.device == "gpu":
-            why = "of small images" if extractor.spec.encoder is None else "those of an encoder"
+            why = "of small images" if extractor.spec.scales else "of an encoder, or fused"
             LOG.warning("the features %r are %s: the CPU computes them", extractor.spec.name, why)
     elif extractor.spec is not None:
         backend, files = device_for(files, work)

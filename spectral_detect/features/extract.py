@@ -17,7 +17,7 @@ from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_P
 from spectral_detect.features.natural_statistics import cooccurrence, normalised_luma
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.reduced import reduced
-from spectral_detect.features.spec import BLOCK_PX, PRESETS, WHOLE_IMAGE_GROUPS, FeatureSpec
+from spectral_detect.features.spec import BLOCK_PX, PRESETS, WHOLE_IMAGE_GROUPS, FeatureSpec, FusedSpec
 
 WHOLE = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
@@ -83,6 +83,13 @@ def _require_cpu(spec: FeatureSpec, backend: Backend) -> None:
 
 def _features_of_one(image: np.ndarray, spec: FeatureSpec, is_ycc: bool, orientation: int) -> np.ndarray:
     """Return the (n_features,) features of one (H, W[, 3]) image: those of its pixels, then those of an encoder."""
+    if isinstance(spec, FusedSpec):
+        parts = [
+            np.atleast_2d(extract_features(image, part, is_ycc=is_ycc, orientation=orientation)) for part in spec.parts
+        ]
+        n_rows = max(map(len, parts))
+        rows = np.concatenate([np.broadcast_to(part, (n_rows, part.shape[1])) for part in parts], axis=1)
+        return rows if any(part.gives_tiles for part in spec.parts) else rows[0]
     if spec.encoder is None:
         return _features_at_scales(image, spec, is_ycc)
     encoded = encode(image, spec.encoder, is_ycc=is_ycc, orientation=orientation)

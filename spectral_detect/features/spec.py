@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -253,6 +253,55 @@ class FeatureSpec:
     def ring_width(self) -> float | None:
         """Return the distance of the bins in cycles per pixel, the width of rings unless the image's own are wider."""
         return None if self.n_bins is None else MAX_FREQUENCY / (self.n_bins - 1)
+
+
+@dataclass(frozen=True)
+class FusedSpec(FeatureSpec):
+    """Hold the specs whose features stand side by side, for a model that judges by two others.
+
+    Where one cuts tiles, each tile's row holds the vector of the other, of the whole image, as well.
+
+    Attributes
+    ----------
+    parts : tuple of FeatureSpec
+        In the order of their features.
+    """
+
+    parts: tuple[FeatureSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(isinstance(part, FusedSpec) for part in self.parts):
+            raise FeatureError("a fused model is not fused again", remedy="fuse the models that it was made of")
+        if any(part.group_sizes is None for part in self.parts):
+            raise FeatureError("features without bins are not fused: their number depends on the image's size")
+        if len({part.tiles_per_side for part in self.parts if part.gives_tiles}) > 1:
+            raise FeatureError("features of other tiles are not fused")
+
+    @classmethod
+    def of(cls, parts: Sequence[FeatureSpec]) -> FusedSpec:
+        """Return the spec of these specs."""
+        name, least = " + ".join(part.name for part in parts), max(part.min_size_px for part in parts)
+        return cls(name, min_size_px=least, parts=tuple(parts))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {"name": self.name, "version": self.version, "parts": [part.to_dict() for part in self.parts]}
+
+    @property
+    def needs_colour(self) -> bool:
+        """Tell whether a part looks at chroma."""
+        return any(part.needs_colour for part in self.parts)
+
+    @property
+    def needs_cpu(self) -> bool:
+        """Fused features are computed on the CPU."""
+        return True
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """Return the numbers of features of the parts' groups, joined."""
+        return tuple(size for part in self.parts for size in part.group_sizes or ())
 
 
 def _other_version(version: Any) -> str:

@@ -154,6 +154,11 @@ def find_encoder(encoder: Encoder, places: Iterable[str | os.PathLike[str]]) -> 
     return replace(encoder, path=path)
 
 
+def is_file_of(encoder: Encoder, path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is that of the encoder."""
+    return os.path.isfile(path) and sha256_of(os.path.abspath(path)) == encoder.sha256
+
+
 def places_beside(encoder: Encoder, model: str, named: str | os.PathLike[str] | None) -> list[str]:
     """Return where the file of a model's encoder is looked for: where it is named, else beside the model."""
     return [str(Path(model).parent / encoder.name)] if named is None else [os.fspath(named)]
