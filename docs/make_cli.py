@@ -18,6 +18,7 @@ PAGE_OF = {
     "video": "videos",
     "merge": "large-scans",
     "train": "training",
+    "fuse": "encoders",
     "evaluate": "evaluation",
     "compare": "evaluation",
     "matrix": "evaluation",

@@ -93,6 +93,8 @@ class ImageRecord:
         What such files are, and how the model did on them, in words.
     reason : Reason or None
         Why the verdict is inconclusive, in a word; None if it is not.
+    parts : str or None
+        Of a fused model, name and decimal log likelihood ratio of each of its parts; None of any other.
     """
 
     path: str
@@ -123,6 +125,7 @@ class ImageRecord:
     verdict_right: float | None = None
     such_files: str | None = None
     reason: Reason | None = None
+    parts: str | None = None
 
     @property
     def score_has_meaning(self) -> bool:

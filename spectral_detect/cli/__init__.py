@@ -27,6 +27,7 @@ COMMANDS = {
     "explain": ("spectral_detect.cli.evidence.explain:explain", "Say why an image got its verdict, on one sheet."),
     "video": ("spectral_detect.cli.video:video", "Give a verdict on each video, by a vote of its frames."),
     "train": ("spectral_detect.cli.train:train", "Train a detector from labelled images."),
+    "fuse": ("spectral_detect.cli.fuse:fuse", "Make one model of two, that judges by both."),
     "evaluate": ("spectral_detect.cli.evaluate:evaluate", "Measure a model on labelled images."),
     "compare": ("spectral_detect.cli.compare:compare", "Try features and classifiers, and name the best."),
     "audit": ("spectral_detect.cli.audit:audit", "Find what else than the generator tells two classes apart."),

@@ -11,13 +11,13 @@ import click
 
 from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.inputs import labelled_files, warn_of_bias
-from spectral_detect.cli.shared.options import frame_options, labelled_options
+from spectral_detect.cli.shared.options import encoder_option, feature_spec, frame_options, labelled_options
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.evaluation.compare import CLASSIFIERS, compare_detectors
 from spectral_detect.extraction.one_file import Extractor
-from spectral_detect.features.spec import PRESETS, FeatureSpec
+from spectral_detect.features.spec import ENCODER, PRESET_NAMES, PRESETS
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
@@ -31,9 +31,10 @@ from spectral_detect.training.labelled_files import LabelledFile
 @click.option(
     "--features",
     multiple=True,
-    type=click.Choice(tuple(PRESETS)),
+    type=click.Choice(PRESET_NAMES),
     help="Try this preset of features; repeatable.  [default: all]",
 )
+@encoder_option("Try the features of this network (ONNX) as well.")
 @click.option(
     "--classifier",
     "classifiers",
@@ -60,6 +61,7 @@ def compare(
     manifest: str | None,
     group_by: str | None,
     features: tuple[str, ...],
+    encoder: str | None,
     classifiers: tuple[ClassifierName, ...],
     as_json: bool,
     seed: int,
@@ -77,8 +79,9 @@ def compare(
       spectral-detect compare --real examples/images/real --fake examples/images/fake
     """
     files = labelled_files(real, fake, manifest, group_by)
-    names = dict.fromkeys(features or PRESETS)
-    extractors = [Extractor(FeatureSpec.preset(name), limits=limits, frames=frames) for name in names]
+    names = dict.fromkeys((*(features or PRESETS), *([ENCODER] if encoder is not None else [])))
+    specs = [feature_spec(name, None, encoder if name == ENCODER else None) for name in names]
+    extractors = [Extractor(spec, limits=limits, frames=frames) for spec in specs]
     datasets = _read_each(files, extractors, work)
     warn_of_bias(datasets[0])
     kinds = tuple(dict.fromkeys(classifiers or CLASSIFIERS))

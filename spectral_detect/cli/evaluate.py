@@ -13,7 +13,7 @@ import numpy as np
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, check_plot, require_matplotlib
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
-from spectral_detect.cli.shared.options import frame_options, judging_options, labelled_options
+from spectral_detect.cli.shared.options import encoder_of_model, frame_options, judging_options, labelled_options
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.report_options import check_apart, check_page, facts_now
 from spectral_detect.cli.shared.work_options import device_option, work_options
@@ -42,6 +42,7 @@ from spectral_detect.training.labelled_files import LabelledFile, files_by_gener
 
 @click.command()
 @click.argument("model")
+@encoder_of_model
 @labelled_options
 @click.option("--by", metavar="FOLDER", help="Print a row for each sub-folder, a generator; goes with --real.")
 @click.option(
@@ -72,6 +73,7 @@ from spectral_detect.training.labelled_files import LabelledFile, files_by_gener
 def evaluate(
     ctx: click.Context,
     model: str,
+    encoder: str | None,
     real: tuple[str, ...],
     fake: tuple[str, ...],
     manifest: str | None,
@@ -105,9 +107,9 @@ def evaluate(
       spectral-detect evaluate my.pkl --manifest test.csv --robustness --report evaluation.html
     """
     _check_usage(by, protocol, bool(fake or manifest or with_robustness or with_curve or scores or plot))
-    _check_outputs(scores, plot, report, [model, manifest])
+    _check_outputs(scores, plot, report, [model, encoder, manifest])
     facts = facts_now(ctx, [by, *real] if by is not None else [*real, *fake, *([manifest] if manifest else [])])
-    detector = load_model(model)
+    detector = load_model(model, encoder=encoder)
     warn_if_useless(detector)
     rules.check([detector])
     extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames, delivery=detector.delivery)

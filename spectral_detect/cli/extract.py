@@ -53,6 +53,7 @@ def extract(
     target: Target,
     shard: Shard | None,
     features: str,
+    encoder: str | None,
     bins: int | str | None,
     work: Work,
     limits: Limits,
@@ -74,14 +75,14 @@ def extract(
     feature_writer(target.output)
     if target.is_resumed and target.row_format != "csv":
         raise click.UsageError("an NPZ file is written whole, at the end: --resume goes on with a .csv")
-    check_output(target.output, paths)
+    check_output(target.output, [*paths, encoder])
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")
     files = list(in_shard(files, shard))
     if target.is_resumed:
         check_named_once(file.path for file in files)
-    failures = _extract(files, target, feature_spec(features, bins), work, limits)
+    failures = _extract(files, target, feature_spec(features, bins, encoder), work, limits)
     for failure in failures:
         report_failure(failure.path, failure.error)
     n_read = len(files) - len(failures)

@@ -55,6 +55,7 @@ def matrix(
     real: tuple[str, ...],
     classifier: ClassifierName,
     features: str,
+    encoder: str | None,
     bins: int | str | None,
     seed: int,
     as_json: bool,
@@ -75,7 +76,7 @@ def matrix(
     """
     if plot is not None:
         check_plot(plot)
-    spec = feature_spec(features, bins)
+    spec = feature_spec(features, bins, encoder)
     generators = files_by_generator(folder, real)
     dataset = read_labelled(files_of_all(generators), Extractor(spec, limits=limits), work)
     members = members_of(dataset, generators)

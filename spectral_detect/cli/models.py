@@ -6,7 +6,7 @@ import json
 
 import click
 
-from spectral_detect.detector.model_file import load_model, shipped_models
+from spectral_detect.detector.model_file import read_model, shipped_models
 from spectral_detect.report.models import card_text, model_facts, models_text
 
 
@@ -24,8 +24,8 @@ def models(file: str | None, as_json: bool) -> None:
       spectral-detect models examples/models/photographs.pkl
     """
     if file is not None:
-        model = load_model(file)
+        model = read_model(file)
         click.echo(json.dumps(model_facts(model), indent=2) if as_json else card_text(model))
         return
-    shipped = [load_model(path) for path in shipped_models().values()]
+    shipped = [read_model(path) for path in shipped_models().values()]
     click.echo(json.dumps([model_facts(m) for m in shipped], indent=2) if as_json else models_text(shipped))

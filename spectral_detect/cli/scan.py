@@ -15,7 +15,7 @@ from spectral_detect.cli.evidence.recording import check_manifest, manifest_opti
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
 from spectral_detect.cli.shared.found_images import FoundImages, video_note
-from spectral_detect.cli.shared.options import FiniteRange, judging_options
+from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, judging_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.report_options import Wish, facts_of_run, report_options, reporting
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     metavar="MODEL",
     help="Judge by this model file, or by the shipped model of this name.  [default: world]",
 )
+@encoder_of_model
 @click.option("--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input.")
 @click.option("-0", "--null", is_flag=True, help="Expect NUL instead of a new line after each path in --files-from.")
 @click.option(
@@ -83,6 +84,7 @@ def scan(
     ctx: click.Context,
     paths: tuple[str, ...],
     model: str | None,
+    encoder: str | None,
     files_from: str | None,
     null: bool,
     threshold: float | None,
@@ -111,12 +113,12 @@ def scan(
       spectral-detect scan s3://bucket/evidence --resume verdicts.jsonl
       find . -name '*.jpg' -print0 | spectral-detect scan --files-from - -0 --format csv
     """
-    detector = load_default_model() if model is None else load_model(model)
+    detector = load_default_model(encoder=encoder) if model is None else load_model(model, encoder=encoder)
     if target.output is not None:
-        check_output(target.output, [*paths, files_from, model])
-    check_manifest(manifest, target, [*paths, files_from, model, target.output])
+        check_output(target.output, [*paths, files_from, model, encoder])
+    check_manifest(manifest, target, [*paths, files_from, model, encoder, target.output])
     if report is not None:
-        report.check([*paths, files_from, model], output=target.output, manifest=manifest)
+        report.check([*paths, files_from, model, encoder], output=target.output, manifest=manifest)
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")

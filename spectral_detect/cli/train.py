@@ -116,6 +116,7 @@ def train(
     output: str,
     classifier: ClassifierName,
     features: str,
+    encoder: str | None,
     bins: int | str | None,
     paper_settings: bool,
     augment: str,
@@ -142,9 +143,9 @@ def train(
     if unlabelled and (classifier != "kmeans" or real or fake or manifest):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     _check_usage(augment, copies, paper_settings, features)
-    check_output(output, [manifest])
+    check_output(output, [manifest, encoder])
     check_target(output)
-    spec = feature_spec(features, bins)
+    spec = feature_spec(features, bins, encoder)
     files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest, group_by)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)

@@ -17,7 +17,7 @@ from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output, check_plot_folder
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
-from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options
+from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, frame_options, judging_options
 from spectral_detect.cli.shared.paths import expand_local
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.report_options import Wish, check_apart, facts_of_run, report_options, reporting
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     metavar="MODEL",
     help="Judge by this model file, or by the shipped model of this name.  [default: world]",
 )
+@encoder_of_model
 @click.option("--group-by", type=click.Choice(("parent",)), help="parent: take each folder of images as a video.")
 @click.option(
     "--vote",
@@ -89,6 +90,7 @@ def video(
     ctx: click.Context,
     paths: tuple[str, ...],
     model: str | None,
+    encoder: str | None,
     group_by: str | None,
     vote: VoteKind,
     threshold: float | None,
@@ -119,12 +121,12 @@ def video(
       spectral-detect video clips/ --manifest clips.manifest.jsonl
       spectral-detect video clip.mp4 --all --per-frame frames.csv --plot timelines/
     """
-    detector = load_default_model() if model is None else load_model(model)
-    outputs = _checked_outputs(target, per_frame, plot, [*paths, model])
-    check_manifest(manifest, target, [*paths, model, target.output, per_frame])
+    detector = load_default_model(encoder=encoder) if model is None else load_model(model, encoder=encoder)
+    outputs = _checked_outputs(target, per_frame, plot, [*paths, model, encoder])
+    check_manifest(manifest, target, [*paths, model, encoder, target.output, per_frame])
     check_apart(manifest=manifest, per_frame=per_frame)
     if report is not None:
-        report.check([*paths, model], output=target.output, per_frame=per_frame, manifest=manifest)
+        report.check([*paths, model, encoder], output=target.output, per_frame=per_frame, manifest=manifest)
     skipped: Counter[str] = Counter()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
     if target.is_resumed and per_frame is not None:

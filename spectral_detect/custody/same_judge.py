@@ -34,7 +34,9 @@ def check_settings(run: Run, report: Report) -> None:
         report(in_head("head", "the models are not those of the settings: one of them was changed"))
 
 
-def same_judge(run: Run, named: Sequence[str], report: Report) -> Judge | VideoJudge | None:
+def same_judge(
+    run: Run, named: Sequence[str], report: Report, *, encoder: str | None = None
+) -> Judge | VideoJudge | None:
     """Return the judge of a run; None, with the reason reported, if it cannot be had.
 
     Parameters
@@ -45,8 +47,10 @@ def same_judge(run: Run, named: Sequence[str], report: Report) -> Judge | VideoJ
         Model files, or names of shipped models, to look among; the shipped models if there are none.
     report : callable
         Called with each difference.
+    encoder : str, optional
+        The file of the models' encoder, see `load_model`.
     """
-    models = [_same_model(model["name"], model["sha256"], named, report) for model in run.models]
+    models = [_same_model(model["name"], model["sha256"], named, encoder, report) for model in run.models]
     if any(model is None for model in models):
         return None
     try:
@@ -114,7 +118,7 @@ def _depth(settings: dict[str, Any]) -> Depth:
     return cast(Depth, depth)
 
 
-def _same_model(name: str, sha256: str, named: Sequence[str], report: Report) -> Model | None:
+def _same_model(name: str, sha256: str, named: Sequence[str], encoder: str | None, report: Report) -> Model | None:
     """Return the model with this hash, under its recorded name, which may stand in warnings."""
     places = list(map(find_model, named)) if named else list(shipped_models().values())
     hashes = {place: _hash_of(place) for place in places}
@@ -123,7 +127,7 @@ def _same_model(name: str, sha256: str, named: Sequence[str], report: Report) ->
         report(in_head("model", _not_found(name, sha256, hashes, are_named=bool(named))))
         return None
     try:
-        return replace(load_model(place), name=name)
+        return replace(load_model(place, encoder=encoder), name=name)
     except ModelFileError as error:
         report(in_head("model", str(error)))
         return None

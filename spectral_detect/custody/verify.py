@@ -56,6 +56,8 @@ class Checks:
         What is refused, also if the manifest says otherwise: it may come from anybody.
     worded : callable
         Turns a record into the words in which records were written.
+    encoder : str or None
+        See `same_judge`.
     """
 
     places: Places = field(default_factory=Places)
@@ -67,6 +69,7 @@ class Checks:
     video_work: Work = field(default_factory=Work)
     limits: Limits = field(default_factory=Limits)
     worded: Callable[[Any], Any] = lambda record: record
+    encoder: str | None = None
 
 
 def verify_manifest(name: str, checks: Checks, report: Report) -> Verified:
@@ -102,7 +105,7 @@ def _judge(run: Run | None, checks: Checks, report: Report, verified: Verified) 
     if run is None:
         return None
     check_settings(run, report)
-    judge = same_judge(run, checks.models, report) if checks.with_scores else None
+    judge = same_judge(run, checks.models, report, encoder=checks.encoder) if checks.with_scores else None
     verified.has_scores = judge is not None
     others = run.differences_of_place()
     if judge is not None and others:

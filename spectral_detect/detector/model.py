@@ -90,6 +90,9 @@ class Model:
     delivery : Delivery or None
         What each image goes through before its features, as its training images did; None if they were taken as they
         are.
+    parts : tuple of Model
+        The models of a fused one: its classifier takes their log likelihood ratios, as `inputs` gives them, and an
+        image must lie in the experience of each; empty for any other.
     summary : TrainingSummary or None
         What its training images were like, for `explain`; None if it was trained without labels, or before there was
         one.
@@ -119,6 +122,7 @@ class Model:
     track_record: tuple[TrackRecord, ...] = ()
     delivery: Delivery | None = None
     outsiders: OutsiderCheck | None = None
+    parts: tuple[Model, ...] = ()
     summary: TrainingSummary | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
@@ -130,7 +134,7 @@ class Model:
     def __repr__(self) -> str:
         """Return one paragraph: what it is, what it was trained on, how good it was on images held out."""
         name = cut_in_the_middle(visible(self.name), LONGEST_NAME) or "(not saved)"
-        kind = f"{self.classifier.kind} on {len(self.mean)} {visible(self.spec.name)} features"
+        kind = f"{self.classifier.kind} on {self.n_features} {visible(self.spec.name)} features"
         return f"<Model {name}: {kind}, {self._trained_on}; threshold {self.threshold:.3f}, {self._held_out}>"
 
     @property
@@ -154,7 +158,37 @@ class Model:
     @property
     def is_guess(self) -> bool:
         """Tell whether it was trained without labels: which of its two clusters is called fake is then a guess."""
-        return bool(self.training.get("n_unlabelled"))
+        return bool(self.training.get("n_unlabelled")) or any(part.is_guess for part in self.parts)
+
+    @property
+    def n_features(self) -> int:
+        """The length of the feature vectors that it takes."""
+        return sum(part.n_features for part in self.parts) if self.parts else len(self.mean)
+
+    def of_parts(self, image: np.ndarray) -> list[np.ndarray]:
+        """Return the features of an image for each of the parts of a fused model."""
+        split = np.split(np.asarray(image), np.cumsum([part.n_features for part in self.parts])[:-1], axis=-1)
+        own = zip(self.parts, split, strict=True)
+        return [
+            (some if part.spec.gives_tiles else np.atleast_2d(some)[0]).astype(part.spec.precision)
+            for part, some in own
+        ]
+
+    def ratios_of_parts(self, image: np.ndarray) -> list[float | None]:
+        """Return the decimal log likelihood ratio of an image by each of the parts of a fused model."""
+        scored = [float(part.scores([some])[0]) for part, some in zip(self.parts, self.of_parts(image), strict=True)]
+        return [part.calibration.log10_likelihood_ratio(score) for part, score in zip(self.parts, scored, strict=True)]
+
+    def parts_line(self, image: np.ndarray) -> str | None:
+        """Return name and ratio of each of the parts of a fused model, in words; None for any other."""
+        if not self.parts:
+            return None
+        ratios = zip(self.parts, self.ratios_of_parts(image), strict=True)
+        return "; ".join(f"{part.name} {ratio:+.3f}" for part, ratio in ratios if ratio is not None)
+
+    def inputs(self, image: np.ndarray) -> np.ndarray:
+        """Return what the classifier takes of an image: its features, or the ratios by the parts of a fused model."""
+        return np.array(self.ratios_of_parts(image), dtype=np.float64) if self.parts else np.asarray(image)
 
     @property
     def balanced_accuracy(self) -> float | None:
@@ -175,7 +209,7 @@ class Model:
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""
-        return Fitted(self.mean, self.scale, self.classifier).decision_values(features)
+        return Fitted(self.mean, self.scale, self.classifier).decision_values(map(self.inputs, features))
 
     def tile_values(self, image: np.ndarray) -> np.ndarray:
         """Return the (n_tiles,) raw margins of the tiles of an image, whose mean is its decision value."""
@@ -183,10 +217,15 @@ class Model:
 
     def distance(self, features: np.ndarray) -> float:
         """Return how far an image lies from the training images, in multiples of the limit; 0 without a `cloud`."""
+        if self.parts:
+            return max(part.distance(some) for part, some in zip(self.parts, self.of_parts(features), strict=True))
         return self.cloud.distance(features) if self.cloud else 0.0
 
     def outsider(self, features: np.ndarray) -> str | None:
         """Return why an image is of a kind that the model was not made for; None if it is not."""
+        if self.parts:
+            found = [part.outsider(some) for part, some in zip(self.parts, self.of_parts(features), strict=True)]
+            return next(filter(None, found), None)
         if self.outsiders is None:
             return None
         standardised = (mean_of_tiles(features) - self.mean) / self.scale

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import pickle
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -31,9 +32,10 @@ from spectral_detect.detector.classifiers import (
 from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import MAX_POSITIONS, Model, TrainingSummary
+from spectral_detect.detector.plain_pickle import unpickle_plain
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
-from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.features.spec import FeatureSpec, FusedSpec
 from spectral_detect.media.delivery import GRID_PX, Delivery
 from spectral_detect.records import LABELS
 
@@ -58,19 +60,12 @@ def to_plain(model: Model) -> dict[str, Any]:
 
     The time of creation is that of SOURCE_DATE_EPOCH if it is set, so that the same training gives the same bytes.
     """
-    fitted = {k: v for k, v in vars(model.classifier).items() if not k.startswith("_")}
-    arrays = {k: v for k, v in fitted.items() if isinstance(v, np.ndarray)}
-    arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
-    arrays |= {"calibration_values": model.calibration.values, "calibration_log_odds": model.calibration.log_odds}
-    if model.cloud:
-        arrays |= {f"cloud_{name}": getattr(model.cloud, name) for name in CLOUD_ARRAYS}
-    if model.summary:
-        arrays |= {f"summary_{name}": getattr(model.summary, name) for name in SUMMARY_ARRAYS}
-    if model.outsiders:
-        arrays["outsider_weights"] = model.outsiders.weights
+    fitted, arrays = _fitted(model), _arrays(model)
+    parts = {f"part_{k}": pickle.dumps(to_plain(part), protocol=4) for k, part in enumerate(model.parts)}
     arrays["reference_scores"] = model.scores(model.reference)
     header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
+        "parts": [{"name": part.name, "sha256": part.sha256} for part in model.parts],
         "classifier": {"kind": model.classifier.kind, **{k: v for k, v in fitted.items() if k not in arrays}},
         "calibration": {name: getattr(model.calibration, name) for name in CALIBRATION_NUMBERS},
         "threshold": model.threshold,
@@ -95,7 +90,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         name: np.ascontiguousarray(array, dtype=header["types"][name]).tobytes()
         for name, array in arrays.items()
         if array.size  # equal bytes would be one object, to which the pickle would refer
-    }
+    } | parts
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -103,6 +98,24 @@ def to_plain(model: Model) -> dict[str, Any]:
         "arrays": content,
         "sha256": content_sha256(text, content),
     }
+
+
+def _fitted(model: Model) -> dict[str, Any]:
+    return {k: v for k, v in vars(model.classifier).items() if not k.startswith("_")}
+
+
+def _arrays(model: Model) -> dict[str, np.ndarray]:
+    """Return all arrays of a model but the scores of its reference vectors."""
+    arrays = {k: v for k, v in _fitted(model).items() if isinstance(v, np.ndarray)}
+    arrays |= {"mean": model.mean, "scale": model.scale, "reference": model.reference}
+    arrays |= {"calibration_values": model.calibration.values, "calibration_log_odds": model.calibration.log_odds}
+    if model.cloud:
+        arrays |= {f"cloud_{name}": getattr(model.cloud, name) for name in CLOUD_ARRAYS}
+    if model.summary:
+        arrays |= {f"summary_{name}": getattr(model.summary, name) for name in SUMMARY_ARRAYS}
+    if model.outsiders:
+        arrays["outsider_weights"] = model.outsiders.weights
+    return arrays
 
 
 def _plain_summary(summary: TrainingSummary) -> dict[str, Any]:
@@ -161,7 +174,19 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
         name: _array(values["arrays"][name] if 0 not in shape else b"", header["types"][name], shape)
         for name, shape in header["shapes"].items()
     }
-    return _assemble(header, arrays), arrays["reference_scores"]
+    parts = _parts(header.get("parts") or (), values["arrays"])
+    return _assemble(header, arrays, parts), arrays["reference_scores"]
+
+
+def _parts(facts: Sequence[Mapping[str, Any]], content: Mapping[str, bytes]) -> tuple[Model, ...]:
+    """Return the models of which a fused one was made, each a model file of its own within the file."""
+    found = []
+    for k, known in enumerate(facts):
+        part, _ = from_plain(unpickle_plain(content[f"part_{k}"]))
+        if part.parts or part.calibration.kind == "none":
+            raise ModelFileError("damaged: one of its parts cannot be one", remedy="fuse its models again")
+        found.append(replace(part, name=str(known["name"]), sha256=str(known["sha256"])))
+    return tuple(found)
 
 
 def _of_this_version(values: Any) -> dict[str, Any]:
@@ -191,11 +216,12 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Model:
+def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts: tuple[Model, ...]) -> Model:
     if header["labels"] != LABELS:
         raise ModelFileError(f"its labels are not those of this program, {LABELS}")
     model = Model(
-        spec=FeatureSpec.from_dict(header["spec"]),
+        spec=FusedSpec.of([part.spec for part in parts]) if parts else FeatureSpec.from_dict(header["spec"]),
+        parts=parts,
         classifier=_classifier(header["classifier"], arrays),
         mean=arrays["mean"],
         scale=arrays["scale"],
@@ -345,7 +371,7 @@ def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> 
 def _fits_together(model: Model) -> bool:
     n_features = len(model.mean)
     group_sizes = model.spec.group_sizes or (n_features,)
-    if sum(group_sizes) != n_features:
+    if sum(group_sizes) != model.n_features or (model.parts and n_features != len(model.parts)):
         return False
     classifier = model.classifier
     if isinstance(classifier, Svm):
@@ -368,7 +394,7 @@ def _fits_together(model: Model) -> bool:
     return (
         fitting
         and n_reference > 0
-        and model.reference.shape == (n_reference, n_features)
+        and model.reference.shape == (n_reference, model.n_features)
         and model.mean.shape == model.scale.shape == (n_features,)
         and bool((model.scale > 0).all())
     )

@@ -18,6 +18,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_content import from_plain, to_plain
 from spectral_detect.detector.plain_pickle import unpickle_plain
 from spectral_detect.errors import FeatureError, ModelFileError
+from spectral_detect.features.spec import FeatureSpec, FusedSpec
 from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 MAX_FILE_BYTES = 256 * 2**20
@@ -71,13 +72,63 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
 # ---------------------------------------------------------------------------------------------------------- loading
 
 
-def load_model(name_or_path: str | os.PathLike[str]) -> Model:
-    """Read a model file without running anything from it, and check that it still scores as when it was saved.
+def load_model(name_or_path: str | os.PathLike[str], *, encoder: str | os.PathLike[str] | None = None) -> Model:
+    """Read a model file as `read_model` does, and find the encoder that it needs, if it needs one.
 
     Parameters
     ----------
     name_or_path : str or path-like
         A file, or the name of a shipped model; a file of such a name is given as `./NAME`.
+    encoder : str or path-like, optional
+        The ONNX file of the model's encoder; default the file of the encoder's name beside the model.
+
+    Raises
+    ------
+    ModelFileError
+        As `read_model` does, and if the encoder is missing or another one.
+    """
+    model = read_model(name_or_path)
+    if not any(part.spec.encoder for part in (model, *model.parts)):
+        if encoder is not None:
+            raise ModelFileError(f"the model {model.name!r} needs no encoder", remedy="leave `encoder` out")
+        return model
+    path = str(find_model(os.fspath(name_or_path)))
+    if not model.parts:
+        return replace(model, spec=_with_encoder(model.spec, path, encoder))
+    needed = {part.spec.encoder for part in model.parts if part.spec.encoder}
+    parts = tuple(
+        replace(part, spec=_with_encoder(part.spec, path, encoder, are_several=len(needed) > 1)) for part in model.parts
+    )
+    return replace(model, parts=parts, spec=FusedSpec.of([part.spec for part in parts]))
+
+
+def _with_encoder(
+    spec: FeatureSpec, path: str, named: str | os.PathLike[str] | None, *, are_several: bool = False
+) -> FeatureSpec:
+    """Return a spec whose encoder, if it has one, was found: where it is named, else beside the model.
+
+    A fused model may need several, of which one is named: the others lie beside it.
+    """
+    from spectral_detect.features.encoder.find import find_encoder, is_file_of, places_beside
+
+    if spec.encoder is None:
+        return spec
+    own = None if are_several and named is not None and not is_file_of(spec.encoder, named) else named
+    try:
+        return replace(spec, encoder=find_encoder(spec.encoder, places_beside(spec.encoder, path, own)))
+    except FeatureError as error:
+        raise ModelFileError(f"{path!r}: {error.problem}", remedy=error.remedy) from None
+
+
+def read_model(name_or_path: str | os.PathLike[str]) -> Model:
+    """Read a model file without running anything from it, and check that it still scores as when it was saved.
+
+    Of an encoder it knows no more than the file does: enough to describe the model, not to judge images by it.
+
+    Parameters
+    ----------
+    name_or_path : str or path-like
+        As for `load_model`.
 
     Raises
     ------
@@ -106,8 +157,8 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Model:
     return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
 
 
-def load_default_model() -> Model:
-    """Load the model that judges where none is named.
+def load_default_model(*, encoder: str | os.PathLike[str] | None = None) -> Model:
+    """Load the model that judges where none is named; `encoder` as for `load_model`.
 
     Raises
     ------
@@ -118,7 +169,7 @@ def load_default_model() -> Model:
         raise ModelFileError(
             f"the shipped model {DEFAULT!r} is missing", remedy="reinstall, or name a file with `model`"
         )
-    return load_model(DEFAULT)
+    return load_model(DEFAULT, encoder=encoder)
 
 
 def _read(path: str) -> bytes:

@@ -97,8 +97,8 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
     if dataset.extractor is not None and dataset.delivery != model.delivery:
         raise DatasetError("the images were not delivered as the model's own were", remedy="read them with the model")
     n_features = dataset.features[0].shape[-1]
-    if n_features != len(model.mean):
-        raise DatasetError(f"features of {n_features} values; the model takes {len(model.mean)}")
+    if n_features != model.n_features:
+        raise DatasetError(f"features of {n_features} values; the model takes {model.n_features}")
     at: list[int] = []
     images: list[list[Extraction]] = []
     for k, (sample, features) in enumerate(zip(dataset.samples, dataset.features, strict=True)):

@@ -35,7 +35,7 @@ def contributions(model: Model, features: np.ndarray) -> tuple[float, np.ndarray
     features : (n_features,) or (n_tiles, n_features) array
         As `extract_features` returns it.
     """
-    tiles = np.atleast_2d(np.asarray(features, dtype=np.float64))
+    tiles = np.atleast_2d(np.asarray(model.inputs(features), dtype=np.float64))
     start, parts = of_vectors(model.classifier, (tiles - model.mean) / model.scale)
     return start, np.asarray(parts.mean(axis=0))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from spectral_detect.detector.model import Model
 from spectral_detect.explain.contributions import METHODS, contributions
-from spectral_detect.explain.feature_layout import GROUP_TITLES, FeatureGroup, feature_layout
+from spectral_detect.explain.feature_layout import FeatureGroup, feature_layout
 from spectral_detect.features.spectrum import MAX_FREQUENCY
 from spectral_detect.text import short_repr
 
@@ -78,7 +78,7 @@ class Evidence:
         """Title and contribution of each kind of trace, at all scales together; the largest of either sign first."""
         sums: dict[str, float] = {}
         for part in self.groups:
-            title = GROUP_TITLES[part.group.name]
+            title = part.group.kind
             sums[title] = sums.get(title, 0.0) + part.contribution
         return sorted(sums.items(), key=lambda kind: -abs(kind[1]))
 

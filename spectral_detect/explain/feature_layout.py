@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, PATCH_PX, FeatureSpec
+from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, ENCODER, PATCH_PX, FeatureSpec, FusedSpec
 from spectral_detect.features.spectrum import MAX_FREQUENCY
 from spectral_detect.text import short_repr
 
@@ -20,6 +20,7 @@ GROUP_TITLES = {
     "patch_spectrum": "detail by size and direction",
     "cooccurrence": "patterns of neighbouring pixels",
     "normalised_luma": "contrast of neighbouring pixels",
+    "encoder": "what the encoder sees",
 }
 
 
@@ -50,11 +51,21 @@ class FeatureGroup:
     def title(self) -> str:
         """The group in words."""
         at = f", at {self.scale_px} px" if self.scale_px else ""
-        return f"{GROUP_TITLES[self.name]}{at}"
+        return f"{self.kind}{at}"
+
+    @property
+    def kind(self) -> str:
+        """The kind of trace in words; of a fused model, the part."""
+        return GROUP_TITLES.get(self.name, self.name)
 
 
 def feature_layout(spec: FeatureSpec, n_features: int) -> list[FeatureGroup]:
     """Return the groups of a vector of so many features, in its order."""
+    if isinstance(spec, FusedSpec):
+        return [
+            FeatureGroup(f"the model of {part.name} features", None, k, k + 1, None)
+            for k, part in enumerate(spec.parts)
+        ]
     sizes = spec.group_sizes or (n_features,)
     ends = pairwise(accumulate(sizes, initial=0))
     return [
@@ -64,11 +75,13 @@ def feature_layout(spec: FeatureSpec, n_features: int) -> list[FeatureGroup]:
 
 
 def _places(spec: FeatureSpec, n_groups: int) -> list[tuple[str, int | None]]:
-    """Return name and scale of each group: all at the first scale, the last ones again at each other."""
+    """Return name and scale of each group: all at the first scale, the last ones again at each other, the encoder."""
     first, others = (spec.scales[0], spec.scales[1:]) if spec.scales else (None, ())
+    groups = spec.groups_of_pixels
     n_again = (n_groups - len(spec.groups)) // len(others) if others else 0
-    again = spec.groups[len(spec.groups) - n_again :]
-    return [*((name, first) for name in spec.groups), *((name, scale) for scale in others for name in again)]
+    again = groups[len(groups) - n_again :]
+    places = [*((name, first) for name in groups), *((name, scale) for scale in others for name in again)]
+    return [*places, *((name, None) for name in spec.groups if name == ENCODER)]
 
 
 def frequencies_of(name: str, n_features: int) -> np.ndarray | None:

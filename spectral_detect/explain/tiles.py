@@ -61,7 +61,7 @@ class TileScores:
 
 def tile_scores(model: Model, features: np.ndarray, boxes: tuple[Box, ...]) -> TileScores | None:
     """Return the scores of an image's tiles; None if its features are not of tiles."""
-    if features.ndim != 2:
+    if not model.spec.gives_tiles:
         return None
     values = model.tile_values(features)
     limit = model.summary.tile_disagreement if model.summary else None

@@ -54,9 +54,10 @@ def extract_then(
         `work.device` is "gpu" and there is none, or it fails.
     """
     work = work or Work()
-    if extractor.spec is not None and extractor.spec.scales and work.is_local:
+    if extractor.spec is not None and extractor.spec.needs_cpu and work.is_local:
         if work.device == "gpu":
-            LOG.warning("the features %r are of small images: the CPU computes them", extractor.spec.name)
+            why = "of small images" if extractor.spec.scales else "of an encoder, or fused"
+            LOG.warning("the features %r are %s: the CPU computes them", extractor.spec.name, why)
     elif extractor.spec is not None:
         backend, files = device_for(files, work)
         if backend is not None:

@@ -287,7 +287,7 @@ class Extractor:
         if self.spec is None:
             return replace(extraction, features=np.empty(0, np.float32))
         try:
-            features = extract_features(image.pixels, self.spec, is_ycc=image.is_ycc)
+            features = extract_features(image.pixels, self.spec, is_ycc=image.is_ycc, orientation=image.orientation)
             found = {"features": features, "tiles": places_of_tiles(image.pixels, self.spec)}
             return Extraction(**(vars(extraction) | found))  # `replace` takes twice as long
         except (FeatureError, MemoryError) as error:

@@ -12,11 +12,12 @@ import numpy as np
 
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
+from spectral_detect.features.encoder.network import encode
 from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_PX, Tiles
 from spectral_detect.features.natural_statistics import cooccurrence, normalised_luma
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.reduced import reduced
-from spectral_detect.features.spec import BLOCK_PX, PRESETS, WHOLE_IMAGE_GROUPS, FeatureSpec
+from spectral_detect.features.spec import BLOCK_PX, PRESETS, WHOLE_IMAGE_GROUPS, FeatureSpec, FusedSpec
 
 WHOLE = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
@@ -25,7 +26,12 @@ COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as 
 
 
 def extract_features(
-    image: Array, spec: FeatureSpec | None = None, *, is_ycc: bool = False, backend: Backend | None = None
+    image: Array,
+    spec: FeatureSpec | None = None,
+    *,
+    is_ycc: bool = False,
+    orientation: int = 1,
+    backend: Backend | None = None,
 ) -> Array:
     """Return the feature vector of an image, or of each image of a batch.
 
@@ -38,6 +44,8 @@ def extract_features(
         Default `FeatureSpec.preset("azimuthal")`.
     is_ycc : bool
         The three channels are not RGB but luma, Cb and Cr, as `read_image` gives those of a JPEG.
+    orientation : int
+        That of EXIF, 1 to 8, for an encoder, which knows up from down; no other features depend on it.
     backend : Backend, optional
         Where the arrays live; default NumPy.
 
@@ -57,8 +65,9 @@ def extract_features(
     is_rgb = _check_image(image, spec, backend)
     is_batch = image.ndim - is_rgb == 3
     batch = image if is_batch else image[None]
-    if spec.scales:
-        vectors = backend.xp.stack([_features_at_scales(one, spec, is_ycc, backend) for one in batch])
+    if spec.needs_cpu:
+        _require_cpu(spec, backend)
+        vectors = np.stack([_features_of_one(one, spec, is_ycc, orientation) for one in batch])
         return vectors if is_batch else vectors[0]
     stack = _cut(batch, spec, is_rgb, is_ycc, backend)
     vectors = stack_features(stack, spec, backend)
@@ -67,13 +76,35 @@ def extract_features(
     return vectors if is_batch else vectors[0]
 
 
-def _features_at_scales(image: Array, spec: FeatureSpec, is_ycc: bool, backend: Backend) -> Array:
-    """Return the (n_features,) features of one (H, W[, 3]) image: of tiles at the first scale, of the whole at each."""
+def _require_cpu(spec: FeatureSpec, backend: Backend) -> None:
     if backend.name != "numpy":
         raise FeatureError(f"the features {spec.name!r} are computed on the CPU", remedy="`device=cpu`")
+
+
+def _features_of_one(image: np.ndarray, spec: FeatureSpec, is_ycc: bool, orientation: int) -> np.ndarray:
+    """Return the (n_features,) features of one (H, W[, 3]) image: those of its pixels, then those of an encoder."""
+    if isinstance(spec, FusedSpec):
+        parts = [
+            np.atleast_2d(extract_features(image, part, is_ycc=is_ycc, orientation=orientation)) for part in spec.parts
+        ]
+        n_rows = max(map(len, parts))
+        rows = np.concatenate([np.broadcast_to(part, (n_rows, part.shape[1])) for part in parts], axis=1)
+        return rows if any(part.gives_tiles for part in spec.parts) else rows[0]
+    if spec.encoder is None:
+        return _features_at_scales(image, spec, is_ycc)
+    encoded = encode(image, spec.encoder, is_ycc=is_ycc, orientation=orientation)
+    if not spec.groups_of_pixels:
+        return encoded.astype(spec.precision)
+    of_pixels = replace(spec, encoder=None, groups=spec.groups_of_pixels)
+    return np.concatenate([extract_features(image, of_pixels, is_ycc=is_ycc), encoded]).astype(spec.precision)
+
+
+def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> np.ndarray:
+    """Return the (n_features,) features of one (H, W[, 3]) image: of tiles at the first scale, of the whole at each."""
+    backend = numpy_backend()
     of_tiles = replace(spec, scales=(), groups=tuple(g for g in spec.groups if g not in WHOLE_IMAGE_GROUPS))
     small = reduced(image, spec.scales[0])
-    parts = [extract_features(small, of_tiles, is_ycc=is_ycc, backend=backend).mean(axis=0)]
+    parts = [extract_features(small, of_tiles, is_ycc=is_ycc).mean(axis=0)]
     for scale in spec.scales:
         small = reduced(small, scale)
         luma = small if small.ndim == 2 else small[..., 0] if is_ycc else backend.rgb_to_gray(small)

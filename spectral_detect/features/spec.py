@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from spectral_detect.errors import FeatureError
+from spectral_detect.features.encoder.settings import Encoder
 from spectral_detect.features.spectrum import MAX_FREQUENCY, Centre
 
 SPEC_VERSION = 4
@@ -28,12 +29,14 @@ FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "patch_spectrum": (PATCH_PX // 2 + 1) ** 2,
     "cooccurrence": 234,
     "normalised_luma": 69,
+    "encoder": None,  # as many as the encoder gives
 }
+ENCODER = "encoder"  # group and preset
 RESIDUAL_GROUPS = (
     "profile", "chroma_profile", "coherence", "block_spectrum", "block_peakedness", "patch_spectrum"
 )  # fmt: skip
 WHOLE_IMAGE_GROUPS = ("cooccurrence", "normalised_luma")  # of a reduced image, which is not cut into tiles for them
-COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence"))
+COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence", ENCODER))
 
 Filter = Literal["none", "laplacian"]
 Scale = Literal["log_of_mean", "mean_of_log", "durall_db"]
@@ -77,6 +80,8 @@ class FeatureSpec:
         Floating dtype of the FFT and of the features.
     min_size_px : int
         Least length of the shorter side.
+    encoder : Encoder or None
+        The network that gives the features of the group "encoder", the last of the groups; None without that group.
 
     Raises
     ------
@@ -96,6 +101,7 @@ class FeatureSpec:
     normalisation: Normalisation = "mean"
     precision: Precision = "float32"
     min_size_px: int = 16
+    encoder: Encoder | None = None
 
     def __post_init__(self) -> None:
         if self.version != SPEC_VERSION:
@@ -122,18 +128,28 @@ class FeatureSpec:
         if self.min_size_px < 8:
             raise FeatureError(f"min_size_px {self.min_size_px}: below 8 pixels there are too few rings")
         self._check_scales()
+        self._check_encoder()
+
+    def _check_encoder(self) -> None:
+        if self.encoder is None and ENCODER in self.groups:
+            raise FeatureError("the features of an encoder need its file", remedy="name an ONNX file: `encoder`")
+        if self.encoder is not None and self.groups[-1] != ENCODER:
+            raise FeatureError("an encoder goes with `features=encoder`")
+        if self.encoder is not None and len(self.groups) > 1 and self.tiles_per_side is not None and not self.scales:
+            raise FeatureError("an encoder sees the whole image: it does not go with features of tiles")
 
     def _check_scales(self) -> None:
         if len(self.scales) > MAX_SCALES or not all(type(s) is int and s >= self.min_size_px for s in self.scales):
             raise FeatureError(f"scales {self.scales!r}: up to {MAX_SCALES} whole numbers from `min_size_px` on")
         if self.scales and self.tiles_per_side is None:
             raise FeatureError("scales go with tiles", remedy="give `tiles_per_side`")
-        whole = tuple(name for name in self.groups if name in WHOLE_IMAGE_GROUPS)
+        cut = self.groups_of_pixels
+        whole = tuple(name for name in cut if name in WHOLE_IMAGE_GROUPS)
         if whole and not self.scales:
             raise FeatureError(f"{', '.join(whole)}: of reduced images only", remedy="give `scales`")
         if list(self.scales) != sorted(set(self.scales), reverse=True):
             raise FeatureError(f"scales {self.scales!r}: the largest first, none twice")
-        if whole and (whole == self.groups or self.groups[-len(whole) :] != whole):
+        if whole and (whole == cut or cut[-len(whole) :] != whole):
             raise FeatureError(f"{', '.join(whole)}: after other groups")
 
     @classmethod
@@ -147,7 +163,7 @@ class FeatureSpec:
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
             "world": five groups of the image reduced to two small sizes, for images of unknown history.
-            "durall": exactly the published computation.
+            "durall": exactly the published computation. "encoder": what a network gives, which `encoder` names.
         **changes
             Values of fields in place of the preset's.
 
@@ -156,11 +172,13 @@ class FeatureSpec:
         FeatureError
             If there is no such preset or field, or a field does not take the value.
         """
-        if name not in PRESETS:
-            raise FeatureError(f"no feature preset {name!r}: there are {', '.join(PRESETS)}")
+        if name not in PRESET_NAMES:
+            raise FeatureError(f"no feature preset {name!r}: there are {', '.join(PRESET_NAMES)}")
         unknown = set(changes) - {f.name for f in fields(cls)}
         if unknown:
             raise FeatureError(f"a FeatureSpec has no {', '.join(sorted(unknown))}")
+        if name == ENCODER:
+            return cls(**{"name": ENCODER, "groups": (ENCODER,), **changes})
         return replace(PRESETS[name], **changes)
 
     @classmethod
@@ -174,20 +192,26 @@ class FeatureSpec:
         """
         if values.get("version") != SPEC_VERSION:
             raise FeatureError(_other_version(values.get("version")))
-        expected = {f.name for f in fields(cls)}
+        expected = {f.name for f in fields(cls)} - ({ENCODER} - set(values))
         if set(values) != expected:
             raise FeatureError(f"a feature spec has the fields {sorted(expected)}, not {sorted(map(str, values))}")
         whole = [values[k] or 0 for k in ("version", "min_size_px", "n_bins", "tiles_per_side")]
         if not all(type(v) is int for v in whole) or not isinstance(values["name"], str):
             raise FeatureError("a feature spec's version, sizes and counts are whole numbers, its name a string")
         try:
-            return cls(**{**values, "groups": tuple(values["groups"]), "scales": tuple(values["scales"])})
+            encoder = {ENCODER: Encoder.from_dict(values[ENCODER])} if ENCODER in values else {}
+            groups, scales = tuple(values["groups"]), tuple(values["scales"])
+            return cls(**{**values, "groups": groups, "scales": scales, **encoder})
         except TypeError as error:
             raise FeatureError(f"not a feature spec: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a model file or JSON."""
-        return {**asdict(self), "groups": list(self.groups), "scales": list(self.scales)}
+        values = {**asdict(self), "groups": list(self.groups), "scales": list(self.scales)}
+        if self.encoder is None:
+            del values[ENCODER]  # so that other specs keep the hash that they had before there were encoders
+            return values
+        return {**values, ENCODER: self.encoder.to_dict()}
 
     @cached_property
     def sha256(self) -> str:
@@ -198,6 +222,16 @@ class FeatureSpec:
     def needs_colour(self) -> bool:
         """Tell whether a feature group looks at chroma; a gray image has none, and such a spec sees that."""
         return not COLOUR_FEATURE_GROUPS.isdisjoint(self.groups)
+
+    @property
+    def needs_cpu(self) -> bool:
+        """Tell whether the features are computed on the CPU alone: those of reduced images, and of an encoder."""
+        return bool(self.scales) or self.encoder is not None
+
+    @property
+    def groups_of_pixels(self) -> tuple[str, ...]:
+        """Return the groups without that of the encoder."""
+        return tuple(name for name in self.groups if name != ENCODER)
 
     @property
     def gives_tiles(self) -> bool:
@@ -211,13 +245,63 @@ class FeatureSpec:
         None if it depends on the image's size.
         """
         again = [name for name in self.groups if name in WHOLE_IMAGE_GROUPS] * max(0, len(self.scales) - 1)
-        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in (*self.groups, *again)]
+        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in (*self.groups_of_pixels, *again)]
+        sizes += [self.encoder.n_features] if self.encoder else []
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
     @property
     def ring_width(self) -> float | None:
         """Return the distance of the bins in cycles per pixel, the width of rings unless the image's own are wider."""
         return None if self.n_bins is None else MAX_FREQUENCY / (self.n_bins - 1)
+
+
+@dataclass(frozen=True)
+class FusedSpec(FeatureSpec):
+    """Hold the specs whose features stand side by side, for a model that judges by two others.
+
+    Where one cuts tiles, each tile's row holds the vector of the other, of the whole image, as well.
+
+    Attributes
+    ----------
+    parts : tuple of FeatureSpec
+        In the order of their features.
+    """
+
+    parts: tuple[FeatureSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(isinstance(part, FusedSpec) for part in self.parts):
+            raise FeatureError("a fused model is not fused again", remedy="fuse the models that it was made of")
+        if any(part.group_sizes is None for part in self.parts):
+            raise FeatureError("features without bins are not fused: their number depends on the image's size")
+        if len({part.tiles_per_side for part in self.parts if part.gives_tiles}) > 1:
+            raise FeatureError("features of other tiles are not fused")
+
+    @classmethod
+    def of(cls, parts: Sequence[FeatureSpec]) -> FusedSpec:
+        """Return the spec of these specs."""
+        name, least = " + ".join(part.name for part in parts), max(part.min_size_px for part in parts)
+        return cls(name, min_size_px=least, parts=tuple(parts))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {"name": self.name, "version": self.version, "parts": [part.to_dict() for part in self.parts]}
+
+    @property
+    def needs_colour(self) -> bool:
+        """Tell whether a part looks at chroma."""
+        return any(part.needs_colour for part in self.parts)
+
+    @property
+    def needs_cpu(self) -> bool:
+        """Fused features are computed on the CPU."""
+        return True
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        """Return the numbers of features of the parts' groups, joined."""
+        return tuple(size for part in self.parts for size in part.group_sizes or ())
 
 
 def _other_version(version: Any) -> str:
@@ -246,3 +330,4 @@ PRESETS: dict[str, FeatureSpec] = {
         "durall", scale="durall_db", centre="array_centre", normalisation="first", precision="float64"
     ),
 }
+PRESET_NAMES = (*PRESETS, ENCODER)  # the last one needs an encoder

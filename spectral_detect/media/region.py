@@ -1,4 +1,4 @@
-"""Cut a part out of an image, and turn images and boxes as they are displayed."""
+"""Cut a part out of an image, and turn boxes as they are displayed."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spectral_detect.errors import ImageReadError
+from spectral_detect.features.encoder.orientation import TURNS
 from spectral_detect.media.images import DecodedImage
 
 GRID_PX = 8  # a block of JPEG: a part that begins on this grid keeps the blocks whole
-TURNS = {  # orientation of EXIF -> whether to exchange rows and columns, then to mirror columns, and rows
-    1: (False, False, False),
-    2: (False, True, False),
-    3: (False, True, True),
-    4: (False, False, True),
-    5: (True, False, False),
-    6: (True, True, False),
-    7: (True, True, True),
-    8: (True, False, True),
-}
 
 Box = tuple[int, int, int, int]  # left edge, upper edge, width and height in pixels
 
@@ -66,14 +57,6 @@ class Region:
         box = as_displayed((left, top, right - left, bottom - top), (columns, rows), image.orientation)
         pixels = np.ascontiguousarray(image.pixels[top:bottom, left:right])
         return replace(image, pixels=pixels, width=box[2], height=box[3]), Region(*box)
-
-
-def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return an image, (H, W) or (H, W, C), as its orientation of EXIF says that it is displayed."""
-    exchanged, mirrored_columns, mirrored_rows = TURNS[orientation]
-    turned = pixels.swapaxes(0, 1) if exchanged else pixels
-    turned = turned[:, ::-1] if mirrored_columns else turned
-    return turned[::-1] if mirrored_rows else turned
 
 
 def as_displayed(box: Box, stored_size: tuple[int, int], orientation: int) -> Box:

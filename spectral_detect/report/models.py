@@ -26,9 +26,10 @@ def model_facts(model: Model) -> dict[str, Any]:
         "sha256": model.sha256,
         "created": model.created,
         "classifier": model.classifier.kind,
-        "n_features": len(model.mean),
+        "n_features": model.n_features,
         "spec": model.spec.to_dict(),
         "spec_sha256": model.spec.sha256,
+        "parts": [{"name": part.name, "sha256": part.sha256} for part in model.parts],
         "threshold": model.threshold,
         "calibration": {
             "kind": model.calibration.kind,
@@ -71,7 +72,8 @@ def _headline(model: Model) -> list[str]:
     lines = [
         visible(model.name),
         *([f"  about          {visible(about)}"] if model.card else []),
-        f"  classifier     {model.classifier.kind} on {len(model.mean)} {visible(model.spec.name)} features",
+        f"  classifier     {model.classifier.kind} on {model.n_features} {visible(model.spec.name)} features",
+        *(f"  judges by      {visible(part.name)}, sha256 {visible(part.sha256)}" for part in model.parts),
         f"  trained on     {_training(model)}",
         f"  threshold      {model.threshold:.3f}; scores {CALIBRATIONS[model.calibration.kind]}",
     ]

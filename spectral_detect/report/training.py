@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.report.metrics import metric_lines
@@ -19,8 +21,11 @@ def training_text(model: Model, output: str) -> str:
         counts = f"{facts['n_unlabelled']} unlabelled"
     lines = [
         f"trained on           {counts} {_noun(facts)} in {facts['n_groups']} groups",
-        f"features             {model.spec.name}, {len(model.mean)} values; classifier {model.classifier.kind}",
+        f"features             {model.spec.name}, {model.n_features} values; classifier {model.classifier.kind}",
     ]
+    lines += fused_lines(model)
+    for used in filter(None, (part.spec.encoder for part in (model, *model.parts))):
+        lines += [f"encoder              {visible(used.name)}, SHA-256 {used.sha256[:16]}...; keep it beside the model"]
     copies = ""
     if facts["augment"] != "none":
         lines += [f"augmented            {facts['augment']}, {facts['copies']} copies of each image"]
@@ -36,6 +41,15 @@ def training_text(model: Model, output: str) -> str:
     if model.outsiders:
         lines += [f"outsiders            {100 * model.outsiders.found:6.1f} % of those held out are found"]
     return "\n".join([*lines, f"wrote                {visible(output)}"])
+
+
+def fused_lines(model: Model) -> list[str]:
+    """Say of a fused model what it is made of, and how much each part counts."""
+    weights = np.asarray(getattr(model.classifier, "weights", ())) / model.scale if model.parts else ()
+    return [
+        f"judges by            {visible(part.name)}, {weight:.2f} times its log10 likelihood ratio"
+        for part, weight in zip(model.parts, weights, strict=True)
+    ]
 
 
 def _noun(facts: dict[str, Any]) -> str:

@@ -53,6 +53,8 @@ class Judgement:
         the scan has a threshold of its own.
     posterior : float or None
         The probability of fake at the prevalence of the rules; None without a calibration.
+    parts : str or None
+        What each part of a fused model says, see `ImageRecord.parts`.
     """
 
     model: Model
@@ -64,6 +66,7 @@ class Judgement:
     log10_likelihood_ratio: float | None
     posterior: float | None
     such_files: TrackRecord | None = None
+    parts: str | None = None
 
 
 Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
@@ -209,7 +212,7 @@ class Judge:
 
     def misfit(self, image: Extraction) -> str | None:
         """Return why the features are not those that the models take; None if they are."""
-        fits = image.features is None or image.features.shape[-1:] == self.models[0].mean.shape
+        fits = image.features is None or image.features.shape[-1:] == (self.models[0].n_features,)
         return None if fits else ONE_SIZE
 
     def _judged(self, judgement: Judgement) -> dict[str, Any]:
@@ -226,6 +229,7 @@ class Judge:
             "model_balanced_accuracy": judgement.model.balanced_accuracy,
             **_known(judgement),
             "reason": judgement.reason,
+            "parts": judgement.parts,
         }
 
     def _unjudged(self) -> dict[str, Any]:
@@ -307,6 +311,7 @@ class Judge:
             such_files=track_record_of(model.track_record, image.coding)
             if means_something and self.rules.threshold is None
             else None,
+            parts=None if image.is_constant else model.parts_line(np.asarray(image.features)),
         )
 
 

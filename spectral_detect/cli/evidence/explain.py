@@ -14,7 +14,7 @@ import click
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, require_jinja, require_matplotlib
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
-from spectral_detect.cli.shared.options import FiniteRange, judging_options
+from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, judging_options
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.result_stream import result_stream
 from spectral_detect.cli.shared.work_options import work_options
@@ -57,6 +57,7 @@ class RegionType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
     metavar="MODEL",
     help="Judge by this model file, or by the shipped model of this name.  [default: world]",
 )
+@encoder_of_model
 @click.option(
     "--output",
     metavar="FILE",
@@ -84,6 +85,7 @@ def explain(
     ctx: click.Context,
     image: str,
     model: str | None,
+    encoder: str | None,
     output: str | None,
     kind: str,
     region: Region | None,
@@ -103,8 +105,8 @@ def explain(
       spectral-detect explain photo.jpg --output sheet.html
       spectral-detect explain photo.jpg --region 0,0,512,512
     """
-    write = _writer(output, [image, model], kind)
-    detector = load_default_model() if model is None else load_model(model)
+    write = _writer(output, [image, model, encoder], kind)
+    detector = load_default_model(encoder=encoder) if model is None else load_model(model, encoder=encoder)
     judge = Judge((detector,), replace(rules, threshold=threshold))
     found = expand([image])
     if len(found) != 1 or found[0].is_folder or os.path.isdir(found[0].path):

@@ -75,6 +75,7 @@ def group(
     plot: str | None,
     plot_method: Method,
     features: str,
+    encoder: str | None,
     bins: int | str | None,
     work: Work,
     limits: Limits,
@@ -90,7 +91,7 @@ def group(
       spectral-detect group examples/images --plot clusters.png
       spectral-detect group evidence/ --min-size 10 --output clusters.csv
     """
-    _check_outputs(output, plot, [*paths, files_from])
+    _check_outputs(output, plot, [*paths, files_from, encoder])
     chosen = stream_format or format_of(output)
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
@@ -101,7 +102,7 @@ def group(
     files = list(islice(images.files, MOST_IMAGES + 1))
     check_number(len(files))
     bar = partial(progress, total=len(files))
-    spec = feature_spec(features, bins)
+    spec = feature_spec(features, bins, encoder)
     grouped = group_images(files, spec, work, min_size=min_size, limits=limits, progress=bar)
     summary = _summary(grouped) + _skipped(images)
     _write(grouped, chosen, output, summary)

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from spectral_detect.cli.shared.failures import in_options, worded
+from spectral_detect.cli.shared.options import encoder_of_model
 from spectral_detect.cli.shared.result_stream import result_stream
 from spectral_detect.cli.shared.work_options import VIDEO_TIMEOUT_S, device_option, work_options
 from spectral_detect.custody.differences import Difference
@@ -49,6 +50,7 @@ class Sha256Param(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # g
     help="Compute scores with this model file if its hash is the recorded one; may be given several times.  "
     "[default: the shipped model with that hash]",
 )
+@encoder_of_model
 @click.option(
     "--final-hash",
     type=Sha256Param(),
@@ -72,6 +74,7 @@ def verify(
     root: str | None,
     no_scores: bool,
     model: tuple[str, ...],
+    encoder: str | None,
     final_hash: str | None,
     remote: bool,
     report_format: str,
@@ -94,7 +97,7 @@ def verify(
     """
     has_own_timeout = ctx.get_parameter_source("timeout") is not ParameterSource.DEFAULT
     video_work = work if has_own_timeout else replace(work, timeout_s=VIDEO_TIMEOUT_S)
-    checks = Checks(Places(root), not no_scores, model, remote, final_hash, work, video_work, limits, worded)
+    checks = Checks(Places(root), not no_scores, model, remote, final_hash, work, video_work, limits, worded, encoder)
     as_json = JsonReport() if report_format == "json" else None
     with result_stream(None) as stream:
 

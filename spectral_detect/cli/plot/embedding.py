@@ -40,6 +40,7 @@ def embedding(
     method: Method,
     perplexity: float | None,
     features: str,
+    encoder: str | None,
     bins: int | str | None,
     work: Work,
     limits: Limits,
@@ -58,7 +59,7 @@ def embedding(
         raise click.UsageError("--perplexity goes with --method tsne")
     failed = FailedFiles()
     found = folders_to_draw(folders, output)
-    spec = feature_spec(features, bins)
+    spec = feature_spec(features, bins, encoder)
     vectors = folder_features(found, spec, work, limits=limits, progress=under_bar(found), on_failure=failed)
     names = [folder.name for folder in found]
     plot_embedding(embed(names, vectors, method, perplexity=perplexity or PERPLEXITY), features, output)

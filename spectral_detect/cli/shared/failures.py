@@ -19,6 +19,7 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "batch_size": "--batch-size",
     "crop": "--crop",
     "device": "--device",
+    "encoder": "--encoder",
     "engine": "--engine",
     "epochs": "--epochs",
     "features": "--features",

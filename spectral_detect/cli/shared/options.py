@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from spectral_detect.features.spec import PRESETS, FeatureSpec
+from spectral_detect.features.spec import ENCODER, PRESET_NAMES, FeatureSpec
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.scanning.rules import Rules
 
@@ -172,15 +172,16 @@ def frame_options(command: F) -> F:
 
 
 def feature_options(default: str) -> Callable[[F], F]:
-    """Return the options `--features` and `--bins`."""
+    """Return the options `--features`, `--encoder` and `--bins`."""
     return together(
         click.option(
             "--features",
-            type=click.Choice(tuple(PRESETS)),
+            type=click.Choice(PRESET_NAMES),
             default=default,
             show_default=True,
-            help="Choose a preset of features.",
+            help="Choose a preset of features; encoder: those of --encoder.",
         ),
+        encoder_option("With --features encoder: take the features of this network (ONNX)."),
         click.option(
             "--bins",
             type=BinCount(),
@@ -190,7 +191,25 @@ def feature_options(default: str) -> Callable[[F], F]:
     )
 
 
-def feature_spec(features: str, bins: int | str | None) -> FeatureSpec:
-    """Return the spec that `--features` and `--bins` name."""
-    changes = {} if bins is None else {"n_bins": None if bins == "none" else bins}
-    return FeatureSpec.preset(features, **changes)
+def encoder_option(text: str) -> Callable[[F], F]:
+    """Return the option `--encoder`, with its help text."""
+    return click.option("--encoder", metavar="FILE.onnx", help=text)
+
+
+encoder_of_model = encoder_option(
+    "Take this file for the encoder of a model that needs one.  [default: the one beside the model]"
+)
+
+
+def feature_spec(features: str, bins: int | str | None, encoder: str | None = None) -> FeatureSpec:
+    """Return the spec that `--features`, `--bins` and `--encoder` name."""
+    if (encoder is None) == (features == ENCODER):
+        raise click.UsageError("--features encoder and --encoder FILE.onnx go together")
+    changes: dict[str, Any] = {} if bins is None else {"n_bins": None if bins == "none" else bins}
+    if encoder is None:
+        return FeatureSpec.preset(features, **changes)
+    from spectral_detect.features.encoder.find import read_encoder  # loads OpenCV
+
+    if bins is not None:
+        raise click.UsageError("--bins goes with a radial profile, not with --encoder")
+    return FeatureSpec.preset(features, encoder=read_encoder(encoder))

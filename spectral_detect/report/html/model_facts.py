@@ -52,7 +52,7 @@ def model_facts(model: Model, rules: Rules, *, of_videos: bool = False) -> Model
     """Describe a model as a scan used it, of videos or not. A file may come from a stranger: its texts are escaped."""
     about = model.card.splitlines()[0].removeprefix(f"{model.name}: ") if model.card else ""
     facts = [
-        ("kind", f"{model.classifier.kind} on {len(model.mean)} {model.spec.name} features"),
+        ("kind", f"{model.classifier.kind} on {model.n_features} {model.spec.name} features"),
         ("SHA-256 of the features' specification", model.spec.sha256),
         ("created", model.created),
         ("scores", CALIBRATIONS[model.calibration.kind]),

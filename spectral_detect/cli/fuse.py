@@ -1,0 +1,104 @@
+"""`spectral-detect fuse`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import click
+
+from spectral_detect.atomic_write import check_target
+from spectral_detect.cli.shared.checks import check_output
+from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
+from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, frame_options, labelled_options
+from spectral_detect.cli.shared.work_options import device_option, work_options
+from spectral_detect.detector.model import Model
+from spectral_detect.detector.model_file import load_model, read_model, save_model
+from spectral_detect.media.limits import Limits
+from spectral_detect.media.video import FrameOptions
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.training import training_text
+from spectral_detect.text import visible
+from spectral_detect.training.dataset import Dataset
+from spectral_detect.training.fuse import fuse_models, fused_extractor
+
+
+@click.command()
+@click.argument("first", metavar="A.pkl")
+@click.argument("second", metavar="B.pkl")
+@labelled_options
+@encoder_of_model
+@click.option("-o", "--output", required=True, metavar="MODEL", help="Write the model to this file (.pkl).")
+@click.option(
+    "--target-fpr",
+    type=FiniteRange(0, 0.5, min_open=True),
+    help="Choose the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
+)
+@click.option(
+    "--verdict-errors",
+    type=(FiniteRange(0, 0.5), FiniteRange(0, 0.5)),
+    metavar="FPR MISSES",
+    help="Leave scores undecided at which more than these shares of images held out would be called fake though real, "
+    "or real though fake.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Draw folds from this seed."
+)
+@work_options
+@device_option
+@frame_options
+@click.pass_context
+def fuse(
+    ctx: click.Context,
+    first: str,
+    second: str,
+    real: tuple[str, ...],
+    fake: tuple[str, ...],
+    manifest: str | None,
+    group_by: str | None,
+    encoder: str | None,
+    output: str,
+    target_fpr: float | None,
+    verdict_errors: tuple[float, float] | None,
+    seed: int,
+    work: Work,
+    limits: Limits,
+    frames: FrameOptions,
+) -> None:
+    """Make one model of two, that judges by both.
+
+    A.pkl and B.pkl are models of calibrated scores, such as one of spectra and one of an encoder. The new model judges
+    by the weighted sum of their log likelihood ratios; weights, calibration and threshold are fitted on the labelled
+    images, groups kept apart, which neither model should have been trained on. The file holds both models.
+
+    \b
+    Example:
+      spectral-detect fuse spectrum.pkl clip.pkl --real held/real --fake held/fake --output both.pkl
+    """
+    check_output(output, [first, second, manifest, encoder])
+    check_target(output)
+    models = _load(first, encoder), _load(second, encoder)
+    extractor = replace(fused_extractor(*models), limits=limits, frames=frames)
+    dataset = read_labelled(labelled_files(real, fake, manifest, group_by), extractor, work)
+    warn_of_bias(dataset)
+    _warn_of_training_images(models, dataset)
+    model = fuse_models(*models, dataset, target_fpr=target_fpr, verdict_errors=verdict_errors, seed=seed)
+    warn_if_useless(model)
+    save_model(model, output)
+    click.echo(training_text(model, output))
+    ctx.exit(1 if dataset.failures else 0)
+
+
+def _load(name: str, encoder: str | None) -> Model:
+    """Load a model, with the encoder that is named if it needs one."""
+    needs_one = read_model(name).spec.encoder is not None
+    return load_model(name, encoder=encoder if needs_one else None)
+
+
+def _warn_of_training_images(models: tuple[Model, Model], dataset: Dataset) -> None:
+    for model in models:
+        if model.training.get("files_sha256") == dataset.sha256:
+            click.echo(
+                f"warning: {visible(model.name)} was trained on these images, and knows the answers: it weighs too "
+                "much, and the numbers below are too good; give images that neither model has seen",
+                err=True,
+            )
