@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 REAL, FAKE = 0, 1
 LABELS = {"real": REAL, "fake": FAKE}
+CLASS_NAMES = ("real", "fake")  # unless a model has names of its own
 
 Verdict = Literal["real", "fake", "inconclusive"]
 Reason = Literal[
@@ -95,6 +96,14 @@ class ImageRecord:
         Why the verdict is inconclusive, in a word; None if it is not.
     parts : str or None
         Of a fused model, name and decimal log likelihood ratio of each of its parts; None of any other.
+    generator : str or None
+        The class of the model that the image is most like, `camera` or the name of a generator, or `none of these`;
+        None if the model names no generators or cannot judge such an image.
+    generator_score : float or None
+        How probable that class is among those of the model, each equally frequent; None if it is none of these.
+    class_name : str or None
+        What the model itself calls the class of the verdict, where it has names of its own for real and fake; else
+        None.
     """
 
     path: str
@@ -126,6 +135,9 @@ class ImageRecord:
     such_files: str | None = None
     reason: Reason | None = None
     parts: str | None = None
+    generator: str | None = None
+    generator_score: float | None = None
+    class_name: str | None = None
 
     @property
     def score_has_meaning(self) -> bool:
@@ -135,7 +147,7 @@ class ImageRecord:
     @property
     def is_contradicted(self) -> bool:
         """Whether the file says that it was made or edited by AI, and the verdict is "real"."""
-        return self.verdict == "real" and self.says_generated == "yes"
+        return self.verdict == "real" and self.says_generated == "yes" and self.class_name is None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""

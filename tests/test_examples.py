@@ -275,6 +275,36 @@ def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_adversarial_crops_are_detected(tmp_path: Path) -> None:
+    pytest.importorskip("foolbox")
+    few = ("--crops", 12, "--epochs", 4, "--cw-steps", 3)
+    lines = printed("adversarial.py", "--work", tmp_path, *few).splitlines()
+    assert lines[0].startswith("12 photographs; the network is right on")
+    rates = {line.split()[0]: float(line.split()[3]) for line in lines[2:5]}
+    assert min(rates["FGSM"], rates["BIM"], rates["PGD"]) > 90
+
+
+def test_naming_is_measured_on_sources_left_out(tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(0), ["name,label,family,group"]
+    for label, family, times in (("real", "camera", 1), ("fake", "twofold", 2), ("fake", "fourfold", 4)):
+        for number in range(2):
+            name = f"{family}{number}"
+            rows.append(f"{name},{label},{family},{name}")
+            (tmp_path / label / name).mkdir(parents=True)
+            for k in range(6):
+                small = rng.integers(0, 256, (64 // times, 64 // times, 3), dtype=np.uint8)
+                large = np.kron(small, np.ones((times, times, 1), dtype=np.uint8))
+                Image.fromarray(large).save(tmp_path / label / name / f"{k}.png")
+    (tmp_path / "sources.csv").write_text("\n".join([*rows, "lonely,fake,alone,alone"]))
+    shown = printed("name_generators.py", tmp_path, "--sources", tmp_path / "sources.csv", "--jobs", 0)
+    assert shown.startswith("residual, svm, 36 images in 6 groups")
+    found = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[3:]}
+    assert set(found) == {"camera", "twofold", "fourfold", "mean"}
+    assert found["twofold"][:2] == ["12", "2"]
+    assert min(float(found[name][2]) for name in ("camera", "twofold", "fourfold")) >= 80
+    assert min(float(found[name][5]) for name in ("camera", "twofold", "fourfold")) >= 80
+
+
 def test_grouping_is_measured_by_source(labelled_folder: Path) -> None:
     folders = (labelled_folder / "real", labelled_folder / "fake")
     shown = printed("group_sources.py", *folders, "--draws", 2, "--images", 10, "--jobs", 0)

@@ -25,6 +25,8 @@ from spectral_detect.report.comparison import detectors_text
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile
 
+TRIED = tuple(name for name in PRESETS if name != "magnitude")  # that one is for adversarial images
+
 
 @click.command()
 @labelled_options
@@ -32,7 +34,7 @@ from spectral_detect.training.labelled_files import LabelledFile
     "--features",
     multiple=True,
     type=click.Choice(PRESET_NAMES),
-    help="Try this preset of features; repeatable.  [default: all]",
+    help="Try this preset of features; repeatable.  [default: all but magnitude]",
 )
 @encoder_option("Try the features of this network (ONNX) as well.")
 @click.option(
@@ -79,7 +81,7 @@ def compare(
       spectral-detect compare --real examples/images/real --fake examples/images/fake
     """
     files = labelled_files(real, fake, manifest, group_by)
-    names = dict.fromkeys((*(features or PRESETS), *([ENCODER] if encoder is not None else [])))
+    names = dict.fromkeys((*(features or TRIED), *([ENCODER] if encoder is not None else [])))
     specs = [feature_spec(name, None, encoder if name == ENCODER else None) for name in names]
     extractors = [Extractor(spec, limits=limits, frames=frames) for spec in specs]
     datasets = _read_each(files, extractors, work)

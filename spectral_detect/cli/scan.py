@@ -161,7 +161,12 @@ def _scan(
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
         row_format = None if taking or target.row_format == "table" else target.row_format
         records = stack.enter_context(closing(_records(left, judge, row_format, work, limits)))
-        layout = image_layout(with_posterior=judge.rules.prevalence is not None, with_model=with_model)
+        layout = image_layout(
+            with_posterior=judge.rules.prevalence is not None,
+            with_model=with_model,
+            with_generator=any(model.naming for model in judge.models),
+            class_names=judge.models[0].class_names,
+        )
         results, stream = open_records(stack, ctx, target, layout, earlier)
         rows = begun(earlier)
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import click
+import numpy as np
 
 from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output
@@ -24,20 +26,40 @@ from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.detector.experience import MIN_OF_CODING
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import save_model
+from spectral_detect.detector.naming.kinds import why_no_class_names
+from spectral_detect.detector.naming.naming import NamingKind
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import COPIES, augmentation
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
+from spectral_detect.records import CLASS_NAMES, FAKE
 from spectral_detect.report.training import training_text
 from spectral_detect.text import visible
-from spectral_detect.training.labelled_files import unlabelled_files
+from spectral_detect.training.dataset import Dataset
+from spectral_detect.training.labelled_files import LabelledFile, files_with_generators, unlabelled_files
 from spectral_detect.training.outsiders import Outsiders
 from spectral_detect.training.train import train_model
 
 
 @click.command()
 @labelled_options
+@click.option(
+    "--by",
+    metavar="FOLDER",
+    help="Read the images of each sub-folder, a generator, as fakes; goes with --real, as in evaluate --by.",
+)
+@click.option(
+    "--attribute",
+    is_flag=True,
+    help="With --by: also learn to name the generator of an image, or `none of these`.",
+)
+@click.option(
+    "--class-names",
+    nargs=2,
+    metavar="NAME NAME",
+    help="Call the classes so in place of real and fake, such as clean perturbed.",
+)
 @click.option(
     "--unlabelled",
     multiple=True,
@@ -111,6 +133,9 @@ def train(
     fake: tuple[str, ...],
     manifest: str | None,
     group_by: str | None,
+    by: str | None,
+    attribute: bool,
+    class_names: tuple[str, str] | None,
     unlabelled: tuple[str, ...],
     outsiders: tuple[str, ...],
     output: str,
@@ -137,28 +162,56 @@ def train(
     status is then 1.
 
     \b
-    Example:
+    Examples:
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
+      spectral-detect train --by generators/ --real camera/ --attribute --output names.pkl
     """
-    if unlabelled and (classifier != "kmeans" or real or fake or manifest):
+    if unlabelled and (classifier != "kmeans" or real or fake or manifest or by):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     _check_usage(augment, copies, paper_settings, features)
+    _check_class_names(class_names)
+    _check_generators(by, attribute, bool(fake or manifest), classifier, paper_settings)
     check_output(output, [manifest, encoder])
     check_target(output)
     spec = feature_spec(features, bins, encoder)
-    files = unlabelled_files(expand(unlabelled)) if unlabelled else labelled_files(real, fake, manifest, group_by)
+    files = _files(real, fake, manifest, group_by, by, unlabelled)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)
     warn_of_bias(dataset)
+    if attribute:
+        _warn_of_generators(dataset)
     model = train_model(
         dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, verdict_errors=verdict_errors,
-        outsiders=_read_outsiders(outsiders, extractor, work), seed=seed,
+        outsiders=_read_outsiders(outsiders, extractor, work), attribute=attribute, seed=seed,
     )  # fmt: skip
     _refuse_useless(model, output, allow_useless)
     _warn_of_codings(model)
+    model = replace(model, class_names=class_names or CLASS_NAMES)
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)
+
+
+def _files(
+    real: tuple[str, ...],
+    fake: tuple[str, ...],
+    manifest: str | None,
+    group_by: str | None,
+    by: str | None,
+    unlabelled: tuple[str, ...],
+) -> list[LabelledFile]:
+    if unlabelled:
+        return unlabelled_files(expand(unlabelled))
+    if by is not None:
+        return files_with_generators(by, real, group_by_parent=group_by == "parent")
+    return labelled_files(real, fake, manifest, group_by)
+
+
+def _warn_of_generators(dataset: Dataset) -> None:
+    """Warn of generators that metadata alone tell from all other images."""
+    for name in sorted({dataset.source_of(k) for k in np.flatnonzero(dataset.y == FAKE).tolist()}):
+        is_of_it = [y == FAKE and dataset.source_of(k) == name for k, y in enumerate(dataset.y.tolist())]
+        warn_of_bias(replace(dataset, y=np.array(is_of_it, dtype=int)), name, with_lookalikes=False)
 
 
 def _read_outsiders(folders: tuple[str, ...], extractor: Extractor, work: Work) -> Outsiders | None:
@@ -187,6 +240,22 @@ def _warn_of_codings(model: Model) -> None:
             "the model calls every image inconclusive; see spectral-detect audit",
             err=True,
         )
+
+
+def _check_generators(
+    by: str | None, attribute: bool, has_others: bool, classifier: ClassifierName, paper_settings: bool
+) -> None:
+    if by is not None and has_others:
+        raise click.UsageError("--by goes with --real; not with --fake or --manifest")
+    if attribute and by is None:
+        raise click.UsageError("--attribute names the generators of a folder: give --by FOLDER as well")
+    if attribute and (classifier not in get_args(NamingKind) or paper_settings):
+        raise click.UsageError("--attribute goes with --classifier svm or logreg, and without --paper-settings")
+
+
+def _check_class_names(names: tuple[str, str] | None) -> None:
+    if names and (why := why_no_class_names(*names)):
+        raise click.UsageError(f"--class-names: {why}")
 
 
 def _check_usage(augment: str, copies: int | None, paper_settings: bool, features: str) -> None:

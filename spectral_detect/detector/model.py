@@ -11,9 +11,11 @@ import numpy as np
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, mean_of_tiles
+from spectral_detect.detector.naming.naming import Naming
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
+from spectral_detect.records import CLASS_NAMES, LABELS
 from spectral_detect.text import cut_in_the_middle, short_repr, visible
 
 CHANCE = 0.5  # AUROC
@@ -93,6 +95,10 @@ class Model:
     parts : tuple of Model
         The models of a fused one: its classifier takes their log likelihood ratios, as `inputs` gives them, and an
         image must lie in the experience of each; empty for any other.
+    class_names : (str, str)
+        What its two classes are called, label 0 first; "real" and "fake" unless it has names of its own.
+    naming : Naming or None
+        Names the generator of an image; None if it was not trained with `attribute`.
     summary : TrainingSummary or None
         What its training images were like, for `explain`; None if it was trained without labels, or before there was
         one.
@@ -123,6 +129,8 @@ class Model:
     delivery: Delivery | None = None
     outsiders: OutsiderCheck | None = None
     parts: tuple[Model, ...] = ()
+    class_names: tuple[str, str] = CLASS_NAMES
+    naming: Naming | None = None
     summary: TrainingSummary | None = None
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
@@ -154,6 +162,12 @@ class Model:
             f"held-out balanced accuracy {100 * self.balanced_accuracy:.1f} %, "
             f"AUROC {100 * self.metrics['auroc']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)"
         )
+
+    def class_name(self, verdict: str) -> str | None:
+        """Return the model's own name for a verdict; None if it has none."""
+        if self.class_names == CLASS_NAMES or verdict not in LABELS:
+            return None
+        return self.class_names[LABELS[verdict]]
 
     @property
     def is_guess(self) -> bool:

@@ -29,22 +29,23 @@ from spectral_detect.detector.classifiers import (
     Ridge,
     Svm,
 )
-from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, Qualities
+from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import MAX_POSITIONS, Model, TrainingSummary
+from spectral_detect.detector.naming.kinds import class_names_from_plain, outsiders_from_plain, plain_outsiders
+from spectral_detect.detector.naming.plain import naming_arrays, naming_from_plain, plain_naming
 from spectral_detect.detector.plain_pickle import unpickle_plain
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.features.spec import FeatureSpec, FusedSpec
 from spectral_detect.media.delivery import GRID_PX, Delivery
-from spectral_detect.records import LABELS
+from spectral_detect.records import CLASS_NAMES, LABELS
 
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 SUMMARY_ARRAYS = (
     "feature_means", "feature_deviations", "profile_means", "profile_deviations", "positions", "labels", "source_of"
 )  # fmt: skip
-OUTSIDER_NUMBERS = ("intercept", "limit", "threshold", "found")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
@@ -78,7 +79,9 @@ def to_plain(model: Model) -> dict[str, Any]:
         "variance_of_rest": model.cloud.variance_of_rest if model.cloud else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "summary": _plain_summary(model.summary) if model.summary else None,
-        "outsiders": _plain_outsiders(model.outsiders) if model.outsiders else None,
+        "outsiders": plain_outsiders(model.outsiders) if model.outsiders else None,
+        **({"class_names": list(model.class_names)} if model.class_names != CLASS_NAMES else {}),
+        **({"naming": plain_naming(model.naming)} if model.naming else {}),
         "card": model.card,
         "created": time_of_writing(),
         "libraries": library_versions(),
@@ -115,15 +118,13 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
         arrays |= {f"summary_{name}": getattr(model.summary, name) for name in SUMMARY_ARRAYS}
     if model.outsiders:
         arrays["outsider_weights"] = model.outsiders.weights
+    if model.naming:
+        arrays |= naming_arrays(model.naming)
     return arrays
 
 
 def _plain_summary(summary: TrainingSummary) -> dict[str, Any]:
     return {"sources": list(summary.sources), "tile_disagreement": summary.tile_disagreement}
-
-
-def _plain_outsiders(check: OutsiderCheck) -> dict[str, Any]:
-    return {"kinds": check.kinds} | {name: getattr(check, name) for name in OUTSIDER_NUMBERS}
 
 
 def _smallest_type(array: np.ndarray) -> str:
@@ -235,7 +236,9 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
         track_record=tuple(map(_track_record, header.get("track_record", ()))),
         summary=_summary(header["summary"], arrays),
         delivery=_delivery(header["delivery"]),
-        outsiders=_outsiders(header.get("outsiders"), arrays),
+        outsiders=outsiders_from_plain(header.get("outsiders"), arrays),
+        class_names=class_names_from_plain(header.get("class_names", CLASS_NAMES)),
+        naming=naming_from_plain(header.get("naming"), arrays),
         reference=arrays["reference"],
         card=str(header["card"]),
         created=str(header["created"]),
@@ -328,16 +331,6 @@ def _summary(values: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray])
     return summary
 
 
-def _outsiders(values: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> OutsiderCheck | None:
-    if values is None:
-        return None
-    numbers = {name: _number(values[name]) for name in OUTSIDER_NUMBERS}
-    weights = arrays["outsider_weights"]
-    if weights.shape != arrays["mean"].shape or numbers["limit"] <= 0 or not 0 <= numbers["found"] <= 1:
-        raise ModelFileError("damaged: how it tells other kinds of images is not valid", remedy="train it again")
-    return OutsiderCheck(str(values["kinds"]), weights, **numbers)
-
-
 def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:
     if values is None:
         return None
@@ -397,4 +390,5 @@ def _fits_together(model: Model) -> bool:
         and model.reference.shape == (n_reference, model.n_features)
         and model.mean.shape == model.scale.shape == (n_features,)
         and bool((model.scale > 0).all())
+        and (model.naming is None or model.naming.fits(n_features, group_sizes))
     )

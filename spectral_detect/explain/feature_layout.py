@@ -7,7 +7,15 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, ENCODER, PATCH_PX, FeatureSpec, FusedSpec
+from spectral_detect.features.spec import (
+    BLOCK_PX,
+    COLOUR_BINS,
+    ENCODER,
+    MAGNITUDE_PX,
+    PATCH_PX,
+    FeatureSpec,
+    FusedSpec,
+)
 from spectral_detect.features.spectrum import MAX_FREQUENCY
 from spectral_detect.text import short_repr
 
@@ -18,6 +26,7 @@ GROUP_TITLES = {
     "block_spectrum": "detail in blocks of 8 pixels",
     "block_peakedness": "outliers in blocks of 8 pixels",
     "patch_spectrum": "detail by size and direction",
+    "magnitude": "every frequency by itself",
     "cooccurrence": "patterns of neighbouring pixels",
     "normalised_luma": "contrast of neighbouring pixels",
     "encoder": "what the encoder sees",
@@ -96,4 +105,7 @@ def frequencies_of(name: str, n_features: int) -> np.ndarray | None:
     if name == "patch_spectrum":
         step = np.arange(PATCH_PX // 2 + 1) / PATCH_PX
         return np.hypot(step[:, None], step).ravel()
+    if name == "magnitude":
+        rows, columns = np.fft.fftfreq(MAGNITUDE_PX), np.fft.rfftfreq(MAGNITUDE_PX)
+        return np.tile(np.hypot(rows[:, None], columns).ravel(), 3)
     return None

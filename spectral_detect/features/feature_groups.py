@@ -14,7 +14,7 @@ from types import ModuleType
 import numpy as np
 
 from spectral_detect.features.backend import Array, Backend
-from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, PATCH_PX, FeatureSpec
+from spectral_detect.features.spec import BLOCK_PX, COLOUR_BINS, MAGNITUDE_PX, PATCH_PX, FeatureSpec
 from spectral_detect.features.spectrum import (
     MAX_FREQUENCY,
     apply_rings,
@@ -27,6 +27,7 @@ from spectral_detect.features.spectrum import (
 # The power of 8-bit rounding is 1/12 at every frequency; the floor lies far below and only keeps log(0) away.
 POWER_FLOOR = 1e-4
 DURALL_EPSILON = 1e-8  # added to the complex spectrum by the published code
+MAGNITUDE_FLOOR = 0.01  # that of 8-bit rounding is 0.29
 BLOCK_FLOOR = 0.05  # amplitude of a cosine coefficient; that of 8-bit rounding is 0.29
 MAX_OVERLAPPED_PX = 32  # a tile up to this size holds so few patches that half overlapping ones add information
 LARGE_TILE_PX = 128  # such a tile holds more patches, and more chroma, than their means need
@@ -245,6 +246,22 @@ def _less_mean(level: Array) -> Array:
     return level - level.mean(axis=-1, keepdims=True)
 
 
+def magnitude(tiles: Tiles) -> Array:
+    """Return (N, 3 * 32 * 17), the mean over blocks of 32x32 pixels of ln |F|, of luma, Cb and Cr.
+
+    An image of 32x32 pixels is one such block.
+
+    Source: Harder et al., "SpectralDefense: Detecting Adversarial Attacks on CNNs in the Fourier Domain", IJCNN 2021,
+    InputMFS.
+    """
+    seen, xp, side = tiles.coloured, tiles.backend.xp, MAGNITUDE_PX
+    blocks = strips(seen.planes, side).reshape(*seen.planes.shape[:2], -1, side, seen.shape[1] // side, side)
+    spectra = seen.backend.rfft2(xp.ascontiguousarray(blocks.swapaxes(3, 4)).reshape(-1, side, side))
+    level = xp.log(xp.abs(spectra) / side + MAGNITUDE_FLOOR)
+    means = level.reshape(*seen.planes.shape[:2], -1, side * (side // 2 + 1)).mean(axis=2)
+    return xp.concatenate(list(means), axis=-1)
+
+
 def strips(planes: Array, side: int) -> Array:
     """Cut images into rows of blocks, (..., H, W) -> (..., H//side, side, W//side * side), and drop the rest."""
     rows, columns = planes.shape[-2] // side, planes.shape[-1] // side
@@ -302,5 +319,6 @@ FEATURE_GROUPS: dict[str, Callable[[Tiles], Array]] = {
         block_spectrum,
         block_peakedness,
         patch_spectrum,
+        magnitude,
     )
 }

@@ -19,6 +19,7 @@ MAX_TILES_PER_SIDE = 64
 MAX_SCALES = 8
 COLOUR_BINS = 33
 PATCH_PX = 16
+MAGNITUDE_PX = 32
 BLOCK_PX = 8  # a block of JPEG; tiles lie on its grid
 FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "profile": None,  # as many as it has bins
@@ -27,6 +28,7 @@ FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "block_spectrum": BLOCK_PX**2 - 1,
     "block_peakedness": BLOCK_PX**2 - 1,
     "patch_spectrum": (PATCH_PX // 2 + 1) ** 2,
+    "magnitude": 3 * MAGNITUDE_PX * (MAGNITUDE_PX // 2 + 1),
     "cooccurrence": 234,
     "normalised_luma": 69,
     "encoder": None,  # as many as the encoder gives
@@ -36,7 +38,7 @@ RESIDUAL_GROUPS = (
     "profile", "chroma_profile", "coherence", "block_spectrum", "block_peakedness", "patch_spectrum"
 )  # fmt: skip
 WHOLE_IMAGE_GROUPS = ("cooccurrence", "normalised_luma")  # of a reduced image, which is not cut into tiles for them
-COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence", ENCODER))
+COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence", "magnitude", ENCODER))
 
 Filter = Literal["none", "laplacian"]
 Scale = Literal["log_of_mean", "mean_of_log", "durall_db"]
@@ -163,7 +165,8 @@ class FeatureSpec:
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
             "world": five groups of the image reduced to two small sizes, for images of unknown history.
-            "durall": exactly the published computation. "encoder": what a network gives, which `encoder` names.
+            "magnitude": the log magnitude spectrum of 32x32 pixels, for adversarial perturbations. "durall": exactly
+            the published computation. "encoder": what a network gives, which `encoder` names.
         **changes
             Values of fields in place of the preset's.
 
@@ -326,6 +329,7 @@ PRESETS: dict[str, FeatureSpec] = {
         filter="laplacian",
         n_bins=100,
     ),
+    "magnitude": FeatureSpec("magnitude", groups=("magnitude",), min_size_px=MAGNITUDE_PX),
     "durall": FeatureSpec(
         "durall", scale="durall_db", centre="array_centre", normalisation="first", precision="float64"
     ),

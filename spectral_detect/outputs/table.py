@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from spectral_detect.outputs.rows import FRAMES, IMAGES, VIDEOS, RowKind
-from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord
-from spectral_detect.text import cut_at_word, visible
+from spectral_detect.records import CLASS_NAMES, FrameRecord, ImageRecord, VideoRecord
+from spectral_detect.text import cut_at_word, cut_in_the_middle, visible
 
 LONGEST_SAID = 160  # characters
+LONGEST_GENERATOR = 18
 
 Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)
 
@@ -48,12 +49,15 @@ class Layout(Generic[Record]):
         Tells whether a record's own file contradicts its verdict.
     said : callable
         Gives what a record's file says of its origin, where a reader of the verdict should know it.
+    words : mapping of str to str
+        Verdict -> what the model itself calls it, where it has names of its own.
     """
 
     kind: RowKind
     columns: tuple[Column[Record], ...]
     is_contradicted: Callable[[Record], bool] = lambda record: False
     said: Callable[[Record], str] = lambda record: ""
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def head(self) -> str:
         """Return the headings of the table."""
@@ -65,7 +69,13 @@ class Layout(Generic[Record]):
         return "".join(f"  {c.text(record):{c.alignment}}" for c in self.columns)
 
 
-def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[ImageRecord]:
+def image_layout(
+    *,
+    with_posterior: bool = False,
+    with_model: bool = False,
+    with_generator: bool = False,
+    class_names: tuple[str, str] = CLASS_NAMES,
+) -> Layout[ImageRecord]:
     """Lay out records of still images; `with_model` if several models may have judged."""
     columns: list[Column[ImageRecord]] = [Column("score", ">6", lambda r: _three_digits(_meant(r, r.score)))]
     if with_posterior:
@@ -73,7 +83,16 @@ def image_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
-    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said)
+    if with_generator:
+        columns.append(Column("generator", "<24", _generator))
+    words = {name: visible(own) for name, own in zip(CLASS_NAMES, class_names, strict=True)}
+    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words)
+
+
+def _generator(record: ImageRecord) -> str:
+    """Return the name of the generator, and how probable it is among those of the model."""
+    score = "" if record.generator_score is None else f" {record.generator_score:.3f}"
+    return cut_in_the_middle(visible(record.generator or "-"), LONGEST_GENERATOR) + score
 
 
 def _how_often_right(record: ImageRecord) -> float | None:

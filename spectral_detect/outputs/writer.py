@@ -107,7 +107,8 @@ class RecordStream(Generic[Record]):
 
     def summary(self, n_skipped: int = 0, of_which: str = "") -> str:
         """Count the records by outcome, in one line of text; `of_which` says more of the files that were skipped."""
-        counts = ", ".join(f"{self.outcomes[name]} {name}" for name in ("real", "fake", "inconclusive", "failed"))
+        names = {name: self._layout.words.get(name, name) for name in ("real", "fake", "inconclusive", "failed")}
+        counts = ", ".join(f"{self.outcomes[name]} {word}" for name, word in names.items())
         skipped = f"; {counted(n_skipped, 'other file')} skipped{of_which}" if n_skipped else ""
         contradicted = f"; {self._n_contradicted} contradicted by what the file itself says" * bool(
             self._n_contradicted
@@ -128,6 +129,7 @@ class RecordStream(Generic[Record]):
         is_contradicted = self._layout.is_contradicted(record)
         shown = ALARMS[name] if _is_alarm(record) else name
         colour = COLOURS["fake" if is_contradicted else "inconclusive" if shown != name else name]
+        shown = self._layout.words.get(shown, shown)
         word = self._style(f"{shown + CONTRADICTED * is_contradicted:<12}", colour)
         return f"{word}{cells}  {visible(record.path)}{note}\n"
 

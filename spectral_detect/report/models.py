@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,14 +10,23 @@ from typing import Any
 from spectral_detect.detector.experience import Experience
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
+from spectral_detect.detector.naming.naming import Naming
+from spectral_detect.detector.naming.plain import plain_naming
+from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.metrics import metric_lines
-from spectral_detect.text import visible
+from spectral_detect.text import cut_in_the_middle, visible
 
 CALIBRATIONS = {
     "none": "not calibrated: they rank, and are no probabilities",
     "platt": "calibrated by a sigmoid (Platt)",
     "isotonic": "calibrated by isotonic regression",
 }
+
+LONGEST_CLASS = 24
+NAMING_NOTE = (
+    "columns: how many images held out were called which class, or none of these; unseen: how a naming that did not "
+    "learn\na generator tells its images from those of the others, and the share that it calls none of these"
+)
 
 
 def model_facts(model: Model) -> dict[str, Any]:
@@ -30,6 +40,7 @@ def model_facts(model: Model) -> dict[str, Any]:
         "spec": model.spec.to_dict(),
         "spec_sha256": model.spec.sha256,
         "parts": [{"name": part.name, "sha256": part.sha256} for part in model.parts],
+        "class_names": list(model.class_names),
         "threshold": model.threshold,
         "calibration": {
             "kind": model.calibration.kind,
@@ -39,6 +50,7 @@ def model_facts(model: Model) -> dict[str, Any]:
         "undecided": model.undecided,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "why_useless": model.why_useless,
+        "naming": plain_naming(model.naming) if model.naming else None,
         "experience": asdict(model.experience) if model.experience else None,
         "training": model.training,
         "metrics": model.metrics,
@@ -63,17 +75,22 @@ def card_text(model: Model) -> str:
         *(f"    {name:<14} {visible(str(value))}" for name, value in model.spec.to_dict().items()),
     ]
     lines += [f"  such files     {visible(kind.line)}" for kind in model.track_record]
+    lines += [f"  {line}" for line in naming_lines(model.naming)]
     card = [visible(line) for line in model.card.splitlines()]
     return "\n".join([*lines, *([""] if card else []), *card])
 
 
 def _headline(model: Model) -> list[str]:
     about = model.card.splitlines()[0].removeprefix(f"{model.name}: ") if model.card else ""
+    own_names = (
+        [] if model.class_names == CLASS_NAMES else [f"  classes        {visible(' and '.join(model.class_names))}"]
+    )
     lines = [
         visible(model.name),
         *([f"  about          {visible(about)}"] if model.card else []),
         f"  classifier     {model.classifier.kind} on {model.n_features} {visible(model.spec.name)} features",
         *(f"  judges by      {visible(part.name)}, sha256 {visible(part.sha256)}" for part in model.parts),
+        *own_names,
         f"  trained on     {_training(model)}",
         f"  threshold      {model.threshold:.3f}; scores {CALIBRATIONS[model.calibration.kind]}",
     ]
@@ -100,6 +117,33 @@ def _headline(model: Model) -> list[str]:
     return lines
 
 
+def naming_lines(naming: Naming | None) -> list[str]:
+    """Return how well a model names generators: a table of the classes, by what images held out were called."""
+    if naming is None or naming.report is None:
+        return []
+    report = naming.report
+    n = len(naming.names)
+    width = max(len(str(report.confusion.max())), len(str(n)), 2)
+    called = "".join(f" {k:>{width}}" for k in range(1, n + 1))
+    lines = [
+        f"names generators by {naming.kind}; of images held out, each class counting alike, "
+        f"{100 * report.accuracy:.1f} % get the right name (by chance {100 / n:.1f} %):",
+        f"     {'class':<{LONGEST_CLASS}}  files groups  {called}  none   right   unseen: AUROC  refused",
+    ]
+    for k, name in enumerate(naming.names):
+        counts = "".join(f" {count:>{width}}" for count in report.confusion[k, :n])
+        lines.append(
+            f"{k + 1:>3}  {cut_in_the_middle(visible(name), LONGEST_CLASS):<{LONGEST_CLASS}} {report.n_files[k]:>6} "
+            f"{report.n_groups[k]:>6}  {counts} {report.confusion[k, n]:>5} {_share(report.recalls[k])}"
+            f"{'':8}{_share(report.open_set_auroc.get(name))} {_share(report.open_set_refused.get(name))}".rstrip()
+        )
+    return [*lines, NAMING_NOTE]
+
+
+def _share(share: float | None) -> str:
+    return f"{'-':>7}  " if share is None or math.isnan(share) else f"{100 * share:>5.1f} %"
+
+
 def undecided_line(undecided: tuple[float, float], title: str) -> str:
     """Return a line on the scores that decide nothing."""
     low, high = undecided
@@ -110,8 +154,8 @@ def undecided_line(undecided: tuple[float, float], title: str) -> str:
 
 def _training(model: Model) -> str:
     counts = [
-        f"{visible(str(model.training[key]))} {word}"
-        for key, word in (("n_real", "real"), ("n_fake", "fake"), ("n_unlabelled", "unlabelled"))
+        f"{visible(str(model.training[key]))} {visible(word)}"
+        for key, word in zip(("n_real", "n_fake", "n_unlabelled"), (*model.class_names, "unlabelled"), strict=True)
         if model.training.get(key)
     ]
     settings = visible(f"seed {model.training.get('seed')}")

@@ -9,14 +9,15 @@ import numpy as np
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.report.metrics import metric_lines
-from spectral_detect.report.models import undecided_line
+from spectral_detect.report.models import naming_lines, undecided_line
 from spectral_detect.text import visible
 
 
 def training_text(model: Model, output: str) -> str:
     """Return the report of `train`."""
     facts = model.training
-    counts = f"{facts['n_real']} real, {facts['n_fake']} fake"
+    first, second = map(visible, model.class_names)
+    counts = f"{facts['n_real']} {first}, {facts['n_fake']} {second}"
     if facts["n_unlabelled"]:
         counts = f"{facts['n_unlabelled']} unlabelled"
     lines = [
@@ -40,6 +41,7 @@ def training_text(model: Model, output: str) -> str:
         lines += [undecided_line(model.undecided, "undecided            ")]
     if model.outsiders:
         lines += [f"outsiders            {100 * model.outsiders.found:6.1f} % of those held out are found"]
+    lines += naming_lines(model.naming)
     return "\n".join([*lines, f"wrote                {visible(output)}"])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from spectral_detect._version import __version__
 from spectral_detect.detector.model import Model
+from spectral_detect.detector.naming.naming import Named
 from spectral_detect.detector.track_record import TrackRecord, track_record_of
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost
@@ -22,8 +23,9 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
-from spectral_detect.provenance.findings import Depth, Provenance
+from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import BY_SCORE, LABELS, ImageRecord, Reason, Verdict
+from spectral_detect.scanning.names import contradictions, disagreement, name_columns, named_by
 from spectral_detect.scanning.rules import Rules
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
@@ -34,8 +36,6 @@ TRANSPARENT = (
     f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does: it can "
     "judge a crop of the opaque part only"
 )
-
-CONTRADICTED = "called real, but the file says that AI made or edited it"
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Judgement:
         The probability of fake at the prevalence of the rules; None without a calibration.
     parts : str or None
         What each part of a fused model says, see `ImageRecord.parts`.
+    named : Named or None
+        What the image is most like; None if the model names no generators, or cannot judge it.
     """
 
     model: Model
@@ -67,6 +69,7 @@ class Judgement:
     posterior: float | None
     such_files: TrackRecord | None = None
     parts: str | None = None
+    named: Named | None = None
 
 
 Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
@@ -186,6 +189,8 @@ class Judge:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
         said, verdict = image.provenance, judgement.verdict if judgement else None
+        class_name = judgement.model.class_name(judgement.verdict) if judgement else None
+        told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named)) if judgement else ()
         return ImageRecord(
             path=image.path,
             sha256=image.sha256,
@@ -198,12 +203,13 @@ class Judge:
             spec_sha256=self.spec.sha256,
             settings_sha256=self.settings_sha256,
             tool_version=__version__,
-            warnings=(*contradictions(verdict, said), *image.warnings, *(judgement.warnings if judgement else ())),
+            warnings=(*contradictions(None if class_name else verdict, said), *image.warnings, *told),
             error=error,
             coding=image.coding.title if image.coding else None,
             delivery=self.delivery.title if self.delivery else None,
             provenance=said.line if said else None,
             says_generated=said.says_generated if said else None,
+            class_name=class_name,
         )
 
     def failed(self, variants: Sequence[Extraction], reason: str) -> ImageRecord:
@@ -217,6 +223,7 @@ class Judge:
 
     def _judged(self, judgement: Judgement) -> dict[str, Any]:
         """Return the columns that a judgement fills."""
+        known = judgement.such_files
         return {
             "verdict": judgement.verdict,
             "label": LABELS.get(judgement.verdict),
@@ -227,9 +234,11 @@ class Judge:
             "log10_likelihood_ratio": judgement.log10_likelihood_ratio,
             "posterior": None if self.rules.prevalence is None else judgement.posterior,
             "model_balanced_accuracy": judgement.model.balanced_accuracy,
-            **_known(judgement),
+            "verdict_right": known.right(judgement.verdict) if known else None,
+            "such_files": known.line if known else None,
             "reason": judgement.reason,
             "parts": judgement.parts,
+            **name_columns(judgement.named),
         }
 
     def _unjudged(self) -> dict[str, Any]:
@@ -312,26 +321,8 @@ class Judge:
             if means_something and self.rules.threshold is None
             else None,
             parts=None if image.is_constant else model.parts_line(np.asarray(image.features)),
+            named=named_by(model, image) if means_something else None,
         )
-
-
-def _known(judgement: Judgement) -> dict[str, Any]:
-    known = judgement.such_files
-    return {
-        "verdict_right": known.right(judgement.verdict) if known else None,
-        "such_files": known.line if known else None,
-    }
-
-
-def contradictions(verdict: Verdict | None, said: Provenance | None) -> tuple[str, ...]:
-    """Return a warning if the file says the opposite of its verdict."""
-    if said is None:
-        return ()
-    if verdict == "real" and said.says_generated == "yes":
-        return (f"{CONTRADICTED}: {said.claim}",)
-    if verdict == "fake" and said.says_generated == "no":
-        return (f"the file says that no AI made it: {said.claim}",)
-    return ()
 
 
 def hash_of_settings(settings: dict[str, Any]) -> str:

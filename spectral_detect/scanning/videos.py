@@ -20,7 +20,8 @@ from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import LABELS, FrameRecord, VideoRecord
-from spectral_detect.scanning.judge import GUESS, Judge, Judgement, contradictions, hash_of_settings
+from spectral_detect.scanning.judge import GUESS, Judge, Judgement, hash_of_settings
+from spectral_detect.scanning.names import contradictions
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.thumbnails import Extremes, Thumbnail
 from spectral_detect.scanning.video_provenance import video_provenance

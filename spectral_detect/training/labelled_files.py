@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import StringIO
 
 from spectral_detect.errors import DatasetError, RemoteError
@@ -20,7 +20,7 @@ from spectral_detect.sources.urls import local_name, why_not_opened, without_cre
 Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]  # one, or several
 
 MIN_OF_GROUP = 5  # files; a smaller group is no source, as its name may be that of a file
-CLASS_FOLDERS = {REAL: ("real", "0_real", "nature"), FAKE: ("fake", "1_fake", "ai")}
+CLASS_FOLDERS = {REAL: ("real", "0_real", "nature", "camera"), FAKE: ("fake", "1_fake", "ai")}
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,31 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
                 ),
             )
     return generators
+
+
+def files_with_generators(
+    folder: str, real: Sequence[str] = (), *, group_by_parent: bool = False
+) -> list[LabelledFile]:
+    """Find the files of `files_by_generator`, each once; the `source` of a fake is the name of its generator.
+
+    Parameters
+    ----------
+    folder, real
+        As in `files_by_generator`.
+    group_by_parent : bool
+        Put the files of one folder into one group. By default each file is a group of its own.
+
+    Raises
+    ------
+    DatasetError
+        As there.
+    """
+    found = {
+        name: [file if file.label == REAL else replace(file, source=name) for file in files]
+        for name, files in files_by_generator(folder, real).items()
+    }
+    files = files_of_all(found)
+    return [replace(file, group=os.path.dirname(file.file.path)) for file in files] if group_by_parent else files
 
 
 def _sub_folders(folder: str, others: set[str]) -> list[str]:

@@ -29,6 +29,7 @@ from spectral_detect.text import short_repr
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
+from spectral_detect.training.naming.fit import fit_naming
 from spectral_detect.training.outsiders import Outsiders, fit_outsiders
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
@@ -91,6 +92,7 @@ def train_model(
     target_fpr: float | None = None,
     verdict_errors: tuple[float, float] | None = None,
     outsiders: Outsiders | None = None,
+    attribute: bool = False,
     max_tile_vectors: int = MAX_TILE_VECTORS,
     seed: int = 0,
 ) -> Model:
@@ -114,6 +116,8 @@ def train_model(
         of fakes real, see `undecided_range`.
     outsiders : Outsiders, optional
         Images of kinds that the model is not made for; it calls such images inconclusive.
+    attribute : bool
+        Also learn which generator made an image; the `sources` of the fakes are the names of their generators.
     max_tile_vectors : int
         Train on at most so many tiles of images that are cut into tiles, on equally many of each image.
     seed : int
@@ -140,10 +144,9 @@ def train_model(
             X, y, classifier, group_sizes=spec.group_sizes, weights=weights, paper_settings=paper_settings, seed=seed
         )
 
-    delivered = how_delivered(dataset.samples)
-    if delivered is None and dataset.delivery is not None:
-        delivered = Delivered.of_originals(dataset.delivery, dataset)
+    delivered = _delivered(dataset)
     fitted = fit(dataset)
+    naming = fit_naming(dataset, classifier, spec.group_sizes, seed=seed) if attribute else None
     held_out = _held_out(dataset, fit, seed) if is_labelled else None
     if held_out is not None:
         decision = _decision(held_out, paper_settings, target_fpr, seed)
@@ -170,6 +173,7 @@ def train_model(
         track_record=_track_record(dataset, held_out, decision, undecided),
         delivery=delivered.delivery if delivered else None,
         outsiders=fit_outsiders(dataset, outsiders, fitted.mean, fitted.scale) if outsiders else None,
+        naming=naming,
         summary=summarise_training(dataset, cloud, held_out.tile_deviations if held_out else np.empty(0)),
         reference=_some_vectors(dataset),
     )
@@ -218,6 +222,13 @@ def _require_labels(dataset: Dataset, classifier: ClassifierName) -> bool:
     if classifier != "kmeans":
         raise DatasetError(f"{classifier} learns from labels", remedy="only kmeans does without")
     return False
+
+
+def _delivered(dataset: Dataset) -> Delivered | None:
+    delivered = how_delivered(dataset.samples)
+    if delivered is None and dataset.delivery is not None:
+        return Delivered.of_originals(dataset.delivery, dataset)
+    return delivered
 
 
 def _own_boundary(calibration: Calibration) -> float:

@@ -16,7 +16,8 @@ from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import SEVERAL
 from spectral_detect.records import ImageRecord
-from spectral_detect.scanning.judge import CONTRADICTED, GUESS, TRANSPARENT, Reason
+from spectral_detect.scanning.judge import GUESS, TRANSPARENT, Reason
+from spectral_detect.scanning.names import CONTRADICTED
 
 SEEN = Experience(256, 512, 0.01, {"lossless": None}, portrait_share=0.9)
 PARTS = (

@@ -25,8 +25,8 @@ ADDED_COLUMNS = (
 # few values in many rows: a row has their number in a list
 CODED = frozenset(
     ("schema", "format", "verdict", "threshold", "model", "model_sha256", "spec_sha256", "settings_sha256",
-     "tool_version", "coding", "such_files", "reason", "model_balanced_accuracy", "delivery", "says_generated",
-     "outcome", "support", "after_note", "codec", "vote")
+     "tool_version", "coding", "such_files", "reason", "generator", "model_balanced_accuracy", "delivery",
+     "says_generated", "outcome", "support", "after_note", "codec", "vote")
 )  # fmt: skip
 MOST_WORDS = 50_000
 SAME = "="
@@ -163,7 +163,7 @@ class RowTable:
             "support": None if ratio is None or verdict in (None, "inconclusive") else support(ratio),
             "reasons": self.kind.reasons_of(verdict, record["warnings"]),
             "is_inside": None if verdict is None else not is_outside,
-            "is_contradicted": (verdict, record["says_generated"]) == ("real", "yes"),
+            "is_contradicted": (verdict, record["says_generated"]) == ("real", "yes") and not record.get("class_name"),
             "is_improbable": is_improbable(verdict, posterior),
             "sha256_after": SAME if look.sha256 is not None and look.sha256 == record["sha256"] else look.sha256,
             "after_note": look.note and visible(look.note),

@@ -1,0 +1,1 @@
+"""Learn to name the generators of images."""

@@ -1,0 +1,103 @@
+"""A model may have names of its own for its two classes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conftest import Run
+from gaussian import SPEC, gaussian_data
+from spectral_detect import load_model, save_model, train_model
+from spectral_detect.detector.model_content import to_plain
+from spectral_detect.detector.naming.kinds import why_no_class_names
+from spectral_detect.errors import ModelFileError
+
+OWN = ("clean", "perturbed")
+
+
+@pytest.fixture
+def named(labelled_folder: Path, tmp_path: Path, run: Run) -> Path:
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    model = tmp_path / "own.pkl"
+    result = run("train", *folders, "--class-names", *OWN, "--features", "magnitude", "-o", model, "--jobs", 0)
+    assert result.exit_code == 0, result.stderr
+    assert "12 clean, 12 perturbed images" in result.stdout
+    return model
+
+
+def test_a_scan_says_the_names_of_the_model(named: Path, labelled_folder: Path, run: Run) -> None:
+    table = run("scan", labelled_folder, "--model", named, "--jobs", 0).stdout
+    assert "perturbed " in table and "clean " in table
+    assert table.splitlines()[-1].startswith("24 images: 12 clean, 12 perturbed, 0 inconclusive, 0 failed")
+    described = run("models", named).stdout
+    assert "classes        clean and perturbed" in described
+    assert "12 clean, 12 perturbed images" in described
+
+
+def test_records_keep_verdict_and_label(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    output = tmp_path / "rows.csv"
+    run("scan", labelled_folder, "--model", named, "--jobs", 0, "--output", output)
+    rows = list(csv.DictReader(output.read_text().splitlines()))
+    assert {(row["verdict"], row["label"], row["class_name"]) for row in rows} == {
+        ("real", "0", "clean"),
+        ("fake", "1", "perturbed"),
+    }
+    resumed = run("scan", labelled_folder, "--model", named, "--jobs", 0, "--resume", output)
+    assert "12 clean, 12 perturbed" in resumed.stderr
+    assert run("scan", labelled_folder, "--model", named, "--jobs", 0, "--fail-on-fake").exit_code == 3
+
+
+def test_other_models_name_no_class(labelled_folder: Path, run: Run) -> None:
+    shown = run("scan", labelled_folder / "real" / "00.png", "--format", "jsonl", "--jobs", 0).stdout
+    assert json.loads(shown)["class_name"] is None
+
+
+def test_a_report_says_what_the_verdicts_mean(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    run("scan", labelled_folder, "--model", named, "--jobs", 0, "--report", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert "<dt>Real means</dt><dd>clean</dd>" in page and "<dt>Fake means</dt><dd>perturbed</dd>" in page
+
+
+def test_a_model_file_keeps_the_names(tmp_path: Path) -> None:
+    model = train_model(gaussian_data(), SPEC)
+    assert "class_names" not in to_plain(model)["header"]
+    save_model(replace(model, class_names=OWN), tmp_path / "m.pkl")
+    kept = load_model(tmp_path / "m.pkl")
+    assert kept.class_names == OWN
+    assert (kept.class_name("fake"), kept.class_name("inconclusive"), model.class_name("fake")) == (
+        "perturbed",
+        None,
+        None,
+    )
+    save_model(replace(model, class_names=("fake", "real")), tmp_path / "swapped.pkl")
+    with pytest.raises(ModelFileError, match="would mislead"):
+        load_model(tmp_path / "swapped.pkl")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("", "a"), "no name of a class"),
+        (("a\x1b[0m", "b"), "no name of a class"),
+        ((" a", "b"), "no name of a class"),
+        (("a" * 25, "b"), "no name of a class"),
+        (("inconclusive", "b"), "would mislead"),
+        (("fake", "b"), "would mislead"),
+        (("a", "real"), "would mislead"),
+        (("a", "a"), "one name"),
+    ],
+)
+def test_names_that_would_mislead_are_refused(names: tuple[str, str], message: str, run: Run) -> None:
+    assert message in str(why_no_class_names(*names))
+    result = run("train", "--real", "a", "--fake", "b", "--class-names", *names, "-o", "m.pkl")
+    assert result.exit_code == 2
+    assert "--class-names" in result.stderr
+
+
+def test_the_usual_names_may_be_given() -> None:
+    assert why_no_class_names("real", "fake") is None
+    assert why_no_class_names("real", "perturbed") is None
