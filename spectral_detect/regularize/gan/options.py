@@ -10,16 +10,19 @@ from typing import Any, Literal, get_args
 
 from spectral_detect.atomic_write import OPTIONS_FILE
 from spectral_detect.errors import CheckpointError, FeatureError
+from spectral_detect.regularize.bank import check_loss
 from spectral_detect.regularize.choices import (
     ComparedPer,
     DeviceName,
-    ProfileDistance,
     ProfileNormalisation,
+    SpectralDistance,
+    SpectralFeatures,
     Upsampling,
 )
 
 RUN_SCHEMA = "spectral-detect/gan/1"
 MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile"))  # when a run is resumed
+ADDED = {"features": "profile"}  # options that runs begun before they came do not name
 
 SIZES = (32, 64, 128)  # pixels on a side
 MOST = {"size": max(SIZES), "channels": 512, "batch_size": 2**16, "threads": 1024}
@@ -42,7 +45,7 @@ class TrainingOptions:
         See `networks.Generator`.
     spectral_weight : float
         lambda in Durall et al., CVPR 2020, equation 9: L = L_G + lambda L_spectral.
-    normalisation, distance, per
+    features, normalisation, distance, per
         See `SpectralLoss`.
     n_profiles : int
         Number of real images whose mean profile is the target of the spectral loss.
@@ -74,7 +77,8 @@ class TrainingOptions:
     channels: int = 64
     spectral_weight: float = 0.0
     normalisation: ProfileNormalisation = "log"
-    distance: ProfileDistance = "bce"
+    features: SpectralFeatures = "profile"
+    distance: SpectralDistance = "bce"
     per: ComparedPer = "batch"
     n_profiles: int = 1000
     epochs: int = 30
@@ -103,6 +107,7 @@ class TrainingOptions:
             See `check`.
         """
         named = {key: value for key, value in values.items() if key != "schema"}
+        named = {**ADDED, **named}
         if values.get("schema") != RUN_SCHEMA or set(named) != {f.name for f in fields(cls)}:
             raise CheckpointError("not the options of a training run of this version")
         try:
@@ -123,6 +128,7 @@ class TrainingOptions:
         for name, names in (("objective", ObjectiveName), ("upsampling", Upsampling), ("topology", Topology)):
             if getattr(self, name) not in get_args(names):
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
+        check_loss(self.features, self.normalisation, self.distance, self.per)
         for name in ("size", "channels", "epochs", "batch_size", "n_watched", "n_profiles", "threads"):
             value, most = getattr(self, name), MOST.get(name, 2**31)
             is_whole = type(value) is int and 1 <= value <= most

@@ -14,6 +14,7 @@ from spectral_detect.atomic_write import OPTIONS_FILE, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
+from spectral_detect.regularize.bank import needs_bank, real_bank
 from spectral_detect.regularize.gan.inception import load_inception
 from spectral_detect.regularize.gan.log import append_to_log, cut_log, write_real_measures
 from spectral_detect.regularize.gan.monitor import Embed, Monitor, split_reals
@@ -139,7 +140,8 @@ def train_gan(
         raise OutputError(f"{str(folder)!r} cannot be made: No such file or directory")
     images = _read_images(options, work, hooks, limits)
     some = images[np.random.default_rng(PROFILE_SEED).permutation(len(images))[: options.n_profiles]]
-    trainer = Trainer(options, folder, images, mean_profile(some))
+    bank = real_bank(some, options.features) if needs_bank(options.features, options.distance) else None
+    trainer = Trainer(options, folder, images, mean_profile(some), bank)
     if resume:
         trainer.resume()
     if trainer.progress.epoch >= options.epochs:

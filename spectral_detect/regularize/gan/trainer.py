@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from spectral_detect.errors import CheckpointError, SpectralDetectError
+from spectral_detect.regularize.bank import RealBank
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, Checkpoint, load_checkpoint, save_checkpoint
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.steps import Diverged, Gan, to_tensor
@@ -77,6 +78,8 @@ class Trainer:
         Camera images.
     reals : RealProfile
         Their profile.
+    bank : RealBank, optional
+        Their spectra, if the spectral loss compares with these.
 
     Raises
     ------
@@ -84,11 +87,18 @@ class Trainer:
         There are fewer images than a batch has.
     """
 
-    def __init__(self, options: TrainingOptions, folder: Path, images: np.ndarray, reals: RealProfile) -> None:
+    def __init__(
+        self,
+        options: TrainingOptions,
+        folder: Path,
+        images: np.ndarray,
+        reals: RealProfile,
+        bank: RealBank | None = None,
+    ) -> None:
         if len(images) < options.batch_size:
             raise SpectralDetectError(f"`batch_size={options.batch_size}`: there are only {len(images)} images")
         self.options, self.images, self.path = options, images, folder / CHECKPOINT_FILE
-        self.gan = Gan(options, reals, choose_device(options.device, options.threads))
+        self.gan = Gan(options, reals, choose_device(options.device, options.threads), bank)
         self.progress = Progress()
         self.n_batches = len(images) // options.batch_size
         self.images_hash = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16).hexdigest()
