@@ -10,4 +10,5 @@ SpectralDistance = Literal["bce", "mse", "l1", "energy", "mmd"]  # the last two 
 SpectralFeatures = Literal["profile", "azimuthal", "residual"]  # the last two as the detector's presets
 ComparedPer = Literal["batch", "image"]  # whose profile is compared with that of the reals
 Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
+FdNetwork = Literal["random", "efficientnet-lite0"]  # whose features a Frechet distance compares
 DeviceName = Literal["auto", "cpu", "gpu"]

@@ -21,6 +21,7 @@ from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.choices import (
     ComparedPer,
     DeviceName,
+    FdNetwork,
     ProfileNormalisation,
     SpectralDistance,
     SpectralFeatures,
@@ -160,6 +161,12 @@ training_options = together(
         "--fid",
         metavar="WEIGHTS",
         help="Also measure the FID (extra fid), with the file of Inception's weights that torch-fidelity publishes.",
+    ),
+    click.option(
+        "--fd",
+        type=click.Choice(get_args(FdNetwork)),
+        help="Also measure a Frechet distance (FD, not the FID) by the features of a network that needs no download: "
+        "one with random weights, or one trained on ImageNet (extra fd).",
     ),
 )
 

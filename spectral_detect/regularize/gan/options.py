@@ -14,6 +14,7 @@ from spectral_detect.regularize.bank import check_loss
 from spectral_detect.regularize.choices import (
     ComparedPer,
     DeviceName,
+    FdNetwork,
     ProfileNormalisation,
     SpectralDistance,
     SpectralFeatures,
@@ -21,8 +22,8 @@ from spectral_detect.regularize.choices import (
 )
 
 RUN_SCHEMA = "spectral-detect/gan/1"
-MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile"))  # when a run is resumed
-ADDED = {"features": "profile"}  # options that runs begun before they came do not name
+MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "fd", "compile"))  # when a run is resumed
+ADDED = {"features": "profile", "fd": None}  # options that runs begun before they came do not name
 
 SIZES = (32, 64, 128)  # pixels on a side
 MOST = {"size": max(SIZES), "channels": 512, "batch_size": 2**16, "threads": 1024}
@@ -67,6 +68,8 @@ class TrainingOptions:
         Whether PyTorch compiles the networks.
     fid : str or None
         File of Inception's weights; None measures no FID.
+    fd : {"random", "efficientnet-lite0"} or None
+        Network whose features another Frechet distance compares, see `load_network`; None measures none.
     """
 
     data: str
@@ -90,6 +93,7 @@ class TrainingOptions:
     threads: int | None = None
     compile: bool = False
     fid: str | None = None
+    fd: FdNetwork | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -128,6 +132,8 @@ class TrainingOptions:
         for name, names in (("objective", ObjectiveName), ("upsampling", Upsampling), ("topology", Topology)):
             if getattr(self, name) not in get_args(names):
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
+        if self.fd not in (None, *get_args(FdNetwork)):
+            raise FeatureError(f"fd {self.fd!r}: it is one of {', '.join(get_args(FdNetwork))}")
         check_loss(self.features, self.normalisation, self.distance, self.per)
         for name in ("size", "channels", "epochs", "batch_size", "n_watched", "n_profiles", "threads"):
             value, most = getattr(self, name), MOST.get(name, 2**31)
