@@ -1,7 +1,8 @@
 """Compare the distances and features of the spectral loss: train GANs from the same seeds, measure, print a table.
 
 python examples/spectral_gan/ablation.py FACES --output runs [--size 32] [--channels 32] [--epochs 60]
-    [--objectives dcgan wgan-gp] [--losses none azimuthal-energy azimuthal-mmd ...] [--seeds 0 1 2] [--budget MINUTES]
+    [--final-epochs 6] [--objectives dcgan wgan-gp] [--losses none azimuthal-energy azimuthal-mmd ...] [--weight 1]
+    [--seeds 0 1 2] [--budget MINUTES]
 
 A row is a run: an objective, a loss (FEATURES-DISTANCE, or none) with its weight, and a seed. What is done is not done
 again: a run that is complete is not trained, one that was interrupted goes on, and measures are kept in `ablation.json`
@@ -89,7 +90,7 @@ def train(run: Run, folder: Path, args: argparse.Namespace) -> None:
     else:
         command += ["--objective", run.objective, "--topology", args.topology, "--size", args.size, "--seed", run.seed]
         command += ["--channels", args.channels, "--batch-size", args.batch_size, "--spectral-weight", run.weight]
-        command += ["--n-watched", args.n]
+        command += ["--n-watched", args.n, "--final-epochs", args.final_epochs]
         if run.loss != "none":
             features, _, distance = run.loss.partition("-")
             command += ["--features", features, "--distance", distance]
@@ -170,6 +171,7 @@ def main() -> None:
     parser.add_argument("--weight", type=float, help=f"of the spectral loss; by default {WEIGHTS}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--final-epochs", type=int, default=0, help="at a tenth of the learning rate")
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--topology", default="baseline")

@@ -144,6 +144,13 @@ training_options = together(
         help="Learning rate of Adam.  [default: that of the objective's paper]",
     ),
     click.option(
+        "--final-epochs",
+        type=click.IntRange(0),
+        default=TrainingOptions.final_epochs,
+        show_default=True,
+        help="Train the last so many epochs at a tenth of the learning rate, so that the spectrum settles.",
+    ),
+    click.option(
         "--seed",
         type=click.IntRange(0, 2**31 - 1),
         default=TrainingOptions.seed,

@@ -23,7 +23,7 @@ from spectral_detect.regularize.choices import (
 
 RUN_SCHEMA = "spectral-detect/gan/1"
 MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "fd", "compile"))  # when a run is resumed
-ADDED = {"features": "profile", "fd": None}  # options that runs begun before they came do not name
+ADDED = {"features": "profile", "fd": None, "final_epochs": 0}  # options that runs begun before they came do not name
 
 SIZES = (32, 64, 128)  # pixels on a side
 MOST = {"size": max(SIZES), "channels": 512, "batch_size": 2**16, "threads": 1024}
@@ -56,6 +56,8 @@ class TrainingOptions:
         Images in a step.
     learning_rate : float or None
         None takes that of the objective's paper.
+    final_epochs : int
+        The last so many epochs have a tenth of the learning rate: the generator settles, and with it the spectrum.
     seed : int
         Decides weights, batches and latent vectors.
     n_watched : int
@@ -87,6 +89,7 @@ class TrainingOptions:
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float | None = None
+    final_epochs: int = 0
     seed: int = 0
     n_watched: int = 1000
     device: DeviceName = "auto"
@@ -132,6 +135,8 @@ class TrainingOptions:
         for name, names in (("objective", ObjectiveName), ("upsampling", Upsampling), ("topology", Topology)):
             if getattr(self, name) not in get_args(names):
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
+        if type(self.final_epochs) is not int or not 0 <= self.final_epochs <= self.epochs:
+            raise FeatureError(f"final_epochs {self.final_epochs!r}: it is a whole number from 0 to {self.epochs}")
         if self.fd not in (None, *get_args(FdNetwork)):
             raise FeatureError(f"fd {self.fd!r}: it is one of {', '.join(get_args(FdNetwork))}")
         check_loss(self.features, self.normalisation, self.distance, self.per)

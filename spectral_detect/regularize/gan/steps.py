@@ -62,7 +62,7 @@ class Gan:
             per=options.per,
             bank=bank,
         ).to(device)
-        rate = options.learning_rate or self.objective.learning_rate
+        self.rate = rate = options.learning_rate or self.objective.learning_rate
         self.adam_g, self.adam_d = (
             torch.optim.Adam(net.parameters(), rate, self.objective.betas) for net in (self.G, self.D)
         )
@@ -96,6 +96,12 @@ class Gan:
         _descend(self.adam_g, losses["loss_g"] + self.options.spectral_weight * losses["spectral_loss"])
         self.D.requires_grad_(True)
         return losses
+
+    def set_rate(self, factor: float) -> None:
+        """Let both optimisers learn at `factor` times the learning rate."""
+        for optimizer in (self.adam_g, self.adam_d):
+            for group in optimizer.param_groups:
+                group["lr"] = factor * self.rate
 
     def spectral_loss(self, fake: Tensor) -> Tensor:
         """Return the spectral loss, also if it is only reported (weight 0); then no gradient flows through it."""
