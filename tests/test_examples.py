@@ -226,6 +226,49 @@ def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator) -> None:
     assert [log.count("\n") for log in logs] == [2, 1]
 
 
+def test_spectral_losses_are_compared_and_what_is_done_is_not_done_again(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "faces").mkdir()
+    for k in range(110):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        coarse.resize((32, 32), Image.Resampling.BICUBIC).save(tmp_path / "faces" / f"{k}.png")
+    arguments = [tmp_path / "faces", "--output", tmp_path / "runs", "--objectives", "dcgan", "--channels", 8, "--n", 50]
+    arguments += ["--batch-size", 16, "--threads", 1, "--epochs", 1, "--losses", "none", "residual-energy"]
+    nothing = printed("spectral_gan/ablation.py", *arguments, "--budget", 0).splitlines()
+    assert len(nothing) == 3  # title, rule, other camera images
+    lines = printed("spectral_gan/ablation.py", *arguments).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    assert [(row[1], row[2]) for row in cells[2:]] == [
+        ("none", "0"), ("residual-energy", "5"), ("other camera images", "-")
+    ]  # fmt: skip
+    assert len({len(row) for row in cells}) == 1
+    assert float(cells[2][5]) > 3 * float(cells[-1][5])  # the mean profile of samples, and of camera images
+    kept = tmp_path / "runs" / "dcgan-none-0-seed0" / "ablation.json"
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "means": 77.0}))
+    assert "77.000" in printed("spectral_gan/ablation.py", *arguments).splitlines()[2]
+
+
+def test_clusters_are_set_beside_robustness(tmp_path: Path, rng: np.random.Generator) -> None:
+    for source, k in product(("a", "b"), range(24)):
+        for label in ("real", "fake"):
+            (tmp_path / source / label).mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
+            if label == "fake":
+                pixels = pixels[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
+            Image.fromarray(pixels).save(tmp_path / source / label / f"{k}.png")
+    lines = printed("cluster_agreement.py", tmp_path, "--shots", 16, 20, "--tested", 8).splitlines()
+    rows = [line.split() for line in lines[1:9]]
+    assert [row[:3] for row in rows] == [
+        [s, p, n] for s in "ab" for p in ("azimuthal", "residual") for n in ("16", "20")
+    ]
+    assert all(float(row[3]) == 1 and float(row[5]) == 1 for row in rows)  # doubled pixels are told by anything
+    assert [line.split(":")[0] for line in lines[9:]] == [
+        "rand2 and robust", "rand2 and lost", "purity10 and robust", "purity10 and lost"
+    ]  # fmt: skip
+
+
 def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     """Of small sources of smooth and of chequered noise: the card tells them apart, and the model is there."""
     rng = np.random.default_rng(0)

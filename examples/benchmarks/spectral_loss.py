@@ -6,11 +6,13 @@ python examples/benchmarks/spectral_loss.py [--size 64] [--batch 64] [--channels
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
 import numpy as np
 import torch
 from features import milliseconds
 
+from spectral_detect.regularize.choices import SpectralDistance, SpectralFeatures
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.steps import Gan, to_tensor
 from spectral_detect.regularize.loss import AT_BOUND, BOUND_SD, SpectralLoss
@@ -47,10 +49,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--topology", default="baseline")
+    parser.add_argument("--reals", type=int, default=1000, help="images in the bank")
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    images = np.random.default_rng(0).integers(0, 256, (max(50, args.batch), args.size, args.size, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(
+        0, 256, (max(args.reals, args.batch), args.size, args.size, 3), dtype=np.uint8
+    )
     reals, batch = mean_profile(images), images[: args.batch]
     loss = SpectralLoss(reals)
     x = to_tensor(batch, torch.device("cpu")).requires_grad_()
@@ -79,6 +84,11 @@ def main() -> None:
     print(f"profiles, published code {theirs:8.2f} ms   {theirs / forward:6.1f} times the forward pass")
     print(f"loss, there and back     {both:8.2f} ms")
     print(f"training step, without   {training:8.2f} ms   the loss adds {100 * both / training:.2f} %")
+    for features in get_args(SpectralFeatures):
+        for distance in get_args(SpectralDistance):
+            other = SpectralLoss.from_images(images, features=features, distance=distance)
+            cost = milliseconds(lambda other=other: other(x).backward(), 2 * args.repeats)
+            print(f"{features:>9} {distance:6}, there and back {cost:7.2f} ms   adds {100 * cost / training:5.2f} %")
 
 
 if __name__ == "__main__":

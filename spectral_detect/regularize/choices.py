@@ -6,6 +6,9 @@ from typing import Literal
 
 ProfileNormalisation = Literal["log", "paper"]  # how a radial profile is brought to (0, 1)
 ProfileDistance = Literal["bce", "mse", "l1"]
+SpectralDistance = Literal["bce", "mse", "l1", "energy", "mmd"]  # the last two between distributions, not their means
+SpectralFeatures = Literal["profile", "azimuthal", "residual"]  # the last two as the detector's presets
 ComparedPer = Literal["batch", "image"]  # whose profile is compared with that of the reals
 Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
+FdNetwork = Literal["random", "efficientnet-lite0"]  # whose features a Frechet distance compares
 DeviceName = Literal["auto", "cpu", "gpu"]

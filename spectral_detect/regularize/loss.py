@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import get_args
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,9 +18,12 @@ from torch.nn import functional
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import ring_operator
-from spectral_detect.regularize.choices import ComparedPer, ProfileDistance, ProfileNormalisation
+from spectral_detect.regularize.bank import RealBank, check_loss, needs_bank, real_bank
+from spectral_detect.regularize.choices import ComparedPer, ProfileNormalisation, SpectralDistance, SpectralFeatures
+from spectral_detect.regularize.detector_features import DetectorFeatures
+from spectral_detect.regularize.distances import BankDistance
 from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
-from spectral_detect.regularize.reals import N_PROFILES, real_profile
+from spectral_detect.regularize.reals import N_PROFILES, folder_bank, real_profile
 
 BOUND_SD = 3.0  # distance of a log profile's bounds from its mean, in standard deviations of the reals
 AT_BOUND = 4.0  # argument of the logistic function at the bounds, where it is 0.02 and 0.98
@@ -63,24 +66,34 @@ class RadialProfile(nn.Module):
 
 
 class SpectralLoss(nn.Module):
-    """Measure the distance of generated images' radial profiles to the mean profile of camera images, differentiably.
+    """Measure the distance of generated images' spectra to those of camera images, differentiably.
 
     Parameters
     ----------
     reals : RealProfile
         Profiles of camera images of this size; `from_folder` and `from_images` make it.
+    features : {"profile", "azimuthal", "residual"}
+        What is compared. "profile": the radial profile of the gray image. "azimuthal", "residual": the features that a
+        detector of this program judges, with pixels rounded to 8 bits as in a file, and whitened by the camera images,
+        so that each direction counts alike in which these vary.
     normalisation : {"log", "paper"}
         How the profile AI is brought to (0, 1), which the cross-entropy needs. "log": the logistic function of the log
         profile, with bounds per ring taken from the reals (mean +- 3 standard deviations at 0.02 and 0.98), so that all
         frequencies count alike. "paper": AI / AI_0, as in the paper; power falls so fast with the frequency that the
         highest frequencies hardly count.
-    distance : {"bce", "mse", "l1"}
-        "bce": binary cross-entropy, equation 11. "mse", "l1": between the log profiles, in natural logarithms.
+    distance : {"bce", "mse", "l1", "energy", "mmd"}
+        "bce": binary cross-entropy, equation 11. "mse", "l1": between the log profiles, in natural logarithms, or the
+        whitened features. "energy", "mmd": energy distance, or maximum mean discrepancy with Gaussian kernels, between
+        the distribution of the batch's whitened log profiles or features and that of the camera images; so not only
+        their mean must agree.
     per : {"batch", "image"}
         "batch" compares the batch's mean normalised (or log) profile with that of the reals. "image" compares each
         image's, as the paper does, which also makes images more alike in spectrum than camera images are.
     value_range : tuple of float
         (black, white) of the images that the loss is given; a generator that ends in tanh gives -1 and 1.
+    bank : RealBank, optional
+        Spectra of camera images; all need it but "bce", "mse" and "l1" of the profile. `from_folder` and `from_images`
+        make it.
 
     Raises
     ------
@@ -96,22 +109,25 @@ class SpectralLoss(nn.Module):
     -----
     L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of generated images and t that of
     the reals. The zero frequency, which holds the brightness, takes no part. The least value of L is not 0 but `floor`,
-    the entropy of t.
+    the entropy of t. See `BankDistance` for the distances between distributions.
     """
 
     def __init__(
         self,
         reals: RealProfile,
         *,
+        features: SpectralFeatures = "profile",
         normalisation: ProfileNormalisation = "log",
-        distance: ProfileDistance = "bce",
+        distance: SpectralDistance = "bce",
         per: ComparedPer = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
+        bank: RealBank | None = None,
     ) -> None:
         super().__init__()
-        _check_choices(normalisation, distance, per, value_range)
+        check_loss(features, normalisation, distance, per)
+        _check_range(value_range)
         self.reals, self.normalisation, self.distance, self.per = reals, normalisation, distance, per
-        self.value_range = value_range
+        self.features, self.value_range = features, value_range
         self.profile = RadialProfile(reals.shape)
         self.mean: Tensor
         self.scale: Tensor
@@ -119,20 +135,33 @@ class SpectralLoss(nn.Module):
         self.register_buffer("mean", torch.from_numpy(target), persistent=False)
         spread = np.maximum(BOUND_SD * reals.sd_log, LEAST_SPREAD) / AT_BOUND
         self.register_buffer("scale", torch.from_numpy(spread), persistent=False)
+        self.seen = None if features == "profile" else DetectorFeatures(features, reals.shape)
+        self.to_bank: BankDistance | None = None
+        if needs_bank(features, distance):
+            self.to_bank = BankDistance(_fitting(bank, reals.shape, features), distance, per)
 
     @classmethod
     def from_images(
         cls,
         images: np.ndarray,
         *,
+        features: SpectralFeatures = "profile",
         normalisation: ProfileNormalisation = "log",
-        distance: ProfileDistance = "bce",
+        distance: SpectralDistance = "bce",
         per: ComparedPer = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> SpectralLoss:
         """Make the loss from at least 50 camera images, (N, H, W, 3) or (N, H, W), uint8 or from 0 to 1."""
-        reals = mean_profile(images)
-        return cls(reals, normalisation=normalisation, distance=distance, per=per, value_range=value_range)
+        check_loss(features, normalisation, distance, per)
+        return cls(
+            mean_profile(images),
+            features=features,
+            normalisation=normalisation,
+            distance=distance,
+            per=per,
+            value_range=value_range,
+            bank=real_bank(images, features) if needs_bank(features, distance) else None,
+        )
 
     @classmethod
     def from_folder(
@@ -141,8 +170,9 @@ class SpectralLoss(nn.Module):
         size: int,
         *,
         n_images: int = N_PROFILES,
+        features: SpectralFeatures = "profile",
         normalisation: ProfileNormalisation = "log",
-        distance: ProfileDistance = "bce",
+        distance: SpectralDistance = "bce",
         per: ComparedPer = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
     ) -> SpectralLoss:
@@ -153,14 +183,28 @@ class SpectralLoss(nn.Module):
         DatasetError
             Fewer than 50 images can be read and are large enough.
         """
-        reals = real_profile(os.fspath(folder), size, n_images)
-        return cls(reals, normalisation=normalisation, distance=distance, per=per, value_range=value_range)
+        check_loss(features, normalisation, distance, per)
+        place = os.fspath(folder)
+        return cls(
+            real_profile(place, size, n_images),
+            features=features,
+            normalisation=normalisation,
+            distance=distance,
+            per=per,
+            value_range=value_range,
+            bank=folder_bank(place, size, features, n_images) if needs_bank(features, distance) else None,
+        )
 
     @property
     def floor(self) -> float:
-        """Return the least possible value: cross-entropy of the target with itself; 0 for "mse" and "l1"."""
+        """Return the least possible value: cross-entropy of the target with itself; 0 for all but "bce".
+
+        "energy" and "mmd" are estimates and may fall below.
+        """
         if self.distance != "bce":
             return 0.0
+        if self.to_bank is not None:
+            return math.log(2)
         target = self._target().double()
         return float(functional.binary_cross_entropy(target, target))
 
@@ -179,6 +223,9 @@ class SpectralLoss(nn.Module):
         if like is not None and like.shape[0] != images.shape[0]:
             raise FeatureError(f"like holds {like.shape[0]} images, and there are {images.shape[0]}")
         with torch.autocast(images.device.type, enabled=False):
+            if self.to_bank is not None:
+                vectors = None if like is None else self.vectors(like.detach())
+                return cast(Tensor, self.to_bank(self.vectors(images), vectors))
             profile = self.profiles(images)
             target = None if like is None else self.profiles(like.detach())
             return self._distance(profile, target)
@@ -187,8 +234,15 @@ class SpectralLoss(nn.Module):
         """Return the gray images' profiles, (N, n_rings) from the zero frequency on, on the scale 0 to 1."""
         self._check(images)
         black, white = self.value_range
-        single = images if images.dtype == torch.float64 else images.float()
-        return torch.as_tensor(self.profile(_gray(single, black, white)))
+        return torch.as_tensor(self.profile(_gray(_single(images), black, white)))
+
+    def vectors(self, images: Tensor) -> Tensor:
+        """Return what is compared: (N, n_rings - 1) log profiles, or (N, n_features) features of the detector."""
+        if self.seen is None:
+            return _log(self.profiles(images))
+        self._check(images)
+        black, white = self.value_range
+        return cast(Tensor, self.seen((_single(images) - black) * (255 / (white - black))))
 
     def _check(self, images: Tensor) -> None:
         height, width = self.profile.shape
@@ -220,17 +274,24 @@ class SpectralLoss(nn.Module):
         return self.mean.clamp(MARGIN, 1 - MARGIN) if self.normalisation == "paper" else torch.full_like(self.mean, 0.5)
 
 
-def _check_choices(normalisation: str, distance: str, per: str, value_range: tuple[float, float]) -> None:
-    if normalisation not in get_args(ProfileNormalisation) or distance not in get_args(ProfileDistance):
-        choices = f"{', '.join(get_args(ProfileNormalisation))} and {', '.join(get_args(ProfileDistance))}"
-        raise FeatureError(f"normalisation {normalisation!r}, distance {distance!r}: there are {choices}")
-    if normalisation == "paper" and distance != "bce":
-        raise FeatureError(f"distance {distance!r} is between log profiles: it goes with normalisation 'log'")
-    if per not in get_args(ComparedPer):
-        raise FeatureError(f"per {per!r}: it is one of {', '.join(get_args(ComparedPer))}")
+def _check_range(value_range: tuple[float, float]) -> None:
     black, white = value_range
     if not (math.isfinite(black) and math.isfinite(white) and black < white):
         raise FeatureError(f"value_range {value_range!r}: give the values of black and of white, such as (-1, 1)")
+
+
+def _fitting(bank: RealBank | None, shape: tuple[int, int], features: SpectralFeatures) -> RealBank:
+    if bank is None or bank.features != features or tuple(bank.shape) != tuple(shape):
+        height, width = shape
+        raise FeatureError(
+            f"this loss compares with a bank of {features!r} of camera images of {width}x{height} pixels",
+            remedy="use `SpectralLoss.from_images` or `from_folder`, or give that of `real_bank`",
+        )
+    return bank
+
+
+def _single(images: Tensor) -> Tensor:
+    return images if images.dtype == torch.float64 else images.float()
 
 
 def _gray(images: Tensor, black: float, white: float) -> Tensor:

@@ -84,7 +84,7 @@ def mean_profile(images: np.ndarray) -> RealProfile:
     FeatureError
         The array has another shape, or values outside 0 to 1.
     """
-    _check_images(images)
+    check_images(images)
     if len(images) < MIN_REALS:
         raise DatasetError(f"{len(images)} images: a mean profile needs at least {MIN_REALS}", remedy="add images")
     profiles, frequency = radial_profiles(images)
@@ -95,7 +95,8 @@ def mean_profile(images: np.ndarray) -> RealProfile:
     )
 
 
-def _check_images(images: np.ndarray) -> None:
+def check_images(images: np.ndarray) -> None:
+    """Refuse what is no array of images on a scale that is known: `FeatureError`."""
     if not isinstance(images, np.ndarray) or images.ndim - (images.shape[-1:] == (3,)) != 3:
         found = f"shape {images.shape}" if isinstance(images, np.ndarray) else f"a {type(images).__name__}"
         raise FeatureError(f"{found}: expected an array (N, H, W, 3) or (N, H, W)")

@@ -24,6 +24,8 @@ from spectral_detect.media.images import MAX_PIXELS, read_image
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import FEW, Work, work_through
+from spectral_detect.regularize.bank import RealBank, real_bank
+from spectral_detect.regularize.choices import SpectralFeatures
 from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
 from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.sources.location import Location
@@ -111,20 +113,45 @@ def real_profile(
     DatasetError
         There is no such folder, or fewer than `MIN_REALS` images in it can be used.
     """
-    if n_images < MIN_REALS:
-        raise DatasetError(f"{n_images} images: a mean profile needs at least {MIN_REALS}")
     files = _files_of(folder)
     caches = [place / f"profile-{size}-{n_images}-{_key(files, size)}.npz" for place in _cache_folders(folder)]
     for cache in caches:
         with suppress(*DAMAGED):
             return _load_profile(cache)
+    profile = mean_profile(_some_squares(files, folder, size, n_images, work, limits))
+    _keep(caches, profile)
+    return profile
+
+
+def folder_bank(
+    folder: str,
+    size: int,
+    features: SpectralFeatures,
+    n_images: int = N_PROFILES,
+    work: Work | None = None,
+    limits: Limits | None = None,
+) -> RealBank:
+    """Compute the spectra of the same images as `real_profile`; they are read anew each time.
+
+    Raises
+    ------
+    DatasetError
+        There is no such folder, or fewer than `MIN_REALS` images in it can be used.
+    """
+    return real_bank(_some_squares(_files_of(folder), folder, size, n_images, work, limits), features)
+
+
+def _some_squares(
+    files: list[FoundFile], folder: str, size: int, n_images: int, work: Work | None, limits: Limits | None
+) -> np.ndarray:
+    """Read `n_images` of the files, drawn at random and always the same ones."""
+    if n_images < MIN_REALS:
+        raise DatasetError(f"{n_images} images: a mean profile needs at least {MIN_REALS}")
     some = [files[k] for k in sorted(np.random.default_rng(0).permutation(len(files))[:n_images])]
     read = _squares(some, size, work or Work(), limits or Limits())
     squares = [square for square in read if not isinstance(square, str)]
     _require_enough(len(squares), folder, size, len(some) - len(squares))
-    profile = mean_profile(np.stack(squares))
-    _keep(caches, profile)
-    return profile
+    return np.stack(squares)
 
 
 def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Square:

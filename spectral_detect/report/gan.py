@@ -39,6 +39,7 @@ COLUMNS = (
     ("detector_auroc", "AUROC", "7.3f"),
     ("spectral_frechet", "Frechet", "9.2f"),
     ("fid", "FID", "7.1f"),
+    ("fd", "FD", "8.3f"),
     ("diversity", "diversity", "10.2f"),
     ("seconds", "s", "7.1f"),
 )
@@ -161,7 +162,7 @@ def _over_epochs(
     axes: Axes, rows: Sequence[dict[str, Any]], series: Sequence[tuple[str, str, str]], title: str
 ) -> None:
     for (name, label, colour), line, marker in zip(series, LINES, MARKERS, strict=False):
-        points = [(row["epoch"], row[name]) for row in rows if row[name] is not None]
+        points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
         if points:
             x, y = zip(*points, strict=True)
             axes.plot(x, y, color=colour, linestyle=line, marker=marker, markersize=4, label=label)
@@ -172,9 +173,11 @@ def _over_epochs(
 
 
 def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
-    """Plot the spectral distance and the FID (the Frechet distance of spectral features if no FID was measured)."""
+    """Plot the spectral distance and the FID or FD (the Frechet distance of spectral features if neither is there)."""
     has_fid = any(row["fid"] is not None for row in rows)
     name, label = ("fid", "FID") if has_fid else ("spectral_frechet", "Frechet distance")
+    if not has_fid and reals.get("fd") is not None and any(row.get("fd") is not None for row in rows):
+        name, label = "fd", f"FD ({reals['fd_network']})"
     _over_epochs(axes, rows, ((name, label, BLUE),), f"{label} and spectral distance")
     axes.set_yscale("log")
     axes.axhline(reals[name], color=BLUE, linewidth=1, linestyle="--")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from spectral_detect.errors import CheckpointError
+from spectral_detect.errors import CheckpointError, FeatureError
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from spectral_detect.regularize.gan.log import LOG_FILE, read_log
@@ -79,6 +79,19 @@ def test_more_epochs_can_be_added(options: TrainingOptions, tmp_path: Path) -> N
     train_gan(replace(options, epochs=2), tmp_path / "parts", Work(jobs=0), Hooks())
     train_gan(options, tmp_path / "parts", Work(jobs=0), Hooks(), resume=True)
     assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
+
+
+def test_the_last_epochs_learn_at_a_tenth_of_the_rate(options: TrainingOptions, tmp_path: Path) -> None:
+    for n in (0, 1):
+        train_gan(replace(options, final_epochs=n), tmp_path / str(n), Work(jobs=0), Hooks())
+    plain, settled = (read_log(tmp_path / str(n)) for n in (0, 1))
+    for row in (*plain, *settled):
+        row.pop("seconds")
+    assert plain[:2] == settled[:2] and plain[2] != settled[2]
+    steps = [abs(rows[2]["spectral_distance"] - rows[1]["spectral_distance"]) for rows in (settled, plain)]
+    assert steps[0] < steps[1]
+    with pytest.raises(FeatureError, match="final_epochs 4: it is a whole number from 0 to 3"):
+        replace(options, final_epochs=4).check()
 
 
 def test_the_seed_decides(options: TrainingOptions, tmp_path: Path) -> None:

@@ -169,6 +169,8 @@ def test_black_images_have_a_finite_loss_and_gradient(photographs: np.ndarray) -
 def test_wrong_use_is_named(photographs: np.ndarray) -> None:
     with pytest.raises(DatasetError, match="49 images: a mean profile needs at least 50"):
         mean_profile(photographs[:49])
+    with pytest.raises(FeatureError, match="features 'pixels': it is one of profile, azimuthal, residual"):
+        SpectralLoss.from_images(photographs, features="pixels")  # type: ignore[arg-type]
     with pytest.raises(FeatureError, match="normalisation 'cubic'"):
         SpectralLoss.from_images(photographs, normalisation="cubic")
     with pytest.raises(FeatureError, match="per 'pixel': it is one of batch, image"):

@@ -21,8 +21,10 @@ from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.choices import (
     ComparedPer,
     DeviceName,
-    ProfileDistance,
+    FdNetwork,
     ProfileNormalisation,
+    SpectralDistance,
+    SpectralFeatures,
     Upsampling,
 )
 from spectral_detect.regularize.gan.options import (
@@ -83,6 +85,13 @@ spectral_options = together(
         help="Weight of the spectral loss (the paper: 2 for dcgan, 0.5 for lsgan).",
     ),
     click.option(
+        "--features",
+        type=click.Choice(get_args(SpectralFeatures)),
+        default=TrainingOptions.features,
+        show_default=True,
+        help="Compare radial profiles, or the features that a detector of this program judges, whitened.",
+    ),
+    click.option(
         "--normalisation",
         type=click.Choice(get_args(ProfileNormalisation)),
         default=TrainingOptions.normalisation,
@@ -92,10 +101,11 @@ spectral_options = together(
     ),
     click.option(
         "--distance",
-        type=click.Choice(get_args(ProfileDistance)),
+        type=click.Choice(get_args(SpectralDistance)),
         default=TrainingOptions.distance,
         show_default=True,
-        help="Measure the distance between profiles by cross-entropy, squared or absolute difference.",
+        help="Measure the distance between mean spectra by cross-entropy, squared or absolute difference; or that "
+        "between their distributions by energy distance or maximum mean discrepancy (mmd).",
     ),
     click.option(
         "--per",
@@ -109,7 +119,7 @@ spectral_options = together(
         type=click.IntRange(MIN_REALS),
         default=TrainingOptions.n_profiles,
         show_default=True,
-        help="Compare with the mean profile of this many camera images.",
+        help="Compare with the spectra of this many camera images.",
     ),
 )
 
@@ -134,6 +144,13 @@ training_options = together(
         help="Learning rate of Adam.  [default: that of the objective's paper]",
     ),
     click.option(
+        "--final-epochs",
+        type=click.IntRange(0),
+        default=TrainingOptions.final_epochs,
+        show_default=True,
+        help="Train the last so many epochs at a tenth of the learning rate, so that the spectrum settles.",
+    ),
+    click.option(
         "--seed",
         type=click.IntRange(0, 2**31 - 1),
         default=TrainingOptions.seed,
@@ -151,6 +168,12 @@ training_options = together(
         "--fid",
         metavar="WEIGHTS",
         help="Also measure the FID (extra fid), with the file of Inception's weights that torch-fidelity publishes.",
+    ),
+    click.option(
+        "--fd",
+        type=click.Choice(get_args(FdNetwork)),
+        help="Also measure a Frechet distance (FD, not the FID) by the features of a network that needs no download: "
+        "one with random weights, or one trained on ImageNet (extra fd).",
     ),
 )
 

@@ -40,6 +40,10 @@ class Measures:
         Frechet distance of the `azimuthal` features; needs no weights.
     fid : float or None
         Frechet distance of Inception's features; None without its weights.
+    fd : float or None
+        Frechet distance of the features of the network `fd_network`; None if none was named.
+    fd_network : str or None
+        That network's name.
     diversity : float
         How much samples vary, against reals: mean deviation of the pixels of images reduced to 8 x 8.
     profile_mean, profile_sd : tuple of float
@@ -54,6 +58,8 @@ class Measures:
     diversity: float
     profile_mean: tuple[float, ...]
     profile_sd: tuple[float, ...]
+    fd: float | None = None
+    fd_network: str | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -104,16 +110,21 @@ class Monitor:
         As many camera images as there will be samples.
     inception : callable, optional
         Turns images into Inception's features; without it no FID is measured.
+    network : (str, callable), optional
+        Name of another network, and what turns images into its features, for `Measures.fd`.
     """
 
-    def __init__(self, reals: np.ndarray, inception: Embed | None = None) -> None:
-        self._inception = inception
+    def __init__(
+        self, reals: np.ndarray, inception: Embed | None = None, network: tuple[str, Embed] | None = None
+    ) -> None:
+        self._inception, self._network = inception, network
         profiles, frequency = radial_profiles(reals)
         logs = log_profiles(profiles)
         self.frequency = frequency[1:]
         self.profile_mean, self.profile_sd = logs.mean(axis=0), logs.std(axis=0)
         self._features = azimuthal_features(reals)
         self._embedded = None if inception is None else inception(reals)
+        self._by_network = None if network is None else network[1](reals)
         self._spread = _spread(reals)
 
     def measure(self, samples: np.ndarray) -> Measures:
@@ -125,6 +136,10 @@ class Monitor:
         fid = None
         if self._inception is not None and self._embedded is not None:
             fid = frechet_distance(self._embedded, self._inception(samples))
+        fd, name = None, None
+        if self._network is not None and self._by_network is not None:
+            name, embed = self._network
+            fd = frechet_distance(self._by_network, embed(samples))
         return Measures(
             float(gap.mean()),
             float(gap[self.frequency >= UPPER_QUARTER].mean()),
@@ -134,6 +149,8 @@ class Monitor:
             _spread(samples) / max(self._spread, 1e-6),
             tuple(map(float, mean)),
             tuple(map(float, logs.std(axis=0))),
+            fd,
+            name,
         )
 
     def measure_reals(self, others: np.ndarray) -> RealMeasures:

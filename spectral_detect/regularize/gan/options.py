@@ -10,16 +10,20 @@ from typing import Any, Literal, get_args
 
 from spectral_detect.atomic_write import OPTIONS_FILE
 from spectral_detect.errors import CheckpointError, FeatureError
+from spectral_detect.regularize.bank import check_loss
 from spectral_detect.regularize.choices import (
     ComparedPer,
     DeviceName,
-    ProfileDistance,
+    FdNetwork,
     ProfileNormalisation,
+    SpectralDistance,
+    SpectralFeatures,
     Upsampling,
 )
 
 RUN_SCHEMA = "spectral-detect/gan/1"
-MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "compile"))  # when a run is resumed
+MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "fd", "compile"))  # when a run is resumed
+ADDED = {"features": "profile", "fd": None, "final_epochs": 0}  # options that runs begun before they came do not name
 
 SIZES = (32, 64, 128)  # pixels on a side
 MOST = {"size": max(SIZES), "channels": 512, "batch_size": 2**16, "threads": 1024}
@@ -42,7 +46,7 @@ class TrainingOptions:
         See `networks.Generator`.
     spectral_weight : float
         lambda in Durall et al., CVPR 2020, equation 9: L = L_G + lambda L_spectral.
-    normalisation, distance, per
+    features, normalisation, distance, per
         See `SpectralLoss`.
     n_profiles : int
         Number of real images whose mean profile is the target of the spectral loss.
@@ -52,6 +56,8 @@ class TrainingOptions:
         Images in a step.
     learning_rate : float or None
         None takes that of the objective's paper.
+    final_epochs : int
+        The last so many epochs have a tenth of the learning rate: the generator settles, and with it the spectrum.
     seed : int
         Decides weights, batches and latent vectors.
     n_watched : int
@@ -64,6 +70,8 @@ class TrainingOptions:
         Whether PyTorch compiles the networks.
     fid : str or None
         File of Inception's weights; None measures no FID.
+    fd : {"random", "efficientnet-lite0"} or None
+        Network whose features another Frechet distance compares, see `load_network`; None measures none.
     """
 
     data: str
@@ -74,18 +82,21 @@ class TrainingOptions:
     channels: int = 64
     spectral_weight: float = 0.0
     normalisation: ProfileNormalisation = "log"
-    distance: ProfileDistance = "bce"
+    features: SpectralFeatures = "profile"
+    distance: SpectralDistance = "bce"
     per: ComparedPer = "batch"
     n_profiles: int = 1000
     epochs: int = 30
     batch_size: int = 64
     learning_rate: float | None = None
+    final_epochs: int = 0
     seed: int = 0
     n_watched: int = 1000
     device: DeviceName = "auto"
     threads: int | None = None
     compile: bool = False
     fid: str | None = None
+    fd: FdNetwork | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -103,6 +114,7 @@ class TrainingOptions:
             See `check`.
         """
         named = {key: value for key, value in values.items() if key != "schema"}
+        named = {**ADDED, **named}
         if values.get("schema") != RUN_SCHEMA or set(named) != {f.name for f in fields(cls)}:
             raise CheckpointError("not the options of a training run of this version")
         try:
@@ -123,6 +135,11 @@ class TrainingOptions:
         for name, names in (("objective", ObjectiveName), ("upsampling", Upsampling), ("topology", Topology)):
             if getattr(self, name) not in get_args(names):
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
+        if type(self.final_epochs) is not int or not 0 <= self.final_epochs <= self.epochs:
+            raise FeatureError(f"final_epochs {self.final_epochs!r}: it is a whole number from 0 to {self.epochs}")
+        if self.fd not in (None, *get_args(FdNetwork)):
+            raise FeatureError(f"fd {self.fd!r}: it is one of {', '.join(get_args(FdNetwork))}")
+        check_loss(self.features, self.normalisation, self.distance, self.per)
         for name in ("size", "channels", "epochs", "batch_size", "n_watched", "n_profiles", "threads"):
             value, most = getattr(self, name), MOST.get(name, 2**31)
             is_whole = type(value) is int and 1 <= value <= most

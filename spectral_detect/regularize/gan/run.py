@@ -14,6 +14,8 @@ from spectral_detect.atomic_write import OPTIONS_FILE, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
+from spectral_detect.regularize.bank import needs_bank, real_bank
+from spectral_detect.regularize.gan.embeddings import load_network
 from spectral_detect.regularize.gan.inception import load_inception
 from spectral_detect.regularize.gan.log import append_to_log, cut_log, write_real_measures
 from spectral_detect.regularize.gan.monitor import Embed, Monitor, split_reals
@@ -24,6 +26,7 @@ from spectral_detect.regularize.profiles import mean_profile
 from spectral_detect.regularize.reals import Square, read_reals
 
 PROFILE_SEED, DRAWN_SEED = 0, 2
+FD_WORDS = {"random": "a network with random weights", "efficientnet-lite0": "efficientnet-lite0"}
 SAMPLES_SEED = 2**31  # the samples of every epoch have the same z
 
 
@@ -139,7 +142,8 @@ def train_gan(
         raise OutputError(f"{str(folder)!r} cannot be made: No such file or directory")
     images = _read_images(options, work, hooks, limits)
     some = images[np.random.default_rng(PROFILE_SEED).permutation(len(images))[: options.n_profiles]]
-    trainer = Trainer(options, folder, images, mean_profile(some))
+    bank = real_bank(some, options.features) if needs_bank(options.features, options.distance) else None
+    trainer = Trainer(options, folder, images, mean_profile(some), bank)
     if resume:
         trainer.resume()
     if trainer.progress.epoch >= options.epochs:
@@ -205,7 +209,7 @@ def _facts(trainer: Trainer) -> RunFacts:
 def _train(trainer: Trainer, folder: Path, hooks: Hooks) -> None:
     """Train the epochs that are left; log and report each with the measures of its samples."""
     reals, others = split_reals(trainer.images, trainer.options.n_watched)
-    monitor = Monitor(reals, _inception(trainer, hooks))
+    monitor = Monitor(reals, _inception(trainer, hooks), _network(trainer, hooks))
     if len(reals) < trainer.options.n_watched:
         hooks.on_note(
             f"measures are of {len(reals)} samples: half of the images, not the {trainer.options.n_watched} of "
@@ -229,3 +233,17 @@ def _inception(trainer: Trainer, hooks: Hooks) -> Embed | None:
     except SpectralDetectError as error:
         hooks.on_note(f"the FID is not measured: {error}")
         return None
+
+
+def _network(trainer: Trainer, hooks: Hooks) -> tuple[str, Embed] | None:
+    """Load the network of the other Frechet distance; without its package the run goes on and measures none."""
+    name = trainer.options.fd
+    if name is None:
+        return None
+    try:
+        embed = load_network(name, trainer.gan.device)
+    except SpectralDetectError as error:
+        hooks.on_note(f"the FD is not measured: {error}")
+        return None
+    hooks.on_note(f"FD is the Frechet distance of the features of {FD_WORDS[name]}; it is not the FID")
+    return name, embed

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spectral_detect.errors import SpectralDetectError
+from spectral_detect.regularize.bank import RealBank
 from spectral_detect.regularize.gan.checkpoints import (
     Checkpoint,
     load_module,
@@ -41,18 +42,27 @@ class Gan:
         Profile of the real images, which the spectral loss compares with.
     device : torch.device
         See `choose_device`.
+    bank : RealBank, optional
+        Their spectra, if the spectral loss compares with these.
     """
 
-    def __init__(self, options: TrainingOptions, reals: RealProfile, device: torch.device) -> None:
+    def __init__(
+        self, options: TrainingOptions, reals: RealProfile, device: torch.device, bank: RealBank | None = None
+    ) -> None:
         self.options, self.device, self.objective = options, device, OBJECTIVES[options.objective]
         torch.manual_seed(options.seed)
         settings = options.size, options.upsampling, options.topology, options.channels
         self.G = put_on(device, Generator(*settings))
         self.D = put_on(device, Discriminator(options.size, self.objective.normalisation, options.channels))
         self.spectral = SpectralLoss(
-            reals, normalisation=options.normalisation, distance=options.distance, per=options.per
+            reals,
+            features=options.features,
+            normalisation=options.normalisation,
+            distance=options.distance,
+            per=options.per,
+            bank=bank,
         ).to(device)
-        rate = options.learning_rate or self.objective.learning_rate
+        self.rate = rate = options.learning_rate or self.objective.learning_rate
         self.adam_g, self.adam_d = (
             torch.optim.Adam(net.parameters(), rate, self.objective.betas) for net in (self.G, self.D)
         )
@@ -86,6 +96,12 @@ class Gan:
         _descend(self.adam_g, losses["loss_g"] + self.options.spectral_weight * losses["spectral_loss"])
         self.D.requires_grad_(True)
         return losses
+
+    def set_rate(self, factor: float) -> None:
+        """Let both optimisers learn at `factor` times the learning rate."""
+        for optimizer in (self.adam_g, self.adam_d):
+            for group in optimizer.param_groups:
+                group["lr"] = factor * self.rate
 
     def spectral_loss(self, fake: Tensor) -> Tensor:
         """Return the spectral loss, also if it is only reported (weight 0); then no gradient flows through it."""

@@ -14,12 +14,14 @@ import numpy as np
 from torch import Tensor
 
 from spectral_detect.errors import CheckpointError, SpectralDetectError
+from spectral_detect.regularize.bank import RealBank
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, Checkpoint, load_checkpoint, save_checkpoint
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.steps import Diverged, Gan, to_tensor
 from spectral_detect.regularize.profiles import RealProfile
 from spectral_detect.regularize.torch_device import choose_device
 
+FINAL_RATE = 0.1  # of the learning rate, in the last epochs if the options name some
 LOSSES = ("loss_d", "loss_g", "penalty", "spectral_loss")
 
 
@@ -77,6 +79,8 @@ class Trainer:
         Camera images.
     reals : RealProfile
         Their profile.
+    bank : RealBank, optional
+        Their spectra, if the spectral loss compares with these.
 
     Raises
     ------
@@ -84,11 +88,18 @@ class Trainer:
         There are fewer images than a batch has.
     """
 
-    def __init__(self, options: TrainingOptions, folder: Path, images: np.ndarray, reals: RealProfile) -> None:
+    def __init__(
+        self,
+        options: TrainingOptions,
+        folder: Path,
+        images: np.ndarray,
+        reals: RealProfile,
+        bank: RealBank | None = None,
+    ) -> None:
         if len(images) < options.batch_size:
             raise SpectralDetectError(f"`batch_size={options.batch_size}`: there are only {len(images)} images")
         self.options, self.images, self.path = options, images, folder / CHECKPOINT_FILE
-        self.gan = Gan(options, reals, choose_device(options.device, options.threads))
+        self.gan = Gan(options, reals, choose_device(options.device, options.threads), bank)
         self.progress = Progress()
         self.n_batches = len(images) // options.batch_size
         self.images_hash = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16).hexdigest()
@@ -142,6 +153,8 @@ class Trainer:
             A loss is not finite; the checkpoint is that of the last epoch in which all were.
         """
         while self.progress.epoch < self.options.epochs:
+            is_final = self.progress.epoch >= self.options.epochs - self.options.final_epochs
+            self.gan.set_rate(FINAL_RATE if is_final else 1.0)
             started = time.perf_counter()
             finished = self._train_epoch(should_stop, on_step)
             self.progress.seconds += time.perf_counter() - started
