@@ -71,7 +71,8 @@ INTRODUCTION = """\
 world: images of unknown history, camera against generators, a perceptron on world features.
 
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
-             of generated ones, the newest of {newest}; families: {families}.
+             of generated ones, the newest of {newest}; families:
+             {families}.
              {helpers}{outsiders}Each image as it is, saved again, and as a platform delivers it, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
