@@ -9,7 +9,7 @@ from spectral_detect.records import FAKE
 
 N_HIDDEN = 256
 LIMIT = 4.0
-N_EPOCHS, LEAST_STEPS = 20, 400
+N_EPOCHS, LEAST_STEPS = 20, 200
 BATCH = 256
 LEARNING_RATE, DECAY = 1e-3, 0.1
 DROPPED_UNITS = 0.5
@@ -42,11 +42,12 @@ def fit_perceptron(Z: np.ndarray, y: np.ndarray, weights: np.ndarray, *, seed: i
     X = np.clip(Z, -LIMIT, LIMIT).astype(np.float32)
     targets = np.where(y == FAKE, 1 - SMOOTHED, SMOOTHED).astype(np.float32)
     share = np.cumsum(weights / weights.sum())
-    n_steps = max(LEAST_STEPS, N_EPOCHS * len(X) // BATCH)
+    n_drawn = min(BATCH, len(X))
+    n_steps = max(LEAST_STEPS, N_EPOCHS * len(X) // n_drawn)
     optimiser = _AdamW(_first_weights(X.shape[1], rng))
     for step in range(n_steps):
-        one, other = np.minimum(np.searchsorted(share, rng.random((2, BATCH))), len(X) - 1)
-        part = rng.beta(MIX, MIX, (BATCH, 1)).astype(np.float32)
+        one, other = np.minimum(np.searchsorted(share, rng.random((2, n_drawn))), len(X) - 1)
+        part = rng.beta(MIX, MIX, (n_drawn, 1)).astype(np.float32)
         batch = part * X[one] + (1 - part) * X[other]
         target = part[:, 0] * targets[one] + (1 - part[:, 0]) * targets[other]
         gradients = _gradients(optimiser.weights, batch, target, rng)

@@ -188,7 +188,7 @@ def test_an_encoder_and_its_features_go_together(tmp_path: Path) -> None:
         FeatureSpec.preset("azimuthal", encoder=encoder)
     with pytest.raises(FeatureError, match="does not go with features of tiles"):
         FeatureSpec.preset("residual", groups=("profile", "encoder"), encoder=encoder)
-    with pytest.raises(FeatureError, match="there are azimuthal, residual, world, durall, encoder"):
+    with pytest.raises(FeatureError, match="there are azimuthal, residual, world, magnitude, durall, encoder"):
         FeatureSpec.preset("clip")
 
 

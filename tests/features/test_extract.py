@@ -71,9 +71,10 @@ def test_turns_mirrors_gain_and_offset_change_nothing(scale: str, rng: np.random
 def test_any_image_gives_finite_features_of_the_promised_length(
     height: int, width: int, n_bins: int | None, name: str, shape: tuple[int, ...], seed: int
 ) -> None:
-    image = np.random.default_rng(seed).integers(0, 256, (height, width, *shape), dtype=np.uint8)
-    before = image.copy()
     spec = FeatureSpec.preset(name, n_bins=n_bins or (100 if name in ("residual", "world") else None))
+    sides = max(height, spec.min_size_px), max(width, spec.min_size_px)
+    image = np.random.default_rng(seed).integers(0, 256, (*sides, *shape), dtype=np.uint8)
+    before = image.copy()
     features = extract_features(image, spec)
     assert np.isfinite(features).all()
     assert features.ndim == (2 if spec.gives_tiles else 1)
