@@ -95,7 +95,7 @@ class ImageRecord:
     reason : Reason or None
         Why the verdict is inconclusive, in a word; None if it is not.
     parts : str or None
-        Of a fused model, name and decimal log likelihood ratio of each of its parts; None of any other.
+        Name and decimal log likelihood ratio of each part of a fused model; None for other models.
     generator : str or None
         The class of the model that the image is most like, `camera` or the name of a generator, or `none of these`;
         None if the model names no generators or cannot judge such an image.

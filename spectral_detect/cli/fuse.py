@@ -9,7 +9,7 @@ import click
 from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
-from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, frame_options, labelled_options
+from spectral_detect.cli.shared.options import encoder_of_model, error_rate_options, frame_options, labelled_options
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model, read_model, save_model
@@ -28,18 +28,7 @@ from spectral_detect.training.fuse import fuse_models, fused_extractor
 @labelled_options
 @encoder_of_model
 @click.option("-o", "--output", required=True, metavar="MODEL", help="Write the model to this file (.pkl).")
-@click.option(
-    "--target-fpr",
-    type=FiniteRange(0, 0.5, min_open=True),
-    help="Choose the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
-)
-@click.option(
-    "--verdict-errors",
-    type=(FiniteRange(0, 0.5), FiniteRange(0, 0.5)),
-    metavar="FPR MISSES",
-    help="Leave scores undecided at which more than these shares of images held out would be called fake though real, "
-    "or real though fake.",
-)
+@error_rate_options
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Draw folds from this seed."
 )

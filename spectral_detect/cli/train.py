@@ -14,7 +14,7 @@ from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
 from spectral_detect.cli.shared.options import (
-    FiniteRange,
+    error_rate_options,
     feature_options,
     feature_spec,
     frame_options,
@@ -94,18 +94,7 @@ from spectral_detect.training.train import train_model
     show_default=True,
     help="Train on copies with random blur, JPEG (each with this probability) and crop, for images of unknown history.",
 )
-@click.option(
-    "--target-fpr",
-    type=FiniteRange(0, 0.5, min_open=True),
-    help="Choose the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
-)
-@click.option(
-    "--verdict-errors",
-    type=(FiniteRange(0, 0.5), FiniteRange(0, 0.5)),
-    metavar="FPR MISSES",
-    help="Leave scores undecided at which more than these shares of images held out would be called fake though real, "
-    "or real though fake.",
-)
+@error_rate_options
 @click.option(
     "--copies",
     type=click.IntRange(1, 100),

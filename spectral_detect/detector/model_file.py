@@ -123,7 +123,7 @@ def _with_encoder(
 def read_model(name_or_path: str | os.PathLike[str]) -> Model:
     """Read a model file without running anything from it, and check that it still scores as when it was saved.
 
-    Of an encoder it knows no more than the file does: enough to describe the model, not to judge images by it.
+    It looks for no encoder: the model can be described, but one with an encoder cannot judge images.
 
     Parameters
     ----------

@@ -57,6 +57,22 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+error_rate_options = together(
+    click.option(
+        "--target-fpr",
+        type=FiniteRange(0, 0.5, min_open=True),
+        help="Choose the threshold for this rate of false alarms.  [default: as many misses as false alarms]",
+    ),
+    click.option(
+        "--verdict-errors",
+        type=(FiniteRange(0, 0.5), FiniteRange(0, 0.5)),
+        metavar="FPR MISSES",
+        help="Leave scores undecided at which more than these shares of images held out would be called fake though "
+        "real, or real though fake.",
+    ),
+)
+
+
 labelled_options = together(
     click.option("--real", multiple=True, metavar="DIR", help="Read camera images from a folder or URL; repeatable."),
     click.option(
