@@ -27,6 +27,8 @@ GROUP_TITLES = {
     "block_peakedness": "outliers in blocks of 8 pixels",
     "patch_spectrum": "detail by size and direction",
     "magnitude": "every frequency by itself",
+    "colour_cooccurrence": "colours that go together",
+    "chroma_cooccurrence": "patterns of neighbouring colours",
     "cooccurrence": "patterns of neighbouring pixels",
     "normalised_luma": "contrast of neighbouring pixels",
     "encoder": "what the encoder sees",

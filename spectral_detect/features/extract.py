@@ -14,12 +14,25 @@ from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
 from spectral_detect.features.encoder.network import encode
 from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_PX, Tiles
-from spectral_detect.features.natural_statistics import cooccurrence, normalised_luma
-from spectral_detect.features.numpy_backend import numpy_backend
-from spectral_detect.features.reduced import reduced
-from spectral_detect.features.spec import BLOCK_PX, PRESETS, WHOLE_IMAGE_GROUPS, FeatureSpec, FusedSpec
+from spectral_detect.features.natural_statistics import (
+    chroma_cooccurrence,
+    colour_cooccurrence,
+    cooccurrence,
+    normalised_luma,
+)
+from spectral_detect.features.numpy_backend import as_rgb, numpy_backend
+from spectral_detect.features.reduced import halved, in_8_bit, reduced
+from spectral_detect.features.spec import (
+    BLOCK_PX,
+    GROUPS_AT_EACH_SCALE,
+    PRESETS,
+    WHOLE_IMAGE_GROUPS,
+    FeatureSpec,
+    FusedSpec,
+)
 
-WHOLE = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
+OF_RGB = {"colour_cooccurrence": colour_cooccurrence, "chroma_cooccurrence": chroma_cooccurrence}
+OF_LUMA = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
 COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
@@ -101,14 +114,19 @@ def _features_of_one(image: np.ndarray, spec: FeatureSpec, is_ycc: bool, orienta
 
 def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> np.ndarray:
     """Return the (n_features,) features of one (H, W[, 3]) image: of tiles at the first scale, of the whole at each."""
-    backend = numpy_backend()
+    backend, first = numpy_backend(), spec.scales[0]
     of_tiles = replace(spec, scales=(), groups=tuple(g for g in spec.groups if g not in WHOLE_IMAGE_GROUPS))
-    small = reduced(image, spec.scales[0])
+    large = halved(image, first)
+    small = reduced(large, first)
     parts = [extract_features(small, of_tiles, is_ycc=is_ycc).mean(axis=0)]
+    of_rgb = [OF_RGB[name] for name in spec.groups if name in OF_RGB]
+    if of_rgb:
+        rgb = reduced(as_rgb(in_8_bit(large), is_ycc), first)  # as_rgb rounds, so it comes before the last mean
+        parts += [function(rgb) for function in of_rgb]
     for scale in spec.scales:
         small = reduced(small, scale)
         luma = small if small.ndim == 2 else small[..., 0] if is_ycc else backend.rgb_to_gray(small)
-        parts += [WHOLE[name](np.ascontiguousarray(luma)) for name in spec.groups if name in WHOLE_IMAGE_GROUPS]
+        parts += [OF_LUMA[name](np.ascontiguousarray(luma)) for name in spec.groups if name in GROUPS_AT_EACH_SCALE]
     return np.concatenate(parts).astype(spec.precision)
 
 

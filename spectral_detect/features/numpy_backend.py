@@ -147,6 +147,17 @@ def rgb_to_ycc(rgb: Array) -> Array:
     return cv2.cvtColor(_stacked(rgb), cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]].reshape(rgb.shape)
 
 
+def as_rgb(image: np.ndarray, is_ycc: bool) -> np.ndarray:
+    """Return an 8-bit image, (H, W) gray or (H, W, 3) RGB or luma, Cb and Cr, as (H, W, 3) RGB."""
+    import cv2
+
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2)
+    if not is_ycc:
+        return image
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB))
+
+
 def planes(images: Array) -> Array:
     """Return `Backend.planes` by OpenCV."""
     import cv2

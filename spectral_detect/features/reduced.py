@@ -32,10 +32,22 @@ def reduced(image: np.ndarray, shorter_side_px: int) -> np.ndarray:
     factor = shorter_side_px / min(height, width)
     if factor < 1:
         size = max(shorter_side_px, round(width * factor)), max(shorter_side_px, round(height * factor))
-        while min(image.shape[:2]) >= LEAST_HALVED * shorter_side_px:
-            even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
-            image = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+        image = np.asarray(cv2.resize(halved(image, shorter_side_px), size, interpolation=cv2.INTER_AREA))
+    return in_8_bit(image)
+
+
+def halved(image: np.ndarray, shorter_side_px: int) -> np.ndarray:
+    """Return the image halved as often as it may be before it is reduced to so many pixels."""
+    import cv2
+
+    while min(image.shape[:2]) >= LEAST_HALVED * shorter_side_px:
+        even = image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        image = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    return image
+
+
+def in_8_bit(image: np.ndarray) -> np.ndarray:
+    """Return the image as uint8; one that is such is returned itself."""
     if image.dtype == np.uint8:
         return image
     scale = 1 / 257 if image.dtype == np.uint16 else 1.0

@@ -29,6 +29,8 @@ FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "block_peakedness": BLOCK_PX**2 - 1,
     "patch_spectrum": (PATCH_PX // 2 + 1) ** 2,
     "magnitude": 3 * MAGNITUDE_PX * (MAGNITUDE_PX // 2 + 1),
+    "colour_cooccurrence": 378,
+    "chroma_cooccurrence": 234,
     "cooccurrence": 234,
     "normalised_luma": 69,
     "encoder": None,  # as many as the encoder gives
@@ -37,8 +39,10 @@ ENCODER = "encoder"  # group and preset
 RESIDUAL_GROUPS = (
     "profile", "chroma_profile", "coherence", "block_spectrum", "block_peakedness", "patch_spectrum"
 )  # fmt: skip
-WHOLE_IMAGE_GROUPS = ("cooccurrence", "normalised_luma")  # of a reduced image, which is not cut into tiles for them
-COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence", "magnitude", ENCODER))
+GROUPS_AT_EACH_SCALE = ("cooccurrence", "normalised_luma")
+GROUPS_OF_RGB = ("colour_cooccurrence", "chroma_cooccurrence")  # at the first scale
+WHOLE_IMAGE_GROUPS = (*GROUPS_OF_RGB, *GROUPS_AT_EACH_SCALE)  # of a reduced image, which is not cut into tiles for them
+COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence", "magnitude", *GROUPS_OF_RGB, ENCODER))
 
 Filter = Literal["none", "laplacian"]
 Scale = Literal["log_of_mean", "mean_of_log", "durall_db"]
@@ -58,10 +62,11 @@ class FeatureSpec:
         Version of the meaning of these fields; a spec of another version is refused.
     groups : tuple of str
         Feature groups, joined in this order: names of functions in `feature_groups`. In an SVM each has a kernel of its
-        own, those of the whole image at each of the `scales`.
+        own, `GROUPS_AT_EACH_SCALE` at each of the `scales`.
     scales : tuple of int
         Shorter sides in pixels to which the image is reduced, the largest first, see `reduced.reduced`: it then gives
-        one vector, the mean over its tiles at the first scale and the groups that look at the whole image at each.
+        one vector, the mean over its tiles and the groups that look at the whole image at the first scale, and
+        `GROUPS_AT_EACH_SCALE` again at each other.
         Empty: the image as it is.
     tiles_per_side : int or None
         Each tile of an image gives a vector of its own, with at most so many tiles along a side, see
@@ -151,7 +156,8 @@ class FeatureSpec:
             raise FeatureError(f"{', '.join(whole)}: of reduced images only", remedy="give `scales`")
         if list(self.scales) != sorted(set(self.scales), reverse=True):
             raise FeatureError(f"scales {self.scales!r}: the largest first, none twice")
-        if whole and (whole == cut or cut[-len(whole) :] != whole):
+        again = tuple(name for name in whole if name in GROUPS_AT_EACH_SCALE)
+        if whole and (whole == cut or cut[-len(whole) :] != whole or whole[len(whole) - len(again) :] != again):
             raise FeatureError(f"{', '.join(whole)}: after other groups")
 
     @classmethod
@@ -164,7 +170,7 @@ class FeatureSpec:
             "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean power
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
-            "world": five groups of the image reduced to two small sizes, for images of unknown history.
+            "world": seven groups of the image reduced to two small sizes, for images of unknown history.
             "magnitude": the log magnitude spectrum of 32x32 pixels, for adversarial perturbations. "durall": exactly
             the published computation. "encoder": what a network gives, which `encoder` names.
         **changes
@@ -247,7 +253,7 @@ class FeatureSpec:
 
         None if it depends on the image's size.
         """
-        again = [name for name in self.groups if name in WHOLE_IMAGE_GROUPS] * max(0, len(self.scales) - 1)
+        again = [name for name in self.groups if name in GROUPS_AT_EACH_SCALE] * max(0, len(self.scales) - 1)
         sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in (*self.groups_of_pixels, *again)]
         sizes += [self.encoder.n_features] if self.encoder else []
         return None if None in sizes else tuple(size for size in sizes if size is not None)

@@ -8,12 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from spectral_detect.features.natural_statistics import (
-    COOCCURRENCE_SIZE,
-    LUMA_SIZE,
-    cooccurrence,
-    normalised_luma,
-)
+from spectral_detect.features.natural_statistics import colour_cooccurrence, cooccurrence, normalised_luma
+from spectral_detect.features.spec import FEATURE_GROUP_SIZES
 
 
 def noise(sigma: float, shape: tuple[int, int] = (240, 320), seed: int = 0) -> np.ndarray:
@@ -23,7 +19,7 @@ def noise(sigma: float, shape: tuple[int, int] = (240, 320), seed: int = 0) -> n
 
 def test_shares_of_triples_add_up_to_one_in_each_step_and_residual() -> None:
     found = cooccurrence(noise(3))
-    assert found.shape == (COOCCURRENCE_SIZE,)
+    assert found.shape == (FEATURE_GROUP_SIZES["cooccurrence"],)
     np.testing.assert_allclose(np.square(found).reshape(6, 39).sum(axis=1), 1, rtol=1e-9)
 
 
@@ -57,9 +53,33 @@ def test_mirrored_negative_and_turned_images_have_the_same_triples() -> None:
         np.testing.assert_allclose(cooccurrence(np.ascontiguousarray(same)), cooccurrence(luma), atol=1e-9)
 
 
+def test_triples_of_the_channels_are_counted_by_the_definition() -> None:
+    """The first 63 shares, of differences along rows and columns in steps of 1, by a slow loop."""
+    rgb = noise(1, (12, 15, 3))
+    f = rgb.astype(int)
+    counts: dict[tuple[int, ...], int] = {}
+    for differences in (np.diff(f, axis=1), np.diff(f, axis=0)):
+        for a, b, c in np.clip(differences, -2, 2).reshape(-1, 3).tolist():
+            key = min((a, b, c), (-a, -b, -c))
+            counts[key] = counts.get(key, 0) + 1
+    expected = np.sqrt(np.sort(list(counts.values())) / sum(counts.values()))
+    found = colour_cooccurrence(rgb)
+    assert found.shape == (FEATURE_GROUP_SIZES["colour_cooccurrence"],)
+    np.testing.assert_allclose(np.sort(found[:63])[-len(expected) :], expected, rtol=1e-9)
+    np.testing.assert_allclose(np.square(found).reshape(6, 63).sum(axis=1), 1, rtol=1e-9)
+
+
+def test_the_channels_of_a_gray_image_go_together() -> None:
+    """So only the triples (0, 0, 0), (1, 1, 1) and (2, 2, 2) occur, each as one with its negative."""
+    gray, colour = np.repeat(noise(4)[..., None], 3, axis=2), noise(4, (240, 320, 3))
+    assert (np.count_nonzero(colour_cooccurrence(gray).reshape(6, 63), axis=1) <= 3).all()
+    assert (np.count_nonzero(colour_cooccurrence(colour).reshape(6, 63), axis=1) == 63).all()
+    np.testing.assert_allclose(colour_cooccurrence(255 - colour), colour_cooccurrence(colour), atol=1e-9)
+
+
 def test_normalised_noise_is_nearly_normal() -> None:
     found = normalised_luma(noise(20))
-    assert found.shape == (LUMA_SIZE,)
+    assert found.shape == (FEATURE_GROUP_SIZES["normalised_luma"],)
     magnitude, deviation, log_kurtosis = found[:3]
     assert magnitude / deviation == pytest.approx(np.sqrt(2 / np.pi), abs=0.05)  # of a normal distribution
     assert 2 < np.exp(log_kurtosis) < 3  # below the 3 of a normal one, as the pixel is part of its own deviation
@@ -77,3 +97,4 @@ def test_constant_and_tiny_images_give_numbers() -> None:
     for luma in (np.full((64, 64), 3, np.uint8), noise(5, (64, 8)), noise(5, (8, 8))):
         assert np.isfinite(normalised_luma(luma)).all()
         assert np.isfinite(cooccurrence(luma)).all()
+        assert np.isfinite(colour_cooccurrence(np.stack([luma] * 3, axis=-1))).all()

@@ -11,8 +11,13 @@ from conftest import EXAMPLES
 from spectral_detect import FeatureSpec, extract_features
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Backend
-from spectral_detect.features.natural_statistics import cooccurrence, normalised_luma
-from spectral_detect.features.numpy_backend import numpy_backend
+from spectral_detect.features.natural_statistics import (
+    chroma_cooccurrence,
+    colour_cooccurrence,
+    cooccurrence,
+    normalised_luma,
+)
+from spectral_detect.features.numpy_backend import numpy_backend, rgb_to_ycc
 from spectral_detect.features.reduced import reduced
 
 WORLD = FeatureSpec.preset("world")
@@ -51,19 +56,28 @@ def test_other_types_become_8_bit(kind: str, rng: np.random.Generator) -> None:
 def test_features_of_reduced_images_follow_each_other(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (300, 420, 3), np.uint8)
     features = extract_features(image, WORLD)
-    assert features.shape == (sum(WORLD.group_sizes or ()),) == (849,)
+    assert features.shape == (sum(WORLD.group_sizes or ()),) == (1461,)
     assert features.dtype == np.float32
     small = reduced(image, 224)
     of_tiles = FeatureSpec.preset("residual", groups=("coherence", "block_spectrum", "patch_spectrum"))
     np.testing.assert_allclose(features[:243], extract_features(small, of_tiles).mean(axis=0), rtol=1e-5, atol=1e-5)
     luma = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-    np.testing.assert_allclose(features[243:477], cooccurrence(luma), rtol=1e-5)
+    np.testing.assert_allclose(features[243:621], colour_cooccurrence(small), rtol=1e-5)
+    np.testing.assert_allclose(features[621:855], chroma_cooccurrence(small), rtol=1e-5)
+    np.testing.assert_allclose(features[855:1089], cooccurrence(luma), rtol=1e-5)
     smaller = cv2.cvtColor(reduced(small, 112), cv2.COLOR_RGB2GRAY)
-    np.testing.assert_allclose(features[780:], normalised_luma(smaller), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(features[1392:], normalised_luma(smaller), rtol=1e-5, atol=1e-6)
     batch = extract_features(np.stack([image, image[::-1]]), WORLD)
     np.testing.assert_array_equal(batch[0], features)
     gray = extract_features(image[..., 0], WORLD)
     assert gray.shape == features.shape
+
+
+def test_luma_and_chroma_of_a_file_give_nearly_the_features_of_its_rgb(rng: np.random.Generator) -> None:
+    """However a file is decoded, the conversion must leave no trace."""
+    blurred = cv2.GaussianBlur(rng.integers(0, 256, (600, 800, 3), np.uint8), (0, 0), 2)
+    of_rgb, of_ycc = extract_features(blurred, WORLD), extract_features(rgb_to_ycc(blurred), WORLD, is_ycc=True)
+    assert np.abs(of_rgb[243:] - of_ycc[243:]).max() < 0.02
 
 
 def test_a_copy_that_was_reduced_before_keeps_most_of_its_features() -> None:

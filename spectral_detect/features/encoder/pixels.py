@@ -6,6 +6,7 @@ import numpy as np
 
 from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.features.encoder.settings import Encoder
+from spectral_detect.features.numpy_backend import as_rgb
 from spectral_detect.features.reduced import reduced
 
 
@@ -29,7 +30,7 @@ def squares(image: np.ndarray, encoder: Encoder, *, is_ycc: bool = False, orient
     small = reduced(image, shorter if encoder.side is None else min(shorter, encoder.side))
     side = min(encoder.crop, *small.shape[:2])
     corners = _corners((small.shape[0], small.shape[1]), side, encoder.tiles)
-    crops = [_enlarged(_as_rgb(small[y : y + side, x : x + side], is_ycc), encoder.crop) for y, x in corners]
+    crops = [_enlarged(as_rgb(small[y : y + side, x : x + side], is_ycc), encoder.crop) for y, x in corners]
     batch = np.stack([upright(crop, orientation) for crop in crops]).astype(np.float32) / np.float32(255)
     mean, deviation = (np.array(values, np.float32) for values in (encoder.mean, encoder.deviation))
     return np.ascontiguousarray(((batch - mean) / deviation).transpose(0, 3, 1, 2))
@@ -49,13 +50,3 @@ def _enlarged(crop: np.ndarray, side: int) -> np.ndarray:
     if len(crop) == side:
         return crop
     return np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_LINEAR))
-
-
-def _as_rgb(crop: np.ndarray, is_ycc: bool) -> np.ndarray:
-    import cv2
-
-    if crop.ndim == 2:
-        return np.repeat(crop[..., None], 3, axis=2)
-    if not is_ycc:
-        return crop
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(crop[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB))
