@@ -27,6 +27,7 @@ TITLES = {
     "cllr_min": "Cllr, best possible",
 }
 OF_CLASS = ("real_accuracy", "fake_accuracy")
+TITLE_WIDTH = 20
 PLAIN = frozenset(("brier", "cllr", "cllr_min"))  # no shares; Cllr in bits
 
 
@@ -34,17 +35,23 @@ def metric_lines(
     estimates: Mapping[str, Estimate | None], names: Sequence[str], class_names: tuple[str, str] = CLASS_NAMES
 ) -> list[str]:
     """Return `title  value  [low, high]` for each named metric; shares in per cent."""
-    own = dict(zip(OF_CLASS, (f"  of {visible(name)} images" for name in class_names), strict=True))
+    own = dict(zip(OF_CLASS, map(_of_images, map(visible, class_names)), strict=True))
     return [_metric_line(name, own.get(name, TITLES[name]), estimates[name], class_names[0]) for name in names]
+
+
+def _of_images(name: str) -> str:
+    """Return a title that fits, if the name of the class is not too long by itself."""
+    title = f"  of {name} images"
+    return title if len(title) <= TITLE_WIDTH else f"  of {name}"
 
 
 def _metric_line(name: str, title: str, estimate: Estimate | None, real: str) -> str:
     if estimate is None:
-        return f"{title:<20}      - needs {REALS_NEEDED.get(name)} {visible(real)} images"
+        return f"{title:<{TITLE_WIDTH}}      - needs {REALS_NEEDED.get(name)} {visible(real)} images"
     value, low, high = estimate.value, estimate.low, estimate.high
     if name in PLAIN:
-        return f"{title:<20} {value:6.3f}     95 % interval {low:5.3f} to {high:5.3f}"
-    return f"{title:<20} {100 * value:6.1f} %   95 % interval {100 * low:5.1f} to {100 * high:5.1f} %"
+        return f"{title:<{TITLE_WIDTH}} {value:6.3f}     95 % interval {low:5.3f} to {high:5.3f}"
+    return f"{title:<{TITLE_WIDTH}} {100 * value:6.1f} %   95 % interval {100 * low:5.1f} to {100 * high:5.1f} %"
 
 
 def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, str] = CLASS_NAMES) -> list[str]:
@@ -59,7 +66,9 @@ def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, st
             lines.append(f"  {called}: none")
             continue
         value, low, high = (100 * share for share in (estimate.value, estimate.low, estimate.high))
-        lines.append(f"  {called}: {true:<5} {value:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %")
+        lines.append(
+            f"  {called}: {true:<{max(5, len(real), len(fake))}} {value:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %"
+        )
     return lines
 
 

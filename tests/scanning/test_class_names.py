@@ -127,6 +127,8 @@ def test_the_scan_page_shows_the_names(named: Path, labelled_folder: Path, tmp_p
     assert '"names":{"inconclusive":"inconclusive","failed":"failed","real":"clean","fake":"perturbed"}' in page
     assert '"sides":["clean","perturbed"]' in page and "<em>clean</em>" in page
     assert "It is of the kind that the model calls perturbed." in page
+    assert "or more is called perturbed" in page and "false alarms among clean images" in page
+    assert "support for clean" in page and "12 clean images and 12 perturbed images" in page
 
 
 def test_a_model_file_keeps_the_names(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, MOST_NAMED, MOST_ROWS, SAME, RowKind, RowTable, safe_json
 from spectral_detect.report.html.run_facts import N_THUMBNAILS, RunFacts, utc_now
 from spectral_detect.report.html.second_look import SecondLook
-from spectral_detect.report.html.words import SCALE_NAME, propositions_of, verdicts_of
+from spectral_detect.report.html.words import SCALE_NAME, propositions_of, sides_of, verdicts_of
 from spectral_detect.scanning.judge import Judge
 
 BLOCK_BYTES = 2**20
@@ -142,7 +142,7 @@ class TableReport:
         watch : callable, optional
             Shows the progress of reading all files again.
         """
-        table, finished = RowTable(self._content.rows, _sides_of(self._content.judge)), utc_now()
+        table, finished = RowTable(self._content.rows, sides_of(self._content.judge.class_names)), utc_now()
         digest = hashlib.sha256()
         with tempfile.TemporaryFile() as rows:
             for record in watch(self._kept() if records is None else records):
@@ -205,7 +205,7 @@ class TableReport:
             words=content.words,
             names=_names_of(judge),
             verdicts=verdicts_of(content.words.VERDICTS, judge.class_names),
-            sides=_sides_of(judge),
+            sides=sides_of(judge.class_names),
             propositions=propositions_of(content.words, judge.class_names),
             most_rows=MOST_ROWS,
             most_named=MOST_NAMED,
@@ -229,7 +229,7 @@ class TableReport:
             "prevalence": self._content.judge.rules.prevalence,
             "scale": SCALE_NAME,
             "names": _names_of(self._content.judge),
-            "sides": _sides_of(self._content.judge),
+            "sides": sides_of(self._content.judge.class_names),
             **self._content.facts(),
         }
 
@@ -258,12 +258,6 @@ def meanings_of(judge: Judge) -> list[tuple[str, str]]:
 def _names_of(judge: Judge) -> dict[str, str]:
     """Return what each outcome is called on the page."""
     return {"inconclusive": "inconclusive", "failed": "failed", **words_of(judge.class_names)}
-
-
-def _sides_of(judge: Judge) -> tuple[str, str]:
-    """Return the names of the two propositions, that of label 0 first."""
-    first, second = words_of(judge.class_names).values()
-    return ("camera", "generated") if judge.class_names == CLASS_NAMES else (first, second)
 
 
 def _next_steps(table: RowTable, words: ModuleType) -> list[tuple[int, Advice]]:

@@ -83,6 +83,12 @@ def verdicts_of(verdicts: Mapping[str, str], class_names: tuple[str, str]) -> di
     return {**verdicts, **({} if class_names == CLASS_NAMES else own)}
 
 
+def sides_of(class_names: tuple[str, str]) -> tuple[str, str]:
+    """Return the names of the two propositions, that of label 0 first."""
+    first, second = map(visible, class_names)
+    return ("camera", "generated") if class_names == CLASS_NAMES else (first, second)
+
+
 def propositions_of(words: ModuleType, class_names: tuple[str, str]) -> dict[str, str]:
     """Return name -> text of the two propositions, that of the class with the label 1 first."""
     if class_names == CLASS_NAMES:
