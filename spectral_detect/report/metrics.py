@@ -66,9 +66,8 @@ def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, st
             lines.append(f"  {called}: none")
             continue
         value, low, high = (100 * share for share in (estimate.value, estimate.low, estimate.high))
-        lines.append(
-            f"  {called}: {true:<{max(5, len(real), len(fake))}} {value:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %"
-        )
+        shown = f"  {called}: {true:<{max(5, len(real), len(fake))}} {value:6.1f} %"
+        lines.append(f"{shown}   95 % interval {low:5.1f} to {high:5.1f} %")
     return lines
 
 
