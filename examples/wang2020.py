@@ -23,11 +23,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import pickle
 import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -137,12 +139,23 @@ class Embedding(torch.nn.Module):
 NETWORKS = {"small": Small, "resnet50": ResNet50}
 
 
+def held_in(path: Path) -> dict[str, Any]:
+    """Return what torch.save wrote into a file, tensors and numbers; no code of it is run."""
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise SystemExit(f"{path} cannot be read as tensors: {str(error).partition(chr(10))[0][:200]}") from None
+    if not isinstance(held, dict):
+        raise SystemExit(f"{path} holds no tensors by name; give a file of a network's state_dict()")
+    return held
+
+
 def begin_with(network: torch.nn.Module, weights: Path) -> None:
     """Load the tensors of a file into a network; a last layer of another size stays as it is."""
-    held = torch.load(weights, map_location="cpu", weights_only=True)
+    held = held_in(weights)
     tensors = {name.removeprefix("module."): tensor for name, tensor in held.get("model", held).items()}
     own = network.state_dict()
-    fitting = {name: t for name, t in tensors.items() if name in own and t.shape == own[name].shape}
+    fitting = {name: t for name, t in tensors.items() if name in own and getattr(t, "shape", None) == own[name].shape}
     lacking = [name for name in own if name not in fitting and not name.startswith("fc.")]
     if lacking:
         raise SystemExit(f"{weights}: no tensors that fit {', '.join(lacking[:3])}; give those of another network")
@@ -213,6 +226,8 @@ class Run:
         Where its state is kept.
     settings : str
         What it was begun with; a state of other settings is refused.
+    device : str
+        Where it learns, such as "cuda".
     rate, best, waited, epoch
         Rate of learning, best accuracy on the images held out, epochs since, epochs done.
     """
@@ -221,12 +236,14 @@ class Run:
     work: Path
     settings: str
     rate: float
+    device: str = "cpu"
     best: float = 0.0
     waited: int = 0
     epoch: int = 0
     optimiser: torch.optim.Adam = field(init=False)
 
     def __post_init__(self) -> None:
+        self.network.to(self.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=self.rate)
 
     def save(self) -> None:
@@ -242,9 +259,9 @@ class Run:
         path = self.work / STATE
         if not path.exists():
             return
-        held = torch.load(path, map_location="cpu", weights_only=True)
-        if held["settings"] != self.settings:
-            raise SystemExit(f"{path} was begun with {held['settings']}; give these options, or another --work")
+        held = held_in(path)
+        if held.get("settings") != self.settings:
+            raise SystemExit(f"{path} was begun with {held.get('settings')}; give these options, or another --work")
         self.network.load_state_dict(held["network"])
         self.optimiser.load_state_dict(held["optimiser"])
         self.rate, self.best, self.waited, self.epoch = (held[name] for name in ("rate", "best", "waited", "epoch"))
@@ -274,7 +291,7 @@ def train(
             if len(some) < 2:
                 continue
             images = as_batch((augmented(kept[k], encoder.crop, probability, rng) for k in some.tolist()), encoder)
-            loss = F.binary_cross_entropy_with_logits(run.network(images), y[some])
+            loss = F.binary_cross_entropy_with_logits(run.network(images.to(run.device)), y[some].to(run.device))
             run.optimiser.zero_grad()
             loss.backward()
             run.optimiser.step()
@@ -295,17 +312,18 @@ def logit_of(network: torch.nn.Module, image: np.ndarray | DecodedImage, encoder
     )  # fmt: skip
     network.eval()
     with torch.no_grad():
-        return float(network(torch.from_numpy(squares(pixels, encoder, **how))).mean())
+        seen = torch.from_numpy(squares(pixels, encoder, **how)).to(next(network.parameters()).device)
+        return float(network(seen).mean())
 
 
 def write_encoder(network: Small | ResNet50, work: Path, crop: int, side: int | None) -> Path:
     """Write the network without its last layer as ONNX, with the settings that `--encoder` reads."""
     path = work / ONNX
     names = {"input_names": ["image"], "output_names": ["features"]}
-    example = torch.zeros(1, 3, crop, crop)
+    embedding, example = Embedding(network).cpu().eval(), torch.zeros(1, 3, crop, crop)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the newer exporter needs a package more
-        torch.onnx.export(Embedding(network).eval(), (example,), str(path), opset_version=17, dynamo=False, **names)
+        torch.onnx.export(embedding, (example,), str(path), opset_version=17, dynamo=False, **names)
     Path(f"{path}.json").write_text(json.dumps({"side": side, "crop": crop, "tiles": 1}) + "\n")
     return path
 
@@ -340,6 +358,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-4, help="rate of learning")
+    parser.add_argument("--device", default="cpu", help="where the network learns, such as cuda")
     parser.add_argument("--test", help="a folder with a sub-folder for each generator")
     parser.add_argument("--real", action="append", default=[], help="camera images for generators that bring none")
     options = parser.parse_args()
@@ -351,7 +370,8 @@ def main() -> None:
         begin_with(network, options.weights)
     options.work.mkdir(parents=True, exist_ok=True)
     fixed = ("network", "augment", "crop", "side", "batch", "rate")
-    run = Run(network, options.work, " ".join(f"{name}={getattr(options, name)}" for name in fixed), options.rate)
+    settings = " ".join(f"{name}={getattr(options, name)}" for name in fixed)
+    run = Run(network, options.work, settings, options.rate, options.device)
     run.resume()
     encoder = preparation(options.crop, options.side)
     files = [

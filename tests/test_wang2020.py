@@ -109,6 +109,25 @@ def test_the_residual_network_is_that_of_the_paper(wang2020: ModuleType, tmp_pat
         wang2020.begin_with(wang2020.Small(), tmp_path / "w.pth")
 
 
+@pytest.mark.parametrize(("content", "words"), [(b"", "cannot be read"), (b"no tensors", "cannot be read")])
+def test_weights_that_are_none_are_refused(wang2020: ModuleType, tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(SystemExit, match=words):
+        wang2020.begin_with(wang2020.Small(), tmp_path / "w.pth")
+    torch.save(torch.zeros(3), tmp_path / "t.pth")
+    with pytest.raises(SystemExit, match="holds no tensors by name"):
+        wang2020.begin_with(wang2020.Small(), tmp_path / "t.pth")
+
+
+@pytest.mark.usefixtures("_without_export")
+def test_a_state_that_was_cut_off_is_said(wang2020: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(wang2020, monkeypatch, folder, "w", "--epochs", 1)
+    state = folder / "w" / "state.pt"
+    state.write_bytes(state.read_bytes()[:5000])
+    with pytest.raises(SystemExit, match=r"state\.pt cannot be read as tensors"):
+        run(wang2020, monkeypatch, folder, "w", "--epochs", 2)
+
+
 def test_crops_are_blurred_and_compressed_as_often_as_asked(wang2020: ModuleType, rng: np.random.Generator) -> None:
     window = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     shape, n = (56, 56, 3), 400
