@@ -1,37 +1,44 @@
-"""Detect adversarial images by their Fourier spectrum, as SpectralDefense does with InputMFS (Harder et al. 2021).
+"""Detect adversarial images by their Fourier spectrum, as SpectralDefense does (Harder et al. 2021).
 
     pip install 'spectral-detect[adversarial]'
     python examples/adversarial.py --work adversarial/
 
 A small network learns to tell which photograph a crop of 32x32 pixels comes from; crops of places that it did not learn
 from, which it calls right, are attacked by foolbox: FGSM, BIM and PGD within 8/255 of each value, DeepFool and Carlini
-and Wagner by the least change of the squared norm. For each attack, `train_model` with the features `magnitude` and
-logistic regression learns clean from perturbed crops of some photographs, and is asked about the others. WORK/<attack>/
-holds the crops as PNG files, which rounds them to 8 bits as the files of an attacker would be. The phase in place of
-the magnitude stands beside it, as in the paper (InputPFS).
+and Wagner by the least change of the squared norm. For each attack, `train_model` with logistic regression learns clean
+from perturbed crops of some photographs, and is asked about the others. WORK/<attack>/ holds the crops as PNG files,
+which rounds them to 8 bits as the files of an attacker would be. Four kinds of features stand beside one another:
+
+    magnitude         the features `magnitude` of the image (InputMFS)
+    phase             the phase of each channel (InputPFS), by an encoder that hands the image on
+    layer magnitude   of the maps of three layers of the network under attack (LayerMFS), by `--features encoder`
+    layer phase       the phase of these maps (LayerPFS)
+
+WORK/*.onnx and their settings beside them are these encoders. The first is blind to the network, the last two need it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.preprocessing import StandardScaler
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Work, save_model, train_model
+from spectral_detect.features.encoder.find import read_encoder
 from spectral_detect.sources.discovery import expand_local, find_images
 from spectral_detect.training.dataset import MIN_PER_CLASS, Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile
 
 SIDE_PX, EPSILON = 32, 8 / 255
-SPEC = FeatureSpec.preset("magnitude")
+LAYERS = ("/2/Relu", "/6/Relu", "/10/Relu")  # the maps after each convolution
 
 
 def photographs(folder: str) -> list[np.ndarray]:
@@ -108,10 +115,41 @@ def written(folder: Path, pixels: np.ndarray, groups: np.ndarray, label: int) ->
     return [LabelledFile(file, label, Path(file.path).name[:2]) for file in found]
 
 
-def magnitude_rates(dataset: Dataset, is_test: np.ndarray, output: Path) -> tuple[float, float, float]:
+class Same(torch.nn.Module):
+    """Hands an image on, whose values are at least 0."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the image."""
+        return torch.relu(image)
+
+
+def encoder_of(network: torch.nn.Module, path: Path, **settings: object) -> FeatureSpec:
+    """Write a network as an encoder that sees the pixels from 0 to 1 as they are; return its features."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the newer exporter needs a package more
+        example = (torch.zeros(1, 3, SIDE_PX, SIDE_PX),)
+        torch.onnx.export(network.eval(), example, str(path), input_names=["image"], opset_version=17, dynamo=False)
+    Path(f"{path}.json").write_text(json.dumps({"mean": [0, 0, 0], "deviation": [1, 1, 1], **settings}))
+    return FeatureSpec.preset("encoder", encoder=read_encoder(path))
+
+
+def detectors(network: torch.nn.Module, work: Path) -> dict[str, FeatureSpec]:
+    """Return the features of each detector."""
+    work.mkdir(parents=True, exist_ok=True)
+    return {
+        "magnitude": FeatureSpec.preset("magnitude"),
+        "phase": encoder_of(Same(), work / "phase.onnx", spectrum="phase"),
+        **{
+            f"layer {kind}": encoder_of(network, work / f"layer_{kind}.onnx", layers=LAYERS, spectrum=kind)
+            for kind in ("magnitude", "phase")
+        },
+    }
+
+
+def rates(dataset: Dataset, spec: FeatureSpec, is_test: np.ndarray, output: Path) -> tuple[float, float, float]:
     """Return AUROC, and the shares of perturbed and of clean crops called perturbed, by `train_model`."""
-    model = train_model(dataset.select(~is_test), SPEC, "logreg")
-    save_model(model, output)
+    model = train_model(dataset.select(~is_test), spec, "logreg")
+    save_model(replace(model, class_names=("clean", "perturbed")), output)
     test = dataset.select(is_test)
     scores = model.scores(test.features)
     called = scores >= model.threshold
@@ -122,12 +160,13 @@ def magnitude_rates(dataset: Dataset, is_test: np.ndarray, output: Path) -> tupl
     )
 
 
-def phase_auroc(pixels: np.ndarray, y: np.ndarray, is_test: np.ndarray) -> float:
-    """Return the AUROC of logistic regression on the phase of each channel's spectrum."""
-    X = np.angle(np.fft.rfft2(pixels.astype(float), axes=(1, 2))).reshape(len(pixels), -1)
-    X = StandardScaler().fit(X[~is_test]).transform(X)
-    regression = LogisticRegression(max_iter=5000).fit(X[~is_test], y[~is_test])
-    return float(roc_auc_score(y[is_test], regression.decision_function(X[is_test])))
+def compare(files: list[LabelledFile], specs: dict[str, FeatureSpec], folder: Path, jobs: int) -> Iterator[str]:
+    """Yield AUROC, detection rate and rate of false alarms of each detector, as a cell."""
+    for name, spec in specs.items():
+        dataset = read_dataset(files, spec, Work(jobs))
+        of_image = np.array([int(Path(sample.path).name[:2]) for sample in dataset.samples])
+        shares = rates(dataset, spec, of_image % 3 == 0, folder.parent / f"{folder.name}-{name.replace(' ', '-')}.pkl")
+        yield "".join(f"{100 * share:6.1f}" for share in shares)
 
 
 def main() -> None:
@@ -150,7 +189,9 @@ def main() -> None:
     print(f"{len(images)} photographs; the network is right on {share:.0f} % of {len(X)} new crops", flush=True)
     X, y = X[is_right], y[is_right]
     clean = as_bytes(X)
-    print(f"{'attack':<10} fooled  AUROC  detected  false alarms  phase: AUROC")
+    specs = detectors(network, options.work)
+    print("per cent: AUROC, detected, false alarms of each")
+    print(f"{'attack':<10} fooled crops" + "".join(f"  {name:>18}" for name in specs))
     for name, perturbed in attacked(network, X, y, options.cw_steps):
         with torch.no_grad():
             pixels = as_bytes(perturbed)
@@ -163,17 +204,8 @@ def main() -> None:
         folder = options.work / name.replace("&", "")
         files = written(folder / "clean", clean[fooled], y.numpy()[fooled], REAL)
         files += written(folder / "perturbed", pixels[fooled], y.numpy()[fooled], FAKE)
-        dataset = read_dataset(files, SPEC, Work(options.jobs))
-        of_image = np.array([int(Path(sample.path).name[:2]) for sample in dataset.samples])
-        is_test = of_image % 3 == 0
-        auroc, found, alarms = magnitude_rates(dataset, is_test, options.work / f"{folder.name}.pkl")
-        beside = np.concatenate([clean[fooled], pixels[fooled]])
-        phase = phase_auroc(beside, np.repeat([REAL, FAKE], fooled.sum()), np.tile(y.numpy()[fooled] % 3 == 0, 2))
-        print(
-            f"{name:<10} {100 * fooled.mean():4.0f} % {100 * auroc:6.1f} {100 * found:7.1f} % {100 * alarms:11.1f} % "
-            f"{100 * phase:12.1f}",
-            flush=True,
-        )
+        cells = "".join(f"  {cell}" for cell in compare(files, specs, folder, options.jobs))
+        print(f"{name:<10} {100 * fooled.mean():4.0f} % {fooled.sum():5}{cells}", flush=True)
 
 
 if __name__ == "__main__":

@@ -258,7 +258,7 @@ class FrameRecord:
         x, y, width, height of the judged part, in pixels of the frame; None if the whole frame was judged.
     width, height : int
         Size of the judged part in pixels.
-    verdict, score, log10_likelihood_ratio, warnings, error
+    verdict, score, log10_likelihood_ratio, warnings, error, class_name
         As in `ImageRecord`.
     """
 
@@ -275,6 +275,7 @@ class FrameRecord:
     log10_likelihood_ratio: float | None
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    class_name: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""
@@ -286,7 +287,7 @@ class FrameRecord:
 
 FRAME_COLUMNS = (
     "path", "frame", "file", "time_s", "track", "x", "y", "box_width", "box_height", "width", "height", "verdict",
-    "score", "log10_likelihood_ratio", "warnings", "error",
+    "score", "log10_likelihood_ratio", "warnings", "error", "class_name",
 )  # fmt: skip
 
 
@@ -333,6 +334,8 @@ class VideoRecord:
         As in `ImageRecord`; the coding is that of the first frame that was looked at.
     provenance, says_generated
         As in `ImageRecord`; of a folder, what the frames that were looked at say.
+    class_name
+        As in `ImageRecord`.
     """
 
     path: str
@@ -371,11 +374,12 @@ class VideoRecord:
     delivery: str | None = None
     provenance: str | None = None
     says_generated: Literal["yes", "no"] | None = None
+    class_name: str | None = None
 
     @property
     def is_contradicted(self) -> bool:
         """Whether the file says that it was made or edited by AI, and the verdict is "real"."""
-        return self.verdict == "real" and self.says_generated == "yes"
+        return self.verdict == "real" and self.says_generated == "yes" and self.class_name is None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""

@@ -79,8 +79,8 @@ def means(size: int | None = None) -> bytes:
     return network(nodes, inputs=[image_input(size)], outputs=[port("means", (1, 3))])
 
 
-def detail(size: int | None = 64) -> bytes:
-    """How much neighbouring pixels differ, in four ways; the maps before the means are an output as well."""
+def detail(size: int | None = 64, *, gives_maps: bool = True) -> bytes:
+    """How much neighbouring pixels differ, in four ways; the maps before the means may be an output as well."""
     weights = np.zeros((4, 3, 2, 2), np.float32)
     weights[:3, :, 0, 0] = weights[3, 0] = 1
     weights[0, :, 0, 1] = weights[1, :, 1, 0] = weights[2, :, 1, 1] = -1
@@ -91,6 +91,7 @@ def detail(size: int | None = 64) -> bytes:
         node("Flatten", "pooled", "vector"),
     ]
     outputs = [port("maps", (1, 4, None, None)), port("vector", (1, 4))]
+    outputs = outputs if gives_maps else outputs[1:]
     return network(nodes, inputs=[image_input(size)], outputs=outputs, weights=[tensor("kernels", weights)])
 
 

@@ -320,11 +320,21 @@ def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:
 
 def test_adversarial_crops_are_detected(tmp_path: Path) -> None:
     pytest.importorskip("foolbox")
+    pytest.importorskip("onnx")
     few = ("--crops", 12, "--epochs", 4, "--cw-steps", 3)
     lines = printed("adversarial.py", "--work", tmp_path, *few).splitlines()
     assert lines[0].startswith("12 photographs; the network is right on")
-    rates = {line.split()[0]: float(line.split()[3]) for line in lines[2:5]}
-    assert min(rates["FGSM"], rates["BIM"], rates["PGD"]) > 90
+    assert lines[2].split(maxsplit=3)[3] == "magnitude               phase     layer magnitude         layer phase"
+    rows = {line.split()[0]: [float(word) for word in line.split()[4:]] for line in lines[3:6]}
+    for name in ("FGSM", "BIM", "PGD"):
+        aurocs = rows[name][::3]
+        assert len(aurocs) == 4 and aurocs[0] > 90 and aurocs[2] > 80
+    model = load_model(tmp_path / "FGSM-layer-phase.pkl")
+    assert model.class_names == ("clean", "perturbed")
+    assert model.spec.encoder is not None and (len(model.spec.encoder.layers), model.spec.encoder.spectrum) == (
+        3,
+        "phase",
+    )
 
 
 def test_naming_is_measured_on_sources_left_out(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _scan(
             with_posterior=judge.rules.prevalence is not None,
             with_model=with_model,
             with_generator=any(model.naming for model in judge.models),
-            class_names=judge.models[0].class_names,
+            class_names=judge.class_names,
         )
         results, stream = open_records(stack, ctx, target, layout, earlier)
         rows = begun(earlier)

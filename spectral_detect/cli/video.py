@@ -197,7 +197,11 @@ def _scan(
             earlier_frames = stack.enter_context(earlier_rows(outputs.frames, FRAMES, None))
         left = list(remaining(earlier, found, target.known_by, earlier_frames))
         results = stack.enter_context(closing(scan_videos([video for _, video in left], judge, work=work)))
-        layout = video_layout(with_posterior=judge.judge.rules.prevalence is not None, with_model=with_model)
+        layout = video_layout(
+            with_posterior=judge.judge.rules.prevalence is not None,
+            with_model=with_model,
+            class_names=judge.judge.class_names,
+        )
         records, stream = open_records(stack, ctx, target, layout, earlier)
         if outputs.frames is not None:
             frames, _ = open_records(stack, ctx, outputs.frames, frame_layout(), earlier_frames)

@@ -64,6 +64,7 @@ def summarise(
         model_sha256=model.sha256,
         spec_sha256=model.spec.sha256,
         calibration=model.calibration.kind,
+        class_names=model.class_names,
         metrics=evaluate_scores(images.y, scores, model.threshold, images.groups, seed=seed),
         inconclusive_rate=float(np.mean(~is_decided)),
         inconclusive=dict(Counter(j.reason for j in judgements if j.reason)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spectral_detect.detector.metric_values import Confusion, Estimate, Metrics, PredictiveValues, plain_estimates
+from spectral_detect.records import CLASS_NAMES
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,8 @@ class Evaluation:
         None without a prevalence.
     robustness, curve : tuple or None
         None if they were not measured, see `robustness.measure_robustness` and `learning_curve.learning_curve`.
+    class_names : (str, str)
+        What the model calls real and fake.
     """
 
     model: str
@@ -155,10 +158,13 @@ class Evaluation:
     at_prevalence: PredictiveValues | None = None
     robustness: tuple[RobustnessRow, ...] | None = None
     curve: tuple[LearningCurveRow, ...] | None = None
+    class_names: tuple[str, str] = CLASS_NAMES
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; without what was not measured."""
         optional: dict[str, Any] = {}
+        if self.class_names != CLASS_NAMES:
+            optional["class_names"] = list(self.class_names)
         if self.videos is not None:
             optional["videos"] = self.videos.to_dict()
         if self.at_prevalence is not None:

@@ -135,6 +135,7 @@ AFTER = {
     "fake": "ask where the image comes from, and look for its original; a score is no proof",
     "real": "remember that a network of another kind may leave no trace that this model knows; a score is no proof",
 }
+OF_OWN_CLASS = "look for what else speaks for this class or against it; a score is no proof"
 SAYS_GENERATED = (
     "the file says of itself that AI made or edited it, whatever the score: read what spectral-detect provenance "
     "finds, and check the signature if there is one"
@@ -148,7 +149,7 @@ def next_steps(record: ImageRecord, warnings: tuple[str, ...]) -> list[str]:
     by_subject = {a.subject: a for a in reversed(fitting)}
     steps = [a.next_step for a in fitting if not a.subject or by_subject[a.subject] is a]
     first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
-    after = AFTER.get(record.verdict or "")
+    after = OF_OWN_CLASS if record.class_name else AFTER.get(record.verdict or "")
     return [*dict.fromkeys([*first, *steps, *([after] if after else [])])]
 
 

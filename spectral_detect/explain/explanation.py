@@ -24,7 +24,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import ImageRecord, Reason
+from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
@@ -110,6 +110,8 @@ class Explanation:
         What the model cannot tell, and why.
     next_steps : tuple of str
         What to do.
+    class_names : (str, str)
+        What the model calls real and fake.
     """
 
     record: ImageRecord
@@ -128,6 +130,7 @@ class Explanation:
     n_positions: int = 0
     missing: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
+    class_names: tuple[str, str] = CLASS_NAMES
     __repr__ = short_repr
 
     @property
@@ -152,6 +155,7 @@ class Explanation:
             "is_training_image": self.is_training_image,
             "missing": list(self.missing),
             "next_steps": list(self.next_steps),
+            "class_names": list(self.class_names),
         }
 
 
@@ -212,6 +216,7 @@ class Explainer:
             n_positions=len(model.summary.labels) if model.summary else 0,
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings)),
+            class_names=model.class_names,
         )
 
     def _of_nothing(self, record: ImageRecord, image: DecodedImage) -> Explanation:

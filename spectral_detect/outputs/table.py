@@ -85,8 +85,12 @@ def image_layout(
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
     if with_generator:
         columns.append(Column("generator", "<24", _generator))
-    words = {name: visible(own) for name, own in zip(CLASS_NAMES, class_names, strict=True)}
-    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words)
+    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words_of(class_names))
+
+
+def words_of(class_names: tuple[str, str]) -> dict[str, str]:
+    """Return verdict -> what a model with these names for its classes calls it, fit to be shown."""
+    return {name: visible(own) for name, own in zip(CLASS_NAMES, class_names, strict=True)}
 
 
 def _generator(record: ImageRecord) -> str:
@@ -105,10 +109,17 @@ def _meant(record: ImageRecord, value: float | None) -> float | None:
     return value if record.score_has_meaning else None
 
 
-def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> Layout[VideoRecord]:
+def video_layout(
+    *, with_posterior: bool = False, with_model: bool = False, class_names: tuple[str, str] = CLASS_NAMES
+) -> Layout[VideoRecord]:
     """Lay out records of videos; `with_model` if several models may have judged."""
+    words = words_of(class_names)
     columns: list[Column[VideoRecord]] = [
-        Column("fake", ">5", lambda r: "-" if r.fake_fraction is None else f"{100 * r.fake_fraction:.0f} %"),
+        Column(
+            words["fake"],
+            f">{max(5, len(words['fake']))}",
+            lambda r: "-" if r.fake_fraction is None else f"{100 * r.fake_fraction:.0f} %",
+        ),
         Column("score", ">5", lambda r: _three_digits(r.mean_score)),
         Column("votes", ">7", lambda r: f"{r.n_judged}/{r.n_frames if r.n_faces is None else r.n_faces}"),
     ]
@@ -117,7 +128,11 @@ def video_layout(*, with_posterior: bool = False, with_model: bool = False) -> L
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(r.model_balanced_accuracy)))
-    return Layout(VIDEOS, tuple(columns), lambda record: record.is_contradicted, _said)
+    return Layout(VIDEOS, tuple(columns), lambda record: record.is_contradicted, _said, words)
+
+
+def _share_of_fakes(record: VideoRecord) -> str:
+    return "-" if record.fake_fraction is None else f"{100 * record.fake_fraction:.0f} %"
 
 
 def frame_layout() -> Layout[FrameRecord]:

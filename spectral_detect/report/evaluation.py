@@ -21,32 +21,40 @@ RANKING = ("average_precision", "auroc", "eer", "tpr_at_fpr_5", "tpr_at_fpr_1")
 CALIBRATION = ("ece", "brier", "cllr", "cllr_min")
 SCORE_COLUMNS = (
     "path", "frame", "time_s", "label", "group", "score", "log10_likelihood_ratio", "posterior", "verdict", "reason",
-    "warnings", "threshold", "undecided_low", "undecided_high",
+    "warnings", "threshold", "undecided_low", "undecided_high", "class_name",
 )  # fmt: skip
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
     """Return the report of `evaluate`."""
-    metrics = evaluation.metrics
+    metrics, names = evaluation.metrics, tuple(map(visible, evaluation.class_names))
     caution = []
     if min(metrics.n_real, metrics.n_fake) < FEW:
         caution = [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
     lines = [
         f"model                {visible(evaluation.model)}, threshold {metrics.threshold:.3f}",
-        f"images               {metrics.n_real} real, {metrics.n_fake} fake, {metrics.n_groups} groups",
+        f"images               {metrics.n_real} {names[0]}, {metrics.n_fake} {names[1]}, {metrics.n_groups} groups",
         *caution,
         *_score_lines(evaluation),
         *_inconclusive_lines(evaluation),
-        *prevalence_lines(evaluation.at_prevalence),
+        *prevalence_lines(evaluation.at_prevalence, evaluation.class_names),
         *_video_lines(evaluation.videos),
         "",
-        f"{'':20} {'called real':>12} {'called fake':>12}",
-        *(
-            f"{label:<20} {metrics.confusion[label]['real']:>12} {metrics.confusion[label]['fake']:>12}"
-            for label in LABELS
-        ),
+        *_confusion_lines(evaluation),
     ]
     return "\n".join(lines)
+
+
+def _confusion_lines(evaluation: Evaluation) -> list[str]:
+    """Return how many images of each class were called what."""
+    counts, names = evaluation.metrics.confusion, tuple(map(visible, evaluation.class_names))
+    real, fake = (f"called {name}" for name in names)
+    wide, wider = max(12, len(real)), max(12, len(fake))
+    rows = ((name, counts[label]) for name, label in zip(names, LABELS, strict=True))
+    return [
+        f"{'':20} {real:>{wide}} {fake:>{wider}}",
+        *(f"{name:<20} {row['real']:>{wide}} {row['fake']:>{wider}}" for name, row in rows),
+    ]
 
 
 def _score_lines(evaluation: Evaluation) -> list[str]:
@@ -56,9 +64,9 @@ def _score_lines(evaluation: Evaluation) -> list[str]:
     uncalibrated = " (the model is not calibrated: too few training images)" if evaluation.calibration == "none" else ""
     return [
         "",
-        *metric_lines(estimates, AT_THRESHOLD),
+        *metric_lines(estimates, AT_THRESHOLD, evaluation.class_names),
         "",
-        *metric_lines(estimates, RANKING),
+        *metric_lines(estimates, RANKING, evaluation.class_names),
         *swapped,
         f"at the oracle threshold of {metrics.oracle_threshold:.3f}, the best for these very images:",
         *metric_lines(estimates, ("oracle_accuracy",)),
@@ -125,7 +133,7 @@ def scores_csv(images: Dataset, judgements: Sequence[Judgement]) -> str:
     rows: list[tuple[Any, ...] | list[Any]] = [SCORE_COLUMNS]
     for sample, y, group, j in zip(images.samples, images.y, images.groups, judgements, strict=True):
         judged = [j.score, j.log10_likelihood_ratio, j.posterior, j.verdict, j.reason, "; ".join(j.warnings)]
-        judged += [j.threshold, *(j.model.undecided or (None, None))]
+        judged += [j.threshold, *(j.model.undecided or (None, None)), j.model.class_name(j.verdict)]
         frame, time_s = (sample.frame.index, sample.frame.time_s) if sample.frame else (None, None)
         rows.append([sample.path, frame, time_s, names[int(y)], int(group), *judged])
     return "".join(csv_line(row) for row in rows)

@@ -77,7 +77,8 @@ def plot_evaluation(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[
         _robustness(figure.add_subplot(grid[1, :]), evaluation.robustness)
     if evaluation.curve is not None:
         _curve(figure.add_subplot(grid[n_rows - 1, :]), evaluation.curve)
-    figure.suptitle(f"model {plain(evaluation.model, 60)}; {metrics.n_real} real, {metrics.n_fake} fake images")
+    real, fake = map(plain, evaluation.class_names)
+    figure.suptitle(f"model {plain(evaluation.model, 60)}; {metrics.n_real} {real}, {metrics.n_fake} {fake} images")
     write_figure(figure, output)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from spectral_detect.detector.metric_values import Estimate, PredictiveValues
 from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.detector.model import Model
+from spectral_detect.records import CLASS_NAMES
 from spectral_detect.text import visible
 
 TITLES = {
@@ -25,34 +26,48 @@ TITLES = {
     "cllr": "Cllr",
     "cllr_min": "Cllr, best possible",
 }
+OF_CLASS = ("real_accuracy", "fake_accuracy")
+TITLE_WIDTH = 20
 PLAIN = frozenset(("brier", "cllr", "cllr_min"))  # no shares; Cllr in bits
 
 
-def metric_lines(estimates: Mapping[str, Estimate | None], names: Sequence[str]) -> list[str]:
+def metric_lines(
+    estimates: Mapping[str, Estimate | None], names: Sequence[str], class_names: tuple[str, str] = CLASS_NAMES
+) -> list[str]:
     """Return `title  value  [low, high]` for each named metric; shares in per cent."""
-    return [_metric_line(name, estimates[name]) for name in names]
+    own = dict(zip(OF_CLASS, map(_of_images, map(visible, class_names)), strict=True))
+    return [_metric_line(name, own.get(name, TITLES[name]), estimates[name], class_names[0]) for name in names]
 
 
-def _metric_line(name: str, estimate: Estimate | None) -> str:
+def _of_images(name: str) -> str:
+    """Return a title that fits, if the name of the class is not too long by itself."""
+    title = f"  of {name} images"
+    return title if len(title) <= TITLE_WIDTH else f"  of {name}"
+
+
+def _metric_line(name: str, title: str, estimate: Estimate | None, real: str) -> str:
     if estimate is None:
-        return f"{TITLES[name]:<20}      - needs {REALS_NEEDED.get(name)} real images"
+        return f"{title:<{TITLE_WIDTH}}      - needs {REALS_NEEDED.get(name)} {visible(real)} images"
     value, low, high = estimate.value, estimate.low, estimate.high
     if name in PLAIN:
-        return f"{TITLES[name]:<20} {value:6.3f}     95 % interval {low:5.3f} to {high:5.3f}"
-    return f"{TITLES[name]:<20} {100 * value:6.1f} %   95 % interval {100 * low:5.1f} to {100 * high:5.1f} %"
+        return f"{title:<{TITLE_WIDTH}} {value:6.3f}     95 % interval {low:5.3f} to {high:5.3f}"
+    return f"{title:<{TITLE_WIDTH}} {100 * value:6.1f} %   95 % interval {100 * low:5.1f} to {100 * high:5.1f} %"
 
 
-def prevalence_lines(values: PredictiveValues | None) -> list[str]:
+def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, str] = CLASS_NAMES) -> list[str]:
     """Return the share of right verdicts among images called fake and among those called real; nothing if None."""
     if values is None:
         return []
-    lines = [f"where {100 * values.prevalence:g} % of the images are fake, of those with a verdict:"]
-    for estimate, called, true in ((values.ppv, "called fake", "fake"), (values.npv, "called real", "real")):
+    real, fake = map(visible, class_names)
+    lines = [f"where {100 * values.prevalence:g} % of the images are {fake}, of those with a verdict:"]
+    for estimate, true in ((values.ppv, fake), (values.npv, real)):
+        called = f"called {true}"
         if estimate is None:
             lines.append(f"  {called}: none")
             continue
         value, low, high = (100 * share for share in (estimate.value, estimate.low, estimate.high))
-        lines.append(f"  {called}: {true:<5} {value:6.1f} %   95 % interval {low:5.1f} to {high:5.1f} %")
+        shown = f"  {called}: {true:<{max(5, len(real), len(fake))}} {value:6.1f} %"
+        lines.append(f"{shown}   95 % interval {low:5.1f} to {high:5.1f} %")
     return lines
 
 
@@ -63,5 +78,8 @@ def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
         if "confusion" in model.metrics:
             n_real, n_fake = model.metrics["n_real"], model.metrics["n_fake"]
             at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence)
-            lines += [f"{visible(model.name)}, as cross-validated on its training images,", *prevalence_lines(at)]
+            lines += [
+                f"{visible(model.name)}, as cross-validated on its training images,",
+                *prevalence_lines(at, model.class_names),
+            ]
     return "\n".join(lines)

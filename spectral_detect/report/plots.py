@@ -46,12 +46,18 @@ def plot_timeline(result: VideoResult, output: str, undecided: tuple[float, floa
     below.set_axis_off()
     below.text(0, 1, "\n".join(notes), fontsize=9, va="top", transform=below.transAxes)
     _thumbnails(figure, grid[2], result)
-    share = (
-        "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes fake"
-    )
+    called = _called(result)
+    share = "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes "
+    share += called["fake"] if share else ""
     model = "" if record.model is None else f"; model {plain(record.model, 40)}"
-    figure.suptitle(f"{plain(os.path.basename(record.path), 60)}: {record.verdict or 'failed'}{share}{model}")
+    figure.suptitle(f"{plain(os.path.basename(record.path), 60)}: {called[record.verdict or 'failed']}{share}{model}")
     write_figure(figure, output)
+
+
+def _called(result: VideoResult) -> dict[str, str]:
+    """Return what each outcome is called, by the model's own names for its classes if the frames have any."""
+    names = {name: name for name in ("real", "fake", "inconclusive", "failed")}
+    return names | {str(frame.verdict): plain(frame.class_name) for frame in result.frames if frame.class_name}
 
 
 def _notes(warnings: Sequence[str]) -> list[str]:
@@ -72,7 +78,7 @@ def _thumbnails(figure: Figure, place: SubplotSpec, result: VideoResult) -> None
 
 
 def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, float] | None) -> None:
-    has_times = all(frame.time_s is not None for frame in result.frames)
+    has_times, called = all(frame.time_s is not None for frame in result.frames), _called(result)
     for track in sorted({frame.track for frame in result.frames}):
         frames = [f for f in result.frames if f.track == track and f.score is not None]
         x = [(f.time_s or 0.0) if has_times else f.frame for f in frames]
@@ -86,7 +92,7 @@ def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, f
     counts: Counter[str | None] = Counter(frame.verdict for frame in result.frames if frame.score is not None)
     for verdict, marker, colour in VERDICTS:
         if counts[verdict]:
-            label = f"{verdict} ({counts[verdict]})"
+            label = f"{called[verdict]} ({counts[verdict]})"
             axes.plot([], [], color=colour, marker=marker, linestyle="", label=label)
     threshold = result.record.threshold
     if threshold is not None:
@@ -95,7 +101,9 @@ def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, f
         low, high = undecided
         model = plain(result.record.model or "the model", 24)
         axes.axhspan(low, high, color="0.91", zorder=0, label=f"undecided by {model}:\n{low:.3f} to {high:.3f}")
-    axes.set(ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel="score (1: fake)")
+    axes.set(
+        ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel=f"score (1: {_called(result)['fake']})"
+    )
     if not has_times:
         whole_numbers(axes)
     axes.grid(axis="y", color="0.9")

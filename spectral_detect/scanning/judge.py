@@ -154,6 +154,11 @@ class Judge:
         }
 
     @property
+    def class_names(self) -> tuple[str, str]:
+        """What the models call real and fake; only a model that judges alone has names of its own."""
+        return self.models[0].class_names
+
+    @property
     def made_with(self) -> MadeWith:
         """What the records are made with."""
         return self.made_with_settings(self.settings_sha256)

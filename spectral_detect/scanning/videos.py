@@ -143,7 +143,8 @@ class VideoJudge:
         ballot = _elect(judged, self.vote)
         known |= _verdict(ballot, judgements, self.judge.rules)
         notes = (*_doubts(ballot, judgements, known), *_remedy(ballot, judged))
-        known["warnings"] = (*contradictions(ballot.verdict, said), *known["warnings"], *notes)
+        told = contradictions(None if known["class_name"] else ballot.verdict, said)
+        known["warnings"] = (*told, *known["warnings"], *notes)
         return VideoResult(VideoRecord(**known), frames, *extremes.chosen(), hashed.frames)
 
     def _judge_frames(self, video: Video, known: dict[str, Any], extremes: Extremes) -> list[Judged]:
@@ -169,7 +170,7 @@ class VideoJudge:
             "sha256", "size_bytes", "mtime_ns", "width", "height", "fps", "duration_s", "codec", "verdict", "label",
             "fake_fraction", "fake_fraction_low", "fake_fraction_high", "mean_score", "log10_likelihood_ratio",
             "posterior", "n_faces", "n_without_face", "threshold", "model", "model_sha256", "provenance",
-            "says_generated",
+            "says_generated", "class_name",
         )  # fmt: skip
         return {
             **dict.fromkeys(nothing),
@@ -258,6 +259,7 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
         "model": ruling.model.name,
         "model_sha256": ruling.model.sha256,
         "model_balanced_accuracy": ruling.model.balanced_accuracy,
+        "class_name": ruling.model.class_name(ballot.verdict),
     }
 
 
@@ -307,4 +309,5 @@ def _frame_record(found: FoundVideo, extraction: Extraction, judgement: Judgemen
         log10_likelihood_ratio=judgement.log10_likelihood_ratio if judgement else None,
         warnings=extraction.warnings + (judgement.warnings if judgement else ()),
         error=extraction.error,
+        class_name=judgement.model.class_name(judgement.verdict) if judgement else None,
     )

@@ -64,7 +64,7 @@ def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
     assert facts["record"] == scanned
     assert set(facts) == {
         "schema", "record", "reason", "undecided", "region", "evidence", "class_distances", "spectrum", "profile",
-        "tiles", "neighbours", "is_training_image", "missing", "next_steps",
+        "tiles", "neighbours", "is_training_image", "missing", "next_steps", "class_names",
     }  # fmt: skip
     assert facts["schema"] == "spectral-detect/explanation/1"
     evidence = facts["evidence"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -35,7 +36,8 @@ from spectral_detect.errors import FeatureError
 from spectral_detect.features.encoder import network as networks
 from spectral_detect.features.encoder.file import MAX_FILE_BYTES
 from spectral_detect.features.encoder.find import find_encoder, read_encoder
-from spectral_detect.features.encoder.onnx_header import read_header
+from spectral_detect.features.encoder.map_spectra import spectra
+from spectral_detect.features.encoder.onnx_header import layers_of, read_header
 from spectral_detect.features.encoder.settings import IMAGENET_DEVIATION, IMAGENET_MEAN, Encoder
 from spectral_detect.features.spec import PRESETS
 
@@ -132,6 +134,53 @@ def test_maps_give_mean_and_deviation_and_outputs_are_joined(tmp_path: Path, pic
     assert (both[8:] > 0).all()
 
 
+def test_layers_are_taken_by_the_names_of_tensors_or_nodes(tmp_path: Path, picture: np.ndarray) -> None:
+    path = saved(tmp_path / "net.onnx", detail(64, gives_maps=False))
+    assert "maps" not in {each.name for each in read_header(path.read_bytes()).outputs}
+    expected = extract_features(picture, spec_of(with_settings(saved(tmp_path / "d.onnx", detail(64)), output="maps")))
+    for name in ("maps", "make_maps"):
+        encoder = read_encoder(with_settings(path, layers=[name]))
+        assert encoder.layers == ("maps",)
+        np.testing.assert_array_equal(extract_features(picture, spec_of(path)), expected)
+    joined = extract_features(picture, spec_of(with_settings(path, output="vector", layers=["maps", "differences"])))
+    np.testing.assert_array_equal(joined[4:12], expected)
+    np.testing.assert_allclose(joined[:4], expected[:4], rtol=1e-5)
+    assert (joined[12:16] < joined[4:8]).all()  # before the absolute values
+
+
+def test_a_layer_counts_by_the_spectra_of_its_maps(tmp_path: Path, picture: np.ndarray) -> None:
+    ports = {"inputs": [image_input(16)], "outputs": [port("output", (1, 3, 16, 16))]}
+    path = saved(tmp_path / "net.onnx", network([node("Relu", "image", "output")], **ports))
+    settings = {"mean": [0, 0, 0], "deviation": [1, 1, 1]}
+    image = picture[:16, :16]
+    spectrum = np.fft.rfft2(image.transpose(2, 0, 1) / 255)
+    for kind, expected in (("magnitude", np.log(np.abs(spectrum) / 16 + 1e-3)), ("phase", np.angle(spectrum))):
+        spec = spec_of(with_settings(path, layers=["output"], spectrum=kind, **settings))
+        features = extract_features(image, spec).reshape(3, 16, 9)
+        np.testing.assert_allclose(np.exp(1j * features), np.exp(1j * expected), atol=1e-3)  # pi and -pi are one angle
+        assert spec.encoder is not None
+        assert FeatureSpec.from_dict(spec.to_dict()) == spec
+        assert spec.encoder.to_dict()["spectrum"] == kind
+    pooled = extract_features(image, spec_of(with_settings(path, spectrum="magnitude", pool=4, **settings)))
+    assert pooled.shape == (3 * 4 * 3,)
+    level = np.log(np.abs(spectrum) / 16 + 1e-3)
+    assert pooled.reshape(3, -1).mean(axis=1) == pytest.approx(level.mean(axis=(1, 2)), abs=1e-4)
+
+
+def test_encoders_without_layers_keep_their_settings() -> None:
+    """Models hold them, and the hash of the features is made of them."""
+    assert not {"layers", "spectrum", "pool"} & set(Encoder("net.onnx", "0" * 64, 3).to_dict())
+    values = Encoder("net.onnx", "0" * 64, 3, layers=("a",), spectrum="magnitude", pool=4).to_dict()
+    assert (values["layers"], values["spectrum"], values["pool"]) == (["a"], "magnitude", 4)
+    assert Encoder.from_dict(values) == Encoder("net.onnx", "0" * 64, 3, layers=("a",), spectrum="magnitude", pool=4)
+
+
+def test_maps_of_nothing_have_a_spectrum() -> None:
+    for kind in ("magnitude", "phase"):
+        found = spectra(np.zeros((2, 5, 7), np.float32), kind)  # type: ignore[arg-type]
+        assert found.shape == (2 * 5 * 4,) and np.isfinite(found).all()
+
+
 def test_of_tokens_the_first_counts(tmp_path: Path) -> None:
     shape = tensor("shape", np.array([1, 4, 48], np.int64))
     content = network(
@@ -211,6 +260,13 @@ def test_an_encoder_and_its_features_go_together(tmp_path: Path) -> None:
         ({"outputs": [1]}, "output: a name"),
         ({"runtime": "shell"}, "runtime: opencv or onnxruntime"),
         ({"path": "/etc/passwd"}, "an encoder has the fields"),
+        ({"layers": "maps"}, "layers: up to 16 names"),
+        ({"layers": [f"l{k}" for k in range(17)]}, "layers: up to 16 names"),
+        ({"spectrum": "power"}, "spectrum: magnitude or phase"),
+        ({"pool": 8}, "pool: a whole number of rows, with the magnitude alone"),
+        ({"pool": True, "spectrum": "magnitude"}, "pool: a whole number of rows"),
+        ({"pool": 8, "spectrum": "phase"}, "with the magnitude alone"),
+        ({"spectrum": "phase", "tiles": 5}, "phases have no mean"),
     ],
 )
 def test_what_a_model_file_says_of_its_encoder_is_checked(change: dict[str, object], words: str) -> None:
@@ -303,6 +359,11 @@ def test_a_file_that_is_missing_or_too_large_is_named(tmp_path: Path) -> None:
         ('{"mean": [1e999, 0, 0]}', "mean: three numbers"),
         ('{"output": "maps"}', "it has no output 'maps'; it has 'means'"),
         ('{"output": 3}', "output: a name"),
+        ('{"layers": "maps"}', "it has no layer 'maps'; it has 'pooled', 'make_pooled', 'means', 'make_means'"),
+        ('{"layers": [3]}', "it has no layer 3"),
+        ('{"spectrum": "power"}', "spectrum: magnitude or phase"),
+        ('{"spectrum": "phase"}', "has no maps; name layers that have maps"),
+        ('{"layers": ["image"]}', "it has no layer 'image'"),
     ],
 )
 def test_settings_beside_the_file_are_checked(tmp_path: Path, text: str, words: str) -> None:
@@ -310,6 +371,18 @@ def test_settings_beside_the_file_are_checked(tmp_path: Path, text: str, words: 
     (tmp_path / "net.onnx.json").write_text(text)
     with pytest.raises(FeatureError, match=words):
         read_encoder(path)
+
+
+def test_no_bytes_crash_the_reader_of_the_layers() -> None:
+    sound = detail()
+    assert layers_of(sound)["maps"] == layers_of(sound)["make_maps"] == "maps"
+    for end in range(len(sound)):
+        try:
+            found = layers_of(sound[:end])
+        except FeatureError as error:
+            assert "not an ONNX file" in str(error)
+        else:  # the end lies between two fields
+            assert found == layers_of(sound)
 
 
 @given(content=st.binary(max_size=200), at=st.integers(0, 400), with_network=st.booleans())
@@ -418,3 +491,9 @@ def test_onnx_runtime_gives_what_opencv_gives(tmp_path: Path, picture: np.ndarra
     image = np.random.default_rng(0).normal(size=(1, 3, 64, 64)).astype(np.float32)
     expected = networks._opencv(content, spec.encoder)(image)
     np.testing.assert_allclose(networks._onnxruntime(content, spec.encoder)(image)[0], expected[0], rtol=1e-4)
+    inner = replace(spec.encoder, outputs=(), layers=("differences", "pooled"))
+    content = detail(64, gives_maps=False)
+    for one, other in zip(
+        networks._opencv(content, inner)(image), networks._onnxruntime(content, inner)(image), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-4)

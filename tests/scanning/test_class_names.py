@@ -15,6 +15,7 @@ from spectral_detect import load_model, save_model, train_model
 from spectral_detect.detector.model_content import to_plain
 from spectral_detect.detector.naming.kinds import why_no_class_names
 from spectral_detect.errors import ModelFileError
+from spectral_detect.records import VideoRecord
 
 OWN = ("clean", "perturbed")
 
@@ -60,6 +61,74 @@ def test_a_report_says_what_the_verdicts_mean(named: Path, labelled_folder: Path
     run("scan", labelled_folder, "--model", named, "--jobs", 0, "--report", tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     assert "<dt>Real means</dt><dd>clean</dd>" in page and "<dt>Fake means</dt><dd>perturbed</dd>" in page
+
+
+def test_a_video_is_called_by_the_names(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    folders, rows, frames = labelled_folder, tmp_path / "videos.csv", tmp_path / "frames.csv"
+    command = ("video", folders, "--group-by", "parent", "--model", named, "--jobs", 0)
+    table = run(*command).stdout
+    assert "verdict       perturbed" in table and "clean " in table
+    assert "1 clean, 1 perturbed, 0 inconclusive" in table
+    run(
+        *command, "--output", rows, "--per-frame", frames, "--plot", tmp_path / "drawn", "--report", tmp_path / "r.html"
+    )
+    for path in (rows, frames):
+        found = {(row["verdict"], row["class_name"]) for row in csv.DictReader(path.read_text().splitlines())}
+        assert found == {("real", "clean"), ("fake", "perturbed")}
+    page = (tmp_path / "r.html").read_text()
+    assert "<dt>Fake means</dt><dd>perturbed</dd>" in page and "<span>perturbed</span>" in page
+    assert (
+        "more like the images called clean" in page
+        and "camera image" not in page.split("<script")[0].split("Limits")[0]
+    )
+
+
+def test_a_videos_own_word_contradicts_no_such_verdict() -> None:
+    unknown = dict.fromkeys(VideoRecord.__dataclass_fields__) | {
+        "path": "a",
+        "verdict": "real",
+        "says_generated": "yes",
+    }
+    assert VideoRecord(**unknown).is_contradicted
+    assert not VideoRecord(**unknown | {"class_name": "clean"}).is_contradicted
+
+
+def test_an_evaluation_is_in_the_names(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    command = ("evaluate", named, *folders, "--prevalence", "0.1", "--jobs", 0)
+    text = run(*command, "--scores", tmp_path / "s.csv", "--report", tmp_path / "r.html").stdout
+    assert "12 clean, 12 perturbed, 24 groups" in text and "  of clean images" in text
+    assert "called clean called perturbed" in text and "10 % of the images are perturbed" in text
+    assert not {"real", "fake"} & set(text.split())
+    values = json.loads(run(*command, "--json").stdout)
+    assert values["class_names"] == list(OWN) and values["confusion"]["real"]["real"] == 12
+    rows = list(csv.DictReader((tmp_path / "s.csv").read_text().splitlines()))
+    assert {(row["label"], row["class_name"]) for row in rows} == {("real", "clean"), ("fake", "perturbed")}
+    assert "perturbed images called perturbed" in (tmp_path / "r.html").read_text()
+
+
+def test_an_explanation_is_in_the_names(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    image = labelled_folder / "fake" / "00.png"
+    text = run("explain", image, "--model", named).stdout
+    assert ": perturbed, score" in text and "0 clean to 1 perturbed; perturbed from" in text
+    assert "generated" not in text and not {"real", "fake"} & set(text.split())
+    for name in ("sheet.html", "sheet.png", "sheet.json"):
+        run("explain", image, "--model", named, "--output", tmp_path / name)
+    page = (tmp_path / "sheet.html").read_text()
+    assert ">PERTURBED</h1>" in page and "images called perturbed" in page and "from the mean clean" in page
+    sheet = json.loads((tmp_path / "sheet.json").read_text())
+    assert (sheet["record"]["verdict"], sheet["record"]["class_name"]) == ("fake", "perturbed")
+    assert sheet["class_names"] == list(OWN)
+
+
+def test_the_scan_page_shows_the_names(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    run("scan", labelled_folder, "--model", named, "--jobs", 0, "--report", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text()
+    assert '"names":{"inconclusive":"inconclusive","failed":"failed","real":"clean","fake":"perturbed"}' in page
+    assert '"sides":["clean","perturbed"]' in page and "<em>clean</em>" in page
+    assert "It is of the kind that the model calls perturbed." in page
+    assert "or more is called perturbed" in page and "false alarms among clean images" in page
+    assert "support for clean" in page and "12 clean images and 12 perturbed images" in page
 
 
 def test_a_model_file_keeps_the_names(tmp_path: Path) -> None:

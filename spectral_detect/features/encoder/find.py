@@ -13,12 +13,12 @@ from typing import Any
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.encoder.file import read_content, sha256_of
 from spectral_detect.features.encoder.network import check_runtime, try_encoder
-from spectral_detect.features.encoder.onnx_header import FLOAT32, OnnxHeader, Port, read_header
+from spectral_detect.features.encoder.onnx_header import FLOAT32, OnnxHeader, Port, layers_of, read_header
 from spectral_detect.features.encoder.settings import DEFAULT_PX, MAX_PX, Encoder
 
 MAX_SETTINGS_BYTES = 2**16
 SETTINGS_SUFFIX = ".json"  # after the whole name: net.onnx.json lies beside net.onnx
-SETTINGS = ("side", "crop", "tiles", "mean", "deviation", "output")
+SETTINGS = ("side", "crop", "tiles", "mean", "deviation", "output", "layers", "spectrum", "pool")
 EXPORT_AGAIN = "export it with one input of shape (1, 3, height, width), float32; see docs/encoders.md"
 
 
@@ -31,9 +31,9 @@ def read_encoder(path: str | os.PathLike[str]) -> Encoder:
     Parameters
     ----------
     path : str or path-like
-        The ONNX file. `PATH.json` may hold side, crop, tiles, mean, deviation and output, see `Encoder`; what it leaves
-        out, or all without such a file, is: the size of the network's input if it is fixed, else 224; the middle; the
-        mean and deviation of ImageNet; the last output.
+        The ONNX file. `PATH.json` may hold side, crop, tiles, mean, deviation, output, layers, spectrum and pool, see
+        `Encoder`; what it leaves out, or all without such a file, is: the size of the network's input if it is fixed,
+        else 224; the middle; the mean and deviation of ImageNet; the last output, no layers, no spectra.
 
     Raises
     ------
@@ -51,6 +51,7 @@ def read_encoder(path: str | os.PathLike[str]) -> Encoder:
             n_features=1,
             path=os.path.abspath(name),
             **_with_defaults(given, _input(header)),
+            **_of_layers(given, content),
         )
         _check_outputs(header, encoder)
         return try_encoder(encoder, content)
@@ -90,6 +91,22 @@ def _with_defaults(given: dict[str, Any], size: int | None) -> dict[str, Any]:
     if output is not None:
         found["outputs"] = tuple(output) if isinstance(output, list) else (output,)
     return found
+
+
+def _of_layers(given: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """Return what the settings say of layers, each by the name of its tensor."""
+    found: dict[str, Any] = {name: given[name] for name in ("spectrum", "pool") if name in given}
+    named = given.get("layers", [])
+    names = named if isinstance(named, list) else [named]
+    if not names:
+        return found
+    there = layers_of(content)
+    missing = [name for name in names if not isinstance(name, str) or name not in there]
+    if missing:
+        raise FeatureError(
+            f"it has no layer {', '.join(map(repr, missing[:4]))}; it has {', '.join(map(repr, list(there)[:16]))}"
+        )
+    return {**found, "layers": tuple(there[name] for name in names)}
 
 
 def _as_floats(values: Any) -> Any:

@@ -14,7 +14,8 @@ import numpy as np
 
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.encoder.file import content_of
-from spectral_detect.features.encoder.onnx_header import read_header
+from spectral_detect.features.encoder.map_spectra import spectra
+from spectral_detect.features.encoder.onnx_header import read_header, with_outputs
 from spectral_detect.features.encoder.pixels import squares
 from spectral_detect.features.encoder.settings import MAX_OUTPUT, Encoder
 
@@ -39,7 +40,7 @@ def encode(image: np.ndarray, encoder: Encoder, *, is_ycc: bool = False, orienta
     try:
         network = _network_of(encoder, encoder.path, os.getpid())
         seen = squares(image, encoder, is_ycc=is_ycc, orientation=orientation)
-        vectors = [_vector(network(square[None])) for square in seen]
+        vectors = [_vector(network(square[None]), encoder) for square in seen]
     except FeatureError as error:
         raise FeatureError(f"the encoder {encoder.name!r}: {error.problem}", remedy=error.remedy) from None
     vector = np.asarray(vectors[0] if len(vectors) == 1 else np.mean(vectors, axis=0))
@@ -66,7 +67,7 @@ def try_encoder(encoder: Encoder, content: bytes) -> Encoder:
         if not is_installed("onnxruntime"):
             raise FeatureError(str(problem), remedy=NEEDS_RUNTIME) from None
         outputs, runtime = _onnxruntime(content, encoder)(gray), "onnxruntime"
-    return replace(encoder, n_features=len(_vector(outputs)), runtime=runtime)  # type: ignore[arg-type]
+    return replace(encoder, n_features=len(_vector(outputs, encoder)), runtime=runtime)  # type: ignore[arg-type]
 
 
 def check_runtime(encoder: Encoder) -> None:
@@ -96,7 +97,7 @@ def _onnxruntime(content: bytes, encoder: Encoder) -> Network:
     from spectral_detect.features.encoder.onnx_runtime import session
 
     _refuse_weights_elsewhere(content)
-    return session(content, encoder.outputs)
+    return session(with_outputs(content, encoder.layers, typed=False), encoder.names)
 
 
 def _opencv(content: bytes, encoder: Encoder) -> Network:
@@ -105,8 +106,9 @@ def _opencv(content: bytes, encoder: Encoder) -> Network:
     _refuse_weights_elsewhere(content)
     try:
         with _quiet():
-            net: Any = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
-        names = list(encoder.outputs) or [port.name for port in read_header(content).outputs][-1:]
+            whole = with_outputs(content, encoder.layers, typed=True)
+            net: Any = cv2.dnn.readNetFromONNX(np.frombuffer(whole, np.uint8))
+        names = list(encoder.names) or [port.name for port in read_header(content).outputs][-1:]
     except cv2.error as error:
         raise FeatureError(f"OpenCV cannot read it ({_reason(error)})") from None
 
@@ -138,19 +140,20 @@ def _reason(error: Any) -> str:
     return str(getattr(error, "err", "") or error).strip().partition("\n")[0][:200]
 
 
-def _vector(outputs: list[np.ndarray]) -> np.ndarray:
+def _vector(outputs: list[np.ndarray], encoder: Encoder) -> np.ndarray:
     """Return the outputs of one image as one vector."""
-    vector = np.concatenate([_flat(np.asarray(output)) for output in outputs])
+    vector = np.concatenate([_flat(np.asarray(output), encoder) for output in outputs])
     if not 1 <= len(vector) <= MAX_OUTPUT:
         raise FeatureError(
-            f"its output has {len(vector)} numbers, more than {MAX_OUTPUT}", remedy="name another output"
+            f"its output has {len(vector)} numbers, more than {MAX_OUTPUT}",
+            remedy="name another output, or give `pool` beside a spectrum of magnitudes",
         )
     if not np.isfinite(vector).all():
         raise FeatureError("its output is not finite (NaN or infinity)", remedy="export it in float32")
     return vector
 
 
-def _flat(output: np.ndarray) -> np.ndarray:
+def _flat(output: np.ndarray, encoder: Encoder) -> np.ndarray:
     """Return one output as a vector: of maps (1, C, h, w) mean and deviation of each, of tokens (1, n, C) the first."""
     is_of_one = output.ndim == 1 or (output.ndim in (2, 3, 4) and len(output) == 1)
     if output.dtype.kind != "f" or not is_of_one or not output.size:
@@ -159,6 +162,10 @@ def _flat(output: np.ndarray) -> np.ndarray:
             remedy="name another output",
         )
     values = output.astype(np.float32)
+    if encoder.spectrum is not None:
+        if output.ndim != 4:
+            raise FeatureError(f"its output of shape {output.shape} has no maps", remedy="name layers that have maps")
+        return spectra(values[0], encoder.spectrum, encoder.pool)
     if output.ndim == 4:
         maps = values[0].reshape(output.shape[1], -1)
         return np.concatenate([maps.mean(axis=1), maps.std(axis=1)])

@@ -5,14 +5,14 @@ Nothing of the file is run. Field numbers are those of https://github.com/onnx/o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from spectral_detect.errors import FeatureError
 
 GRAPH = 7  # of a ModelProto
 NODE, INITIALIZER, INPUT, OUTPUT = 1, 5, 11, 12  # of a GraphProto
-NODE_ATTRIBUTE = 5
+NODE_OUTPUT, NODE_NAME, NODE_ATTRIBUTE = 2, 3, 5
 TENSOR, SUBGRAPH, TENSORS, SUBGRAPHS = 5, 6, 10, 11  # of an AttributeProto
 TENSOR_NAME, EXTERNAL_DATA, DATA_LOCATION = 8, 13, 14  # of a TensorProto
 DEEPEST = 8  # graphs within graphs
@@ -67,6 +67,48 @@ def read_header(content: bytes) -> OnnxHeader:
         if isinstance(error, FeatureError):
             raise
         raise FeatureError(NOT_ONNX) from None
+
+
+def layers_of(content: bytes) -> dict[str, str]:
+    """Return the layers of an ONNX file: names of tensors, and of nodes for the first tensor that they give.
+
+    Raises
+    ------
+    FeatureError
+        If it is not such a file.
+    """
+    found: dict[str, str] = {}
+    try:
+        (graph,) = (_as_bytes(value) for number, value in _fields(memoryview(content)) if number == GRAPH)
+        for node in (_as_bytes(value) for number, value in _fields(graph) if number == NODE):
+            tensors = [_text(value) for number, value in _fields(node) if number == NODE_OUTPUT]
+            found |= {name: name for name in tensors if name}
+            if tensors and (name := _text(_last(node, NODE_NAME))):
+                found.setdefault(name, tensors[0])
+    except (ValueError, IndexError, TypeError):
+        raise FeatureError(NOT_ONNX) from None
+    return found
+
+
+def with_outputs(content: bytes, names: Iterable[str], *, typed: bool) -> bytes:
+    """Return an ONNX file that gives these tensors as outputs as well.
+
+    A second part of a message continues the first: https://protobuf.dev/programming-guides/encoding/#last-one-wins.
+    `typed`: they are said to be float32 of four dimensions, which OpenCV asks for.
+    """
+    there = {port.name for port in read_header(content).outputs}
+    of_maps = _field(2, _field(1, b"\x08\x01" + _field(2, 4 * _field(1, b""))))
+    added = [_field(1, name.encode()) + (of_maps if typed else b"") for name in names if name not in there]
+    return content + b"".join(_field(GRAPH, _field(OUTPUT, value)) for value in added)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Return a field of bytes."""
+    length, digits = len(content), []
+    while length > 0x7F:
+        digits.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([number << 3 | 2, *digits, length]) + content
 
 
 def _of_graph(graph: memoryview) -> OnnxHeader:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from spectral_detect.errors import FeatureError
 
 Runtime = Literal["opencv", "onnxruntime"]
+Spectrum = Literal["magnitude", "phase"]
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 DEFAULT_PX = 224
@@ -20,6 +21,8 @@ MAX_OUTPUT = 100_000  # features
 MAX_OUTPUTS = 16
 MAX_NAME = 200  # characters
 TILES = (1, 5)
+OF_LAYERS = ("layers", "spectrum", "pool")
+TUPLES = ("mean", "deviation", "outputs", "layers")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,13 @@ class Encoder:
         Names of the network's outputs, joined in this order; empty for the last one.
     runtime : {"opencv", "onnxruntime"}
         What runs it.
+    layers : tuple of str
+        Names of tensors within the network, joined in this order after `outputs`.
+    spectrum : {"magnitude", "phase"} or None
+        Each feature map counts by its 2-D Fourier transform: the log magnitude or the phase of each frequency. None: by
+        its mean and deviation.
+    pool : int or None
+        The magnitudes of a map are averaged to at most so many rows, and half as many columns and one; None: all.
     path : str
         Where the file is on this machine; no part of the settings, which are equal wherever it lies.
     """
@@ -59,6 +69,9 @@ class Encoder:
     deviation: tuple[float, float, float] = IMAGENET_DEVIATION
     outputs: tuple[str, ...] = ()
     runtime: Runtime = "opencv"
+    layers: tuple[str, ...] = ()
+    spectrum: Spectrum | None = None
+    pool: int | None = None
     path: str = field(default="", compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -75,16 +88,24 @@ class Encoder:
             If a field is missing, unknown or of the wrong kind.
         """
         expected = {f.name for f in fields(cls)} - {"path"}
-        if not isinstance(values, Mapping) or set(values) != expected:
+        if not isinstance(values, Mapping) or set(values) != expected - (set(OF_LAYERS) - set(values)):
             raise FeatureError(f"an encoder has the fields {sorted(expected)}")
-        tuples = {name: _as_tuple(values[name]) for name in ("mean", "deviation", "outputs")}
+        tuples = {name: _as_tuple(values[name]) for name in TUPLES if name in values}
         return cls(**{**values, **tuples})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a model file or JSON."""
-        values = asdict(self)
+        values = asdict(self) | {name: list(getattr(self, name)) for name in TUPLES}
         del values["path"]
-        return {**values, "mean": list(self.mean), "deviation": list(self.deviation), "outputs": list(self.outputs)}
+        for name in OF_LAYERS:  # so that other encoders keep the hash that they had before there were layers
+            if not values[name]:
+                del values[name]
+        return values
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of what is taken from the network; none for its last output."""
+        return (*self.outputs, *self.layers)
 
 
 def _as_tuple(value: Any) -> Any:
@@ -112,6 +133,13 @@ def _problems(encoder: Encoder) -> Sequence[str]:
             "deviation: three numbers above 0, of red, green and blue on the scale 0 to 1",
         ),
         (_are_outputs(encoder.outputs), f"output: a name, or up to {MAX_OUTPUTS} names, of the network's outputs"),
+        (_are_outputs(encoder.layers), f"layers: up to {MAX_OUTPUTS} names of layers of the network"),
+        (encoder.spectrum in (None, *get_args(Spectrum)), f"spectrum: {' or '.join(get_args(Spectrum))}, or left out"),
+        (
+            encoder.pool is None or (encoder.spectrum == "magnitude" and _is_count(encoder.pool, MAX_PX)),
+            "pool: a whole number of rows, with the magnitude alone",
+        ),
+        (encoder.spectrum != "phase" or encoder.tiles == 1, "tiles: phases have no mean, so that they go with 1"),
         (encoder.runtime in get_args(Runtime), f"runtime: {' or '.join(get_args(Runtime))}"),
     )
     return [problem for is_right, problem in checks if not is_right]

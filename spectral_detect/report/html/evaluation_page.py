@@ -13,6 +13,7 @@ from spectral_detect.detector.metrics import REALS_NEEDED
 from spectral_detect.detector.model import Model
 from spectral_detect.evaluation.by_generator import GeneratorTable
 from spectral_detect.evaluation.results import Evaluation, RobustnessRow
+from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.comparison import BY_GENERATOR
 from spectral_detect.report.evaluation import AT_THRESHOLD, CALIBRATION, FEW, RANKING
 from spectral_detect.report.evaluation_plots import Picture
@@ -21,12 +22,11 @@ from spectral_detect.report.html.frame import render
 from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import Named
 from spectral_detect.report.html.run_facts import RunFacts, utc_now
-from spectral_detect.report.metrics import PLAIN, TITLES
+from spectral_detect.report.metrics import OF_CLASS, PLAIN, TITLES
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
 
 MOST_NAMED = 200  # files that failed
-CALLED = {"real_accuracy": "real images called real", "fake_accuracy": "fake images called fake"}
 OF_VIDEOS = ("accuracy", "balanced_accuracy", "auroc")
 LIMITS = (
     "The numbers hold for images like these: of these sources and generators, in these sizes and codings, with this "
@@ -118,10 +118,17 @@ def _evaluations(result: Evaluation | GeneratorTable) -> list[Evaluation]:
     return [result] if isinstance(result, Evaluation) else [row.evaluation for row in result.generators]
 
 
+def _names(result: Evaluation) -> tuple[str, str]:
+    """Return what the model calls real and fake, fit to be shown."""
+    first, second = result.class_names
+    return visible(first), visible(second)
+
+
 def _counts(result: Evaluation | GeneratorTable) -> str:
     if isinstance(result, Evaluation):
         metrics = result.metrics
-        return f"{metrics.n_real} real and {metrics.n_fake} fake images in {metrics.n_groups} groups"
+        real, fake = _names(result)
+        return f"{metrics.n_real} {real} and {metrics.n_fake} {fake} images in {metrics.n_groups} groups"
     return f"{counted(len(result.generators), 'generator')}, each against camera images"
 
 
@@ -169,8 +176,8 @@ def _numbers(result: Evaluation) -> Rows:
     metrics, estimates = result.metrics, result.metrics.estimates
     uncalibrated = "; the model is not calibrated, so these mean little" if result.calibration == "none" else ""
     parts: list[tuple[str, list[tuple[str, str, str]]]] = [
-        (f"at the model's threshold of {metrics.threshold:.3f}", metric_rows(estimates, AT_THRESHOLD)),
-        ("as a ranking, whatever the threshold", metric_rows(estimates, RANKING)),
+        (f"at the model's threshold of {metrics.threshold:.3f}", metric_rows(estimates, AT_THRESHOLD, _names(result))),
+        ("as a ranking, whatever the threshold", metric_rows(estimates, RANKING, _names(result))),
         (
             f"at the oracle threshold of {metrics.oracle_threshold:.3f}, the best for these very images",
             metric_rows(estimates, ("oracle_accuracy",)),
@@ -190,15 +197,17 @@ def _numbers(result: Evaluation) -> Rows:
     return Rows("Numbers", ("", "value", "95 % interval"), rows, heads=frozenset(heads))
 
 
-def metric_rows(estimates: Mapping[str, Estimate | None], names: Sequence[str]) -> list[tuple[str, str, str]]:
+def metric_rows(
+    estimates: Mapping[str, Estimate | None], names: Sequence[str], class_names: tuple[str, str] = CLASS_NAMES
+) -> list[tuple[str, str, str]]:
     """Return title, value and interval of each named metric."""
-    return [_metric_row(name, estimates[name]) for name in names]
+    called = dict(zip(OF_CLASS, (f"{name} images called {name}" for name in class_names), strict=True))
+    return [_metric_row(name, called.get(name, TITLES[name]), estimates[name], class_names[0]) for name in names]
 
 
-def _metric_row(name: str, estimate: Estimate | None) -> tuple[str, str, str]:
-    title = CALLED.get(name, TITLES[name])
+def _metric_row(name: str, title: str, estimate: Estimate | None, real: str) -> tuple[str, str, str]:
     if estimate is None:
-        return title, "–", f"needs {REALS_NEEDED.get(name)} real images"
+        return title, "–", f"needs {REALS_NEEDED.get(name)} {real} images"
     if name in PLAIN:
         return title, f"{estimate.value:.3f}", f"{estimate.low:.3f} to {estimate.high:.3f}"
     return title, _percent(estimate.value), _interval(estimate)
@@ -218,17 +227,20 @@ def _prevalence(result: Evaluation) -> list[tuple[str, list[tuple[str, str, str]
     values = result.at_prevalence
     if values is None:
         return []
-    named = (("called fake: fake", values.ppv), ("called real: real", values.npv))
+    real, fake = _names(result)
+    named = ((f"called {fake}: {fake}", values.ppv), (f"called {real}: {real}", values.npv))
     rows = [(title, "–", "none") if e is None else (title, _percent(e.value), _interval(e)) for title, e in named]
-    return [(f"where {100 * values.prevalence:g} % of the images are fake, of those with a verdict", rows)]
+    return [(f"where {100 * values.prevalence:g} % of the images are {fake}, of those with a verdict", rows)]
 
 
 def _confusion(result: Evaluation) -> Rows:
-    counts = result.metrics.confusion
-    rows = [(name, str(counts[name]["real"]), str(counts[name]["fake"])) for name in ("real", "fake")]
-    return Rows(
-        "How images were called", ("", "called real", "called fake"), rows, "by score and threshold; all images"
-    )
+    counts, names = result.metrics.confusion, _names(result)
+    rows = [
+        (shown, str(counts[name]["real"]), str(counts[name]["fake"]))
+        for shown, name in zip(names, CLASS_NAMES, strict=True)
+    ]
+    columns = ("", *(f"called {name}" for name in names))
+    return Rows("How images were called", columns, rows, "by score and threshold; all images")
 
 
 def _videos(result: Evaluation) -> list[Rows]:

@@ -10,7 +10,8 @@ from typing import Any
 from spectral_detect.detector.metric_values import Estimate, stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.media.coding import LOSSLESS, VIDEO_CODECS
-from spectral_detect.report.html.words import support
+from spectral_detect.records import CLASS_NAMES
+from spectral_detect.report.html.words import sides_of, support
 from spectral_detect.report.models import CALIBRATIONS
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
@@ -70,7 +71,7 @@ def model_facts(model: Model, rules: Rules, *, of_videos: bool = False) -> Model
 
 
 def _threshold(model: Model, rules: Rules) -> str:
-    text = f"a score of {rules.threshold_of(model):.3f} or more is called fake"
+    text = f"a score of {rules.threshold_of(model):.3f} or more is called {visible(model.class_names[1])}"
     if rules.threshold is not None:
         return f"{text}; set by --threshold, the model's own is {model.threshold:.3f}"
     if model.undecided and model.undecided[0] < model.undecided[1]:
@@ -85,8 +86,11 @@ def _error_rates(model: Model, rules: Rules) -> str:
     real, fake = estimates["real_accuracy"], estimates["fake_accuracy"]
     if real is None or fake is None:
         return "not measured: the model file holds no cross-validation of both classes"
+    of_reals, fakes = "camera images", "fakes"
+    if model.class_names != CLASS_NAMES:
+        of_reals, fakes = (f"{visible(name)} images" for name in model.class_names)
     rates = (
-        f"false alarms among camera images {_share(_complement(real))}; missed fakes {_share(_complement(fake))}; "
+        f"false alarms among {of_reals} {_share(_complement(real))}; missed {fakes} {_share(_complement(fake))}; "
         "cross-validated on its training images"
     )
     if rules.threshold is not None:
@@ -110,10 +114,12 @@ def _strongest(model: Model) -> str:
     ratios = [model.calibration.log10_likelihood_ratio(score) for score in (0.0, 1.0)]
     if ratios[0] is None or ratios[1] is None:
         return "none: the scores are not calibrated"
+    sides, (real, fake) = sides_of(model.class_names), model.class_names
+    low, high = (support(ratio, sides) for ratio in ratios if ratio is not None)
     return (
-        f"from 1/{10 ** -ratios[0]:.0f} ({support(ratios[0])}) to {10 ** ratios[1]:.0f} ({support(ratios[1])}): the "
-        f"{model.calibration.n_real} real and {model.calibration.n_fake} fake independent groups of its calibration "
-        "support no stronger one"
+        f"from 1/{10 ** -ratios[0]:.0f} ({low}) to {10 ** ratios[1]:.0f} ({high}): the "
+        f"{model.calibration.n_real} {real} and {model.calibration.n_fake} {fake} independent groups of its "
+        "calibration support no stronger one"
     )
 
 
@@ -122,7 +128,7 @@ def _conditions(model: Model) -> list[tuple[str, str]]:
     training, seen = model.training, model.experience
     counts = [
         counted(training[key], f"{word} image")
-        for key, word in (("n_real", "real"), ("n_fake", "fake"))
+        for key, word in zip(("n_real", "n_fake"), model.class_names, strict=True)
         if training.get(key)
     ]
     found = [("training images", " and ".join(counts) or "unknown")]

@@ -72,6 +72,8 @@ class RowTable:
     ----------
     kind : RowKind
         What the rows are about.
+    sides : (str, str)
+        The names of the two propositions, that of label 0 first.
     outcomes : Counter
         Records by verdict, and `failed`.
     reasons : Counter
@@ -92,6 +94,7 @@ class RowTable:
     """
 
     kind: RowKind
+    sides: tuple[str, str] = ("camera", "generated")
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[int] = field(default_factory=Counter)
     improbable: Counter[str] = field(default_factory=Counter)
@@ -160,7 +163,7 @@ class RowTable:
         is_outside = any(OUTSIDE in warning for warning in record["warnings"])
         return {
             "outcome": verdict or "failed",
-            "support": None if ratio is None or verdict in (None, "inconclusive") else support(ratio),
+            "support": None if ratio is None or verdict in (None, "inconclusive") else support(ratio, self.sides),
             "reasons": self.kind.reasons_of(verdict, record["warnings"]),
             "is_inside": None if verdict is None else not is_outside,
             "is_contradicted": (verdict, record["says_generated"]) == ("real", "yes") and not record.get("class_name"),

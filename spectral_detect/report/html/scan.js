@@ -9,7 +9,7 @@ const kind = {
   outside: "It lies outside the conditions under which the model was validated, see the warnings.",
   called(row, outcome) {
     const sign = outcome === "fake" ? "at or above" : "below";
-    return `Called ${outcome}: the score ${digits(row[at.score])} is ${sign} the threshold ${digits(value(row, "threshold"))}.`;
+    return `Called ${facts.names[outcome]}: the score ${digits(row[at.score])} is ${sign} the threshold ${digits(value(row, "threshold"))}.`;
   },
   counts: () => [],
   more() {},

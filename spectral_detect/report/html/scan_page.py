@@ -7,13 +7,12 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from spectral_detect.media.limits import Limits
-from spectral_detect.records import CLASS_NAMES, IMAGE_COLUMNS
+from spectral_detect.records import IMAGE_COLUMNS
 from spectral_detect.report.html import words
 from spectral_detect.report.html.row_table import RowKind
 from spectral_detect.report.html.second_look import THUMBNAIL_PX, SecondLook, look_again
-from spectral_detect.report.html.table_page import rules_in_words
+from spectral_detect.report.html.table_page import meanings_of, rules_in_words
 from spectral_detect.scanning.judge import Judge
-from spectral_detect.text import visible
 
 IMAGE_ROWS = RowKind(IMAGE_COLUMNS, words.reasons_of)
 
@@ -49,11 +48,7 @@ class ScanContent:
     def settings(self) -> list[tuple[str, str]]:
         """The settings in words."""
         depth = {"none": "not looked for", "header": "header", "full": "full"}[self.judge.provenance]
-        first, second = self.judge.models[0].class_names
-        own = (
-            [] if (first, second) == CLASS_NAMES else [("real means", visible(first)), ("fake means", visible(second))]
-        )
-        return [*rules_in_words(self.judge), ("provenance", depth), *own]
+        return [*rules_in_words(self.judge), ("provenance", depth), *meanings_of(self.judge)]
 
     def look(self, record: dict[str, Any], more: dict[str, Any] | None, *, wants_picture: bool) -> SecondLook:
         """Read an image again."""

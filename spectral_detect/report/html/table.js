@@ -91,7 +91,7 @@ function ratioText(log10) {
 }
 function verdictWord(row) {
   const outcome = value(row, "outcome");
-  return row[at.is_improbable] ? (outcome === "fake" ? "alarm" : "no alarm") : outcome;
+  return row[at.is_improbable] ? (outcome === "fake" ? "alarm" : "no alarm") : facts.names[outcome];
 }
 function cell(line, label, className) {
   const made = line.insertCell();
@@ -166,7 +166,7 @@ function shown(row, name) {
 function ratioSentence(row) {
   const log10 = row[at.log10_likelihood_ratio];
   if (log10 === null) return "The scores of this model are not calibrated: there is no likelihood ratio.";
-  return `Likelihood ratio ${ratioText(log10)} (generated to camera): ${value(row, "support")} (${facts.scale})${kind.ratioNote}.`;
+  return `Likelihood ratio ${ratioText(log10)} (${facts.sides[1]} to ${facts.sides[0]}): ${value(row, "support")} (${facts.scale})${kind.ratioNote}.`;
 }
 function posteriorSentences(row) {
   if (row[at.posterior] === null) return [];

@@ -14,12 +14,14 @@ from typing import Any, BinaryIO, ClassVar, Protocol
 from spectral_detect.atomic_write import stream_aside
 from spectral_detect.explain.advice import Advice
 from spectral_detect.media.limits import Limits
+from spectral_detect.outputs.table import words_of
+from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.html.frame import render
 from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, MOST_NAMED, MOST_ROWS, SAME, RowKind, RowTable, safe_json
 from spectral_detect.report.html.run_facts import N_THUMBNAILS, RunFacts, utc_now
 from spectral_detect.report.html.second_look import SecondLook
-from spectral_detect.report.html.words import SCALE_NAME
+from spectral_detect.report.html.words import SCALE_NAME, propositions_of, sides_of, verdicts_of
 from spectral_detect.scanning.judge import Judge
 
 BLOCK_BYTES = 2**20
@@ -140,7 +142,7 @@ class TableReport:
         watch : callable, optional
             Shows the progress of reading all files again.
         """
-        table, finished = RowTable(self._content.rows), utc_now()
+        table, finished = RowTable(self._content.rows, sides_of(self._content.judge.class_names)), utc_now()
         digest = hashlib.sha256()
         with tempfile.TemporaryFile() as rows:
             for record in watch(self._kept() if records is None else records):
@@ -201,6 +203,10 @@ class TableReport:
             limits=self._limits,
             n_pictures=self._n_pictures,
             words=content.words,
+            names=_names_of(judge),
+            verdicts=verdicts_of(content.words.VERDICTS, judge.class_names),
+            sides=sides_of(judge.class_names),
+            propositions=propositions_of(content.words, judge.class_names),
             most_rows=MOST_ROWS,
             most_named=MOST_NAMED,
             thumbnail_px=content.thumbnail_px,
@@ -222,6 +228,8 @@ class TableReport:
             "reasons": [advice.title for advice in (*words.REASONS, words.OTHER_REASON)],
             "prevalence": self._content.judge.rules.prevalence,
             "scale": SCALE_NAME,
+            "names": _names_of(self._content.judge),
+            "sides": sides_of(self._content.judge.class_names),
             **self._content.facts(),
         }
 
@@ -239,6 +247,17 @@ def rules_in_words(judge: Judge) -> list[tuple[str, str]]:
         ("prevalence of fakes", "not stated" if rules.prevalence is None else f"{rules.prevalence:g}"),
         ("stability under mild edits", "checked" if rules.stability else "not checked"),
     ]
+
+
+def meanings_of(judge: Judge) -> list[tuple[str, str]]:
+    """Return what real and fake mean where the model has names of its own for its classes."""
+    names = words_of(judge.class_names)
+    return [] if judge.class_names == CLASS_NAMES else [(f"{name} means", own) for name, own in names.items()]
+
+
+def _names_of(judge: Judge) -> dict[str, str]:
+    """Return what each outcome is called on the page."""
+    return {"inconclusive": "inconclusive", "failed": "failed", **words_of(judge.class_names)}
 
 
 def _next_steps(table: RowTable, words: ModuleType) -> list[tuple[int, Advice]]:

@@ -8,7 +8,7 @@ function drawn(tag, attributes, text) {
   return made;
 }
 function counted(votes) {
-  const parts = ["fake", "real", "inconclusive", "failed"].filter(name => votes[name]).map(name => `${votes[name]} ${name}`);
+  const parts = ["fake", "real", "inconclusive", "failed"].filter(name => votes[name]).map(name => `${votes[name]} ${facts.names[name]}`);
   return parts.join(", ");
 }
 function votesText(row) {
@@ -72,7 +72,7 @@ function large(row, width) {
   for (const point of points) {
     const made = mark(point, X(point[0]), Y(point[1]), points.length > 200 ? 2.2 : 4);
     const face = faces > 1 ? `, face ${point[3]}` : "", time = hasTimes ? `${point[0].toFixed(2)} s, ` : "";
-    made.append(drawn("title", {}, `${time}frame ${point[4]}${face}: ${digits(point[1])}, ${WORDS[point[2]]}`));
+    made.append(drawn("title", {}, `${time}frame ${point[4]}${face}: ${digits(point[1])}, ${facts.names[WORDS[point[2]]]}`));
     svg.append(made);
   }
   return svg;
@@ -94,14 +94,14 @@ const kind = {
   outside: "Frames lie outside the conditions under which the model was validated, see the warnings.",
   called(row, outcome) {
     const by = {majority: "the majority of the frames that voted", mean: "their mean score", pooled: "their pooled likelihood ratio"}[value(row, "vote")];
-    return `Called ${outcome} by ${by}; mean score ${digits(row[at.mean_score])}, threshold ${digits(value(row, "threshold"))}.`;
+    return `Called ${facts.names[outcome]} by ${by}; mean score ${digits(row[at.mean_score])}, threshold ${digits(value(row, "threshold"))}.`;
   },
   counts(row) {
     const fraction = row[at.fake_fraction], faces = row[at.n_faces] === null ? "" : ` and ${row[at.n_faces]} faces in them`;
     const looked = `Looked at ${row[at.n_frames]} frames${faces}: ${votesText(row)}; votes that decide: ${row[at.n_judged]}.`;
     if (fraction === null) return [looked];
     const percent = share => `${Math.round(100 * share)} %`;
-    return [looked, `Share of fakes among the votes: ${percent(fraction)} (${percent(row[at.fake_fraction_low])} to ${percent(row[at.fake_fraction_high])}, 95 %, as if frames were independent, which they are not).`];
+    return [looked, `Share of ${facts.names.fake === "fake" ? "fakes" : facts.names.fake} among the votes: ${percent(fraction)} (${percent(row[at.fake_fraction_low])} to ${percent(row[at.fake_fraction_high])}, 95 %, as if frames were independent, which they are not).`];
   },
   more(box, row) {
     const timeline = row[at.timeline];

@@ -15,7 +15,7 @@ from spectral_detect.records import VIDEO_COLUMNS
 from spectral_detect.report.html import video_words
 from spectral_detect.report.html.row_table import RowKind
 from spectral_detect.report.html.second_look import SecondLook, jpeg_uri, look_at_video_again
-from spectral_detect.report.html.table_page import rules_in_words
+from spectral_detect.report.html.table_page import meanings_of, rules_in_words
 from spectral_detect.report.html.timeline import timeline_of
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.thumbnails import THUMBNAIL_PX, Thumbnail
@@ -71,6 +71,7 @@ class VideoContent:
             ("frames", self._frames_in_words()),
             ("part of a frame", self._part_in_words()),
             *rules_in_words(self.judge),
+            *meanings_of(self.judge),
         ]
 
     def _frames_in_words(self) -> str:

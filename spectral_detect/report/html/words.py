@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import log10
+from types import ModuleType
 
 from spectral_detect.explain.advice import ADVICE, Advice
+from spectral_detect.records import CLASS_NAMES
+from spectral_detect.text import visible
 
 GENERATED = (
     "The image was made, or altered as a whole, by a neural network of a kind that the model has learned to tell."
@@ -71,10 +74,32 @@ def reasons_of(verdict: str | None, warnings: Iterable[str]) -> list[int]:
     return found or [len(REASONS)]
 
 
-def support(log10_ratio: float) -> str:
-    """Say a likelihood ratio in words of the scale."""
+def verdicts_of(verdicts: Mapping[str, str], class_names: tuple[str, str]) -> dict[str, str]:
+    """Return what each verdict means; where a model has names of its own for its classes, by these."""
+    own = {
+        name: f"more like the images called {visible(called)} that the model has seen"
+        for name, called in zip(CLASS_NAMES, class_names, strict=True)
+    }
+    return {**verdicts, **({} if class_names == CLASS_NAMES else own)}
+
+
+def sides_of(class_names: tuple[str, str]) -> tuple[str, str]:
+    """Return the names of the two propositions, that of label 0 first."""
+    first, second = map(visible, class_names)
+    return ("camera", "generated") if class_names == CLASS_NAMES else (first, second)
+
+
+def propositions_of(words: ModuleType, class_names: tuple[str, str]) -> dict[str, str]:
+    """Return name -> text of the two propositions, that of the class with the label 1 first."""
+    if class_names == CLASS_NAMES:
+        return {"generated": words.GENERATED, "camera": words.CAMERA}
+    return {visible(name): f"It is of the kind that the model calls {visible(name)}." for name in class_names[::-1]}
+
+
+def support(log10_ratio: float, sides: tuple[str, str] = ("camera", "generated")) -> str:
+    """Say a likelihood ratio in words of the scale; ratios above 1 support the second side."""
     size = abs(log10_ratio)
     words = next(text for least, text in reversed(SCALE) if size >= log10(least) - 1e-12)
     if words == SCALE[0][1]:
         return words
-    return f"{words} for {'generated' if log10_ratio > 0 else 'camera'}"
+    return f"{words} for {sides[log10_ratio > 0]}"

@@ -13,6 +13,7 @@ from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.explain.advice import sentence
 from spectral_detect.explain.explanation import Explanation
+from spectral_detect.records import LABELS
 from spectral_detect.report.plots import new_figure
 from spectral_detect.report.sheet.panels import (
     COLOUR_OF,
@@ -26,6 +27,8 @@ from spectral_detect.report.sheet.panels import (
 )
 from spectral_detect.report.sheet.text import (
     meaning,
+    names_of,
+    shown_verdict,
     spectrum_sentence,
     tiles_sentence,
     track_sentence,
@@ -65,7 +68,8 @@ def page_of(explanation: Explanation) -> str:
     }
     return template.render(
         name=visible(os.path.basename(record.path)),
-        verdict=record.verdict or "failed",
+        verdict=shown_verdict(explanation),
+        names=names_of(explanation),
         colour=_hex(COLOUR_OF.get(record.verdict or "", "0.35")),
         meaning=meaning(explanation),
         why=why_sentence(explanation),
@@ -77,10 +81,7 @@ def page_of(explanation: Explanation) -> str:
             for note in (track_sentence(explanation), spectrum_sentence(explanation), tiles_sentence(explanation))
             if note
         ],
-        neighbours=[
-            (n.label, visible(n.source), "this image, or a copy" if n.is_same else f"{n.distance:.2f}")
-            for n in explanation.neighbours
-        ],
+        neighbours=_neighbours(explanation),
         n_positions=explanation.n_positions,
         missing=[sentence(note) for note in explanation.missing],
         warnings=[visible(note) for note in record.warnings],
@@ -88,6 +89,20 @@ def page_of(explanation: Explanation) -> str:
         said=visible(record.provenance or ""),
         facts=facts,
     )
+
+
+def _neighbours(explanation: Explanation) -> list[tuple[str, str, str, str]]:
+    """Return label, name of the class, source and distance of each of the nearest training images."""
+    names = names_of(explanation)
+    return [
+        (
+            n.label,
+            names[LABELS[n.label]],
+            visible(n.source),
+            "this image, or a copy" if n.is_same else f"{n.distance:.2f}",
+        )
+        for n in explanation.neighbours
+    ]
 
 
 def _pictures(explanation: Explanation) -> dict[str, str]:
@@ -98,9 +113,9 @@ def _pictures(explanation: Explanation) -> dict[str, str]:
         "image": (3.4, 3.3, lambda axes: draw_image(axes, explanation)),
         "tiles": (3.8, 3.3, (lambda axes: draw_tiles(axes, explanation, tiles)) if tiles else None),
         "spectrum": (4.2, 3.3, (lambda axes: draw_spectrum(axes, spectrum)) if spectrum else None),
-        "groups": (5.8, 4.2, (lambda axes: draw_groups(axes, evidence)) if evidence else None),
-        "bands": (5.4, 2.3, (lambda axes: draw_bands(axes, evidence)) if evidence else None),
-        "profile": (5.4, 2.6, (lambda axes: draw_profile(axes, profile)) if profile else None),
+        "groups": (5.8, 4.2, (lambda axes: draw_groups(axes, explanation, evidence)) if evidence else None),
+        "bands": (5.4, 2.3, (lambda axes: draw_bands(axes, explanation, evidence)) if evidence else None),
+        "profile": (5.4, 2.6, (lambda axes: draw_profile(axes, explanation, profile)) if profile else None),
     }
     gauge = {} if explanation.is_empty else {"gauge": _gauge(explanation)}
     return gauge | {

@@ -13,7 +13,7 @@ from spectral_detect.explain.explanation import Explanation, Profile
 from spectral_detect.explain.spectrum import Peak, Spectrum
 from spectral_detect.explain.tiles import TileScores
 from spectral_detect.features.common_profile import FREQUENCIES
-from spectral_detect.report.plots import BLUE, ORANGE
+from spectral_detect.report.plots import BLUE, ORANGE, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +36,15 @@ def score_colours() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("real to fake", [BLUE, "0.93", ORANGE])
 
 
+def drawn_names(explanation: Explanation) -> tuple[str, str]:
+    """Return what the model calls real and fake, as matplotlib may draw it."""
+    first, second = explanation.class_names
+    return plain(first), plain(second)
+
+
 def draw_gauge(axes: Axes, explanation: Explanation) -> None:
     """Draw the score between real and fake, the threshold, and the scores that decide nothing."""
-    record = explanation.record
+    record, (real, fake) = explanation.record, drawn_names(explanation)
     axes.imshow(np.linspace(0, 1, 256)[None], extent=(0, 1, 0, 1), aspect="auto", cmap=score_colours())
     if explanation.undecided is not None:
         low, high = explanation.undecided
@@ -46,7 +52,7 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
         if (x := place_beside(low, high, record.threshold)) is not None:
             axes.text(x, 0.5, "undecided", ha="center", va="center", fontsize=NORMAL, color="0.1")
     if record.threshold is not None:
-        word = "fake from" if explanation.undecided is None else "threshold"
+        word = f"{fake} from" if explanation.undecided is None else "threshold"
         axes.axvline(record.threshold, color=DARK, linewidth=1.5, linestyle=(0, (2, 2)))
         axes.text(record.threshold, -0.12, f"{word} {record.threshold:.3f}", ha="center", va="top", fontsize=SMALL)
     if record.score is not None:
@@ -56,8 +62,8 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
             text, edge = f"{text}: no meaning here", 0.4
         where = "left" if record.score < edge else "right" if record.score > 1 - edge else "center"
         axes.text(record.score, 1.75, text, ha=where, va="bottom", fontsize=11, fontweight="bold")
-    axes.text(0, -0.12, "0 real", ha="left", va="top", fontsize=NORMAL, color=BLUE)
-    axes.text(1, -0.12, "fake 1", ha="right", va="top", fontsize=NORMAL, color=ORANGE)
+    axes.text(0, -0.12, f"0 {real}", ha="left", va="top", fontsize=NORMAL, color=BLUE)
+    axes.text(1, -0.12, f"{fake} 1", ha="right", va="top", fontsize=NORMAL, color=ORANGE)
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
 
 
@@ -92,7 +98,8 @@ def draw_tiles(axes: Axes, explanation: Explanation, tiles: TileScores) -> None:
     overlay = _overlay(tiles, picture.shape[:2], scale)
     shown = axes.imshow(overlay, cmap=score_colours(), vmin=0, vmax=1, alpha=0.6)
     bar = axes.figure.colorbar(shown, ax=axes, ticks=[0, 0.5, 1], shrink=0.75, aspect=14)
-    bar.ax.set_yticklabels(["real", "", "fake"], fontsize=SMALL)
+    real, fake = drawn_names(explanation)
+    bar.ax.set_yticklabels([real, "", fake], fontsize=SMALL)
     verdict = "they disagree: perhaps a mixed picture" if tiles.is_mixed else "a score of this place, no proof of it"
     axes.set_xlabel(verdict, fontsize=SMALL, fontweight="bold" if tiles.is_mixed else "normal")
 
@@ -143,7 +150,7 @@ def _mark(axes: Axes, peak: Peak) -> None:
     )
 
 
-def draw_groups(axes: Axes, evidence: Evidence) -> None:
+def draw_groups(axes: Axes, explanation: Explanation, evidence: Evidence) -> None:
     """Draw what each feature group adds to the decision value."""
     rows = [(fill(title, 36), value) for title, value in evidence.kinds]
     rows.append(("start (mean training image)", evidence.start))
@@ -162,12 +169,14 @@ def draw_groups(axes: Axes, evidence: Evidence) -> None:
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.set_yticks(at, [name for name, _ in rows], fontsize=SMALL)
     axes.set(xlim=(-1.35 * span, 1.35 * span), ylim=(at[-1] + 0.6, -0.6))
-    axes.set_title("what speaks for real, and what for fake", fontsize=NORMAL + 1)
-    axes.set_xlabel("for real  \N{LEFTWARDS ARROW}   contribution   \N{RIGHTWARDS ARROW}  for fake", fontsize=SMALL)
+    real, fake = drawn_names(explanation)
+    axes.set_title(f"what speaks for {real}, and what for {fake}", fontsize=NORMAL + 1)
+    arrows = "\N{LEFTWARDS ARROW}   contribution   \N{RIGHTWARDS ARROW}"
+    axes.set_xlabel(f"for {real}  {arrows}  for {fake}", fontsize=SMALL)
     _plain_frame(axes)
 
 
-def draw_bands(axes: Axes, evidence: Evidence) -> None:
+def draw_bands(axes: Axes, explanation: Explanation, evidence: Evidence) -> None:
     """Draw the contribution of each frequency."""
     edges, sums = evidence.bands
     width = edges[1] - edges[0]
@@ -176,7 +185,8 @@ def draw_bands(axes: Axes, evidence: Evidence) -> None:
     _frequency_axis(axes)
     scale = evidence.groups[0].group.scale_px
     axes.set_title("at which detail", fontsize=NORMAL + 1)
-    axes.set_ylabel("for real      for fake", fontsize=SMALL)
+    real, fake = drawn_names(explanation)
+    axes.set_ylabel(f"for {real}      for {fake}", fontsize=SMALL)
     seen = f", image reduced to {scale} px" if scale else ""
     axes.set_xlabel(f"coarse  \N{RIGHTWARDS ARROW}  fine (cycles per pixel{seen})", fontsize=SMALL)
     largest = float(np.abs(sums).max()) or 1.0
@@ -184,13 +194,13 @@ def draw_bands(axes: Axes, evidence: Evidence) -> None:
     _plain_frame(axes)
 
 
-def draw_profile(axes: Axes, profile: Profile) -> None:
+def draw_profile(axes: Axes, explanation: Explanation, profile: Profile) -> None:
     """Draw the radial profile of the image over the bands of the training images, as a difference from their mean."""
     has_bands = profile.means is not None and profile.deviations is not None
     middle = profile.means.mean(axis=0) if profile.means is not None else np.zeros(len(FREQUENCIES))
     if profile.means is not None and profile.deviations is not None:
         for label, colour, hatch, mean, deviation in zip(
-            ("real", "fake"), (BLUE, ORANGE), ("", "////"), profile.means, profile.deviations, strict=True
+            drawn_names(explanation), (BLUE, ORANGE), ("", "////"), profile.means, profile.deviations, strict=True
         ):
             low, high = DB * (mean - deviation - middle), DB * (mean + deviation - middle)
             axes.fill_between(FREQUENCIES, low, high, facecolor=colour, alpha=0.25, edgecolor=colour, hatch=hatch)

@@ -24,7 +24,9 @@ from spectral_detect.report.sheet.panels import (
 )
 from spectral_detect.report.sheet.text import (
     meaning,
+    names_of,
     neighbour_sentences,
+    shown_verdict,
     spectrum_sentence,
     tiles_sentence,
     track_sentence,
@@ -72,11 +74,11 @@ def _head_lines(explanation: Explanation) -> list[str]:
 
 def _draw_head(figure: SubFigure, explanation: Explanation, lines: Sequence[str], height_in: float) -> None:
     record = explanation.record
-    verdict = record.verdict or "failed"
+    verdict, shown = record.verdict or "failed", plain(shown_verdict(explanation))
     name = plain(os.path.basename(record.path), 70)
     figure.text(0.02, 1 - 0.1 / height_in, name, fontsize=NORMAL, color="0.3", va="top")
     colour = COLOUR_OF.get(verdict, "0.35")
-    figure.text(0.02, 1 - 0.34 / height_in, verdict.upper(), fontsize=24, fontweight="bold", color=colour, va="top")
+    figure.text(0.02, 1 - 0.34 / height_in, shown.upper(), fontsize=24, fontweight="bold", color=colour, va="top")
     for k, line in enumerate(lines):
         figure.text(0.02, 1 - (TOP_IN + k * HEAD_LINE_IN) / height_in, line, fontsize=NORMAL + 0.5, va="top")
     if not explanation.is_empty:
@@ -99,18 +101,19 @@ def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
     left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1), squeeze=False).ravel()
     upper, lower = right.subplots(2, 1)
     if explanation.evidence is not None:
-        draw_groups(left.subplots(), explanation.evidence)
-        draw_bands(upper, explanation.evidence)
+        draw_groups(left.subplots(), explanation, explanation.evidence)
+        draw_bands(upper, explanation, explanation.evidence)
     if explanation.profile is not None:
-        draw_profile(lower, explanation.profile)
+        draw_profile(lower, explanation, explanation.profile)
 
 
 def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]]:
     """Return what stands below the charts: to the left what is known, to the right what to do."""
     record = explanation.record
     track, facts = track_sentence(explanation), [spectrum_sentence(explanation), tiles_sentence(explanation)]
+    nearest = neighbour_sentences(explanation.neighbours, explanation.n_positions, names_of(explanation))
     known: list[Paragraph] = [
-        ("nearest training images", list(neighbour_sentences(explanation.neighbours, explanation.n_positions))),
+        ("nearest training images", list(nearest)),
         ("how often it is right", [track] if track else []),
         ("spectrum and places", [fact for fact in facts if fact]),
         ("what the file says of itself", [visible(record.provenance)] if record.provenance else []),

@@ -9,6 +9,7 @@ from spectral_detect.explain.advice import sentence, text_of_reason
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
+from spectral_detect.records import CLASS_NAMES, LABELS
 from spectral_detect.text import visible
 
 WIDTH, TITLE = 110, 21
@@ -19,10 +20,23 @@ MEANINGS = {
 }
 
 
+def shown_verdict(explanation: Explanation) -> str:
+    """Return the verdict, by the model's own name for the class if it has one."""
+    return visible(explanation.record.class_name or explanation.record.verdict or "failed")
+
+
+def names_of(explanation: Explanation) -> tuple[str, str]:
+    """Return what the model calls real and fake, fit to be shown."""
+    first, second = explanation.class_names
+    return visible(first), visible(second)
+
+
 def meaning(explanation: Explanation) -> str:
     """Return what the verdict means, and of an inconclusive one the reason, in one sentence."""
     record = explanation.record
     text = MEANINGS.get(record.verdict or "", "")
+    if record.class_name:
+        text = f"it looks more like the images called {shown_verdict(explanation)} that the model has seen"
     if record.verdict == "inconclusive" and record.warnings:
         text = f"{text}: {visible(text_of_reason(explanation.reason, record.warnings))}"
     return sentence(text)
@@ -33,11 +47,12 @@ def explanation_text(explanation: Explanation) -> str:
     record = explanation.record
     lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
     if record.error is None:
-        lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence)
+        lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence, names_of(explanation))
         lines += _rows("track record", [track_sentence(explanation)])
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
-        lines += _rows("nearest", list(neighbour_sentences(explanation.neighbours, explanation.n_positions)))
+        nearest = neighbour_sentences(explanation.neighbours, explanation.n_positions, names_of(explanation))
+        lines += _rows("nearest", list(nearest))
         lines += _rows("the file says", [visible(record.provenance or "")])
         lines += _rows("not known", [sentence(note) for note in explanation.missing])
         lines += _rows("warnings", [visible(note) for note in record.warnings])
@@ -47,7 +62,8 @@ def explanation_text(explanation: Explanation) -> str:
 
 def verdict_line(explanation: Explanation) -> str:
     """Return verdict, score and threshold in one line."""
-    record = explanation.record
+    record, verdict = explanation.record, shown_verdict(explanation)
+    real, fake = names_of(explanation)
     if explanation.is_empty:
         return f"{record.verdict} by the model {visible(record.model or '')}, without a score"
     if record.score is None or record.threshold is None:
@@ -57,18 +73,18 @@ def verdict_line(explanation: Explanation) -> str:
         return (
             f"{record.verdict} by the model {named}, whose score of {record.score:.3f} means nothing for such an image"
         )
-    decides = f"fake from {record.threshold:.3f} on"
+    decides = f"{fake} from {record.threshold:.3f} on"
     if explanation.undecided is not None:
         low, high = explanation.undecided
         decides = f"threshold {record.threshold:.3f}, undecided between {low:.3f} and {high:.3f}"
     model = visible(record.model or "")
-    return f"{record.verdict}, score {record.score:.3f} by the model {model} (0 real to 1 fake; {decides})"
+    return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
 
 
 def track_sentence(explanation: Explanation) -> str:
     """Say how the model did on files like this one; nothing if it does not know."""
-    such = explanation.record.such_files
-    return f"Of such files, from sources that it had not seen and half of them fake: {visible(such)}." if such else ""
+    such, fake = explanation.record.such_files, names_of(explanation)[1]
+    return f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}." if such else ""
 
 
 def why_sentence(explanation: Explanation) -> str:
@@ -77,16 +93,16 @@ def why_sentence(explanation: Explanation) -> str:
     if evidence is None:
         return sentence(explanation.record.error or NOTHING_TO_EXPLAIN)
     is_fake = evidence.decision_value >= evidence.boundary
-    side, other = ("fake", "real") if is_fake else ("real", "fake")
+    side, other = names_of(explanation)[:: -1 if is_fake else 1]
     behind = [title for title, value in evidence.kinds if (value > 0) == is_fake][:2]
     against = [title for title, value in evidence.kinds if (value > 0) != is_fake][:1]
     text = f"Most for {side}: {'; '.join(behind) or 'nothing'}."
     return f"{text} Most for {other}: {against[0]}." if against else text
 
 
-def side_of(contribution: float) -> str:
+def side_of(contribution: float, names: tuple[str, str]) -> str:
     """Name the class for which a contribution speaks."""
-    return "fake" if contribution > 0 else "real"
+    return names[contribution > 0]
 
 
 def spectrum_sentence(explanation: Explanation) -> str:
@@ -112,11 +128,14 @@ def tiles_sentence(explanation: Explanation) -> str:
     return f"{spread}; they disagree {verdict} the model's training images do. A score of a place is no proof of it."
 
 
-def neighbour_sentences(neighbours: tuple[Neighbour, ...], n: int) -> Iterator[str]:
+def neighbour_sentences(
+    neighbours: tuple[Neighbour, ...], n: int, names: tuple[str, str] = CLASS_NAMES
+) -> Iterator[str]:
     """Name the nearest training images."""
     for each in neighbours:
+        label = names[LABELS[each.label]]
         source = f", from {visible(each.source)}" if each.has_own_source else ""
-        yield f"{each.label}{source} ({distance_words(each)})"
+        yield f"{label}{source} ({distance_words(each)})"
     if neighbours:
         yield f"These are the nearest of {n} training images by their main look, and no vote."
 
@@ -126,10 +145,10 @@ def distance_words(neighbour: Neighbour) -> str:
     return "this image, or a copy of it" if neighbour.is_same else f"distance {neighbour.distance:.2f}"
 
 
-def _evidence_lines(evidence: Evidence) -> list[str]:
+def _evidence_lines(evidence: Evidence, names: tuple[str, str]) -> list[str]:
     return [
         f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
-        *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value)}  {title}" for title, value in evidence.kinds),
+        *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value, names)}  {title}" for title, value in evidence.kinds),
         f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       = the decision value; threshold {evidence.boundary:+.3f}",
     ]
 
