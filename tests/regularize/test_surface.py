@@ -72,7 +72,7 @@ def test_a_path_in_a_plane_lies_in_the_plane_that_is_found() -> None:
     centre = parameters_of(network)
     u, v = ({name: torch.randn_like(p) for name, p in centre.items()} for _ in range(2))
     path = [{name: p + a * u[name] + b * v[name] for name, p in centre.items()} for a, b in ((5, 1), (3, -1), (1, 0.5))]
-    plane = path_plane(network, path)
+    plane = path_plane(network, path, "run")
     assert plane.shares is not None
     assert plane.shares[0] > plane.shares[1]
     assert sum(plane.shares) == pytest.approx(1, abs=1e-5)
@@ -83,10 +83,12 @@ def test_a_path_in_a_plane_lies_in_the_plane_that_is_found() -> None:
         for name in centre:
             torch.testing.assert_close(found[name], weights[name], atol=1e-4, rtol=1e-4)
     with pytest.raises(CheckpointError, match="do not lie on one line"):
-        path_plane(network, [path[0], {name: (p + path[0][name]) / 2 for name, p in centre.items()}])
+        path_plane(network, [path[0], {name: (p + path[0][name]) / 2 for name, p in centre.items()}], "run")
     for too_few in ([], path[:1], [centre, centre]):
-        with pytest.raises(CheckpointError, match="`directions=path` needs the generator's weights at two or more"):
-            path_plane(network, too_few)
+        with pytest.raises(
+            CheckpointError, match="'run': `directions=path` needs weights kept at two or more earlier epochs"
+        ):
+            path_plane(network, too_few, "run")
 
 
 def test_the_loss_at_the_last_weights_is_that_of_training(runs: Path, faces: Path) -> None:
@@ -164,7 +166,7 @@ def test_random_directions_where_not_all_have_a_path(run: Run, runs: Path, tmp_p
     assert "spectral loss" in spectral.stdout
     result = run("regularize", "surface", runs / "bare", "--directions", "path", "-o", tmp_path / "x.png", *DRAWN)
     assert result.exit_code == 2
-    assert "--directions path needs" in result.stderr
+    assert f"'{runs / 'bare'}': --directions path needs weights kept" in result.stderr
     assert "train with --keep-weights, or use --directions random" in result.stderr
     arguments = ("regularize", "surface", runs / "without", "-o", tmp_path / "x.png")
     assert "--extent goes with --directions random" in run(*arguments, "--extent", 2, *DRAWN).stderr

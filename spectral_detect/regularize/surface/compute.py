@@ -139,7 +139,9 @@ def loss_surface(
     probe = Probe(checkpoint, options, settings, _spectral_loss(run, checkpoint, options, settings, hooks))
     files = _earlier(run, checkpoint) if settings.directions == "path" else {}
     path = [_weights_in(file, probe.G) for file in files.values()]
-    plane = path_plane(probe.G, path) if settings.directions == "path" else random_plane(probe.G, settings.seed)
+    plane = (
+        path_plane(probe.G, path, str(run)) if settings.directions == "path" else random_plane(probe.G, settings.seed)
+    )
     last = probe.measure(plane.centre, (0.0, 0.0))
     if not np.isfinite(last.total):
         raise Diverged(

@@ -13,9 +13,7 @@ from spectral_detect.errors import CheckpointError
 
 LEAST_NORM = 1e-10
 LEAST_SHARE = 1e-9  # of the path's squared distances, below which a direction is rounding
-PATH_NEEDED = (
-    "`directions=path` needs the generator's weights at two or more earlier epochs that do not lie on one line"
-)
+PATH_NEEDED = "`directions=path` needs weights kept at two or more earlier epochs that do not lie on one line"
 
 
 @dataclass(frozen=True)
@@ -56,11 +54,20 @@ def random_plane(network: nn.Module, seed: int) -> Plane:
     return Plane(centre, _random_direction(network, random), _random_direction(network, random))
 
 
-def path_plane(network: nn.Module, path: Sequence[Mapping[str, Tensor]]) -> Plane:
+def path_plane(network: nn.Module, path: Sequence[Mapping[str, Tensor]], run: str) -> Plane:
     """Return the plane through the network's weights that holds most of the distances of those on the path.
 
     Its directions are the first two principal ones of the differences (Li et al., section 7; Chatzimichailidis et al.,
     "GradVis", 2019); they are of length 1, so that coordinates are distances of weights.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Holds the last weights.
+    path : sequence of mapping of str to Tensor
+        Earlier weights by the parameters' names, the earliest first.
+    run : str
+        Name of the run, for the error.
 
     Raises
     ------
@@ -73,7 +80,7 @@ def path_plane(network: nn.Module, path: Sequence[Mapping[str, Tensor]]) -> Plan
     squares, vectors = np.linalg.eigh(gram)
     total = max(float(squares.clip(0).sum()), LEAST_NORM)
     if len(apart) < 2 or squares[-2] < LEAST_SHARE * total:
-        raise CheckpointError(PATH_NEEDED, remedy="train with `keep_weights`, or use `directions=random`")
+        raise CheckpointError(f"{run!r}: {PATH_NEEDED}", remedy="train with `keep_weights`, or use `directions=random`")
     first, second = (_combined(apart, vectors[:, k] / np.sqrt(squares[k])) for k in (-1, -2))
     return Plane(centre, first, second, (float(squares[-1] / total), float(squares[-2] / total)))
 

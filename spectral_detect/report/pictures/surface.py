@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +26,7 @@ LOSSES = {
     "dcgan": "cross-entropy in nats",
     "dragan": "cross-entropy in nats",
     "lsgan": "half the squared difference from 1",
-    "wgan-gp": "the critic's value, negative; no unit",
+    "wgan-gp": "minus the critic's value, no unit",
 }
 
 
@@ -46,8 +47,9 @@ def plot_surfaces(surfaces: Sequence[Surface], loss: LossName, output: str) -> N
     figure = new_figure(PANEL_IN * len(surfaces) + 1.2, PANEL_IN + 0.9)
     panels = figure.subplots(1, len(surfaces), squeeze=False)[0]
     scale = _scale(surfaces, loss)
-    for axes, surface in zip(panels, surfaces, strict=True):
+    for axes, surface, name in zip(panels, surfaces, _names(surfaces), strict=True):
         _draw(axes, surface, loss, scale)
+        axes.set_title(f"{plain(name, 40)}\n{_facts(surface, loss)}", fontsize=10)
     colours = ScalarMappable(scale, "viridis")
     bar = figure.colorbar(colours, ax=list(panels), extend="both", fraction=0.05)
     bar.set_label(_loss_label(surfaces, loss), fontsize=9)
@@ -90,7 +92,6 @@ def _draw(axes: Axes, surface: Surface, loss: LossName, scale: Normalize) -> Non
         axes.contour(surface.x, surface.y, shown, levels=crossed, colors="white", linewidths=0.6, alpha=0.7)
     _path(axes, surface)
     axes.plot(0, 0, marker="*", markersize=15, color="white", markeredgecolor="black", linestyle="", zorder=4)
-    axes.set_title(_title(surface, loss), fontsize=10)
     axes.set_xlabel(_direction(surface, 0), fontsize=9)
     axes.set_ylabel(_direction(surface, 1), fontsize=9)
     axes.tick_params(labelsize=8)
@@ -112,13 +113,17 @@ def _path(axes: Axes, surface: Surface) -> None:
         )
 
 
-def _title(surface: Surface, loss: LossName) -> str:
+def _names(surfaces: Sequence[Surface]) -> list[str]:
+    """Return the names of the runs' folders, or the whole paths if these are needed to tell them apart."""
+    runs = [surface.run for surface in surfaces]
+    short = [Path(run).name or run for run in runs]
+    return short if len(set(short)) == len(set(runs)) else runs
+
+
+def _facts(surface: Surface, loss: LossName) -> str:
     options = surface.options
     weight = f"spectral weight {options.spectral_weight:g}" if options.spectral_weight else "no spectral loss"
-    return (
-        f"{plain(surface.run, 40)}\n{options.objective}, {weight}, epoch {surface.epoch}: "
-        f"loss {surface.last.loss(loss):.3g} at the star"
-    )
+    return f"{options.objective}, {weight}, epoch {surface.epoch}: loss {surface.last.loss(loss):.3g} at the star"
 
 
 def _direction(surface: Surface, k: int) -> str:
