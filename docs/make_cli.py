@@ -36,6 +36,7 @@ PAGE_OF = {
     "regularize": "regularize",
     "regularize train": "regularize",
     "regularize sample": "regularize",
+    "regularize surface": "regularize",
     "regularize autoencoder": "regularize",
 }
 PART_OF = {"compare": "#features-against-features", "models": "#which-model-judges"}

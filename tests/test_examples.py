@@ -240,14 +240,34 @@ def test_spectral_losses_are_compared_and_what_is_done_is_not_done_again(
     assert len(nothing) == 3  # title, rule, other camera images
     lines = printed("spectral_gan/ablation.py", *arguments).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    assert [(row[1], row[2]) for row in cells[2:]] == [
+    assert [(row[2], row[3]) for row in cells[2:]] == [
         ("none", "0"), ("residual-energy", "5"), ("other camera images", "-")
     ]  # fmt: skip
     assert len({len(row) for row in cells}) == 1
-    assert float(cells[2][5]) > 3 * float(cells[-1][5])  # the mean profile of samples, and of camera images
+    assert float(cells[2][6]) > 3 * float(cells[-1][6])  # the mean profile of samples, and of camera images
     kept = tmp_path / "runs" / "dcgan-none-0-seed0" / "ablation.json"
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "means": 77.0}))
     assert "77.000" in printed("spectral_gan/ablation.py", *arguments).splitlines()[2]
+
+    more = ["--weight", 1, 3, "--seeds", 1, "--upsampling", "upconv-nearest", "--keep-weights", 1]
+    lines = printed("spectral_gan/ablation.py", *arguments[:-2], "none", "profile-bce", *more).splitlines()
+    assert [line.split("|")[4].strip() for line in lines[2:5]] == ["0", "1", "3"]
+    assert (tmp_path / "runs" / "dcgan-none-0-upconv-nearest-seed1" / "weights").is_dir()
+
+    other = shutil.copytree(kept.parent, tmp_path / "runs" / "other")
+    options, log = (json.loads((other / name).read_text()) for name in ("options.json", "log.jsonl"))
+    (other / "options.json").write_text(json.dumps({**options, "seed": 9}))
+    (other / "log.jsonl").write_text(json.dumps({**log, "fd": log["fd"] + 2, "diversity": 0.01}) + "\n")
+    runs = sorted((tmp_path / "runs").iterdir())
+    lines = printed("spectral_gan/course.py", *runs, "--output", tmp_path / "course.png").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+    assert [row[2] for row in rows if row[1] == "no spectral loss, transconv, baseline"] == ["2"]
+    assert sorted(row[2] for row in rows) == ["1", "1", "1", "1", "2"]
+    both = next(row for row in rows if row[2] == "2")
+    assert both[4] == f"{log['fd'] + 1:.3g} ({log['fd']:.3g} to {log['fd'] + 2:.3g})"
+    assert both[6] == f"{1 + (log['diversity'] < 0.25)} of 2"
+    with Image.open(tmp_path / "course.png") as picture:
+        assert picture.height > picture.width
 
 
 def test_clusters_are_set_beside_robustness(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -1,18 +1,18 @@
 """Compare the distances and features of the spectral loss: train GANs from the same seeds, measure, print a table.
 
 python examples/spectral_gan/ablation.py FACES --output runs [--size 32] [--channels 32] [--epochs 60]
-    [--final-epochs 6] [--objectives dcgan wgan-gp] [--losses none azimuthal-energy azimuthal-mmd ...] [--weight 1]
-    [--seeds 0 1 2] [--budget MINUTES]
+    [--final-epochs 6] [--objectives dcgan wgan-gp] [--losses none profile-bce azimuthal-energy ...]
+    [--weight 0.5 2] [--upsampling transconv upconv-nearest] [--seeds 0 1 2] [--budget MINUTES]
 
-A row is a run: an objective, a loss (FEATURES-DISTANCE, or none) with its weight, and a seed. What is done is not done
-again: a run that is complete is not trained, one that was interrupted goes on, and measures are kept in `ablation.json`
-of each run. With --budget no run begins after so many minutes, so that the plan fits whatever time there is; the next
-call goes on. Samples are measured as their PNG files have them; PNG keeps all, so the reduced camera images
-are as their files would be.
+A row is a run: an objective, a loss (FEATURES-DISTANCE, or none) with its weight, an up-sampling, and a seed. What is
+done is not done again: a run that is complete is not trained, one that was interrupted goes on, and measures are kept
+in `ablation.json` of each run. With --budget no run begins after so many minutes, so that the plan fits whatever time
+there is; the next call goes on. Samples are measured as their PNG files have them; PNG keeps all, so the reduced camera
+images are as their files would be.
 
 The AUROC are of detectors freshly trained on them, out of fold (0.5: they cannot tell). FD is the Frechet distance of
 the features of a network: of one with random weights, and of EfficientNet-Lite0 if its package is there. It is not the
-FID.
+FID. Each epoch's FD by the former stands in the runs' logs, which `course.py` draws.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -65,21 +66,21 @@ class Run:
     loss: str
     weight: float
     seed: int
+    upsampling: str = "transconv"
 
     @property
     def name(self) -> str:
         """Return the name of the run's folder."""
-        return f"{self.objective}-{self.loss}-{self.weight:g}-seed{self.seed}"
+        other = "" if self.upsampling == "transconv" else f"-{self.upsampling}"
+        return f"{self.objective}-{self.loss}-{self.weight:g}{other}-seed{self.seed}"
 
 
 def plan(args: argparse.Namespace) -> Iterator[Run]:
     """Yield the rows, all losses of a seed before the next seed."""
     for seed in args.seeds:
-        for objective in args.objectives:
-            for loss in args.losses:
-                distance = loss.partition("-")[2]
-                weight = 0.0 if loss == "none" else WEIGHTS[distance] if args.weight is None else args.weight
-                yield Run(objective, loss, weight, seed)
+        for objective, upsampling, loss in product(args.objectives, args.upsampling, args.losses):
+            for weight in (0.0,) if loss == "none" else args.weight or (WEIGHTS[loss.partition("-")[2]],):
+                yield Run(objective, loss, weight, seed, upsampling)
 
 
 def train(run: Run, folder: Path, args: argparse.Namespace) -> None:
@@ -90,6 +91,7 @@ def train(run: Run, folder: Path, args: argparse.Namespace) -> None:
     else:
         command += ["--objective", run.objective, "--topology", args.topology, "--size", args.size, "--seed", run.seed]
         command += ["--channels", args.channels, "--batch-size", args.batch_size, "--spectral-weight", run.weight]
+        command += ["--upsampling", run.upsampling, "--fd", "random", "--keep-weights", args.keep_weights]
         command += ["--n-watched", args.n, "--final-epochs", args.final_epochs]
         if run.loss != "none":
             features, _, distance = run.loss.partition("-")
@@ -168,7 +170,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--objectives", nargs="+", default=["dcgan", "wgan-gp"])
     parser.add_argument("--losses", nargs="+", default=list(LOSSES), metavar="FEATURES-DISTANCE")
-    parser.add_argument("--weight", type=float, help=f"of the spectral loss; by default {WEIGHTS}")
+    parser.add_argument("--weight", type=float, nargs="+", help=f"of the spectral loss; by default {WEIGHTS}")
+    parser.add_argument("--upsampling", nargs="+", default=["transconv"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--final-epochs", type=int, default=0, help="at a tenth of the learning rate")
@@ -177,6 +180,7 @@ def main() -> None:
     parser.add_argument("--topology", default="baseline")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--n", type=int, default=1000, help="samples, and camera images, that are measured")
+    parser.add_argument("--keep-weights", type=int, default=0, help="every so many epochs, for `regularize surface`")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--budget", type=float, metavar="MINUTES", default=float("inf"))
@@ -185,16 +189,25 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     reals, others = split_reals(read_reals(args.data, args.size), args.n)
     ruler = Ruler(reals)
-    titles = ["objective", "loss", "weight", "seed", "epochs", *(title for _, title, _ in COLUMNS), "minutes"]
+    titles = [
+        "objective",
+        "upsampling",
+        "loss",
+        "weight",
+        "seed",
+        "epochs",
+        *(title for _, title, _ in COLUMNS),
+        "minutes",
+    ]
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}", flush=True)
     for run in plan(args):
         is_done = (args.output / run.name / MEASURES).exists()
         if not is_done and time.monotonic() - started > 60 * args.budget:
             continue
         measures = measured(run, ruler, args)
-        cells = [run.objective, run.loss, f"{run.weight:g}", str(run.seed), str(measures["epochs"])]
+        cells = [run.objective, run.upsampling, run.loss, f"{run.weight:g}", str(run.seed), str(measures["epochs"])]
         print(line(cells, measures), flush=True)
-    print(line(["-", "other camera images", "-", "-", "-"], ruler.measure(others)))
+    print(line(["-", "-", "other camera images", "-", "-", "-"], ruler.measure(others)))
 
 
 if __name__ == "__main__":

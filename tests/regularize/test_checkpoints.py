@@ -9,10 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.torch
+import torch
 
-from spectral_detect.errors import CheckpointError, FeatureError
+from spectral_detect.errors import CheckpointError, FeatureError, OutputError
 from spectral_detect.parallel.work import Work
-from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from spectral_detect.regularize.gan.checkpoints import (
+    CHECKPOINT_FILE,
+    kept_weights,
+    load_checkpoint,
+    save_checkpoint,
+    weights_file,
+)
+from spectral_detect.regularize.gan.log import WEIGHTS_FOLDER
 from spectral_detect.regularize.gan.networks import Generator
 from spectral_detect.regularize.gan.options import TrainingOptions, read_options
 from spectral_detect.regularize.gan.run import Hooks, train_gan
@@ -95,3 +103,42 @@ def test_options_of_strangers_are_checked(tmp_path: Path, options: TrainingOptio
     path.write_text(json.dumps({**options.to_dict(), "channels": "8"}))
     with pytest.raises(FeatureError, match="channels '8': it is a whole number"):
         read_options(tmp_path)
+
+
+def test_weights_are_kept_every_so_many_epochs(options: TrainingOptions, tmp_path: Path) -> None:
+    train_gan(options, tmp_path, Work(jobs=0), Hooks())
+    assert kept_weights(tmp_path, 100) == {}
+    train_gan(replace(options, epochs=6, keep_weights=2), tmp_path, Work(jobs=0), Hooks(), resume=True)
+    assert list(kept_weights(tmp_path, 100)) == [4, 6]
+    assert list(kept_weights(tmp_path, 6)) == [4]
+    last = load_checkpoint(kept_weights(tmp_path, 100)[6]).part("G")
+    whole = load_checkpoint(tmp_path / CHECKPOINT_FILE).part("G")
+    assert set(last) == set(whole)
+    assert all(torch.equal(last[name], whole[name]) for name in whole)
+    earlier = load_checkpoint(kept_weights(tmp_path, 100)[4]).part("G")
+    assert not torch.equal(earlier["start.weight"], whole["start.weight"])
+    for name in ("epoch-0005.safetensors.part", "epoch-x.safetensors"):
+        (tmp_path / WEIGHTS_FOLDER / name).touch()
+    assert list(kept_weights(tmp_path, 100)) == [4, 6]
+    with pytest.raises(FeatureError, match="keep_weights -1: it is a whole number from 0 on"):
+        replace(options, keep_weights=-1).check()
+
+
+def test_the_initial_weights_are_kept_and_the_run_has_the_same_numbers(
+    options: TrainingOptions, tmp_path: Path
+) -> None:
+    for every in (0, 1):
+        train_gan(replace(options, epochs=1, keep_weights=every), tmp_path / str(every), Work(jobs=0), Hooks())
+    assert list(kept_weights(tmp_path / "1", 100)) == [0, 1]
+    initial = load_checkpoint(weights_file(tmp_path / "1", 0)).part("G")
+    torch.manual_seed(options.seed)
+    fresh = Generator(options.size, channels=options.channels).state_dict()
+    assert all(torch.equal(initial[name], fresh[name]) for name in fresh)
+    ends = [load_checkpoint(tmp_path / str(every) / CHECKPOINT_FILE).part("G") for every in (0, 1)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in fresh)
+
+
+def test_weights_that_cannot_be_kept_are_named(options: TrainingOptions, tmp_path: Path) -> None:
+    (tmp_path / WEIGHTS_FOLDER).write_text("a file")
+    with pytest.raises(OutputError, match=r"weights.* cannot be written"):
+        train_gan(replace(options, keep_weights=1), tmp_path, Work(jobs=0), Hooks())

@@ -15,6 +15,10 @@ COMMANDS = {
         "spectral_detect.cli.regularize.sample:sample",
         "Write images of a trained generator as PNG files.",
     ),
+    "surface": (
+        "spectral_detect.cli.regularize.surface:surface",
+        "Draw the loss surface of trained generators.",
+    ),
     "autoencoder": (
         "spectral_detect.cli.regularize.autoencoder:autoencoder",
         "Show what up-sampling and the spectral loss do to the spectrum.",

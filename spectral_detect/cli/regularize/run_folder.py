@@ -7,10 +7,11 @@ from pathlib import Path
 
 from spectral_detect.atomic_write import OPTIONS_FILE
 from spectral_detect.cli.shared.failures import Failure
-from spectral_detect.regularize.gan.log import LOG_FILE, REALS_FILE
+from spectral_detect.regularize.gan.log import LOG_FILE, REALS_FILE, WEIGHTS_FOLDER
 from spectral_detect.text import visible
 
-BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, LOG_FILE, REALS_FILE, "samples", "profiles"}  # without a checkpoint to resume
+# without a checkpoint to resume
+BEFORE_THE_FIRST_EPOCH = {OPTIONS_FILE, LOG_FILE, REALS_FILE, WEIGHTS_FOLDER, "samples", "profiles"}
 
 
 def check_apart(folder: str | Path, data: str) -> None:

@@ -177,6 +177,16 @@ training_options = together(
     ),
 )
 
+keep_option = click.option(
+    "--keep-weights",
+    type=click.IntRange(0),
+    default=TrainingOptions.keep_weights,
+    show_default=True,
+    metavar="EPOCHS",
+    help="Keep the generator's weights every so many epochs, so that `surface` can draw the path of the training; 0 "
+    "keeps none.",
+)
+
 machine_options = together(
     click.option(
         "--device",
@@ -200,6 +210,7 @@ machine_options = together(
 @network_options
 @spectral_options
 @training_options
+@keep_option
 @machine_options
 @click.option("--resume", is_flag=True, help="Continue the run in RUN with its options; --epochs may be raised.")
 @click.option("--dry-run", is_flag=True, help="Print and write the options, and stop before the first step.")

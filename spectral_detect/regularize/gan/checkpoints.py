@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ from torch import Tensor, nn
 
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.errors import CheckpointError
+from spectral_detect.regularize.gan.log import WEIGHTS_FOLDER
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
+WEIGHTS_FILE = re.compile(r"epoch-(\d{4,9})\.safetensors")
 KEY = "spectral_detect"  # our JSON in the file's metadata
 
 
@@ -65,6 +68,22 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (safetensors.SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{str(path)!r} is damaged or not a checkpoint of this program ({reason})") from None
+
+
+def weights_file(run: Path, epoch: int) -> Path:
+    """Return where a run keeps the generator's weights of an epoch; epoch 0 is before the first."""
+    return run / WEIGHTS_FOLDER / f"epoch-{epoch:04d}.safetensors"
+
+
+def kept_weights(run: Path, before: int) -> dict[int, Path]:
+    """Return the files with the generator's weights by epoch, in its order, of the epochs before that one.
+
+    Later ones are not of this run: it was begun anew, or an older checkpoint was put back.
+    """
+    folder = run / WEIGHTS_FOLDER
+    named = [(WEIGHTS_FILE.fullmatch(path.name), path) for path in folder.iterdir()] if folder.is_dir() else []
+    found = {int(name[1]): path for name, path in named if name}
+    return {epoch: found[epoch] for epoch in sorted(found) if epoch < before}
 
 
 def module_tensors(name: str, module: nn.Module) -> dict[str, Tensor]:

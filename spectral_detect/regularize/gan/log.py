@@ -12,6 +12,7 @@ from spectral_detect.regularize.gan.monitor import RealMeasures
 
 LOG_FILE = "log.jsonl"
 REALS_FILE = "reals.json"
+WEIGHTS_FOLDER = "weights"  # the generator's, at some epochs
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

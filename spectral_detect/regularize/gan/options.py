@@ -22,8 +22,10 @@ from spectral_detect.regularize.choices import (
 )
 
 RUN_SCHEMA = "spectral-detect/gan/1"
-MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "fd", "compile"))  # when a run is resumed
-ADDED = {"features": "profile", "fd": None, "final_epochs": 0}  # options that runs begun before they came do not name
+# options that may change when a run is resumed
+MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "fd", "compile", "keep_weights"))
+# options that runs begun before they came do not name
+ADDED = {"features": "profile", "fd": None, "final_epochs": 0, "keep_weights": 0}
 
 SIZES = (32, 64, 128)  # pixels on a side
 MOST = {"size": max(SIZES), "channels": 512, "batch_size": 2**16, "threads": 1024}
@@ -72,6 +74,8 @@ class TrainingOptions:
         File of Inception's weights; None measures no FID.
     fd : {"random", "efficientnet-lite0"} or None
         Network whose features another Frechet distance compares, see `load_network`; None measures none.
+    keep_weights : int
+        Keep the generator's weights every so many epochs, and the initial ones; 0 keeps none. See `kept_weights`.
     """
 
     data: str
@@ -97,6 +101,7 @@ class TrainingOptions:
     compile: bool = False
     fid: str | None = None
     fd: FdNetwork | None = None
+    keep_weights: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -137,6 +142,8 @@ class TrainingOptions:
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
         if type(self.final_epochs) is not int or not 0 <= self.final_epochs <= self.epochs:
             raise FeatureError(f"final_epochs {self.final_epochs!r}: it is a whole number from 0 to {self.epochs}")
+        if type(self.keep_weights) is not int or not 0 <= self.keep_weights < 2**31:
+            raise FeatureError(f"keep_weights {self.keep_weights!r}: it is a whole number from 0 on")
         if self.fd not in (None, *get_args(FdNetwork)):
             raise FeatureError(f"fd {self.fd!r}: it is one of {', '.join(get_args(FdNetwork))}")
         check_loss(self.features, self.normalisation, self.distance, self.per)

@@ -14,7 +14,7 @@ from spectral_detect.atomic_write import OPTIONS_FILE, write_aside
 from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
-from spectral_detect.regularize.bank import needs_bank, real_bank
+from spectral_detect.regularize.bank import RealBank, needs_bank, real_bank
 from spectral_detect.regularize.gan.embeddings import load_network
 from spectral_detect.regularize.gan.inception import load_inception
 from spectral_detect.regularize.gan.log import append_to_log, cut_log, write_real_measures
@@ -22,7 +22,7 @@ from spectral_detect.regularize.gan.monitor import Embed, Monitor, split_reals
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.samples import load_run, sample_images
 from spectral_detect.regularize.gan.trainer import Trainer
-from spectral_detect.regularize.profiles import mean_profile
+from spectral_detect.regularize.profiles import RealProfile, mean_profile
 from spectral_detect.regularize.reals import Square, read_reals
 
 PROFILE_SEED, DRAWN_SEED = 0, 2
@@ -140,10 +140,8 @@ def train_gan(
     """
     if not folder.absolute().parent.is_dir():
         raise OutputError(f"{str(folder)!r} cannot be made: No such file or directory")
-    images = _read_images(options, work, hooks, limits)
-    some = images[np.random.default_rng(PROFILE_SEED).permutation(len(images))[: options.n_profiles]]
-    bank = real_bank(some, options.features) if needs_bank(options.features, options.distance) else None
-    trainer = Trainer(options, folder, images, mean_profile(some), bank)
+    images = read_images(options, work, hooks, limits)
+    trainer = Trainer(options, folder, images, *spectral_target(options, images))
     if resume:
         trainer.resume()
     if trainer.progress.epoch >= options.epochs:
@@ -154,6 +152,14 @@ def train_gan(
         return False
     _train(trainer, folder, hooks)
     return trainer.progress.epoch >= options.epochs
+
+
+def spectral_target(options: TrainingOptions, images: np.ndarray) -> tuple[RealProfile, RealBank | None]:
+    """Return what the spectral loss of a run compares with: a mean profile, and a bank if the loss needs one."""
+    some = images[np.random.default_rng(PROFILE_SEED).permutation(len(images))[: options.n_profiles]]
+    return mean_profile(some), real_bank(some, options.features) if needs_bank(
+        options.features, options.distance
+    ) else None
 
 
 def load_reals(run: Path, n: int, work: Work, hooks: Hooks) -> np.ndarray:
@@ -170,11 +176,12 @@ def load_reals(run: Path, n: int, work: Work, hooks: Hooks) -> np.ndarray:
     -------
     array (at most n, size, size, 3) uint8
     """
-    images = _read_images(load_run(run)[1], work, hooks)
+    images = read_images(load_run(run)[1], work, hooks)
     return np.array(images[np.sort(np.random.default_rng(DRAWN_SEED).permutation(len(images))[:n])])
 
 
-def _read_images(options: TrainingOptions, work: Work, hooks: Hooks, limits: Limits | None = None) -> np.ndarray:
+def read_images(options: TrainingOptions, work: Work, hooks: Hooks, limits: Limits | None = None) -> np.ndarray:
+    """Read the camera images that a run is trained on; see `read_reals`."""
     return read_reals(
         options.data, options.size, work, limits, on_failure=hooks.on_failure, progress=hooks.reading_progress
     )

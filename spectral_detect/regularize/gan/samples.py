@@ -10,7 +10,8 @@ import PIL.Image
 import torch
 from torch import Tensor
 
-from spectral_detect.atomic_write import naming_output
+from spectral_detect.atomic_write import OPTIONS_FILE, naming_output
+from spectral_detect.errors import CheckpointError
 from spectral_detect.regularize.choices import DeviceName
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, Checkpoint, load_checkpoint, load_module
 from spectral_detect.regularize.gan.networks import LATENT, Generator
@@ -29,6 +30,11 @@ def load_run(run: Path) -> tuple[Checkpoint, TrainingOptions]:
     CheckpointError
         The file is missing or damaged.
     """
+    if run.is_dir() and (run / OPTIONS_FILE).is_file() and not (run / CHECKPOINT_FILE).exists():
+        raise CheckpointError(
+            f"{str(run)!r}: there is no checkpoint, as the run has not come to the end of its first epoch",
+            remedy="train it on first",
+        )
     checkpoint = load_checkpoint(run / CHECKPOINT_FILE if run.is_dir() else run)
     return checkpoint, TrainingOptions.from_dict(checkpoint.values.get("options", {}))
 

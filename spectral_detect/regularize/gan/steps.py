@@ -54,14 +54,7 @@ class Gan:
         settings = options.size, options.upsampling, options.topology, options.channels
         self.G = put_on(device, Generator(*settings))
         self.D = put_on(device, Discriminator(options.size, self.objective.normalisation, options.channels))
-        self.spectral = SpectralLoss(
-            reals,
-            features=options.features,
-            normalisation=options.normalisation,
-            distance=options.distance,
-            per=options.per,
-            bank=bank,
-        ).to(device)
+        self.spectral = spectral_loss_of(options, reals, bank).to(device)
         self.rate = rate = options.learning_rate or self.objective.learning_rate
         self.adam_g, self.adam_d = (
             torch.optim.Adam(net.parameters(), rate, self.objective.betas) for net in (self.G, self.D)
@@ -157,6 +150,18 @@ class Gan:
         load_optimizer(self.adam_g, checkpoint.part("adam_g"))
         load_optimizer(self.adam_d, checkpoint.part("adam_d"))
         self.random.set_state(checkpoint.tensors["random"])
+
+
+def spectral_loss_of(options: TrainingOptions, reals: RealProfile, bank: RealBank | None) -> SpectralLoss:
+    """Return the spectral loss that the options describe."""
+    return SpectralLoss(
+        reals,
+        features=options.features,
+        normalisation=options.normalisation,
+        distance=options.distance,
+        per=options.per,
+        bank=bank,
+    )
 
 
 def _descend(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:

@@ -13,9 +13,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from spectral_detect.atomic_write import naming_output
 from spectral_detect.errors import CheckpointError, SpectralDetectError
 from spectral_detect.regularize.bank import RealBank
-from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, Checkpoint, load_checkpoint, save_checkpoint
+from spectral_detect.regularize.gan.checkpoints import (
+    CHECKPOINT_FILE,
+    Checkpoint,
+    load_checkpoint,
+    module_tensors,
+    save_checkpoint,
+    weights_file,
+)
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.steps import Diverged, Gan, to_tensor
 from spectral_detect.regularize.profiles import RealProfile
@@ -102,7 +110,7 @@ class Trainer:
         self.gan = Gan(options, reals, choose_device(options.device, options.threads), bank)
         self.progress = Progress()
         self.n_batches = len(images) // options.batch_size
-        self.images_hash = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16).hexdigest()
+        self.images_hash = hash_of(images)
         self._seed_epoch()
 
     def resume(self) -> None:
@@ -133,6 +141,15 @@ class Trainer:
         }
         save_checkpoint(self.path, self.gan.tensors(), values)
 
+    def _keep_weights(self) -> None:
+        """Keep the generator's weights beside the checkpoint if it is the turn of this epoch."""
+        every, epoch = self.options.keep_weights, self.progress.epoch
+        if every and epoch % every == 0:
+            path = weights_file(self.path.parent, epoch)
+            with naming_output(repr(str(path.parent))):
+                path.parent.mkdir(exist_ok=True)
+            save_checkpoint(path, module_tensors("G", self.gan.G), {"epoch": epoch})
+
     def epochs(
         self, should_stop: Callable[[], bool], on_step: Callable[[dict[str, float]], None]
     ) -> Iterator[EpochLosses]:
@@ -152,6 +169,8 @@ class Trainer:
         Diverged
             A loss is not finite; the checkpoint is that of the last epoch in which all were.
         """
+        if self.progress.epoch == self.progress.batch == 0:
+            self._keep_weights()
         while self.progress.epoch < self.options.epochs:
             is_final = self.progress.epoch >= self.options.epochs - self.options.final_epochs
             self.gan.set_rate(FINAL_RATE if is_final else 1.0)
@@ -168,14 +187,14 @@ class Trainer:
             self._seed_epoch()
             yield losses
             self.save()
+            self._keep_weights()
 
     def _check_origin(self, checkpoint: Checkpoint) -> None:
         stored = TrainingOptions.from_dict(checkpoint.values.get("options", {}))
         differences = self.options.differences(stored)
         if differences:
             raise CheckpointError(f"{str(self.path)!r} was trained with other options: {'; '.join(differences)}")
-        if checkpoint.values.get("images") != self.images_hash:
-            raise CheckpointError(f"{str(self.path)!r} was trained on other images than those of {self.options.data!r}")
+        check_images_of(checkpoint, self.path, self.images_hash, self.options.data)
 
     def _train_epoch(self, should_stop: Callable[[], bool], on_step: Callable[[dict[str, float]], None]) -> bool:
         """Train the rest of the epoch; return whether it came to its end."""
@@ -228,3 +247,14 @@ class Trainer:
             f"training diverged in epoch {self.progress.epoch + 1}, batch {self.progress.batch}: {names}; {kept}; "
             "lower `learning_rate` or `spectral_weight`"
         )
+
+
+def hash_of(images: np.ndarray) -> str:
+    """Return a hash that tells the images of a run from others."""
+    return hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=16).hexdigest()
+
+
+def check_images_of(checkpoint: Checkpoint, path: Path, images_hash: str, data: str) -> None:
+    """Refuse images that the checkpoint was not trained on: `CheckpointError`."""
+    if checkpoint.values.get("images") != images_hash:
+        raise CheckpointError(f"{str(path)!r} was trained on other images than those of {data!r}")
