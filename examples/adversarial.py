@@ -1,6 +1,6 @@
 """Detect adversarial images by their Fourier spectrum, as SpectralDefense does (Harder et al. 2021).
 
-    pip install 'spectral-detect[adversarial]'
+    pip install '.[adversarial]' in the checkout
     python examples/adversarial.py --work adversarial/
 
 A small network learns to tell which photograph a crop of 32x32 pixels comes from; crops of places that it did not learn

@@ -262,7 +262,7 @@ def source_weights(source: np.ndarray) -> np.ndarray:
 
 def row(material: Material, scores: np.ndarray, verdicts: np.ndarray, at: np.ndarray, name: str) -> tuple[str, float]:
     """Return a line on the fakes of `at`, against all camera images in the same condition, and their mean AUROC."""
-    y, text, found = material.dataset.y, f"  {name:<18}{len(set(material.source[at])):>3}", []
+    y, text, found = material.dataset.y, f"  {name:<23}{len(set(material.source[at])):>3}", []
     for condition in CONDITIONS:
         here = material.condition == condition
         some, reals = here & at, here & (y == REAL)
@@ -282,15 +282,15 @@ def row(material: Material, scores: np.ndarray, verdicts: np.ndarray, at: np.nda
 def tables(material: Material, scores: np.ndarray, verdicts: np.ndarray) -> str:
     y, counted = material.dataset.y, (material.dataset.y == FAKE) & material.counts
     heads = "   ".join(f"{c:>14}" for c in CONDITIONS)
-    text = f"\n{'':23}{heads}\n  {'generators':<17}sources" + 3 * "  AUROC fake real" + "  (% of files)\n"
+    text = f"\n{'':28}{heads}\n  {'generators':<22}sources" + len(CONDITIONS) * "  AUROC fake real" + "  (% of files)\n"
     fakes = [row(material, scores, verdicts, counted & (material.family == f), f) for f in _families(material)]
     text += "".join(line for line, _ in sorted(fakes, key=lambda pair: -pair[1]))
     text += row(material, scores, verdicts, counted, "all, by source")[0]
     for f in _families(material, are_counted=False):
-        text += row(material, scores, verdicts, (y == FAKE) & ~material.counts & (material.family == f), f[:18])[0]
-    text += f"\n  {'camera images':<17}sources" + 3 * "        fake real" + "  (% of files)\n"
+        text += row(material, scores, verdicts, (y == FAKE) & ~material.counts & (material.family == f), f)[0]
+    text += f"\n  {'camera images':<22}sources" + len(CONDITIONS) * "        fake real" + "  (% of files)\n"
     for name in ("all, by source", "the worst source"):
-        text += f"  {name:<18}{len(set(material.source[y == REAL])):>3}" + _of_cameras(material, verdicts, name) + "\n"
+        text += f"  {name:<23}{len(set(material.source[y == REAL])):>3}" + _of_cameras(material, verdicts, name) + "\n"
     return text + decided_table(material, verdicts)
 
 

@@ -1,6 +1,6 @@
 """Train a network as Wang et al. do (CNN-generated images are surprisingly easy to spot, CVPR 2020), for `--encoder`.
 
-    pip install 'spectral-detect[wang]'
+    pip install '.[wang]' in the checkout
     python examples/wang2020.py TRAIN --work wang/ --augment 0.5 --test generators/ --real camera/
     spectral-detect train --manifest images.csv --features encoder --encoder wang/wang.onnx --output my.pkl
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-DASK_MISSING = "needs Dask: pip install 'spectral-detect[dask]'"
-TORCH_MISSING = "needs PyTorch: pip install 'spectral-detect[torch]'"
+DASK_MISSING = "needs Dask: pip install '.[dask]' in the checkout"
+TORCH_MISSING = "needs PyTorch: pip install '.[torch]' in the checkout"
 
 
 class SpectralDetectError(Exception):

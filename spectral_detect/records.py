@@ -336,6 +336,8 @@ class VideoRecord:
         As in `ImageRecord`; of a folder, what the frames that were looked at say.
     class_name
         As in `ImageRecord`.
+    verdict_right, such_files
+        As in `ImageRecord`, of single frames: how often whole videos are right is not measured.
     """
 
     path: str
@@ -375,6 +377,8 @@ class VideoRecord:
     provenance: str | None = None
     says_generated: Literal["yes", "no"] | None = None
     class_name: str | None = None
+    verdict_right: float | None = None
+    such_files: str | None = None
 
     @property
     def is_contradicted(self) -> bool:

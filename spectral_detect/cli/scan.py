@@ -39,7 +39,7 @@ from spectral_detect.outputs.writer import ReadyRow
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
-from spectral_detect.report.metrics import prevalence_text
+from spectral_detect.report.metrics import accuracy_text, prevalence_text
 from spectral_detect.scanning.images import scan_files, scan_to_rows
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules
@@ -185,7 +185,8 @@ def _scan(
             recorder.end(results.outcomes, images.n_skipped)
         summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
-            stream.write(f"\n{summary}\n{_worth(judge, names)}")
+            said = accuracy_text(judge.models, results.outcomes)
+            stream.write(f"\n{said}{summary}\n{_worth(judge, names)}")
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)
     return results.outcomes

@@ -42,6 +42,17 @@ from spectral_detect.training.outsiders import Outsiders
 from spectral_detect.training.train import train_model
 
 
+def _checked_class_names(
+    ctx: click.Context, param: click.Parameter, names: tuple[str, str] | None
+) -> tuple[str, str] | None:
+    """Return the names; at once, before an option that was taken for a name is missed."""
+    if names and names[1].startswith("-"):
+        raise click.UsageError(f"--class-names takes two names, not {names[0]!r} alone")
+    if names and (why := why_no_class_names(*names)):
+        raise click.UsageError(f"--class-names: {why}")
+    return names
+
+
 @click.command()
 @labelled_options
 @click.option(
@@ -58,6 +69,7 @@ from spectral_detect.training.train import train_model
     "--class-names",
     nargs=2,
     metavar="NAME NAME",
+    callback=_checked_class_names,
     help="Call the classes so in place of real and fake, such as clean perturbed.",
 )
 @click.option(
@@ -158,7 +170,6 @@ def train(
     if unlabelled and (classifier != "kmeans" or real or fake or manifest or by):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     _check_usage(augment, copies, paper_settings, features)
-    _check_class_names(class_names)
     _check_generators(by, attribute, bool(fake or manifest), classifier, paper_settings)
     check_output(output, [manifest, encoder])
     check_target(output)
@@ -240,11 +251,6 @@ def _check_generators(
         raise click.UsageError("--attribute names the generators of a folder: give --by FOLDER as well")
     if attribute and (classifier not in get_args(NamingKind) or paper_settings):
         raise click.UsageError("--attribute goes with --classifier svm or logreg, and without --paper-settings")
-
-
-def _check_class_names(names: tuple[str, str] | None) -> None:
-    if names and (why := why_no_class_names(*names)):
-        raise click.UsageError(f"--class-names: {why}")
 
 
 def _check_usage(augment: str, copies: int | None, paper_settings: bool, features: str) -> None:

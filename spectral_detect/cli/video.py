@@ -43,6 +43,7 @@ from spectral_detect.outputs.table import frame_layout, video_layout
 from spectral_detect.outputs.writer import RecordStream
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import FrameRecord, VideoRecord
+from spectral_detect.report.metrics import accuracy_text
 from spectral_detect.report.plots import plot_timeline
 from spectral_detect.scanning.judge import Judge, as_models
 from spectral_detect.scanning.rules import Rules
@@ -221,7 +222,8 @@ def _scan(
             recorder.end(records.outcomes, n_skipped)
         summary = records.summary(n_skipped)
         if target.is_table:
-            stream.write(f"\n{summary}\n")
+            said = accuracy_text(judge.judge.models, records.outcomes, "frames")
+            stream.write(f"\n{said}{summary}\n")
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)
     return records.outcomes

@@ -84,8 +84,9 @@ ADVICE = (
     ),
     Advice(
         "undecided",
-        r"errs too often between",
-        "look at the card of the model; a model trained on images of this kind may decide",
+        r"errs too often at scores between",
+        "report no finding; what the file says of itself is another witness (spectral-detect provenance --depth full), "
+        "and so is a model that you train on 20 or more images of its kind",
         "a score at which the model errs too often",
     ),
     Advice(

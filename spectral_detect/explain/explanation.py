@@ -34,6 +34,10 @@ PICTURE_PX = 512  # longer side of the reduced image on the sheet
 NO_SUMMARY = (
     "this model holds no summary of its training images: no bands of profiles, no nearest images; train it anew"
 )
+NO_SUMMARY_OF_PARTS = (
+    "a fused model holds no summary of its training images: no bands of profiles, no nearest images; explain the image "
+    "by each of the models that it was made of"
+)
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
 TRAINING_IMAGE = (
@@ -312,7 +316,7 @@ def _class_distances(model: Model, features: np.ndarray, evidence: Evidence) -> 
 def _missing(model: Model) -> Sequence[str]:
     notes = [] if model.spec.gives_tiles else [NO_TILES]
     if model.summary is None:
-        return [*notes, NO_SUMMARY]
+        return [*notes, NO_SUMMARY_OF_PARTS if model.parts else NO_SUMMARY]
     if not _has_profiles(model.summary):
         notes.append(NO_PROFILES)
     if model.spec.gives_tiles and model.summary.tile_disagreement is None:

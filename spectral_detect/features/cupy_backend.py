@@ -13,7 +13,7 @@ from spectral_detect.features.backend import Array, Backend, half_cross_power, h
 TILES_AT_ONCE = 2048  # batches of products of rows of blocks thus stay below 65536, the limit of a CUDA grid
 PLAN_BYTES = 2**30  # for FFT plans; CuPy keeps the last sixteen, whatever their size
 NO_GPU = "no GPU can be used: "
-NOT_INSTALLED = f"{NO_GPU}CuPy is not installed; pip install 'spectral-detect[gpu]'"
+NOT_INSTALLED = f"{NO_GPU}CuPy is not installed; pip install '.[gpu]' in the checkout"
 NO_DRIVER = f"{NO_GPU}there is no NVIDIA driver; install one"
 NO_DEVICE = f"{NO_GPU}CUDA sees no device; see nvidia-smi and CUDA_VISIBLE_DEVICES"
 OUT_OF_MEMORY_SIGNS = ("cudaErrorMemoryAllocation", "ALLOC_FAILED", "INSUFFICIENT_RESOURCES")  # in CUDA's libraries

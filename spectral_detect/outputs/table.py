@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from spectral_detect.outputs.rows import FRAMES, IMAGES, VIDEOS, RowKind
-from spectral_detect.records import CLASS_NAMES, FrameRecord, ImageRecord, VideoRecord
+from spectral_detect.records import CLASS_NAMES, LABELS, FrameRecord, ImageRecord, VideoRecord
 from spectral_detect.text import cut_at_word, cut_in_the_middle, visible
 
 LONGEST_SAID = 160  # characters
@@ -99,9 +99,11 @@ def _generator(record: ImageRecord) -> str:
     return cut_in_the_middle(visible(record.generator or "-"), LONGEST_GENERATOR) + score
 
 
-def _how_often_right(record: ImageRecord) -> float | None:
+def _how_often_right(record: ImageRecord | VideoRecord) -> float | None:
     """Return how often such a verdict was right; of models that do not tell, how often any verdict was."""
-    return _meant(record, record.verdict_right if record.such_files else record.model_balanced_accuracy)
+    if record.verdict not in LABELS:
+        return None
+    return record.verdict_right if record.such_files else record.model_balanced_accuracy
 
 
 def _meant(record: ImageRecord, value: float | None) -> float | None:
@@ -127,7 +129,7 @@ def video_layout(
         columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
-    columns.append(Column("accuracy", ">8", lambda r: _percent(r.model_balanced_accuracy)))
+    columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
     return Layout(VIDEOS, tuple(columns), lambda record: record.is_contradicted, _said, words)
 
 

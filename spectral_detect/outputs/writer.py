@@ -30,14 +30,16 @@ class ReadyRow(NamedTuple):
         With its line end.
     outcome : str
         The verdict, or "failed".
-    is_contradicted, is_alarm : bool
-        Whether the record's own file contradicts its verdict, and whether the opposite is more probable.
+    says_generated, is_contradicted, is_alarm : bool
+        Whether the record's own file says that AI made it; whether that contradicts the verdict; and whether the
+        opposite is more probable.
     model : str or None
         Name of the model that judged it.
     """
 
     line: str
     outcome: str
+    says_generated: bool
     is_contradicted: bool
     is_alarm: bool
     model: str | None
@@ -46,7 +48,9 @@ class ReadyRow(NamedTuple):
 def ready_row(record: ImageRecord, row_format: RowFormat) -> ReadyRow:
     """Return the row of a record as a `RecordStream` writes it."""
     line = LINES[row_format](record)
-    return ReadyRow(line, _outcome(record), record.is_contradicted, _is_alarm(record), record.model)
+    return ReadyRow(
+        line, _outcome(record), _says_generated(record), record.is_contradicted, _is_alarm(record), record.model
+    )
 
 
 class RecordStream(Generic[Record]):
@@ -80,7 +84,7 @@ class RecordStream(Generic[Record]):
     ) -> None:
         self.outcomes: Counter[str] = Counter(earlier)
         self._layout: Layout[Record] = layout
-        self._n_contradicted = self._n_improbable = 0
+        self._n_claimed = self._n_contradicted = self._n_improbable = 0
         self._stream = stream
         self._style = style
         self._line: Callable[[Any], str] = self._table_line if stream_format == "table" else LINES[stream_format]
@@ -94,6 +98,7 @@ class RecordStream(Generic[Record]):
     def write(self, record: Record) -> None:
         """Write one record."""
         self.outcomes[_outcome(record)] += 1
+        self._n_claimed += _says_generated(record)
         self._n_contradicted += self._layout.is_contradicted(record)
         self._n_improbable += _is_alarm(record)
         self._emit(self._line(record))
@@ -101,6 +106,7 @@ class RecordStream(Generic[Record]):
     def write_ready(self, row: ReadyRow) -> None:
         """Write a record whose row is there already."""
         self.outcomes[row.outcome] += 1
+        self._n_claimed += row.says_generated
         self._n_contradicted += row.is_contradicted
         self._n_improbable += row.is_alarm
         self._emit(row.line)
@@ -110,12 +116,11 @@ class RecordStream(Generic[Record]):
         names = {name: self._layout.words.get(name, name) for name in ("real", "fake", "inconclusive", "failed")}
         counts = ", ".join(f"{self.outcomes[name]} {word}" for name, word in names.items())
         skipped = f"; {counted(n_skipped, 'other file')} skipped{of_which}" if n_skipped else ""
-        contradicted = f"; {self._n_contradicted} contradicted by what the file itself says" * bool(
-            self._n_contradicted
-        )
+        called_real = f", of which called real: {self._n_contradicted}" * bool(self._n_contradicted)
+        claimed = f"; made by AI as the file itself says: {self._n_claimed}{called_real}" * bool(self._n_claimed)
         alarms = f"; {self._n_improbable} of the verdicts less probable than the opposite" * bool(self._n_improbable)
         n_records = counted(sum(self.outcomes.values()), self._layout.kind.noun)
-        return f"{n_records}: {counts}{skipped}{contradicted}{alarms}"
+        return f"{n_records}: {counts}{skipped}{claimed}{alarms}"
 
     def _emit(self, line: str) -> None:
         self._stream.write(line)
@@ -136,6 +141,10 @@ class RecordStream(Generic[Record]):
 
 def _outcome(record: ImageRecord | VideoRecord | FrameRecord) -> str:
     return record.verdict or "failed"
+
+
+def _says_generated(record: ImageRecord | VideoRecord | FrameRecord) -> bool:
+    return not isinstance(record, FrameRecord) and record.says_generated == "yes"
 
 
 def _is_alarm(record: ImageRecord | VideoRecord | FrameRecord) -> bool:

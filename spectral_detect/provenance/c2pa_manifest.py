@@ -13,7 +13,7 @@ from spectral_detect.provenance.fields import Segment
 from spectral_detect.provenance.findings import Finding, shown
 from spectral_detect.provenance.source_types import SOURCE_TYPES, source_type
 
-MISSING = "not validated: install the extra that reads it, pip install 'spectral-detect[c2pa]'"
+MISSING = "not validated: install the extra that reads it, pip install '.[c2pa]' in the checkout"
 TERM_START = b"/digitalsourcetype/"
 MOST_TERMS, MOST_MANIFESTS, MOST_ACTIONS, MOST_CODES = 20, 20, 50, 5
 LARGEST_MANIFEST = 2**25  # bytes; thumbnails of ingredients make some megabytes

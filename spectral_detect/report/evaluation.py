@@ -15,6 +15,7 @@ from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
 
 FEW = 20  # from so few images the percentile bootstrap gives too narrow an interval; without an error, one of width 0
+MOST = 0.5
 
 AT_THRESHOLD = ("accuracy", "balanced_accuracy", "real_accuracy", "fake_accuracy")
 RANKING = ("average_precision", "auroc", "eer", "tpr_at_fpr_5", "tpr_at_fpr_1")
@@ -31,6 +32,11 @@ def evaluation_text(evaluation: Evaluation) -> str:
     caution = []
     if min(metrics.n_real, metrics.n_fake) < FEW:
         caution = [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
+    if evaluation.inconclusive_rate > MOST:
+        share = f"{100 * evaluation.inconclusive_rate:.1f} %"
+        caution += [
+            f"(a scan calls {share} of these images inconclusive: metrics below are of all scores all the same)"
+        ]
     lines = [
         f"model                {visible(evaluation.model)}, threshold {metrics.threshold:.3f}",
         f"images               {metrics.n_real} {names[0]}, {metrics.n_fake} {names[1]}, {metrics.n_groups} groups",

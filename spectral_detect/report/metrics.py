@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from spectral_detect.detector.metric_values import Estimate, PredictiveValues
@@ -69,6 +70,15 @@ def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, st
         shown = f"  {called}: {true:<{max(5, len(real), len(fake))}} {value:6.1f} %"
         lines.append(f"{shown}   95 % interval {low:5.1f} to {high:5.1f} %")
     return lines
+
+
+def accuracy_text(models: Sequence[Model], decided: Counter[str], what: str = "files") -> str:
+    """Say what the column `accuracy` of a table is; nothing where no verdict was given."""
+    if not decided["real"] + decided["fake"]:
+        return ""
+    if all(model.track_record for model in models):
+        return f"accuracy: of such verdicts on {what} coded alike that the model had not seen, half of them fake\n"
+    return "accuracy: of the model in cross-validation on its own training images; on others expect less\n"
 
 
 def prevalence_text(models: Sequence[Model], prevalence: float) -> str:

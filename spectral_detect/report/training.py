@@ -31,6 +31,8 @@ def training_text(model: Model, output: str) -> str:
     if facts["augment"] != "none":
         lines += [f"augmented            {facts['augment']}, {facts['copies']} copies of each image"]
         copies = ", augmented"
+    if model.experience and not model.experience.codings:
+        lines += ["decides nothing      it calls every image inconclusive: the classes have no coding in common"]
     if model.metrics:
         lines += [f"cross-validated on these images{copies} (no better than their match in size and compression):"]
         lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))

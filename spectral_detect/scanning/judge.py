@@ -275,7 +275,7 @@ class Judge:
         if zone is None or not zone[0] < score < zone[1]:
             return []
         low, high = zone
-        return [("undecided", f"{model.name} errs too often between {low:.3f} and {high:.3f}")]
+        return [("undecided", f"the model {model.name} errs too often at scores between {low:.3f} and {high:.3f}")]
 
     # ---------------------------------------------------------------------------------------------------- judgements
 

@@ -244,7 +244,7 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
     by_model = Counter(j.model.name for j in judgements)
     ruling = next(j for j in judgements if j.model.name == by_model.most_common(1)[0][0])
     low, high = ballot.interval or (None, None)
-    ratio = ballot.log10_likelihood_ratio
+    ratio, known = ballot.log10_likelihood_ratio, ruling.such_files
     return {
         "verdict": ballot.verdict,
         "label": LABELS.get(ballot.verdict),
@@ -260,6 +260,8 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
         "model_sha256": ruling.model.sha256,
         "model_balanced_accuracy": ruling.model.balanced_accuracy,
         "class_name": ruling.model.class_name(ballot.verdict),
+        "verdict_right": known.right(ballot.verdict) if known and ballot.verdict else None,
+        "such_files": known.line if known else None,
     }
 
 

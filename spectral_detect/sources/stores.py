@@ -37,7 +37,7 @@ BLOCK_BYTES = 2**20
 MOST_NESTED = 100  # folders in one another; a server that makes pages up would have no end
 LONGEST_REASON = 300
 
-FSSPEC_MISSING = "reading URLs needs fsspec: pip install 'spectral-detect[remote]'"
+FSSPEC_MISSING = "reading URLs needs fsspec: pip install '.[remote]' in the checkout"
 EXTRAS = {"https": "http", "s3a": "s3", "az": "abfs", "gcs": "gs"}  # of fsspec, if they are not named as the scheme
 HAVE_EXTRAS = frozenset("abfs adl dropbox git github gs hdfs http oci s3 sftp smb ssh".split())
 # stores that read from another one, which has to be named within the URL

@@ -78,4 +78,4 @@ def test_a_plot_is_refused_before_anything_is_computed(
     monkeypatch.setattr("spectral_detect.cli.shared.checks.find_spec", lambda name: None)
     missing = run(*command, "--robustness", "--plot", tmp_path / "p.png")
     assert missing.exit_code == 2
-    assert "pip install 'spectral-detect[plot]'" in missing.stderr
+    assert "pip install '.[plot]' in the checkout" in missing.stderr

@@ -32,7 +32,7 @@ TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "a crop, or explain --region": TRANSPARENT,
     "nothing to find here": CONSTANT_IMAGE,
     "do not use this model": "the model m is no better than chance: cross-validated AUROC 51.0 %",
-    "at the card of the model": "world errs too often between 0.339 and 0.847",
+    "report no finding": "the model world errs too often at scores between 0.339 and 0.847",
     "lower --min-confidence": "fake with a probability of only 0.612",
     "in its original form": "depends on delivery: real after JPEG 90 (0.300)",
     "near the threshold": "called fake by the threshold of 0.424, with a probability of only 0.269",
@@ -76,15 +76,15 @@ def test_a_reason_and_a_warning_of_one_subject_give_one_step() -> None:
         assert "if you have the original" in step
         assert text_of_reason("transparent", warnings) == TRANSPARENT
     assert text_of_reason("undecided", (share,)) == share
-    steps = next_steps(record("inconclusive"), (share, TRANSPARENT, TEXTS["at the card of the model"]))
+    steps = next_steps(record("inconclusive"), (share, TRANSPARENT, TEXTS["report no finding"]))
     assert len(steps) == 2
 
 
 def test_what_the_file_says_of_itself_comes_first() -> None:
     undecided = replace(record("inconclusive"), says_generated="yes")
-    first, second = next_steps(undecided, ("world errs too often between 0.339 and 0.847",))
+    first, second = next_steps(undecided, ("the model world errs too often at scores between 0.339 and 0.847",))
     assert first == SAYS_GENERATED
-    assert "card of the model" in second
+    assert "report no finding" in second
     assert SAYS_GENERATED not in next_steps(replace(undecided, verdict="real"), ())  # there the contradiction is told
     assert sentence("look at it.") == "Look at it."
 

@@ -170,7 +170,7 @@ def test_a_page_without_jinja_names_the_extra(run: Run, tmp_path: Path, monkeypa
     monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "jinja2" else name)
     result = run("explain", FAKE, *PHOTOGRAPHS, "--output", tmp_path / "x.html")
     assert result.exit_code == 2
-    assert "pip install 'spectral-detect[plot]'" in result.stderr
+    assert "pip install '.[plot]' in the checkout" in result.stderr
 
 
 def test_a_part_off_the_grid_says_where_it_begins(run: Run) -> None:

@@ -458,7 +458,7 @@ def test_without_dask_it_says_how_to_get_it(run: Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr(room, "find_spec", lambda name: None)
     result = run("scan", EXAMPLES, "--engine", "dask")
     assert result.exit_code == 2
-    assert "--engine dask needs Dask: pip install 'spectral-detect[dask]'" in result.stderr
+    assert "--engine dask needs Dask: pip install '.[dask]' in the checkout" in result.stderr
 
 
 def test_a_local_scan_loads_nothing_of_dask() -> None:

@@ -128,7 +128,7 @@ def test_a_captured_image_says_no(answer: dict[str, Any]) -> None:
 def test_without_the_library_the_manifest_is_named_and_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(c2pa_manifest, "_library", lambda: None)
     (finding,) = (f for f in look(FILE).findings if f.kind == "C2PA")
-    assert finding.text.endswith("install the extra that reads it, pip install 'spectral-detect[c2pa]'")
+    assert finding.text.endswith("install the extra that reads it, pip install '.[c2pa]' in the checkout")
 
 
 def test_boxes_nested_deep_are_not_handed_on(answer: dict[str, Any]) -> None:

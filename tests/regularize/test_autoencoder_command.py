@@ -137,7 +137,7 @@ def test_without_torch_it_says_how_to_install_it(run: Run, tmp_path: Path, monke
     monkeypatch.setattr("spectral_detect.cli.shared.checks.find_spec", lambda name: None)
     result = run(*COMMAND, tmp_path / "nowhere", "--output", tmp_path / "run")
     assert result.exit_code == 2
-    assert result.stderr.strip() == "Error: regularize needs PyTorch: pip install 'spectral-detect[torch]'"
+    assert result.stderr.strip() == "Error: regularize needs PyTorch: pip install '.[torch]' in the checkout"
     assert not (tmp_path / "run").exists()
 
 

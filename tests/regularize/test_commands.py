@@ -129,7 +129,7 @@ def test_without_torch_it_says_how_to_get_it(run: Run, faces: Path, tmp_path: Pa
     for arguments in (("train", faces), ("sample", tmp_path)):
         result = run("regularize", *arguments, "-o", tmp_path / "run")
         assert result.exit_code == 2
-        assert "regularize needs PyTorch: pip install 'spectral-detect[torch]'" in result.stderr
+        assert "regularize needs PyTorch: pip install '.[torch]' in the checkout" in result.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -207,7 +207,7 @@ def test_reals_of_another_shape_are_refused(photographs: np.ndarray) -> None:
 def test_without_torch_the_library_says_how_to_get_it() -> None:
     code = "import sys; sys.modules['torch'] = None; from spectral_detect import SpectralLoss"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "ExtraMissingError: SpectralLoss needs PyTorch: pip install 'spectral-detect[torch]'" in done.stderr
+    assert "ExtraMissingError: SpectralLoss needs PyTorch: pip install '.[torch]' in the checkout" in done.stderr
     assert issubclass(ExtraMissingError, ImportError)
 
 

@@ -44,7 +44,7 @@ def test_each_reason_that_the_judge_gives_has_a_next_step() -> None:
         "face": "outside the experience of the model m: no large face found (95 % of its training images show one)",
         "outsider": "outside the experience of the model m: it looks like drawings",
         "transparent": judge.TRANSPARENT,
-        "undecided": "m errs too often between 0.339 and 0.847",
+        "undecided": "the model m errs too often at scores between 0.339 and 0.847",
         "confidence": "fake with a probability of only 0.645",
         "delivery": "depends on delivery: real after jpeg 90 (0.1)",
         "chance": "the model m is no better than chance: cross-validated AUROC 50.0 %",

@@ -218,7 +218,7 @@ def test_a_score_that_errs_too_often_is_undecided(model: Model) -> None:
     guarded = replace(model, undecided=(0.3, 0.8))
     judgement = judge([image(0.0)], [guarded], Rules())
     assert (judgement.verdict, judgement.reason) == ("inconclusive", "undecided")
-    assert judgement.warnings == ("m errs too often between 0.300 and 0.800",)
+    assert judgement.warnings == ("the model m errs too often at scores between 0.300 and 0.800",)
     assert judge([image(2.0)], [guarded], Rules()).verdict == "fake"
     assert judge([image(-2.0)], [guarded], Rules()).verdict == "real"
     assert judge([image(0.1)], [guarded], Rules(threshold=0.5)).verdict == "fake"  # as asked

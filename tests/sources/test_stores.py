@@ -230,7 +230,7 @@ def test_a_package_that_is_missing_is_named(run: Run, monkeypatch: pytest.Monkey
     remote._known_schemes.cache_clear()
     result = run("scan", "s3://bucket/a.png")
     remote._known_schemes.cache_clear()
-    assert (result.exit_code, "pip install 'spectral-detect[remote]'" in result.stderr) == (2, True)
+    assert (result.exit_code, "pip install '.[remote]' in the checkout" in result.stderr) == (2, True)
 
 
 def test_files_that_fail_in_the_middle_are_records(site: SimpleNamespace, run: Run) -> None:
@@ -671,7 +671,7 @@ def test_without_fsspec_local_files_are_read_as_ever(tmp_path: Path) -> None:
     done = subprocess.run(command, input=listed, env=environment, capture_output=True, text=True, check=False)
     good, bad = csv.DictReader(done.stdout.splitlines())
     assert (done.returncode, good["verdict"]) == (1, "real")
-    assert bad["error"].endswith("pip install 'spectral-detect[remote]'")
+    assert bad["error"].endswith("pip install '.[remote]' in the checkout")
 
 
 def test_the_errors_of_the_library(site: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

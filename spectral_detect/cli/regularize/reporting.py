@@ -88,7 +88,7 @@ class EpochReport:
             return False
         self.stop.may_wait = True
         if not self._draws:
-            self.note("profiles and summary are not drawn: pip install 'spectral-detect[plot]'")
+            self.note("profiles and summary are not drawn: pip install '.[plot]' in the checkout")
         for name in ("samples", "profiles")[: 1 + self._draws]:
             (self.folder / name).mkdir(exist_ok=True)
         if shows_progress():

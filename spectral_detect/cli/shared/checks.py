@@ -74,13 +74,13 @@ def check_plot_folder(folder: str) -> None:
 def require_matplotlib() -> None:
     """Raise `Failure` if plots cannot be drawn."""
     if find_spec("matplotlib") is None:
-        raise Failure("plots need the extra that draws them: pip install 'spectral-detect[plot]'")
+        raise Failure("plots need the extra that draws them: pip install '.[plot]' in the checkout")
 
 
 def require_jinja() -> None:
     """Raise `Failure` if pages cannot be written."""
     if find_spec("jinja2") is None:
-        raise Failure("pages need the extra that writes them: pip install 'spectral-detect[plot]'")
+        raise Failure("pages need the extra that writes them: pip install '.[plot]' in the checkout")
 
 
 def require_torch() -> None:

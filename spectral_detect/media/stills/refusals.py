@@ -15,7 +15,7 @@ from spectral_detect.media.stills.iso_refusals import format_of_iso, of_avif, of
 from spectral_detect.media.stills.remedies import AS_16_BIT, AS_PNG, EITHER, INTACT_COPY
 from spectral_detect.sources.formats import FORMATS, is_false_bitmap
 
-HEIF_MISSING = "HEIC: install the extra that reads it, pip install 'spectral-detect[heif]'"
+HEIF_MISSING = "HEIC: install the extra that reads it, pip install '.[heif]' in the checkout"
 
 OTHER_FORMATS = {
     b"\0\0\0\x0cjP  ": "JPEG 2000", b"\xff\x4f\xff\x51": "JPEG 2000", b"\xff\x0a": "JPEG XL",

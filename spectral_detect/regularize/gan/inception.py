@@ -16,7 +16,7 @@ from spectral_detect.errors import ExtraMissingError, ModelFileError
 AT_ONCE = 50  # images in a pass
 FEATURES = "2048"
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
-FID_MISSING = "`fid` needs torch-fidelity: pip install 'spectral-detect[fid]'"
+FID_MISSING = "`fid` needs torch-fidelity: pip install '.[fid]' in the checkout"
 
 
 def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:

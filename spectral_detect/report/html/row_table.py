@@ -82,12 +82,12 @@ class RowTable:
         Hashes of the models that judged.
     n_listed : int
         Rows that the table has.
-    n_outside, n_contradicted, n_changed, n_not_read : int
-        Records outside the experience of the model; contradicted by their own file; of files that changed during the
-        scan; of files that were not read again.
+    n_outside, n_contradicted, n_claimed, n_changed, n_not_read : int
+        Records outside the experience of the model; contradicted by their own file; of other files that say themselves
+        that AI made them; of files that changed during the scan; of files that were not read again.
     improbable : Counter
         Records by verdict that are called what is less probable at the prevalence.
-    failed, contradicted, changed : list of Named
+    failed, contradicted, claimed, changed : list of Named
         The first `MOST_NAMED` of them.
     words : dict
         Value of a column in `CODED` -> its number.
@@ -102,10 +102,12 @@ class RowTable:
     n_listed: int = 0
     n_outside: int = 0
     n_contradicted: int = 0
+    n_claimed: int = 0
     n_changed: int = 0
     n_not_read: int = 0
     failed: list[Named] = field(default_factory=list)
     contradicted: list[Named] = field(default_factory=list)
+    claimed: list[Named] = field(default_factory=list)
     changed: list[Named] = field(default_factory=list)
     words: dict[str | float, int] = field(default_factory=dict)
 
@@ -136,7 +138,9 @@ class RowTable:
         self.reasons.update(added["reasons"])
         self.n_outside += added["is_inside"] is False
         self.improbable[added["outcome"]] += added["is_improbable"]
+        is_claimed = record["says_generated"] == "yes" and not added["is_contradicted"]
         self.n_contradicted += added["is_contradicted"]
+        self.n_claimed += is_claimed
         self.n_changed += is_changed
         self.n_not_read += look.sha256 is None
         if record["verdict"] and record["model_sha256"]:
@@ -145,6 +149,7 @@ class RowTable:
         for holds, named, note in (
             (bool(record["error"]), self.failed, visible(str(record["error"]))),
             (added["is_contradicted"], self.contradicted, visible(record["provenance"] or "")),
+            (is_claimed, self.claimed, visible(record["provenance"] or "")),
             (is_changed, self.changed, f"SHA-256 {record['sha256']} when judged, {look.sha256} afterwards"),
         ):
             if holds and len(named) < MOST_NAMED:
