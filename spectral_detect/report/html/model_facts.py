@@ -9,6 +9,7 @@ from typing import Any
 
 from spectral_detect.detector.metric_values import Estimate, stored_estimates
 from spectral_detect.detector.model import Model
+from spectral_detect.detector.track_record import track_record_of
 from spectral_detect.media.coding import LOSSLESS, VIDEO_CODECS
 from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.html.words import sides_of, support
@@ -96,7 +97,9 @@ def _error_rates(model: Model, rules: Rules) -> str:
     if rules.threshold is not None:
         return f"not measured at this threshold; at the model's own ({model.threshold:.3f}): {rates}"
     if model.undecided and model.undecided[0] < model.undecided[1]:
-        return f"{rates}; counting every score, also those that are left inconclusive here (for the verdicts: the card)"
+        all_files = track_record_of(model.track_record, None)
+        verdicts = f"{all_files.line}, by models that had not seen their sources. " if all_files else ""
+        return f"{verdicts}Were every score to decide, also those that are left inconclusive here: {rates}"
     return f"{rates}; counting every score"
 
 
