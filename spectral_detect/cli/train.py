@@ -34,6 +34,8 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import CLASS_NAMES, FAKE
+from spectral_detect.report.audit import METADATA
+from spectral_detect.report.models import TRAINING_WARNINGS
 from spectral_detect.report.training import training_text
 from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
@@ -177,7 +179,7 @@ def train(
     files = _files(real, fake, manifest, group_by, by, unlabelled)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)
-    warn_of_bias(dataset)
+    notes = warn_of_bias(dataset)
     if attribute:
         _warn_of_generators(dataset)
     model = train_model(
@@ -186,7 +188,10 @@ def train(
     )  # fmt: skip
     _refuse_useless(model, output, allow_useless)
     _warn_of_codings(model)
-    model = replace(model, class_names=class_names or CLASS_NAMES)
+    warnings = [note for note in notes if METADATA in note]  # the others name files, which would tell on their owner
+    model = replace(
+        model, class_names=class_names or CLASS_NAMES, training={**model.training, TRAINING_WARNINGS: warnings}
+    )
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)

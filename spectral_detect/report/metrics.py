@@ -78,7 +78,10 @@ def accuracy_text(models: Sequence[Model], decided: Counter[str], what: str = "f
         return ""
     if all(model.track_record for model in models):
         return f"accuracy: of such verdicts on {what} coded alike that the model had not seen, half of them fake\n"
-    return "accuracy: of the model in cross-validation on its own training images; on others expect less\n"
+    text = "accuracy: of the model in cross-validation on its own training images; on others expect less"
+    if any(model.training.get("warnings") for model in models):
+        text += ", much less: train warned that their metadata tell the classes apart"
+    return f"{text}\n"
 
 
 def prevalence_text(models: Sequence[Model], prevalence: float) -> str:

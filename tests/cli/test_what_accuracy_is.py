@@ -1,0 +1,71 @@
+"""What a table says of its column `accuracy`, and what is kept of a training's warnings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from PIL import Image
+
+from conftest import EXAMPLES, Run
+from spectral_detect import load_model
+
+PHOTOGRAPHS = EXAMPLES.parent / "models" / "photographs.pkl"
+OWN_IMAGES = "accuracy: of the model in cross-validation on its own training images; on others expect less"
+
+
+def biased_folders(folder: Path) -> tuple[Path, Path]:
+    """Make photographs of one size and the same of another, all of one coding: the size alone tells them apart."""
+    sides = {"real": 256, "fake": 240}
+    for name, side in sides.items():
+        (folder / name).mkdir()
+        for path in sorted((EXAMPLES / name).glob("*.png")):
+            with Image.open(path) as picture:
+                picture.convert("RGB").crop((0, 0, side, side)).save(folder / name / path.name)
+    return folder / "real", folder / "fake"
+
+
+def test_a_model_keeps_the_warning_that_metadata_tell_its_classes_apart(tmp_path: Path, run: Run) -> None:
+    real, fake = biased_folders(tmp_path)
+    model = tmp_path / "m.pkl"
+    assert run("train", "--real", real, "--fake", fake, "--output", model).exit_code == 0
+    (warning,) = load_model(model).training["warnings"]
+    assert "metadata alone reach an AUROC of 1.000" in warning
+    assert str(tmp_path) not in warning
+    assert f"warned         {warning}" in run("models", model).stdout
+    table = run("scan", real, "--model", model, "--threshold", "0.5").stdout
+    assert f"\n{OWN_IMAGES}, much less: train warned that their metadata tell the classes apart\n" in table
+
+
+def test_a_table_says_of_which_images_its_accuracy_is(run: Run) -> None:
+    lines = run("scan", EXAMPLES / "real", "--model", PHOTOGRAPHS).stdout.splitlines()
+    assert lines[-2] == OWN_IMAGES
+    assert lines[-1].startswith("12 images: ")
+    of_world = run("scan", EXAMPLES / "real").stdout.splitlines()[-2]
+    assert of_world == "accuracy: of such verdicts on files coded alike that the model had not seen, half of them fake"
+
+
+def test_a_video_without_a_verdict_has_no_accuracy(tmp_path: Path, run: Run) -> None:
+    for name, paths in (("fake", sorted((EXAMPLES / "fake").glob("*.png"))), ("few", [EXAMPLES / "real" / "Aqua.png"])):
+        (tmp_path / name).mkdir()
+        for path in paths:
+            (tmp_path / name / path.name).write_bytes(path.read_bytes())
+        result = run("video", tmp_path / name, "--format", "jsonl")
+        (record,) = map(json.loads, result.stdout.splitlines())
+        assert (record["verdict_right"] is None) == (record["verdict"] == "inconclusive")
+        assert record["such_files"].startswith("lossless: decided")
+        assert record["verdict"] == {"fake": "fake", "few": record["verdict"]}[name]
+        table = run("video", tmp_path / name).stdout.splitlines()[1]
+        shown = "-" if record["verdict_right"] is None else f"{100 * record['verdict_right']:.1f} %"
+        assert f"  {shown}  {tmp_path}" in table
+
+
+def test_a_summary_counts_files_that_say_that_ai_made_them(run: Run) -> None:
+    summary = run("scan", EXAMPLES.parent / "everyday").stdout.splitlines()[-1]
+    assert summary.endswith("; made by AI as the file itself says: 1")
+
+
+def test_one_class_name_is_not_taken_for_two(run: Run) -> None:
+    result = run("train", "--class-names", "clean", "--output", "x.pkl")
+    assert result.exit_code == 2
+    assert "--class-names takes two names, not 'clean' alone" in result.stderr
