@@ -90,7 +90,7 @@ def test_a_device_is_enough() -> None:
 
 def test_without_cupy_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "find_spec", lambda name: None)
-    with pytest.raises(DeviceError, match=r"CuPy is not installed; pip install 'spectral-detect\[gpu\]'"):
+    with pytest.raises(DeviceError, match=r"CuPy is not installed; pip install '\.\[gpu\]'"):
         cupy_backend()
     assert "CuPy is not installed" in str(device_problem())
 

