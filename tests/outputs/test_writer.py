@@ -130,4 +130,7 @@ def test_a_row_that_a_worker_made_is_written_and_counted_as_its_record(row_forma
         out.write(r)
     assert ready_stream.getvalue() == stream.getvalue()
     assert ready.summary() == out.summary()
-    assert "1 real, 1 fake, 0 inconclusive, 1 failed; made by AI as the file itself says: 1, of which called real: 1" in ready.summary()
+    assert (
+        "1 real, 1 fake, 0 inconclusive, 1 failed; made by AI as the file itself says: 1, of which called real: 1"
+        in ready.summary()
+    )
