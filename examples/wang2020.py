@@ -24,6 +24,7 @@ import argparse
 import io
 import json
 import pickle
+import sys
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -33,9 +34,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from sklearn.metrics import average_precision_score
-from torch.nn import functional as F
+
+try:
+    import torch
+    from torch.nn import functional as F
+except ModuleNotFoundError:
+    sys.exit("this example needs PyTorch: pip install '.[wang]' in the checkout")
 
 from spectral_detect import FAKE, read_image
 from spectral_detect.atomic_write import write_aside
@@ -350,14 +355,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, help="a folder with real/ and fake/")
     parser.add_argument("--work", type=Path, required=True, help="a folder for the state and the encoder")
-    parser.add_argument("--network", choices=NETWORKS, default="small")
+    parser.add_argument("--network", choices=NETWORKS, default="small", help="what is trained: %(default)s")
     parser.add_argument("--weights", type=Path, help="a file of tensors to begin with")
-    parser.add_argument("--augment", type=float, default=0.5, help="probability of blur, and of JPEG")
-    parser.add_argument("--crop", type=int, default=224)
+    parser.add_argument("--augment", type=float, default=0.5, help="probability of blur, and of JPEG: %(default)s")
+    parser.add_argument(
+        "--crop", type=int, default=224, help="side of the squares that it sees, in pixels: %(default)s"
+    )
     parser.add_argument("--side", type=int, help="reduce images to this shorter side first; as they are if left out")
-    parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=1e-4, help="rate of learning")
+    parser.add_argument(
+        "--epochs", type=int, default=50, help="at most; 0 exports the weights as they are: %(default)s"
+    )
+    parser.add_argument("--batch", type=int, default=64, help="images at a step: %(default)s")
+    parser.add_argument("--rate", type=float, default=1e-4, help="rate of learning: %(default)s")
     parser.add_argument("--device", default="cpu", help="where the network learns, such as cuda")
     parser.add_argument("--test", help="a folder with a sub-folder for each generator")
     parser.add_argument("--real", action="append", default=[], help="camera images for generators that bring none")

@@ -104,7 +104,8 @@ ADVICE = (
     Advice(
         None,
         r"called (fake|real) by the threshold",
-        "the score lies near the threshold: take it for undecided, and ask for certainty with --min-confidence 0.9",
+        "take it for undecided: the score lies near the threshold, or such images are seldom fake (--prevalence); "
+        "ask for certainty with --min-confidence 0.9",
     ),
     Advice(
         None,

@@ -20,7 +20,7 @@ CAMERA = "The image comes from a camera and has not been through such a network.
 # the least likelihood ratio of each band. Inverse ratios support the other proposition by the same words. The guideline
 # names no band between 1 and 2: those ratios have the words of 1 here. The bands are as others quote them; they were
 # not checked against the guideline's own text, which was not at hand (enfsi.eu, m1_guideline.pdf).
-SCALE_NAME = "ENFSI 2015"
+SCALE_NAME = "ENFSI 2015, as other publications quote it"
 SCALE = (
     (1, "no support for one over the other"),
     (2, "weak support"),
