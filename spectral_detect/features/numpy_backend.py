@@ -155,7 +155,9 @@ def as_rgb(image: np.ndarray, is_ycc: bool) -> np.ndarray:
         return np.repeat(image[..., None], 3, axis=2)
     if not is_ycc:
         return image
-    return np.asarray(cv2.cvtColor(np.ascontiguousarray(image[..., [0, 2, 1]]), cv2.COLOR_YCrCb2RGB))
+    swapped = np.empty(image.shape, np.uint8)  # an index array would take ten times as long
+    cv2.mixChannels([np.ascontiguousarray(image)], [swapped], [0, 0, 1, 2, 2, 1])
+    return np.asarray(cv2.cvtColor(swapped, cv2.COLOR_YCrCb2RGB))
 
 
 def planes(images: Array) -> Array:
