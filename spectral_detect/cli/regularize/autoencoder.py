@@ -13,6 +13,7 @@ from typing import Any, get_args
 import click
 
 from spectral_detect.atomic_write import OPTIONS_FILE, check_run_folder, write_aside
+from spectral_detect.cli.regularize.machine_options import device_option
 from spectral_detect.cli.regularize.run_folder import check_apart
 from spectral_detect.cli.shared.checks import require_matplotlib, require_torch
 from spectral_detect.cli.shared.failures import report_failure
@@ -31,7 +32,7 @@ from spectral_detect.regularize.autoencoder.options import (
     Target,
 )
 from spectral_detect.regularize.autoencoder.results import Cell, Experiment
-from spectral_detect.regularize.choices import DeviceName, ProfileDistance, ProfileNormalisation, Upsampling
+from spectral_detect.regularize.choices import ProfileDistance, ProfileNormalisation, Upsampling
 from spectral_detect.regularize.reals import read_reals
 from spectral_detect.report import autoencoder as report
 
@@ -170,13 +171,7 @@ spectral_options = together(
 )
 
 machine_options = together(
-    click.option(
-        "--device",
-        type=click.Choice(get_args(DeviceName)),
-        default="auto",
-        show_default=True,
-        help="Train on the CPU or on a GPU; auto takes a GPU if there is one.",
-    ),
+    device_option("Train"),
     click.option(
         "--threads",
         type=click.IntRange(1),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import get_args
 
 import click
 
 from spectral_detect.atomic_write import check_new_folder, folder_aside
+from spectral_detect.cli.regularize.machine_options import device_option
 from spectral_detect.cli.shared.checks import require_torch
 from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.progress import progress
@@ -31,13 +31,7 @@ from spectral_detect.text import visible
     show_default=True,
     help="Seed of the images; the same seed makes the same ones.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(get_args(DeviceName)),
-    default="auto",
-    show_default=True,
-    help="Compute on the CPU or on a GPU; auto takes a GPU if there is one.",
-)
+@device_option("Compute")
 def sample(run: str, n: int, output: str, reals: str | None, seed: int, device: DeviceName) -> None:
     """Write images of a trained generator as PNG files.
 

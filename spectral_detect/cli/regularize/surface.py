@@ -11,11 +11,11 @@ import click
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.plot.options import output_option
+from spectral_detect.cli.regularize.machine_options import device_option, threads_option
 from spectral_detect.cli.shared.checks import check_output, check_outside, check_plot, require_torch
 from spectral_detect.cli.shared.failures import report_failure
 from spectral_detect.cli.shared.options import FiniteRange
 from spectral_detect.cli.shared.progress import progress
-from spectral_detect.regularize.choices import DeviceName
 from spectral_detect.regularize.surface.results import DirectionsName, LossName, Surface
 from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
@@ -70,14 +70,8 @@ MOST_RUNS = 4
     help="Seed of the images and of random directions.",
 )
 @click.option("--data", metavar="DIR", help="Read the camera images from DIR.  [default: where they were in training]")
-@click.option(
-    "--device",
-    type=click.Choice(get_args(DeviceName)),
-    default="auto",
-    show_default=True,
-    help="Compute on the CPU or on a GPU; auto takes a GPU if there is one.",
-)
-@click.option("--threads", type=click.IntRange(1), help="Use this many threads of the CPU.  [default: one per core]")
+@device_option("Compute")
+@threads_option
 def surface(runs: tuple[str, ...], output: str, **chosen: Any) -> None:
     """Draw the loss surface of trained generators.
 

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 from click.core import ParameterSource
 
+from spectral_detect.cli.regularize.machine_options import device_option, threads_option
 from spectral_detect.cli.regularize.reporting import EpochReport
 from spectral_detect.cli.regularize.run_folder import check_apart, check_unused
 from spectral_detect.cli.regularize.stopping import stop_on_signal
@@ -20,7 +21,6 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.choices import (
     ComparedPer,
-    DeviceName,
     FdNetwork,
     ProfileNormalisation,
     SpectralDistance,
@@ -188,16 +188,8 @@ keep_option = click.option(
 )
 
 machine_options = together(
-    click.option(
-        "--device",
-        type=click.Choice(get_args(DeviceName)),
-        default=TrainingOptions.device,
-        show_default=True,
-        help="Train on the CPU or on a GPU; auto takes a GPU if there is one.",
-    ),
-    click.option(
-        "--threads", type=click.IntRange(1), help="Use this many threads of the CPU.  [default: one per core]"
-    ),
+    device_option("Train"),
+    threads_option,
     click.option(
         "--compile", is_flag=True, help="Let PyTorch compile the networks: minutes at the start, faster later."
     ),
