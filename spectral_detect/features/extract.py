@@ -121,7 +121,8 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
     parts = [extract_features(small, of_tiles, is_ycc=is_ycc).mean(axis=0)]
     of_rgb = [OF_RGB[name] for name in spec.groups if name in OF_RGB]
     if of_rgb:
-        rgb = reduced(as_rgb(in_8_bit(large), is_ycc), first)  # as_rgb rounds, so it comes before the last mean
+        # of luma and chroma before the last mean, as it rounds
+        rgb = reduced(as_rgb(in_8_bit(large), is_ycc), first) if is_ycc else as_rgb(small, is_ycc)
         parts += [function(rgb) for function in of_rgb]
     for scale in spec.scales:
         small = reduced(small, scale)

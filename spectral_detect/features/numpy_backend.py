@@ -149,12 +149,15 @@ def rgb_to_ycc(rgb: Array) -> Array:
 
 def as_rgb(image: np.ndarray, is_ycc: bool) -> np.ndarray:
     """Return an 8-bit image, (H, W) gray or (H, W, 3) RGB or luma, Cb and Cr, as (H, W, 3) RGB."""
-    import cv2
-
     if image.ndim == 2:
         return np.repeat(image[..., None], 3, axis=2)
-    if not is_ycc:
-        return image
+    return ycc_to_rgb(image) if is_ycc else image
+
+
+def ycc_to_rgb(image: np.ndarray) -> np.ndarray:
+    """Return the (H, W, 3) uint8 RGB of luma, Cb and Cr of 8 bits."""
+    import cv2
+
     swapped = np.empty(image.shape, np.uint8)  # an index array would take ten times as long
     cv2.mixChannels([np.ascontiguousarray(image)], [swapped], [0, 0, 1, 2, 2, 1])
     return np.asarray(cv2.cvtColor(swapped, cv2.COLOR_YCrCb2RGB))

@@ -14,6 +14,8 @@ import numpy as np
 import PIL.Image
 
 from spectral_detect.errors import FeatureError
+from spectral_detect.features.numpy_backend import ycc_to_rgb
+from spectral_detect.features.reduced import in_8_bit
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import DecodedImage, decode
 
@@ -187,13 +189,7 @@ PROCESSED = (  # what happens to camera images without a neural network
 
 def as_rgb(pixels: np.ndarray, is_ycc: bool) -> np.ndarray:
     """Return 8 bit pixels, (H, W) gray or (H, W, 3) RGB."""
-    import cv2
-
-    if pixels.dtype == np.uint16:
-        pixels = np.rint(pixels / 257).astype(np.uint8)
-    elif pixels.dtype != np.uint8:
-        pixels = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(pixels[..., [0, 2, 1]], cv2.COLOR_YCrCb2RGB)) if is_ycc else pixels
+    return ycc_to_rgb(in_8_bit(pixels)) if is_ycc else in_8_bit(pixels)
 
 
 def _through_jpeg(pixels: np.ndarray, is_ycc: bool, quality: int, encode: Callable[[np.ndarray, int], bytes]) -> Pixels:

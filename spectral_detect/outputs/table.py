@@ -120,7 +120,7 @@ def video_layout(
         Column(
             words["fake"],
             f">{max(5, len(words['fake']))}",
-            lambda r: "-" if r.fake_fraction is None else f"{100 * r.fake_fraction:.0f} %",
+            _share_of_fakes,
         ),
         Column("score", ">5", lambda r: _three_digits(r.mean_score)),
         Column("votes", ">7", lambda r: f"{r.n_judged}/{r.n_frames if r.n_faces is None else r.n_faces}"),
