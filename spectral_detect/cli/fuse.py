@@ -8,7 +8,13 @@ import click
 
 from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output
-from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
+from spectral_detect.cli.shared.inputs import (
+    labelled_files,
+    read_labelled,
+    warn_if_useless,
+    warn_of_bias,
+    with_warnings,
+)
 from spectral_detect.cli.shared.options import encoder_of_model, error_rate_options, frame_options, labelled_options
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.model import Model
@@ -68,10 +74,10 @@ def fuse(
     models = _load(first, encoder), _load(second, encoder)
     extractor = replace(fused_extractor(*models), limits=limits, frames=frames)
     dataset = read_labelled(labelled_files(real, fake, manifest, group_by), extractor, work)
-    warn_of_bias(dataset)
-    _warn_of_training_images(models, dataset)
+    notes = [*warn_of_bias(dataset), *_warn_of_training_images(models, dataset)]
     model = fuse_models(*models, dataset, target_fpr=target_fpr, verdict_errors=verdict_errors, seed=seed)
     warn_if_useless(model)
+    model = with_warnings(model, notes)
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)
@@ -83,11 +89,13 @@ def _load(name: str, encoder: str | None) -> Model:
     return load_model(name, encoder=encoder if needs_one else None)
 
 
-def _warn_of_training_images(models: tuple[Model, Model], dataset: Dataset) -> None:
-    for model in models:
-        if model.training.get("files_sha256") == dataset.sha256:
-            click.echo(
-                f"warning: {visible(model.name)} was trained on these images, and knows the answers: it weighs too "
-                "much, and the numbers below are too good; give images that neither model has seen",
-                err=True,
-            )
+def _warn_of_training_images(models: tuple[Model, Model], dataset: Dataset) -> list[str]:
+    notes = [
+        f"{visible(model.name)} was trained on these images, and knows the answers: it weighs too much, and the "
+        "estimates are too good; give images that neither model has seen"
+        for model in models
+        if model.training.get("files_sha256") == dataset.sha256
+    ]
+    for note in notes:
+        click.echo(f"warning: {note}", err=True)
+    return notes

@@ -185,7 +185,7 @@ def _scan(
             recorder.end(results.outcomes, images.n_skipped)
         summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
-            said = accuracy_text(judge.models, results.outcomes)
+            said = accuracy_text(judge, results.outcomes)
             stream.write(f"\n{said}{summary}\n{_worth(judge, names)}")
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)

@@ -12,7 +12,13 @@ import numpy as np
 from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure
-from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
+from spectral_detect.cli.shared.inputs import (
+    labelled_files,
+    read_labelled,
+    warn_if_useless,
+    warn_of_bias,
+    with_warnings,
+)
 from spectral_detect.cli.shared.options import (
     error_rate_options,
     feature_options,
@@ -34,8 +40,6 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import CLASS_NAMES, FAKE
-from spectral_detect.report.audit import METADATA
-from spectral_detect.report.models import TRAINING_WARNINGS
 from spectral_detect.report.training import training_text
 from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
@@ -188,10 +192,7 @@ def train(
     )  # fmt: skip
     _refuse_useless(model, output, allow_useless)
     _warn_of_codings(model)
-    warnings = [note for note in notes if METADATA in note]  # the others name files, which would tell on their owner
-    model = replace(
-        model, class_names=class_names or CLASS_NAMES, training={**model.training, TRAINING_WARNINGS: warnings}
-    )
+    model = with_warnings(replace(model, class_names=class_names or CLASS_NAMES), notes)
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)

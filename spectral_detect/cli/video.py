@@ -222,7 +222,7 @@ def _scan(
             recorder.end(records.outcomes, n_skipped)
         summary = records.summary(n_skipped)
         if target.is_table:
-            said = accuracy_text(judge.judge.models, records.outcomes, "frames")
+            said = accuracy_text(judge.judge, records.outcomes, "frames")
             stream.write(f"\n{said}{summary}\n")
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)

@@ -170,6 +170,13 @@ class Model:
         return self.class_names[LABELS[verdict]]
 
     @property
+    def training_warnings(self) -> tuple[str, ...]:
+        """Return what its training warned of, in words that anybody may have written."""
+        notes = self.training.get("warnings")
+        own = tuple(note for note in notes if isinstance(note, str)) if isinstance(notes, list) else ()
+        return (*own, *(note for part in self.parts for note in part.training_warnings))
+
+    @property
     def is_guess(self) -> bool:
         """Tell whether it was trained without labels: which of its two clusters is called fake is then a guess."""
         return bool(self.training.get("n_unlabelled")) or any(part.is_guess for part in self.parts)

@@ -52,13 +52,10 @@ def verdict(audit: DatasetAudit) -> str:
     )
 
 
-METADATA = "metadata alone reach"
-
-
 def bias_warning(audit: DatasetAudit) -> str:
     """Return the verdict on biased classes in one line."""
     return (
-        f"{_which_tell(audit.culprits)} the classes apart: {METADATA} an AUROC of {_auroc(audit)}; "
+        f"{_which_tell(audit.culprits)} the classes apart: metadata alone reach an AUROC of {_auroc(audit)}; "
         "a detector learns that, not the generator's traces: spectral-detect audit says more, its --fix matches them"
     )
 

@@ -9,6 +9,7 @@ from spectral_detect.detector.metric_values import Estimate, PredictiveValues
 from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.records import CLASS_NAMES
+from spectral_detect.scanning.judge import Judge
 from spectral_detect.text import visible
 
 TITLES = {
@@ -72,15 +73,16 @@ def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, st
     return lines
 
 
-def accuracy_text(models: Sequence[Model], decided: Counter[str], what: str = "files") -> str:
+def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> str:
     """Say what the column `accuracy` of a table is; nothing where no verdict was given."""
     if not decided["real"] + decided["fake"]:
         return ""
-    if all(model.track_record for model in models):
+    if judge.rules.threshold is None and all(model.track_record for model in judge.models):
         return f"accuracy: of such verdicts on {what} coded alike that the model had not seen, half of them fake\n"
-    text = "accuracy: of the model in cross-validation on its own training images; on others expect less"
-    if any(model.training.get("warnings") for model in models):
-        text += ", much less: train warned that their metadata tell the classes apart"
+    at = "" if judge.rules.threshold is None else ", at its own threshold"
+    text = f"accuracy: of the model in cross-validation on its own training images{at}; on others expect less"
+    if any(model.training_warnings for model in judge.models):
+        text += ", much less: its training warned of that (spectral-detect models MODEL)"
     return f"{text}\n"
 
 

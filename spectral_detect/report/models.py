@@ -23,17 +23,10 @@ CALIBRATIONS = {
 }
 
 LONGEST_CLASS = 24
-TRAINING_WARNINGS = "warnings"  # in `Model.training`: what `train` warned of
 NAMING_NOTE = (
     "columns: how many images held out were called which class, or none of these; unseen: how a naming that did not "
     "learn\na generator tells its images from those of the others, and the share that it calls none of these"
 )
-
-
-def training_warnings(model: Model) -> list[str]:
-    """Return what `train` warned of, fit to be shown, in words that anybody may have written."""
-    notes = model.training.get(TRAINING_WARNINGS)
-    return [visible(note) for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
 
 
 def model_facts(model: Model) -> dict[str, Any]:
@@ -110,7 +103,7 @@ def _headline(model: Model) -> list[str]:
         lines += [undecided_line(model.undecided, "  undecided      ")]
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
-    lines += [f"  warned         {note}" for note in training_warnings(model)]
+    lines += [f"  warned         {visible(note)}" for note in model.training_warnings]
     if model.why_useless:
         lines += [f"  useless        {model.why_useless}; it calls every image inconclusive"]
     if model.outsiders:

@@ -34,7 +34,8 @@ def test_a_model_keeps_the_warning_that_metadata_tell_its_classes_apart(tmp_path
     assert str(tmp_path) not in warning
     assert f"warned         {warning}" in run("models", model).stdout
     table = run("scan", real, "--model", model, "--threshold", "0.5").stdout
-    assert f"\n{OWN_IMAGES}, much less: train warned that their metadata tell the classes apart\n" in table
+    own_images = OWN_IMAGES.replace(";", ", at its own threshold;")
+    assert f"\n{own_images}, much less: its training warned of that (spectral-detect models MODEL)\n" in table
 
 
 def test_a_table_says_of_which_images_its_accuracy_is(run: Run) -> None:
@@ -43,6 +44,20 @@ def test_a_table_says_of_which_images_its_accuracy_is(run: Run) -> None:
     assert lines[-1].startswith("12 images: ")
     of_world = run("scan", EXAMPLES / "real").stdout.splitlines()[-2]
     assert of_world == "accuracy: of such verdicts on files coded alike that the model had not seen, half of them fake"
+    at_another = run("scan", EXAMPLES / "real", "--threshold", "0.5").stdout.splitlines()[-2]
+    assert at_another == OWN_IMAGES.replace(";", ", at its own threshold;")
+
+
+def test_a_fused_model_keeps_the_warning_that_its_parts_knew_the_images(tmp_path: Path, run: Run) -> None:
+    folders = "--real", EXAMPLES / "real", "--fake", EXAMPLES / "fake"
+    parts = [tmp_path / f"{features}.pkl" for features in ("azimuthal", "durall")]
+    for part in parts:
+        assert run("train", *folders, "--features", part.stem, "--output", part).exit_code == 0
+    assert run("fuse", *parts, *folders, "--output", tmp_path / "both.pkl").exit_code == 0
+    warnings = load_model(tmp_path / "both.pkl").training_warnings
+    assert [warning.partition(",")[0] for warning in warnings] == [
+        f"{part.stem} was trained on these images" for part in parts
+    ]
 
 
 def test_a_video_without_a_verdict_has_no_accuracy(tmp_path: Path, run: Run) -> None:
