@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
+from math import ceil, floor, sqrt
 
 import numpy as np
 
@@ -72,13 +74,39 @@ def chroma_cooccurrence(rgb: np.ndarray) -> np.ndarray:
     return cooccurrence(np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1]))
 
 
-def _shares(
-    planes: Sequence[np.ndarray], triples: Callable[[list[np.ndarray]], list[np.ndarray]], same: np.ndarray
-) -> np.ndarray:
+@dataclass(frozen=True)
+class _Plane:
+    """Numbers of some pixels of an image, in one run of memory, where sums of neighbours are fastest.
+
+    Attributes
+    ----------
+    values : (n,) array
+        Row after row of the image; those to the right of `shape` and below mean nothing.
+    shape : (int, int)
+        Rows and columns that count.
+    width : int
+        Columns of the image.
+    """
+
+    values: np.ndarray
+    shape: tuple[int, int]
+    width: int
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Return a view of the rows and columns that count."""
+        step = self.values.itemsize
+        return np.asarray(np.ndarray(self.shape, self.values.dtype, self.values, strides=(self.width * step, step)))
+
+
+Codes = list[_Plane]
+
+
+def _shares(planes: Sequence[np.ndarray], triples: Callable[[list[_Plane]], Codes], same: np.ndarray) -> np.ndarray:
     """Return the root of each share of the triples in (H, W) planes, by kind of residual and step of rounding."""
     found = []
     for unit, *of_planes in zip(UNITS, *map(_residuals, planes), strict=True):
-        usual = [max(0.5, USUAL_STEP * float(np.abs(residuals[0]).mean())) for residuals in of_planes]
+        usual = [max(0.5, USUAL_STEP * _mean_magnitude(residuals[0])) for residuals in of_planes]
         for steps in ([unit] * len(planes), usual):
             levels = [map(_rounded, each, steps) for each in zip(*of_planes, strict=True)]
             found.append(np.bincount(same, weights=sum(_counted(triples(list(each))) for each in levels)))
@@ -86,45 +114,57 @@ def _shares(
     return np.asarray(np.sqrt(shares / shares.sum(axis=1, keepdims=True)).ravel())
 
 
-def _residuals(plane: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Return the residuals of first order, those of second, and that of a square."""
-    f = plane.astype(np.int16)
-    first = f[:, 1:] - f[:, :-1], f[1:] - f[:-1]
-    second = f[:, 2:] + f[:, :-2] - 2 * f[:, 1:-1], f[2:] + f[:-2] - 2 * f[1:-1]
-    beside = f[1:-1, 2:] + f[1:-1, :-2] + f[2:, 1:-1] + f[:-2, 1:-1]
-    corners = f[2:, 2:] + f[2:, :-2] + f[:-2, 2:] + f[:-2, :-2]
-    return [first, second, (2 * beside - corners - 4 * f[1:-1, 1:-1],)]
+def _residuals(plane: np.ndarray) -> list[tuple[_Plane, ...]]:
+    """Return the residuals of first order, those of second, and that of a square, of 8-bit luma or another plane."""
+    (height, width), pixels = plane.shape, plane.astype(np.int16).ravel()
+    along, down = pixels[1:] - pixels[:-1], pixels[width:] - pixels[:-width]
+    along_2, down_2 = along[1:] - along[:-1], down[width:] - down[:-width]
+    square = along_2[width:] - along_2[:-width]  # the second difference down of the second difference along
+    square = square[:-width] - square[width:]
+    return [
+        (_Plane(along, (height, width - 1), width), _Plane(down, (height - 1, width), width)),
+        (_Plane(along_2, (height, width - 2), width), _Plane(down_2, (height - 2, width), width)),
+        (_Plane(square, (height - 2, width - 2), width),),
+    ]
 
 
-def _rounded(residual: np.ndarray, step: float) -> np.ndarray:
-    """Return residual / step, rounded and cut off at `REACH`, as 0 to 2 `REACH`."""
-    levels = residual * np.float32(1 / step)
-    np.rint(levels, out=levels)
-    np.clip(levels, -REACH, REACH, out=levels)
-    levels += REACH
-    return np.asarray(levels, dtype=np.uint8)
+def _mean_magnitude(residual: _Plane) -> float:
+    import cv2
+
+    return cv2.norm(residual.counted, cv2.NORM_L1) / (residual.shape[0] * residual.shape[1])
 
 
-def _neighbours(levels: list[np.ndarray]) -> list[np.ndarray]:
+def _rounded(residual: _Plane, step: float) -> _Plane:
+    """Return residual / step, rounded (halves to even) and cut off at `REACH`, as 0 to 2 `REACH`."""
+    one, two = floor(step / 2) + 1, ceil(1.5 * step)  # the least residuals that are rounded to 1 and to 2
+    levels = (residual.values > -two).view(np.uint8)
+    for reached in (residual.values > -one, residual.values >= one, residual.values >= two):
+        levels += reached.view(np.uint8)
+    return replace(residual, values=levels)
+
+
+def _neighbours(levels: list[_Plane]) -> Codes:
     """Return the codes of triples of neighbours in one plane, along rows and along columns."""
     (plane,) = levels
-    return [_code(plane[:, :-2], plane[:, 1:-1], plane[:, 2:]), _code(plane[:-2], plane[1:-1], plane[2:])]
+    (height, columns), width = plane.shape, plane.width
+    first, second, third = plane.values * np.uint8(N_LEVELS**2), plane.values * np.uint8(N_LEVELS), plane.values
+    along = first[:-2] + second[1:-1] + third[2:]
+    down = first[: -2 * width] + second[width:-width] + third[2 * width :]
+    return [_Plane(along, (height, columns - 2), width), _Plane(down, (height - 2, columns), width)]
 
 
-def _channels(levels: list[np.ndarray]) -> list[np.ndarray]:
+def _channels(levels: list[_Plane]) -> Codes:
     """Return the codes of the triples of three planes at one place."""
-    return [_code(*levels)]
+    first, second, third = (plane.values for plane in levels)
+    step = np.uint8(N_LEVELS)
+    return [replace(levels[0], values=(first * step + second) * step + third)]
 
 
-def _code(first: np.ndarray, second: np.ndarray, third: np.ndarray) -> np.ndarray:
-    return np.asarray((first * N_LEVELS + second) * N_LEVELS + third)
-
-
-def _counted(codes: list[np.ndarray]) -> np.ndarray:
+def _counted(codes: Codes) -> np.ndarray:
     """Return (125,), the number of each triple."""
     import cv2
 
-    counts = [cv2.calcHist([each], [0], None, [N_TRIPLES], [0, N_TRIPLES]).ravel() for each in codes]
+    counts = [cv2.calcHist([each.counted], [0], None, [N_TRIPLES], [0, N_TRIPLES]).ravel() for each in codes]
     return np.asarray(np.sum(counts, axis=0, dtype=np.float64))
 
 
@@ -180,14 +220,16 @@ def _of_octave(luma: np.ndarray) -> np.ndarray:
     import cv2
 
     mean = cv2.GaussianBlur(luma, (BLUR_PX, BLUR_PX), BLUR_SIGMA_PX)
-    square = cv2.GaussianBlur(luma * luma, (BLUR_PX, BLUR_PX), BLUR_SIGMA_PX)
-    deviation = np.sqrt(np.maximum(square - mean * mean, 0))
+    variance = cv2.GaussianBlur(luma * luma, (BLUR_PX, BLUR_PX), BLUR_SIGMA_PX)
+    variance -= mean * mean
+    deviation = np.sqrt(cv2.threshold(variance, 0, 0, cv2.THRESH_TOZERO)[1])
     x = (luma - mean) / (deviation + 1)
-    squares = x * x
-    kurtosis = float((squares * squares).mean()) / (float(squares.mean()) ** 2 + FLOOR)
-    spread = np.log([float(deviation.mean()) + 0.1, float(deviation.std()) + 0.1])
+    squares = np.square(x).ravel()
+    kurtosis = float(squares @ squares) / len(squares) / (float(squares.mean()) ** 2 + FLOOR)
+    spread = np.log(np.ravel(cv2.meanStdDev(deviation)) + 0.1)
     products = [_of_products(_products(x, down, right)) for down, right in STEPS]
-    return np.concatenate([[np.abs(x).mean(), x.std(), np.log(kurtosis + FLOOR)], spread, *products])
+    magnitude = cv2.norm(x, cv2.NORM_L1) / x.size
+    return np.concatenate([[magnitude, cv2.meanStdDev(x)[1][0, 0], np.log(kurtosis + FLOOR)], spread, *products])
 
 
 def _products(x: np.ndarray, down: int, right: int) -> np.ndarray:
@@ -200,9 +242,11 @@ def _products(x: np.ndarray, down: int, right: int) -> np.ndarray:
 
 def _of_products(products: np.ndarray) -> list[float]:
     """Return the mean, and the root mean squares of the negative and of the positive products."""
+    import cv2
+
     flat = products.ravel()
-    below = np.minimum(flat, 0)
-    of_below = float(below @ below)
+    below = cv2.threshold(products, 0, 0, cv2.THRESH_TOZERO_INV)[1].ravel()
+    of_below, of_all = float(below @ below), float(flat @ flat)
     n_below, n_above = int(np.count_nonzero(flat < 0)), int(np.count_nonzero(flat > 0))
-    spreads = [of_below / max(1, n_below), (float(flat @ flat) - of_below) / max(1, n_above)]
-    return [float(flat.mean()), *np.sqrt(np.maximum(spreads, 0)).tolist()]
+    spreads = of_below / max(1, n_below), max(0.0, of_all - of_below) / max(1, n_above)
+    return [cv2.sumElems(products)[0] / len(flat), *map(sqrt, spreads)]
