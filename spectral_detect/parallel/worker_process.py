@@ -21,11 +21,24 @@ from spectral_detect.parallel.threads import ONE_THREAD
 Item = TypeVar("Item")
 Numbered = tuple[int, Item]
 
+MB = 2**20
+
+
+def kept_bytes() -> int:
+    """Return up to which size of an array glibc is asked to keep the memory: the pixels of 40 million."""
+    try:
+        version = (os.confstr("CS_GNU_LIBC_VERSION") or "").removeprefix("glibc ")
+        is_new = tuple(map(int, version.split("."))) >= (2, 35)
+    except (AttributeError, OSError, ValueError):  # another C library, which knows none of this
+        is_new = False
+    return (128 if is_new else 32) * MB  # before 2.35 it ignores more than 32 MB, as if nothing were asked for
+
+
 WORKER_ENVIRONMENT = {
     **ONE_THREAD,
     # glibc otherwise hands the arrays of each image back to the system, and new pages cost as much as the spectrum
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "MALLOC_MMAP_THRESHOLD_": str(kept_bytes()),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * MB),
 }
 
 
