@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.detector.model import Model, TrainingSummary
+from spectral_detect.detector.memory.summary import TrainingSummary
+from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import is_shipped
 from spectral_detect.explain.advice import next_steps
 from spectral_detect.explain.evidence import Evidence, evidence_of
