@@ -91,6 +91,13 @@ def test_the_head_says_what_a_laboratory_needs(run: Run, evidence: Path) -> None
     assert "--case 26/117" in text
 
 
+def test_the_page_is_told_which_scores_are_shown_in_brackets(run: Run, evidence: Path) -> None:
+    page = scanned(run, evidence)
+    found = re.search(r'<script type="application/json" id="facts">(.*?)</script>', page, re.DOTALL)
+    assert found and set(json.loads(found[1])["by_score"]) == {"undecided", "low confidence", "depends on delivery"}
+    assert "a score in brackets decides nothing, and none is shown where the model cannot judge" in words_of(page)
+
+
 def test_no_probability_of_fake_without_a_prevalence(run: Run, evidence: Path) -> None:
     assert "P(fake)" not in words_of(scanned(run, evidence))
     text = words_of(scanned(run, evidence, "--prevalence", 0.01))
@@ -249,6 +256,8 @@ def test_the_page_sorts_filters_opens_and_runs_nothing_of_a_file(run: Run, evide
         assert page.value(names)[:2] == ["fake_Aqua.png", "fake_Garden.png"]
         assert page.value("document.querySelector('th[data-sort=score]').getAttribute('aria-sort')") == "descending"
         assert set(page.value(names)[-2:]) == {"large.png", "broken.png"}  # a score beside inconclusive does not rank
+        scores = page.value("[...document.querySelectorAll('td[data-label=Score]')].map(e => e.textContent)")
+        assert sorted(scores[-2:]) == ["", "-"]  # the model cannot judge the one, and read the other
         page.value("document.querySelector('input[value=real]').click()")
         assert len(page.value(names)) == 4
         page.value("for (const open of document.querySelectorAll('.open')) open.click()")

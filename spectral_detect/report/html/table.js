@@ -137,8 +137,10 @@ function notes(row) {
 function scoreCell(line, row) {
   const muted = isMuted(row), score = row[at[kind.score]], made = cell(line, "Score", "n");
   if (score === null) return;
-  made.append(element("span", muted ? `(${digits(score)})` : digits(score), muted ? "muted" : ""));
-  if (muted) made.title = "recorded, but it means nothing beside inconclusive";
+  const reason = muted && at.reason !== undefined ? value(row, "reason") : null;
+  const isMeant = reason === null || facts.by_score.includes(reason);
+  made.append(element("span", !muted ? digits(score) : isMeant ? `(${digits(score)})` : "-", muted ? "muted" : ""));
+  if (muted) made.title = isMeant ? "recorded, but it decides nothing" : "recorded, but it means nothing: the model cannot judge such an image";
 }
 function ratioCell(line, row) {
   const made = cell(line, "Ratio"), log10 = row[at.log10_likelihood_ratio];

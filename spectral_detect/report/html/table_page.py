@@ -15,7 +15,7 @@ from spectral_detect.atomic_write import stream_aside
 from spectral_detect.explain.advice import Advice
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.table import words_of
-from spectral_detect.records import CLASS_NAMES
+from spectral_detect.records import BY_SCORE, CLASS_NAMES
 from spectral_detect.report.html.frame import render
 from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, MOST_NAMED, MOST_ROWS, SAME, RowKind, RowTable, safe_json
@@ -225,6 +225,7 @@ class TableReport:
             "words": list(table.words),
             "same": SAME,
             "noun": self._content.noun,
+            "by_score": sorted(BY_SCORE),
             "reasons": [advice.title for advice in (*words.REASONS, words.OTHER_REASON)],
             "prevalence": self._content.judge.rules.prevalence,
             "scale": SCALE_NAME,
