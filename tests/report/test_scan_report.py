@@ -19,7 +19,7 @@ from headless_chromium import chromium, needs_browser
 from spectral_detect.cli.shared import report_options
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.thumbnail import thumbnail
-from spectral_detect.report.html import run_facts, second_look
+from spectral_detect.report.html import frame, run_facts, second_look
 from spectral_detect.sources.sharding import Shard
 
 MODEL = MODELS / "photographs.pkl"
@@ -231,6 +231,13 @@ def test_the_commit_of_a_checkout_is_known(tmp_path: Path) -> None:
     (tmp_path / ".git" / "refs" / "heads").mkdir(parents=True)
     (tmp_path / ".git" / "refs" / "heads" / "main").write_text(f"{'b' * 40}\n")
     assert run_facts._checked_out(tmp_path) == "b" * 40
+
+
+def test_a_commit_that_is_not_known_has_no_line(run: Run, evidence: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for known, shown in (("c" * 40, 1), (None, 0)):
+        monkeypatch.setattr(frame, "commit", lambda known=known: known)
+        page = scanned(run, evidence)
+        assert page.count("<dt>Commit</dt>") == shown and ("c" * 40 in page) is bool(known)
 
 
 def test_hostile_names_stand_escaped(run: Run, evidence: Path) -> None:
