@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from spectral_detect.outputs.rows import FRAMES, IMAGES, VIDEOS, RowKind
 from spectral_detect.records import CLASS_NAMES, LABELS, FrameRecord, ImageRecord, VideoRecord
@@ -79,13 +79,18 @@ def image_layout(
     """Lay out records of still images; `with_model` if several models may have judged."""
     columns: list[Column[ImageRecord]] = [Column("score", ">7", _score)]
     if with_posterior:
-        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(_decided(r, r.posterior))))
+        columns.append(_posterior_column(class_names))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
     if with_generator:
         columns.append(Column("generator", "<24", _generator))
     return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words_of(class_names))
+
+
+def _posterior_column(class_names: tuple[str, str]) -> Column[Any]:
+    title = f"P({words_of(class_names)['fake']})"
+    return Column(title, f">{len(title)}", lambda r: _three_digits(_decided(r, r.posterior)))
 
 
 def words_of(class_names: tuple[str, str]) -> dict[str, str]:
@@ -136,7 +141,7 @@ def video_layout(
         Column("votes", ">7", lambda r: f"{r.n_judged}/{r.n_frames if r.n_faces is None else r.n_faces}"),
     ]
     if with_posterior:
-        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(_decided(r, r.posterior))))
+        columns.append(_posterior_column(class_names))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))

@@ -29,6 +29,7 @@ TABLE_OF_CARD = re.compile(
     r"^ +([a-z]+(?: +[a-z]+)*)\n +generators +sources +AUROC.*?^ +all, by source +\d+ +([^\n]*)$",
     re.MULTILINE | re.DOTALL,
 )
+LONGEST_TABLE = 20_000  # characters: no stranger's card keeps the search waiting
 NAMING_NOTE = (
     "columns: how many images held out were called which class, or none of these; unseen: how a naming that did not "
     "learn\na generator tells its images from those of the others, and the share that it calls none of these"
@@ -80,7 +81,7 @@ def card_text(model: Model) -> str:
         f"  features       sha256 {model.spec.sha256}",
         *(f"    {name:<14} {visible(str(value))}" for name, value in model.spec.to_dict().items()),
     ]
-    lines += [f"  such files     {visible(kind.line)}" for kind in model.track_record]
+    lines += [f"  such files     {visible(kind.line_for(model.class_names))}" for kind in model.track_record]
     lines += [f"  {line}" for line in naming_lines(model.naming)]
     card = [visible(line) for line in model.card.splitlines()]
     return "\n".join([*lines, *([""] if card else []), *card])
@@ -133,7 +134,7 @@ def _headline(model: Model) -> list[str]:
 
 def aurocs_of_card(card: str) -> dict[str, str]:
     """Return condition -> AUROC over all sources, in per cent, as the table of a card has them; empty without one."""
-    found = TABLE_OF_CARD.search(card)
+    found = TABLE_OF_CARD.search(card[:LONGEST_TABLE])
     names, aurocs = (found[1].split(), re.findall(r"\d+\.\d", found[2])) if found else ([], [])
     return dict(zip(names, aurocs, strict=True)) if len(names) == len(aurocs) else {}
 
