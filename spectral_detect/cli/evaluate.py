@@ -12,7 +12,13 @@ import numpy as np
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, check_plot, require_matplotlib
-from spectral_detect.cli.shared.inputs import labelled_files, read_labelled, warn_if_useless, warn_of_bias
+from spectral_detect.cli.shared.inputs import (
+    labelled_files,
+    read_labelled,
+    warn_if_useless,
+    warn_of_bias,
+    warn_of_training_images,
+)
 from spectral_detect.cli.shared.options import encoder_of_model, frame_options, judging_options, labelled_options
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.report_options import check_apart, check_page, facts_now
@@ -20,7 +26,7 @@ from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model
 from spectral_detect.evaluation.by_generator import GeneratorTable, evaluate_by_generator, wang_protocol
-from spectral_detect.evaluation.evaluate import judge_dataset, summarise
+from spectral_detect.evaluation.evaluate import count_trained_on, judge_dataset, summarise
 from spectral_detect.evaluation.learning_curve import learning_curve
 from spectral_detect.evaluation.results import Evaluation
 from spectral_detect.evaluation.robustness import measure_robustness
@@ -194,9 +200,11 @@ def _evaluate(
 ) -> tuple[Dataset, list[Judgement], Evaluation, _Beside]:
     """Evaluate all images as one set."""
     dataset = read_labelled(files, extractor, work)
-    beside = _beside(dataset, warn_of_bias(dataset))
+    warnings = warn_of_bias(dataset)
     images, judgements = judge_dataset(detector, dataset, rules)
-    return images, judgements, summarise(detector, images, judgements, rules, n_failed=len(dataset.failures)), beside
+    evaluation = summarise(detector, images, judgements, rules, n_failed=len(dataset.failures))
+    warnings += warn_of_training_images(detector, evaluation.n_trained_on, len(images.y))
+    return images, judgements, evaluation, _beside(dataset, warnings)
 
 
 def _measure_more(
@@ -245,6 +253,8 @@ def _by_generator(
     members = members_of(dataset, generators)
     warnings = [note for name, at in members.items() for note in warn_of_bias(dataset.select(at), name)]
     table = evaluate_by_generator(detector, dataset, members, rules)
+    n_images = sum(sample.edit == dataset.edits[0] for sample in dataset.samples)
+    warnings += warn_of_training_images(detector, count_trained_on(detector, dataset), n_images)
     if protocol == "wang":
         cropped = read_labelled(files, replace(extractor, edits=(CENTRE_224,)), work)
         wang = wang_protocol(detector, table.generators, cropped, members_of(cropped, generators))

@@ -11,52 +11,18 @@ import numpy as np
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, mean_of_tiles
+from spectral_detect.detector.memory.files import MAX_MARKS, is_marked
+from spectral_detect.detector.memory.summary import TrainingSummary
 from spectral_detect.detector.naming.naming import Naming
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.records import CLASS_NAMES, LABELS
-from spectral_detect.text import cut_in_the_middle, short_repr, visible
+from spectral_detect.text import cut_in_the_middle, visible
 
 CHANCE = 0.5  # AUROC
 LONGEST_NAME = 80
 MIN_TILES = 4  # of fewer, the deviation says little
-MAX_POSITIONS = 12_000  # images; their positions take 200 kB
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSummary:
-    """Describe the training images that were not edited, so that another image can be shown beside them.
-
-    Attributes
-    ----------
-    feature_means, feature_deviations : (2, n_features) array
-        Of the reals and of the fakes; of tiles, the mean of each image counts.
-    profile_means, profile_deviations : (2, n_bins) array
-        The same of `features.common_profile`; no bins if the images were read without it.
-    positions : (n_images, n_directions) array
-        `FeatureCloud.position` of some of them (at most `MAX_POSITIONS`), in half precision.
-    labels : (n_images,) int array
-        REAL or FAKE.
-    sources : tuple of str
-        Names of the folders or groups that they came from; no paths.
-    source_of : (n_images,) int array
-        Index of each image's source.
-    tile_disagreement : float or None
-        The deviation of the decision values of an image's tiles that 99 % of held-out images do not exceed; None if the
-        features are not of tiles, or hardly any image held out has `MIN_TILES`.
-    """
-
-    feature_means: np.ndarray
-    feature_deviations: np.ndarray
-    profile_means: np.ndarray
-    profile_deviations: np.ndarray
-    positions: np.ndarray
-    labels: np.ndarray
-    sources: tuple[str, ...]
-    source_of: np.ndarray
-    tile_disagreement: float | None = None
-    __repr__ = short_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +68,9 @@ class Model:
     summary : TrainingSummary or None
         What its training images were like, for `explain`; None if it was trained without labels, or before there was
         one.
+    file_marks : (n,) array
+        See `memory.files.marks_of`: by which it knows its training files again; empty in files made before there were
+        such.
     reference : (n, n_features) array
         A few training vectors; the file stores their scores, and loading checks them.
     card : str
@@ -132,6 +101,7 @@ class Model:
     class_names: tuple[str, str] = CLASS_NAMES
     naming: Naming | None = None
     summary: TrainingSummary | None = None
+    file_marks: np.ndarray = field(default_factory=lambda: np.empty(0))
     reference: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     card: str = ""
     created: str = ""
@@ -227,6 +197,25 @@ class Model:
             return None
         interval = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
         return f"no better than chance: cross-validated AUROC {100 * self.metrics['auroc']:.1f} %, {interval}"
+
+    def was_trained_on(self, sha256: str | None, features: np.ndarray | None) -> bool:
+        """Tell whether an image is known for a training image, by the hash of its file or by its features.
+
+        One that is not known may be one all the same, unless the model `knows_its_files`.
+        """
+        if is_marked(sha256, self.file_marks):
+            return True
+        own = self.of_parts(features) if self.parts and features is not None else [None] * len(self.parts)
+        if any(part.was_trained_on(sha256, some) for part, some in zip(self.parts, own, strict=True)):
+            return True
+        if features is None or self.summary is None or self.cloud is None:
+            return False
+        return self.summary.holds(self.cloud.position(features))
+
+    @property
+    def knows_its_files(self) -> bool:
+        """Tell whether the model knows each of its training files again."""
+        return 0 < len(self.file_marks) < MAX_MARKS and all(part.knows_its_files for part in self.parts)
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""

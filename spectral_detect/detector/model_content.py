@@ -30,8 +30,11 @@ from spectral_detect.detector.classifiers import (
     Svm,
 )
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
+from spectral_detect.detector.memory.files import ARRAY as MARKS
+from spectral_detect.detector.memory.files import marks_from_plain
+from spectral_detect.detector.memory.summary import plain_summary, summary_arrays, summary_from_plain
 from spectral_detect.detector.metric_values import METRICS
-from spectral_detect.detector.model import MAX_POSITIONS, Model, TrainingSummary
+from spectral_detect.detector.model import Model
 from spectral_detect.detector.naming.kinds import class_names_from_plain, outsiders_from_plain, plain_outsiders
 from spectral_detect.detector.naming.plain import naming_arrays, naming_from_plain, plain_naming
 from spectral_detect.detector.plain_pickle import unpickle_plain
@@ -43,9 +46,6 @@ from spectral_detect.records import CLASS_NAMES, LABELS
 
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
-SUMMARY_ARRAYS = (
-    "feature_means", "feature_deviations", "profile_means", "profile_deviations", "positions", "labels", "source_of"
-)  # fmt: skip
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
@@ -78,7 +78,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         "track_record": [asdict(kind) for kind in model.track_record],
         "variance_of_rest": model.cloud.variance_of_rest if model.cloud else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
-        "summary": _plain_summary(model.summary) if model.summary else None,
+        "summary": plain_summary(model.summary) if model.summary else None,
         "outsiders": plain_outsiders(model.outsiders) if model.outsiders else None,
         **({"class_names": list(model.class_names)} if model.class_names != CLASS_NAMES else {}),
         **({"naming": plain_naming(model.naming)} if model.naming else {}),
@@ -115,16 +115,14 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
     if model.cloud:
         arrays |= {f"cloud_{name}": getattr(model.cloud, name) for name in CLOUD_ARRAYS}
     if model.summary:
-        arrays |= {f"summary_{name}": getattr(model.summary, name) for name in SUMMARY_ARRAYS}
+        arrays |= summary_arrays(model.summary)
+    if len(model.file_marks):
+        arrays[MARKS] = model.file_marks
     if model.outsiders:
         arrays["outsider_weights"] = model.outsiders.weights
     if model.naming:
         arrays |= naming_arrays(model.naming)
     return arrays
-
-
-def _plain_summary(summary: TrainingSummary) -> dict[str, Any]:
-    return {"sources": list(summary.sources), "tile_disagreement": summary.tile_disagreement}
 
 
 def _smallest_type(array: np.ndarray) -> str:
@@ -234,11 +232,12 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
         cloud=_cloud(header["variance_of_rest"], arrays),
         undecided=_undecided(header["undecided"]),
         track_record=tuple(map(_track_record, header.get("track_record", ()))),
-        summary=_summary(header["summary"], arrays),
+        summary=summary_from_plain(header["summary"], arrays),
         delivery=_delivery(header["delivery"]),
         outsiders=outsiders_from_plain(header.get("outsiders"), arrays),
         class_names=class_names_from_plain(header.get("class_names", CLASS_NAMES)),
         naming=naming_from_plain(header.get("naming"), arrays),
+        file_marks=marks_from_plain(arrays),
         reference=arrays["reference"],
         card=str(header["card"]),
         created=str(header["created"]),
@@ -307,28 +306,6 @@ def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCl
     if not (fits and all((values > 0).all() for values in positive)):
         raise ModelFileError("damaged: its arrays do not fit together", remedy="train it again")
     return cloud
-
-
-def _summary(values: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray]) -> TrainingSummary | None:
-    if values is None:
-        return None
-    found = {name: arrays[f"summary_{name}"] for name in SUMMARY_ARRAYS}
-    limit = values["tile_disagreement"]
-    summary = TrainingSummary(
-        **{**found, "labels": found["labels"].astype(int), "source_of": found["source_of"].astype(int)},
-        sources=tuple(map(str, values["sources"])),
-        tile_disagreement=None if limit is None else _number(limit),
-    )
-    n_images = len(summary.labels)
-    n_bins, n_directions = summary.profile_means.shape[1], arrays.get("cloud_directions", np.empty((0, 0))).shape[0]
-    fits = summary.feature_means.shape == summary.feature_deviations.shape == (2, *arrays["mean"].shape)
-    fits &= summary.profile_means.shape == summary.profile_deviations.shape == (2, n_bins)
-    fits &= summary.positions.shape == (n_images, n_directions) and n_images <= MAX_POSITIONS
-    fits &= summary.labels.shape == summary.source_of.shape and set(summary.labels.tolist()) <= set(LABELS.values())
-    fits &= all(0 <= k < len(summary.sources) for k in summary.source_of.tolist())
-    if not fits or min(summary.feature_deviations.min(), summary.profile_deviations.min(initial=0.0)) < 0:
-        raise ModelFileError("damaged: what it holds of its training images does not fit", remedy="train it again")
-    return summary
 
 
 def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:

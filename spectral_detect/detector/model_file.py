@@ -53,6 +53,12 @@ def find_model(name_or_path: str) -> Path:
     return shipped_models().get(name_or_path, Path(name_or_path))
 
 
+def is_shipped(model: Model) -> bool:
+    """Tell whether a model is a shipped one, whose users have never seen the names of its training folders."""
+    path = shipped_models().get(model.name)
+    return path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == model.sha256
+
+
 # ----------------------------------------------------------------------------------------------------------- saving
 
 

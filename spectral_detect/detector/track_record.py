@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spectral_detect.media.coding import Coding
-from spectral_detect.records import Verdict
+from spectral_detect.records import CLASS_NAMES, Verdict
 from spectral_detect.text import range_text
 
 
@@ -56,16 +56,17 @@ class TrackRecord:
     @property
     def line(self) -> str:
         """The numbers in words."""
-        parts = [f"{name} right {100 * share:.0f} %" for name, share in self._shares if share is not None]
+        return self.line_for(CLASS_NAMES)
+
+    def line_for(self, class_names: tuple[str, str]) -> str:
+        """Return the numbers in words, by what a model calls real and fake."""
+        named = zip(class_names[::-1], (self.fake_right, self.real_right), strict=True)
+        parts = [f"{name} right {100 * share:.0f} %" for name, share in named if share is not None]
         kind = self.coding or "all files"
         kind += f", quality {range_text(*self.qualities)}" if self.qualities else ""
         return f"{kind}: decided {100 * self.decided:.0f} % of {self.n_files}" + (
             "; " + ", ".join(parts) if parts else ""
         )
-
-    @property
-    def _shares(self) -> tuple[tuple[str, float | None], ...]:
-        return ("fake", self.fake_right), ("real", self.real_right)
 
 
 def track_record_of(records: Sequence[TrackRecord], coding: Coding | None) -> TrackRecord | None:

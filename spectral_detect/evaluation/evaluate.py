@@ -71,6 +71,7 @@ def summarise(
         decided=decided,
         errors_avoided=int(np.sum(~is_decided & ~is_right)),
         n_failed=n_failed,
+        n_trained_on=count_trained_on(model, images),
         videos=_of_videos(images, judgements, seed),
         at_prevalence=at_prevalence,
     )
@@ -110,6 +111,12 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
         if base is not None and (sample.path, sample.frame) == (base.path, base.frame):
             images[-1].append(replace(sample, features=features))
     return dataset.select(np.array(at, dtype=int)), [judge.judge(variants) for variants in images]
+
+
+def count_trained_on(model: Model, images: Dataset) -> int:
+    """Return how many images are known to be training images of a model; all if it `knows_its_files`."""
+    unedited = ((s, f) for s, f in zip(images.samples, images.features, strict=True) if s.edit == images.edits[0])
+    return sum(model.was_trained_on(s.sha256, None if s.is_constant else np.asarray(f)) for s, f in unedited)
 
 
 def _decided(y: np.ndarray, is_decided: np.ndarray, is_right: np.ndarray, prevalence: float | None) -> DecidedImages:

@@ -134,6 +134,8 @@ class Evaluation:
         Inconclusive images that the score has wrong.
     n_failed : int
         Files without features.
+    n_trained_on : int
+        Images known to be training images of the model, see `evaluate.count_trained_on`; the numbers flatter it there.
     videos : VideoMetrics or None
         None if there are stills only.
     at_prevalence : PredictiveValues or None
@@ -154,6 +156,7 @@ class Evaluation:
     decided: DecidedImages
     errors_avoided: int
     n_failed: int
+    n_trained_on: int = 0
     videos: VideoMetrics | None = None
     at_prevalence: PredictiveValues | None = None
     robustness: tuple[RobustnessRow, ...] | None = None
@@ -185,4 +188,5 @@ class Evaluation:
             "errors_avoided": self.errors_avoided,
             **optional,
             "n_failed": self.n_failed,
+            "n_trained_on": self.n_trained_on,
         }

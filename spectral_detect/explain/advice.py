@@ -91,7 +91,7 @@ ADVICE = (
     ),
     Advice(
         "low confidence",
-        r"^(fake|real) with a probability of only",
+        r"^(?!called ).+ with a probability of only",
         "lower --min-confidence, or train on more images",
         "less certain than asked for",
     ),
@@ -103,7 +103,7 @@ ADVICE = (
     ),
     Advice(
         None,
-        r"called (fake|real) by the threshold",
+        r"^called .+ by the threshold",
         "take it for undecided: the score lies near the threshold, or such images are seldom fake (--prevalence); "
         "ask for certainty with --min-confidence 0.9",
     ),

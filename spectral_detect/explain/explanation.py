@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.detector.model import Model, TrainingSummary
+from spectral_detect.detector.memory.summary import TrainingSummary
+from spectral_detect.detector.model import Model
+from spectral_detect.detector.model_file import is_shipped
 from spectral_detect.explain.advice import next_steps
 from spectral_detect.explain.evidence import Evidence, evidence_of
 from spectral_detect.explain.neighbours import Neighbour, distances_to_classes, nearest
@@ -110,6 +112,8 @@ class Explanation:
         The nearest training images.
     n_positions : int
         The number of training images among which they were sought.
+    tells_sources : bool
+        Whether the names of their folders tell a reader anything; those of a shipped model do not.
     missing : tuple of str
         What the model cannot tell, and why.
     next_steps : tuple of str
@@ -132,6 +136,7 @@ class Explanation:
     class_distances: tuple[tuple[float, float], ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     n_positions: int = 0
+    tells_sources: bool = True
     missing: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     class_names: tuple[str, str] = CLASS_NAMES
@@ -218,6 +223,7 @@ class Explainer:
             class_distances=_class_distances(model, features, evidence),
             neighbours=neighbours,
             n_positions=len(model.summary.labels) if model.summary else 0,
+            tells_sources=not is_shipped(model),
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings)),
             class_names=model.class_names,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectral_detect.detector.experience import mean_of_tiles
+from spectral_detect.detector.memory.summary import are_same
 from spectral_detect.detector.model import Model
 from spectral_detect.explain.feature_layout import FeatureGroup
 from spectral_detect.records import LABELS
@@ -55,16 +56,10 @@ def nearest(model: Model, features: np.ndarray) -> tuple[Neighbour, ...]:
             NAMES[int(summary.labels[k])],
             summary.sources[int(summary.source_of[k])],
             float(distances[k]),
-            _is_same(summary.positions[k], position),
+            bool(are_same(summary.positions[k], position)),
         )
         for k in np.argsort(distances, kind="stable")[:N_NEAREST]
     )
-
-
-def _is_same(held: np.ndarray, position: np.ndarray) -> bool:
-    """Tell whether a position is the one that a model's file holds in half precision."""
-    step = np.spacing(np.abs(held).astype(np.float16)).astype(np.float64)
-    return bool((np.abs(held - position) <= step).all())
 
 
 def distances_to_classes(model: Model, features: np.ndarray, group: FeatureGroup) -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from spectral_detect.outputs.rows import FRAMES, IMAGES, VIDEOS, RowKind
 from spectral_detect.records import CLASS_NAMES, LABELS, FrameRecord, ImageRecord, VideoRecord
@@ -77,15 +77,20 @@ def image_layout(
     class_names: tuple[str, str] = CLASS_NAMES,
 ) -> Layout[ImageRecord]:
     """Lay out records of still images; `with_model` if several models may have judged."""
-    columns: list[Column[ImageRecord]] = [Column("score", ">6", lambda r: _three_digits(_meant(r, r.score)))]
+    columns: list[Column[ImageRecord]] = [Column("score", ">7", _score)]
     if with_posterior:
-        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(_meant(r, r.posterior))))
+        columns.append(_posterior_column(class_names))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
     if with_generator:
         columns.append(Column("generator", "<24", _generator))
     return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words_of(class_names))
+
+
+def _posterior_column(class_names: tuple[str, str]) -> Column[Any]:
+    title = f"P({words_of(class_names)['fake']})"
+    return Column(title, f">{len(title)}", lambda r: _three_digits(_decided(r, r.posterior)))
 
 
 def words_of(class_names: tuple[str, str]) -> dict[str, str]:
@@ -106,9 +111,19 @@ def _how_often_right(record: ImageRecord | VideoRecord) -> float | None:
     return record.verdict_right if record.such_files else record.model_balanced_accuracy
 
 
-def _meant(record: ImageRecord, value: float | None) -> float | None:
-    """Return a number that judges the image; None if the model could not."""
-    return value if record.score_has_meaning else None
+def _score(record: ImageRecord) -> str:
+    """Return the score; in brackets if it decides nothing, and none if the model could not judge such an image."""
+    return _in_brackets(record, record.score if record.score_has_meaning else None)
+
+
+def _in_brackets(record: ImageRecord | VideoRecord, score: float | None) -> str:
+    digits = _three_digits(score)
+    return digits if score is None or record.verdict in LABELS else f"({digits})"
+
+
+def _decided(record: ImageRecord | VideoRecord, value: float | None) -> float | None:
+    """Return a number that goes with a verdict; None beside an inconclusive one."""
+    return value if record.verdict in LABELS else None
 
 
 def video_layout(
@@ -122,11 +137,11 @@ def video_layout(
             f">{max(5, len(words['fake']))}",
             _share_of_fakes,
         ),
-        Column("score", ">5", lambda r: _three_digits(r.mean_score)),
+        Column("score", ">7", lambda r: _in_brackets(r, r.mean_score)),
         Column("votes", ">7", lambda r: f"{r.n_judged}/{r.n_frames if r.n_faces is None else r.n_faces}"),
     ]
     if with_posterior:
-        columns.append(Column("P(fake)", ">7", lambda r: _three_digits(r.posterior)))
+        columns.append(_posterior_column(class_names))
     if with_model:
         columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))

@@ -78,7 +78,8 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
     if not decided["real"] + decided["fake"]:
         return ""
     if judge.rules.threshold is None and all(model.track_record for model in judge.models):
-        return f"accuracy: of such verdicts on {what} coded alike that the model had not seen, half of them fake\n"
+        fake = visible(judge.class_names[1])
+        return f"accuracy: of such verdicts on {what} coded alike that the model had not seen, half of them {fake}\n"
     at = "" if judge.rules.threshold is None else ", at its own threshold"
     text = f"accuracy: of the model in cross-validation on its own training images{at}; on others expect less"
     if any(model.training_warnings for model in judge.models):

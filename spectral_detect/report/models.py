@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -23,6 +24,12 @@ CALIBRATIONS = {
 }
 
 LONGEST_CLASS = 24
+# of the table that examples/make_world_model.py writes: the names of the conditions, and the row of all sources
+TABLE_OF_CARD = re.compile(
+    r"^ +([a-z]+(?: +[a-z]+)*)\n +generators +sources +AUROC.*?^ +all, by source +\d+ +([^\n]*)$",
+    re.MULTILINE | re.DOTALL,
+)
+LONGEST_TABLE = 20_000  # characters: no stranger's card keeps the search waiting
 NAMING_NOTE = (
     "columns: how many images held out were called which class, or none of these; unseen: how a naming that did not "
     "learn\na generator tells its images from those of the others, and the share that it calls none of these"
@@ -74,7 +81,7 @@ def card_text(model: Model) -> str:
         f"  features       sha256 {model.spec.sha256}",
         *(f"    {name:<14} {visible(str(value))}" for name, value in model.spec.to_dict().items()),
     ]
-    lines += [f"  such files     {visible(kind.line)}" for kind in model.track_record]
+    lines += [f"  such files     {visible(kind.line_for(model.class_names))}" for kind in model.track_record]
     lines += [f"  {line}" for line in naming_lines(model.naming)]
     card = [visible(line) for line in model.card.splitlines()]
     return "\n".join([*lines, *([""] if card else []), *card])
@@ -112,10 +119,24 @@ def _headline(model: Model) -> list[str]:
     if model.delivery:
         lines += [f"  delivery       each image goes through this first: {model.delivery.title}"]
     if model.metrics:
-        lines += [f"  cross-validated on the training images, {visible(str(model.metrics.get('n_groups')))} groups:"]
+        n_groups = visible(str(model.metrics.get("n_groups")))
+        lines += [f"  cross-validated on the training images, {n_groups} groups, every image counting alike:"]
         estimates = stored_estimates(model.metrics)
         lines += [f"    {line}" for line in metric_lines(estimates, ("balanced_accuracy", "auroc"))]
+    if aurocs := aurocs_of_card(model.card):
+        shares = ", ".join(f"{name} {auroc} %" for name, auroc in aurocs.items())
+        lines += [
+            "  AUROC in each condition of its card, on sources left out of training, every source counting alike:",
+            f"    {shares}",
+        ]
     return lines
+
+
+def aurocs_of_card(card: str) -> dict[str, str]:
+    """Return condition -> AUROC over all sources, in per cent, as the table of a card has them; empty without one."""
+    found = TABLE_OF_CARD.search(card[:LONGEST_TABLE])
+    names, aurocs = (found[1].split(), re.findall(r"\d+\.\d", found[2])) if found else ([], [])
+    return dict(zip(names, aurocs, strict=True)) if len(names) == len(aurocs) else {}
 
 
 def naming_lines(naming: Naming | None) -> list[str]:

@@ -240,7 +240,7 @@ class Judge:
             "posterior": None if self.rules.prevalence is None else judgement.posterior,
             "model_balanced_accuracy": judgement.model.balanced_accuracy,
             "verdict_right": known.right(judgement.verdict) if known else None,
-            "such_files": known.line if known else None,
+            "such_files": known.line_for(judgement.model.class_names) if known else None,
             "reason": judgement.reason,
             "parts": judgement.parts,
             **name_columns(judgement.named),
@@ -292,17 +292,18 @@ class Judge:
         threshold = self.rules.threshold_of(model)
         score = _score(image, model)
         called: Verdict = "fake" if score >= threshold else "real"
+        name = model.class_name(called) or called
         ratio = None if image.is_constant else model.calibration.log10_likelihood_ratio(score)
         posterior = None if ratio is None else self.rules.posterior(ratio)
         doubts, notes = _outside(image, model, objections), []
         confidence = None if posterior is None else posterior if called == "fake" else 1 - posterior
         if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
-            doubts.append(("low confidence", f"{called} with a probability of only {confidence:.3f}"))
+            doubts.append(("low confidence", f"{name} with a probability of only {confidence:.3f}"))
         elif confidence is not None and confidence < 0.5:
             given = self.rules.prevalence
             notes.append(
-                f"called {called} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
-                + (f" where {100 * given:g} % are fake" if given is not None else "")
+                f"called {name} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
+                + (f" where {100 * given:g} % are {model.class_names[1]}" if given is not None else "")
             )
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
         if means_something:
@@ -382,13 +383,13 @@ def _score(image: Extraction, model: Model) -> float:
 
 def _flips(variants: Sequence[Extraction], model: Model, threshold: float, called: Verdict) -> list[Doubt]:
     """Return the doubt that the verdict depends on edits, if it does."""
-    other = "real" if called == "fake" else "fake"
+    other: Verdict = "real" if called == "fake" else "fake"
     scored = [(v.edit, _score(v, model)) for v in variants if v.features is not None and v.edit is not None]
     flipped = [f"{edit.title} ({score:.3f})" for edit, score in scored if (score >= threshold) != (called == "fake")]
     if not scored:
         text = "no mild edit leaves an image large enough to check whether the verdict depends on its delivery"
     elif flipped:
-        text = f"depends on delivery: {other} after {', '.join(flipped)}"
+        text = f"depends on delivery: {model.class_name(other) or other} after {', '.join(flipped)}"
     else:
         return []
     return [("depends on delivery", text)]

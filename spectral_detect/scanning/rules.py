@@ -63,10 +63,11 @@ class Rules:
             surest = self._surest(model)
             if self.min_confidence is not None and self.min_confidence > surest:
                 n_real, n_fake = model.calibration.n_real, model.calibration.n_fake
+                real, fake = model.class_names
                 raise ModelFileError(
                     f"no verdict of the model {model.name or 'given'} is surer than {surest:.3f}, all that the "
-                    f"{n_real} real and {n_fake} fake groups of its calibration (images that belong together are one) "
-                    "support: ask for less"
+                    f"{n_real} {real} and {n_fake} {fake} groups of its calibration (images that belong together are "
+                    "one) support: ask for less"
                 )
 
     def posterior(self, log10_ratio: float) -> float:

@@ -261,7 +261,7 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
         "model_balanced_accuracy": ruling.model.balanced_accuracy,
         "class_name": ruling.model.class_name(ballot.verdict),
         "verdict_right": known.right(ballot.verdict) if known and ballot.verdict else None,
-        "such_files": known.line if known else None,
+        "such_files": known.line_for(ruling.model.class_names) if known else None,
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spectral_detect.detector.experience import FeatureCloud, mean_of_tiles
-from spectral_detect.detector.model import MAX_POSITIONS, TrainingSummary
+from spectral_detect.detector.memory.summary import MAX_POSITIONS, TrainingSummary
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.training.dataset import Dataset

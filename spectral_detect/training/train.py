@@ -17,6 +17,7 @@ from spectral_detect.detector.experience import (
     FeatureCloud,
     codings_in_common,
 )
+from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import MIN_TILES, Model
 from spectral_detect.detector.track_record import TrackRecord
@@ -175,6 +176,7 @@ def train_model(
         outsiders=fit_outsiders(dataset, outsiders, fitted.mean, fitted.scale) if outsiders else None,
         naming=naming,
         summary=summarise_training(dataset, cloud, held_out.tile_deviations if held_out else np.empty(0)),
+        file_marks=marks_of(sample.sha256 for sample in dataset.samples),
         reference=_some_vectors(dataset),
     )
 

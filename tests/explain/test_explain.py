@@ -17,8 +17,10 @@ from PIL import Image, ImageOps, PngImagePlugin
 from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
-from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE
+from spectral_detect.detector.model_file import find_model
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE, Explanation
 from spectral_detect.explain.neighbours import Neighbour
+from spectral_detect.records import ImageRecord
 from spectral_detect.report.sheet.panels import LEAST_FOR_WORD, place_beside
 from spectral_detect.report.sheet.text import neighbour_sentences
 
@@ -279,14 +281,60 @@ def test_a_model_that_leaves_scores_undecided_says_which(run: Run) -> None:
     assert "fake from 0.500 on)" in run("explain", FAKE, *HERE, "--threshold", 0.5).stdout.splitlines()[0]
 
 
+def with_neighbour(label: str, source: str) -> Explanation:
+    record = ImageRecord(*("x" for _ in range(7)), "fake", *(None for _ in range(5)), "", "", "")  # type: ignore[arg-type]
+    return Explanation(record, neighbours=(Neighbour(label, source, 1.5),), n_positions=10)
+
+
+@pytest.mark.parametrize("image", ["fake/Dragonfly_by_Bolly.png", "small.png"])
+def test_the_reason_of_an_inconclusive_verdict_is_said_once(run: Run, tmp_path: Path, image: str) -> None:
+    with Image.open(FAKE) as whole:
+        whole.crop((0, 0, 96, 96)).save(tmp_path / "small.png")
+    path = EXAMPLES / image if "/" in image else tmp_path / image
+    facts = json.loads(run("explain", path, *HERE, "--format", "json").stdout)
+    (warning,) = facts["record"]["warnings"]
+    telling = warning.rpartition(": ")[2] if facts["reason"] == "outside experience" else "errs too often"
+    assert " ".join(run("explain", path, *HERE).stdout.split()).count(telling) == 1
+    assert run("explain", path, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    page = parts_of(tmp_path / "x.html")
+    assert page.text.count(telling) == 1 and "warnings" not in page.ids
+
+
+def test_other_warnings_stay_beside_the_reason(run: Run, tmp_path: Path) -> None:
+    with Image.open(FAKE) as whole:
+        pixels = np.asarray(whole.convert("RGBA")).copy()
+    pixels[:2, :, 3] = 0  # too few to be a reason, enough for a warning
+    Image.fromarray(pixels[:96, :250]).save(tmp_path / "x.png")
+    text = " ".join(run("explain", tmp_path / "x.png", *HERE).stdout.split())
+    reason, warnings = text.partition(" why ")[0], text.partition(" warnings ")[2]
+    assert "reason Outside the experience" in reason and "Outside" not in warnings
+    assert re.match(r"[\d.]+ % of the pixels are transparent", warnings)
+
+
+def test_the_track_record_has_a_place_of_its_own(run: Run, tmp_path: Path) -> None:
+    assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    text = (tmp_path / "x.html").read_text()
+    assert re.search(r'<h2>How often it is right</h2><p id="track-record">Of such files, [^<]+</p>', text)
+    assert "Of such files" not in text.partition("Spectrum and places")[2].partition("</ul>")[0]
+
+
+def test_the_folders_of_a_shipped_model_are_not_named(run: Run, tmp_path: Path) -> None:
+    shipped = run("explain", FAKE, *HERE).stdout
+    assert re.search(r"^nearest +(real|fake) \(distance", shipped, re.MULTILINE) and "fake, from " not in shipped
+    assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert "folder or group" not in parts_of(tmp_path / "x.html").text
+    shutil.copy(find_model("world"), tmp_path / "own.pkl")
+    assert "fake, from " in run("explain", FAKE, "--model", tmp_path / "own.pkl", *HERE).stdout
+
+
 @pytest.mark.parametrize(("source", "words"), [("fake", "fake"), ("1_Fakes", "fake"), ("sdxl", "fake, from sdxl")])
 def test_a_source_that_is_named_as_its_label_is_said_once(source: str, words: str) -> None:
-    first, *_ = neighbour_sentences((Neighbour("fake", source, 1.5),), 10)
+    first, *_ = neighbour_sentences(with_neighbour("fake", source))
     assert first == f"{words} (distance 1.50)"
 
 
 def test_a_source_that_is_named_as_the_other_label_is_said() -> None:
-    assert next(neighbour_sentences((Neighbour("real", "fake", 1.5),), 10)) == "real, from fake (distance 1.50)"
+    assert next(neighbour_sentences(with_neighbour("real", "fake"))) == "real, from fake (distance 1.50)"
 
 
 def test_a_training_image_is_called_one(run: Run, labelled_folder: Path, tmp_path: Path) -> None:

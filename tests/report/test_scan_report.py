@@ -19,7 +19,7 @@ from headless_chromium import chromium, needs_browser
 from spectral_detect.cli.shared import report_options
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.thumbnail import thumbnail
-from spectral_detect.report.html import run_facts, second_look
+from spectral_detect.report.html import frame, run_facts, second_look
 from spectral_detect.sources.sharding import Shard
 
 MODEL = MODELS / "photographs.pkl"
@@ -89,6 +89,13 @@ def test_the_head_says_what_a_laboratory_needs(run: Run, evidence: Path) -> None
     assert "1 called real, but the file itself says that AI made or edited it" in text
     assert "broken.png not an image in a known format" in text
     assert "--case 26/117" in text
+
+
+def test_the_page_is_told_which_scores_are_shown_in_brackets(run: Run, evidence: Path) -> None:
+    page = scanned(run, evidence)
+    found = re.search(r'<script type="application/json" id="facts">(.*?)</script>', page, re.DOTALL)
+    assert found and set(json.loads(found[1])["by_score"]) == {"undecided", "low confidence", "depends on delivery"}
+    assert "a score in brackets decides nothing, and none is shown where the model cannot judge" in words_of(page)
 
 
 def test_no_probability_of_fake_without_a_prevalence(run: Run, evidence: Path) -> None:
@@ -226,6 +233,13 @@ def test_the_commit_of_a_checkout_is_known(tmp_path: Path) -> None:
     assert run_facts._checked_out(tmp_path) == "b" * 40
 
 
+def test_a_commit_that_is_not_known_has_no_line(run: Run, evidence: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for known, shown in (("c" * 40, 1), (None, 0)):
+        monkeypatch.setattr(frame, "commit", lambda known=known: known)
+        page = scanned(run, evidence)
+        assert page.count("<dt>Commit</dt>") == shown and ("c" * 40 in page) is bool(known)
+
+
 def test_hostile_names_stand_escaped(run: Run, evidence: Path) -> None:
     for name in HOSTILE:
         shutil.copy(EXAMPLES / "real" / "Garden.png", evidence / name)
@@ -249,6 +263,8 @@ def test_the_page_sorts_filters_opens_and_runs_nothing_of_a_file(run: Run, evide
         assert page.value(names)[:2] == ["fake_Aqua.png", "fake_Garden.png"]
         assert page.value("document.querySelector('th[data-sort=score]').getAttribute('aria-sort')") == "descending"
         assert set(page.value(names)[-2:]) == {"large.png", "broken.png"}  # a score beside inconclusive does not rank
+        scores = page.value("[...document.querySelectorAll('td[data-label=Score]')].map(e => e.textContent)")
+        assert sorted(scores[-2:]) == ["", "-"]  # the model cannot judge the one, and read the other
         page.value("document.querySelector('input[value=real]').click()")
         assert len(page.value(names)) == 4
         page.value("for (const open of document.querySelectorAll('.open')) open.click()")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gaussian import SPEC, gaussian_data
 from spectral_detect import load_model, save_model, train_model
 from spectral_detect.detector.model_content import to_plain
 from spectral_detect.detector.naming.kinds import why_no_class_names
+from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.records import VideoRecord
 
@@ -63,6 +65,36 @@ def test_a_report_says_what_the_verdicts_mean(named: Path, labelled_folder: Path
     assert "<dt>Real means</dt><dd>clean</dd>" in page and "<dt>Fake means</dt><dd>perturbed</dd>" in page
 
 
+def test_beside_a_prevalence_its_names_are_said(
+    named: Path, labelled_folder: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(labelled_folder)  # so that no path says "fake"
+    (labelled_folder / "fake").rename("b")
+    page = tmp_path / "r.html"
+    for prevalence, called in ((1e-6, "called perturbed by the threshold"), (0.3, "of the images are perturbed")):
+        said = run("scan", ".", "--model", named, "--jobs", 0, "--prevalence", prevalence, "--report", page).stdout
+        assert called in said and "P(perturbed)" in said.splitlines()[0]
+        assert "fake" not in said.replace("made by AI as the file itself says", "")
+        text = re.sub(r"<(script|style).*?</\1>|<[^>]+>", "", page.read_text(), flags=re.DOTALL)
+        assert "P(perturbed) at" in text and "Prevalence of perturbed" in text and "P(fake)" not in text
+        assert "of the images are fake" not in text
+    assert "revalence of fakes" not in text
+
+
+def test_its_track_record_and_doubts_say_its_names(named: Path, labelled_folder: Path, run: Run) -> None:
+    known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
+    undecided = replace(load_model(named), undecided=(0.4, 0.5), track_record=(known,))
+    save_model(undecided, named)
+    path = labelled_folder / "fake" / "00.png"
+    table = run("scan", path, "--model", named, "--jobs", 0).stdout
+    assert "not seen, half of them perturbed\n" in table
+    record = json.loads(run("scan", path, "--model", named, "--jobs", 0, "--format", "jsonl").stdout)
+    assert record["such_files"] == "all files: decided 50 % of 400; perturbed right 90 %, clean right 80 %"
+    doubted = run("scan", path, "--model", named, "--jobs", 0, "--prevalence", 0.3, "--min-confidence", 0.95)
+    assert doubted.exit_code == 0, doubted.stderr
+    assert "(perturbed with a probability of only" in doubted.stdout
+
+
 def test_a_video_is_called_by_the_names(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
     folders, rows, frames = labelled_folder, tmp_path / "videos.csv", tmp_path / "frames.csv"
     command = ("video", folders, "--group-by", "parent", "--model", named, "--jobs", 0)
@@ -98,6 +130,8 @@ def test_an_evaluation_is_in_the_names(named: Path, labelled_folder: Path, tmp_p
     command = ("evaluate", named, *folders, "--prevalence", "0.1", "--jobs", 0)
     text = run(*command, "--scores", tmp_path / "s.csv", "--report", tmp_path / "r.html").stdout
     assert "12 clean, 12 perturbed, 24 groups" in text and "  of clean images" in text
+    page = (tmp_path / "r.html").read_text()
+    assert "Prevalence of perturbed</dt><dd>0.1" in page and "an image called perturbed is perturbed" in page
     assert "called clean called perturbed" in text and "10 % of the images are perturbed" in text
     assert not {"real", "fake"} & set(text.split())
     values = json.loads(run(*command, "--json").stdout)

@@ -235,14 +235,16 @@ def test_a_record_says_how_often_such_a_verdict_was_right(model: Model) -> None:
     assert (as_asked.verdict_right, as_asked.such_files) == (None, None)  # it was counted at the model's own scores
 
 
-def test_a_score_without_meaning_is_recorded_but_not_shown(model: Model) -> None:
+def test_a_score_that_decides_nothing_is_in_brackets_and_one_without_meaning_not_shown(model: Model) -> None:
     large = replace(image(2.0), width=5000, height=5000)
     for shown, one, rules in (
-        ("   0.881         -", image(2.0), Rules(min_confidence=0.9)),
-        ("       -         -", large, Rules()),
+        ("  (0.881)         -", image(2.0), Rules(min_confidence=0.9)),
+        ("        -         -", large, Rules()),
     ):
         record = Judge([replace(model, track_record=(TrackRecord(None, None, 9, 9, 1.0, 1.0, 1.0),))], rules)([one])
         assert record.verdict == "inconclusive"
         assert record.score == pytest.approx(0.881, abs=1e-3)
         assert image_layout().cells(record) == shown
         assert record.reason == ("low confidence" if one is not large else "outside experience")
+        posterior = image_layout(with_posterior=True).cells(replace(record, posterior=0.7))
+        assert posterior == f"{shown[:9]}        -         -"  # no number of it looks like a verdict

@@ -52,6 +52,19 @@ def warn_if_useless(model: Model) -> None:
         click.echo(f"warning: the model is {model.why_useless}; it calls every image inconclusive", err=True)
 
 
+def warn_of_training_images(model: Model, n_known: int, n_images: int) -> list[str]:
+    """Warn on stderr of images that the model was trained on; the warning, if there is one, is returned as well."""
+    if not n_known:
+        return []
+    count = f"{n_known}" if model.knows_its_files else f"at least {n_known}"
+    note = (
+        f"{count} of {counted(n_images, 'image')} were in the training of the model {visible(model.name)}: "
+        "these numbers flatter it"
+    )
+    click.echo(f"warning: {note}", err=True)
+    return [note]
+
+
 def _warn_of_transparency(dataset: Dataset) -> None:
     """Warn on stderr of images whose hidden pixels count like the others."""
     paths = sorted({sample.path for sample in dataset.samples if sample.transparent_share > MOST_TRANSPARENT})

@@ -22,6 +22,7 @@ from spectral_detect.report.html.frame import render
 from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import Named
 from spectral_detect.report.html.run_facts import RunFacts, utc_now
+from spectral_detect.report.html.table_page import rules_in_words
 from spectral_detect.report.metrics import OF_CLASS, PLAIN, TITLES
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
@@ -38,8 +39,8 @@ LIMITS = (
     "conditions under which the model was validated.",
     "Every image counts, by its score against the threshold. A scan leaves some of them inconclusive; how many, and "
     "how often the others are right, stands in a row of its own.",
-    "No number here is the probability that an image called fake is fake: that depends also on how frequent fakes are "
-    "among those examined. The option --prevalence states it.",
+    "No number here is the probability that an image called {fake} is {fake}: that depends also on how frequent such "
+    "images are among those examined. The option --prevalence states it.",
     "An interval covers the choice of these images (by whole groups of the manifest, or folder), and not that of the "
     "sources, generators and cameras, which were not drawn at random. Without an error it is too narrow.",
     "The oracle threshold was chosen on these very images: nobody has it beforehand. A threshold chosen from these "
@@ -108,8 +109,8 @@ def page_of(run: RunFacts, model: Model, rules: Rules, measured: Measured) -> st
         warnings=[visible(text) for text in measured.warnings],
         failures=failures[:MOST_NAMED],
         n_failed=len(failures),
-        settings=_settings(rules),
-        limits=LIMITS,
+        settings=_settings(rules, model.class_names),
+        limits=[text.format(fake=visible(model.class_names[1])) for text in LIMITS],
         words=words,
     )
 
@@ -136,12 +137,8 @@ def _is_small(result: Evaluation | GeneratorTable) -> bool:
     return any(min(e.metrics.n_real, e.metrics.n_fake) < FEW for e in _evaluations(result))
 
 
-def _settings(rules: Rules) -> list[tuple[str, str]]:
-    return [
-        ("Least confidence", "none asked for" if rules.min_confidence is None else f"{rules.min_confidence:g}"),
-        ("Prevalence of fakes", "not stated" if rules.prevalence is None else f"{rules.prevalence:g}"),
-        ("Stability under mild edits", "checked" if rules.stability else "not checked"),
-    ]
+def _settings(rules: Rules, class_names: tuple[str, str]) -> list[tuple[str, str]]:
+    return [(f"{title[:1].upper()}{title[1:]}", text) for title, text in rules_in_words(rules, class_names)]
 
 
 # -------------------------------------------------------------------------------------------------------------- tables

@@ -98,7 +98,8 @@ def _error_rates(model: Model, rules: Rules) -> str:
         return f"not measured at this threshold; at the model's own ({model.threshold:.3f}): {rates}"
     if model.undecided and model.undecided[0] < model.undecided[1]:
         all_files = track_record_of(model.track_record, None)
-        verdicts = f"{all_files.line}, by models that had not seen their sources. " if all_files else ""
+        line = all_files.line_for(model.class_names) if all_files else ""
+        verdicts = f"{visible(line)}, by models that had not seen their sources. " if line else ""
         return f"{verdicts}Were every score to decide, also those that are left inconclusive here: {rates}"
     return f"{rates}; counting every score"
 

@@ -48,7 +48,11 @@ class ScanContent:
     def settings(self) -> list[tuple[str, str]]:
         """The settings in words."""
         depth = {"none": "not looked for", "header": "header", "full": "full"}[self.judge.provenance]
-        return [*rules_in_words(self.judge), ("provenance", depth), *meanings_of(self.judge)]
+        return [
+            *rules_in_words(self.judge.rules, self.judge.class_names),
+            ("provenance", depth),
+            *meanings_of(self.judge),
+        ]
 
     def look(self, record: dict[str, Any], more: dict[str, Any] | None, *, wants_picture: bool) -> SecondLook:
         """Read an image again."""

@@ -137,8 +137,10 @@ function notes(row) {
 function scoreCell(line, row) {
   const muted = isMuted(row), score = row[at[kind.score]], made = cell(line, "Score", "n");
   if (score === null) return;
-  made.append(element("span", muted ? `(${digits(score)})` : digits(score), muted ? "muted" : ""));
-  if (muted) made.title = "recorded, but it means nothing beside inconclusive";
+  const reason = muted && at.reason !== undefined ? value(row, "reason") : null;
+  const isMeant = reason === null || facts.by_score.includes(reason);
+  made.append(element("span", !muted ? digits(score) : isMeant ? `(${digits(score)})` : "-", muted ? "muted" : ""));
+  if (muted) made.title = isMeant ? "recorded, but it decides nothing" : "recorded, but it means nothing: the model cannot judge such an image";
 }
 function ratioCell(line, row) {
   const made = cell(line, "Ratio"), log10 = row[at.log10_likelihood_ratio];
@@ -153,7 +155,7 @@ function addRow(body, k) {
   fileCell(line, row);
   verdictCell(line, row);
   for (const add of kind.cells) add(line, row);
-  if (withPosterior) cell(line, "P(fake)", "n").textContent = isMuted(row) ? "" : share(row[at.posterior]);
+  if (withPosterior) cell(line, `P(${facts.names.fake})`, "n").textContent = isMuted(row) ? "" : share(row[at.posterior]);
   const texts = notes(row);
   const note = cell(line, "To know");
   if (texts.length) note.append(element("div", texts.join("; "), "clip"));
@@ -171,11 +173,11 @@ function ratioSentence(row) {
 function posteriorSentences(row) {
   if (row[at.posterior] === null) return [];
   const opposite = row[at.is_improbable] ? ": the opposite of this verdict is more probable" : "";
-  return [`Where ${+(100 * facts.prevalence).toPrecision(6)} % of the ${facts.noun}s are fake, the probability of fake is ${share(row[at.posterior])}${opposite}.`];
+  return [`Where ${+(100 * facts.prevalence).toPrecision(6)} % of the ${facts.noun}s are ${facts.names.fake}, the probability of ${facts.names.fake} is ${share(row[at.posterior])}${opposite}.`];
 }
 function trackSentences(row) {
   const such = at.such_files === undefined ? null : value(row, "such_files");
-  return such ? [`Of such files, from sources that the model had not seen and half of them fake: ${such}.`] : [];
+  return such ? [`Of such files, from sources that the model had not seen and half of them ${facts.names.fake}: ${such}.`] : [];
 }
 function conclusion(row) {
   const outcome = value(row, "outcome");

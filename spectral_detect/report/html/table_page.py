@@ -15,7 +15,7 @@ from spectral_detect.atomic_write import stream_aside
 from spectral_detect.explain.advice import Advice
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.table import words_of
-from spectral_detect.records import CLASS_NAMES
+from spectral_detect.records import BY_SCORE, CLASS_NAMES
 from spectral_detect.report.html.frame import render
 from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, MOST_NAMED, MOST_ROWS, SAME, RowKind, RowTable, safe_json
@@ -23,6 +23,7 @@ from spectral_detect.report.html.run_facts import N_THUMBNAILS, RunFacts, utc_no
 from spectral_detect.report.html.second_look import SecondLook
 from spectral_detect.report.html.words import SCALE_NAME, propositions_of, sides_of, verdicts_of
 from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.rules import Rules
 
 BLOCK_BYTES = 2**20
 
@@ -225,6 +226,7 @@ class TableReport:
             "words": list(table.words),
             "same": SAME,
             "noun": self._content.noun,
+            "by_score": sorted(BY_SCORE),
             "reasons": [advice.title for advice in (*words.REASONS, words.OTHER_REASON)],
             "prevalence": self._content.judge.rules.prevalence,
             "scale": SCALE_NAME,
@@ -239,12 +241,12 @@ def _used(judge: Judge, table: RowTable) -> list[Any]:
     return [model for model in judge.models if model.sha256 in table.models] or list(judge.models)
 
 
-def rules_in_words(judge: Judge) -> list[tuple[str, str]]:
+def rules_in_words(rules: Rules, class_names: tuple[str, str]) -> list[tuple[str, str]]:
     """Return title and text of each rule."""
-    rules = judge.rules
+    prevalent = "fakes" if class_names == CLASS_NAMES else words_of(class_names)["fake"]
     return [
         ("least confidence", "none asked for" if rules.min_confidence is None else f"{rules.min_confidence:g}"),
-        ("prevalence of fakes", "not stated" if rules.prevalence is None else f"{rules.prevalence:g}"),
+        (f"prevalence of {prevalent}", "not stated" if rules.prevalence is None else f"{rules.prevalence:g}"),
         ("stability under mild edits", "checked" if rules.stability else "not checked"),
     ]
 

@@ -70,7 +70,7 @@ class VideoContent:
             ("vote", f"{self.video_judge.vote}: {VOTES[self.video_judge.vote]}"),
             ("frames", self._frames_in_words()),
             ("part of a frame", self._part_in_words()),
-            *rules_in_words(self.judge),
+            *rules_in_words(self.judge.rules, self.judge.class_names),
             *meanings_of(self.judge),
         ]
 

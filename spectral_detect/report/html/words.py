@@ -41,7 +41,8 @@ REFERENCES = (
 VERDICTS = {
     "real": "the score is low enough: more like the camera images that the model has seen",
     "fake": "the score is high enough: more like the generated images that the model has seen",
-    "inconclusive": "the model cannot know, or was not sure enough; the score is kept for the record and means nothing",
+    "inconclusive": "the model cannot know, or was not sure enough; a score in brackets decides nothing, and none is "
+    "shown where the model cannot judge such an image at all",
     "failed": "the file could not be judged",
 }
 LIMITS = (

@@ -28,6 +28,7 @@ from spectral_detect.report.sheet.panels import (
 from spectral_detect.report.sheet.text import (
     meaning,
     names_of,
+    other_warnings,
     shown_verdict,
     spectrum_sentence,
     tiles_sentence,
@@ -76,15 +77,13 @@ def page_of(explanation: Explanation) -> str:
         pictures=_pictures(explanation),
         evidence=evidence,
         distances=explanation.class_distances,
-        notes=[
-            note
-            for note in (track_sentence(explanation), spectrum_sentence(explanation), tiles_sentence(explanation))
-            if note
-        ],
+        track=track_sentence(explanation),
+        notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],
         neighbours=_neighbours(explanation),
+        tells_sources=explanation.tells_sources,
         n_positions=explanation.n_positions,
         missing=[sentence(note) for note in explanation.missing],
-        warnings=[visible(note) for note in record.warnings],
+        warnings=other_warnings(explanation),
         next_steps=[sentence(step) for step in explanation.next_steps],
         said=visible(record.provenance or ""),
         facts=facts,

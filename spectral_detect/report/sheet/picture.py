@@ -24,8 +24,8 @@ from spectral_detect.report.sheet.panels import (
 )
 from spectral_detect.report.sheet.text import (
     meaning,
-    names_of,
     neighbour_sentences,
+    other_warnings,
     shown_verdict,
     spectrum_sentence,
     tiles_sentence,
@@ -111,16 +111,15 @@ def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]
     """Return what stands below the charts: to the left what is known, to the right what to do."""
     record = explanation.record
     track, facts = track_sentence(explanation), [spectrum_sentence(explanation), tiles_sentence(explanation)]
-    nearest = neighbour_sentences(explanation.neighbours, explanation.n_positions, names_of(explanation))
     known: list[Paragraph] = [
-        ("nearest training images", list(nearest)),
+        ("nearest training images", list(neighbour_sentences(explanation))),
         ("how often it is right", [track] if track else []),
         ("spectrum and places", [fact for fact in facts if fact]),
         ("what the file says of itself", [visible(record.provenance)] if record.provenance else []),
         ("not known", [sentence(note) for note in explanation.missing]),
     ]
     to_do: list[Paragraph] = [
-        ("warnings", [visible(note) for note in record.warnings]),
+        ("warnings", other_warnings(explanation)),
         ("what to do next", [sentence(step) for step in explanation.next_steps]),
         ("how it was made", [_origin(explanation)]),
     ]

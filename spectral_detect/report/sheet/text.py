@@ -9,7 +9,7 @@ from spectral_detect.explain.advice import sentence, text_of_reason
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
-from spectral_detect.records import CLASS_NAMES, LABELS
+from spectral_detect.records import LABELS
 from spectral_detect.text import visible
 
 WIDTH, TITLE = 110, 21
@@ -37,9 +37,20 @@ def meaning(explanation: Explanation) -> str:
     text = MEANINGS.get(record.verdict or "", "")
     if record.class_name:
         text = f"it looks more like the images called {shown_verdict(explanation)} that the model has seen"
-    if record.verdict == "inconclusive" and record.warnings:
-        text = f"{text}: {visible(text_of_reason(explanation.reason, record.warnings))}"
+    if reason := reason_of(explanation):
+        text = f"{text}: {visible(reason)}"
     return sentence(text)
+
+
+def reason_of(explanation: Explanation) -> str:
+    """Return why the verdict is inconclusive, as the record has it; nothing if it is not."""
+    record = explanation.record
+    return text_of_reason(explanation.reason, record.warnings) if record.verdict == "inconclusive" else ""
+
+
+def other_warnings(explanation: Explanation) -> list[str]:
+    """Return the warnings without the reason of the verdict, which is said where the verdict stands."""
+    return [visible(note) for note in explanation.record.warnings if note != reason_of(explanation)]
 
 
 def explanation_text(explanation: Explanation) -> str:
@@ -47,15 +58,16 @@ def explanation_text(explanation: Explanation) -> str:
     record = explanation.record
     lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
     if record.error is None:
+        reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
+        lines += _rows("reason", [sentence(visible(reason))] if reason else [])
         lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence, names_of(explanation))
         lines += _rows("track record", [track_sentence(explanation)])
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
-        nearest = neighbour_sentences(explanation.neighbours, explanation.n_positions, names_of(explanation))
-        lines += _rows("nearest", list(nearest))
+        lines += _rows("nearest", list(neighbour_sentences(explanation)))
         lines += _rows("the file says", [visible(record.provenance or "")])
         lines += _rows("not known", [sentence(note) for note in explanation.missing])
-        lines += _rows("warnings", [visible(note) for note in record.warnings])
+        lines += _rows("warnings", other_warnings(explanation))
         lines += _rows("what to do next", [sentence(step) for step in explanation.next_steps])
     return "\n".join(lines)
 
@@ -77,6 +89,7 @@ def verdict_line(explanation: Explanation) -> str:
     if explanation.undecided is not None:
         low, high = explanation.undecided
         decides = f"threshold {record.threshold:.3f}, undecided between {low:.3f} and {high:.3f}"
+        decides += ", where it errs too often" if explanation.reason == "undecided" else ""
     model = visible(record.model or "")
     return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
 
@@ -128,16 +141,15 @@ def tiles_sentence(explanation: Explanation) -> str:
     return f"{spread}; they disagree {verdict} the model's training images do. A score of a place is no proof of it."
 
 
-def neighbour_sentences(
-    neighbours: tuple[Neighbour, ...], n: int, names: tuple[str, str] = CLASS_NAMES
-) -> Iterator[str]:
+def neighbour_sentences(explanation: Explanation) -> Iterator[str]:
     """Name the nearest training images."""
-    for each in neighbours:
-        label = names[LABELS[each.label]]
-        source = f", from {visible(each.source)}" if each.has_own_source else ""
-        yield f"{label}{source} ({distance_words(each)})"
-    if neighbours:
-        yield f"These are the nearest of {n} training images by their main look, and no vote."
+    names = names_of(explanation)
+    for each in explanation.neighbours:
+        tells = explanation.tells_sources and each.has_own_source
+        source = f", from {visible(each.source)}" if tells else ""
+        yield f"{names[LABELS[each.label]]}{source} ({distance_words(each)})"
+    if explanation.neighbours:
+        yield f"These are the nearest of {explanation.n_positions} training images by their main look, and no vote."
 
 
 def distance_words(neighbour: Neighbour) -> str:
