@@ -2,7 +2,7 @@
 
 python examples/spectral_gan/ablation.py FACES --output runs [--size 32] [--channels 32] [--epochs 60]
     [--final-epochs 6] [--objectives dcgan wgan-gp] [--losses none profile-bce azimuthal-energy ...]
-    [--weight 0.5 2] [--upsampling transconv upconv-nearest] [--seeds 0 1 2] [--budget MINUTES]
+    [--weight 0.5 2] [--spectral-from EPOCH] [--upsampling transconv upconv-nearest] [--seeds 0 1 2] [--budget MINUTES]
 
 A row is a run: an objective, a loss (FEATURES-DISTANCE, or none) with its weight, an up-sampling, and a seed. What is
 done is not done again: a run that is complete is not trained, one that was interrupted goes on, and measures are kept
@@ -67,12 +67,14 @@ class Run:
     weight: float
     seed: int
     upsampling: str = "transconv"
+    spectral_from: int = 1
 
     @property
     def name(self) -> str:
         """Return the name of the run's folder."""
         other = "" if self.upsampling == "transconv" else f"-{self.upsampling}"
-        return f"{self.objective}-{self.loss}-{self.weight:g}{other}-seed{self.seed}"
+        later = f"-from{self.spectral_from}" if self.spectral_from > 1 else ""
+        return f"{self.objective}-{self.loss}-{self.weight:g}{later}{other}-seed{self.seed}"
 
 
 def plan(args: argparse.Namespace) -> Iterator[Run]:
@@ -80,7 +82,7 @@ def plan(args: argparse.Namespace) -> Iterator[Run]:
     for seed in args.seeds:
         for objective, upsampling, loss in product(args.objectives, args.upsampling, args.losses):
             for weight in (0.0,) if loss == "none" else args.weight or (WEIGHTS[loss.partition("-")[2]],):
-                yield Run(objective, loss, weight, seed, upsampling)
+                yield Run(objective, loss, weight, seed, upsampling, args.spectral_from if weight else 1)
 
 
 def train(run: Run, folder: Path, args: argparse.Namespace) -> None:
@@ -95,7 +97,7 @@ def train(run: Run, folder: Path, args: argparse.Namespace) -> None:
         command += ["--n-watched", args.n, "--final-epochs", args.final_epochs]
         if run.loss != "none":
             features, _, distance = run.loss.partition("-")
-            command += ["--features", features, "--distance", distance]
+            command += ["--features", features, "--distance", distance, "--spectral-from", run.spectral_from]
     command += ["--device", args.device]
     if args.threads is not None:
         command += ["--threads", args.threads]
@@ -171,6 +173,7 @@ def main() -> None:
     parser.add_argument("--objectives", nargs="+", default=["dcgan", "wgan-gp"])
     parser.add_argument("--losses", nargs="+", default=list(LOSSES), metavar="FEATURES-DISTANCE")
     parser.add_argument("--weight", type=float, nargs="+", help=f"of the spectral loss; by default {WEIGHTS}")
+    parser.add_argument("--spectral-from", type=int, default=1, help="the first epoch with the spectral loss")
     parser.add_argument("--upsampling", nargs="+", default=["transconv"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=60)
@@ -205,7 +208,8 @@ def main() -> None:
         if not is_done and time.monotonic() - started > 60 * args.budget:
             continue
         measures = measured(run, ruler, args)
-        cells = [run.objective, run.upsampling, run.loss, f"{run.weight:g}", str(run.seed), str(measures["epochs"])]
+        weight = f"{run.weight:g}" if run.spectral_from == 1 else f"{run.weight:g} from epoch {run.spectral_from}"
+        cells = [run.objective, run.upsampling, run.loss, weight, str(run.seed), str(measures["epochs"])]
         print(line(cells, measures), flush=True)
     print(line(["-", "-", "other camera images", "-", "-", "-"], ruler.measure(others)))
 

@@ -50,8 +50,8 @@ class Course:
     def name(self) -> str:
         """Return what tells the line from others of its objective."""
         o = self.options
-        loss = f"{o.features}, {o.distance}, weight {o.spectral_weight:g}" if o.spectral_weight else "no spectral loss"
-        return f"{loss}, {o.upsampling}, {o.topology}"
+        spectra = f"{o.features}, {o.distance}, " if o.spectral_weight else ""
+        return f"{spectra}{o.weight_in_words}, {o.upsampling}, {o.topology}"
 
     @property
     def n_epochs(self) -> int:

@@ -94,6 +94,28 @@ def test_the_last_epochs_learn_at_a_tenth_of_the_rate(options: TrainingOptions, 
         replace(options, final_epochs=4).check()
 
 
+def test_the_spectral_loss_begins_in_the_epoch_that_is_named(options: TrainingOptions, tmp_path: Path) -> None:
+    whole = replace(options, spectral_weight=2.0)
+    runs = {"late": replace(whole, spectral_from=2), "never": options, "whole": whole}
+    rows = {}
+    for name, chosen in runs.items():
+        train_gan(chosen, tmp_path / name, Work(jobs=0), Hooks())
+        rows[name] = rows_of(tmp_path / name)
+    assert rows["late"][0] == rows["never"][0] != rows["whole"][0]
+    assert rows["late"][1] != rows["never"][1]
+    assert runs["late"].weight_in_words == "spectral weight 2 from epoch 2"
+    with pytest.raises(FeatureError, match="spectral_from 0: it is a whole number from 1"):
+        replace(options, spectral_from=0).check()
+
+
+def test_a_late_spectral_loss_is_resumed_to_the_same_numbers(options: TrainingOptions, tmp_path: Path) -> None:
+    late = replace(options, spectral_weight=2.0, spectral_from=3)
+    train_gan(late, tmp_path / "whole", Work(jobs=0), Hooks())
+    train_gan(replace(late, epochs=2), tmp_path / "parts", Work(jobs=0), Hooks())
+    train_gan(late, tmp_path / "parts", Work(jobs=0), Hooks(), resume=True)
+    assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
+
+
 def test_the_seed_decides(options: TrainingOptions, tmp_path: Path) -> None:
     rows = []
     for number, seed in enumerate((0, 0, 1)):

@@ -121,6 +121,6 @@ class EpochReport:
         reals = read_real_measures(self.folder)
         plot_profiles(row, reals, self.folder / "profiles" / f"epoch-{row['epoch']:04d}.png")
         options = self.options
-        loss = f"spectral weight {options.spectral_weight:g}" if options.spectral_weight else "no spectral loss"
-        title = f"{options.objective}, {options.upsampling}, {options.topology}, {options.size} px, {loss}"
+        network = f"{options.objective}, {options.upsampling}, {options.topology}, {options.size} px"
+        title = f"{network}, {options.weight_in_words}"
         plot_run(read_log(self.folder), reals, samples, title, self.folder / "summary.png")

@@ -85,6 +85,14 @@ spectral_options = together(
         help="Weight of the spectral loss (the paper: 2 for dcgan, 0.5 for lsgan).",
     ),
     click.option(
+        "--spectral-from",
+        type=click.IntRange(1),
+        default=TrainingOptions.spectral_from,
+        show_default=True,
+        metavar="EPOCH",
+        help="Let the generator learn by the spectral loss from this epoch on; before, it is only reported.",
+    ),
+    click.option(
         "--features",
         type=click.Choice(get_args(SpectralFeatures)),
         default=TrainingOptions.features,

@@ -25,7 +25,7 @@ RUN_SCHEMA = "spectral-detect/gan/1"
 # options that may change when a run is resumed
 MAY_CHANGE = frozenset(("data", "epochs", "device", "threads", "fid", "fd", "compile", "keep_weights"))
 # options that runs begun before they came do not name
-ADDED = {"features": "profile", "fd": None, "final_epochs": 0, "keep_weights": 0}
+ADDED = {"features": "profile", "fd": None, "final_epochs": 0, "keep_weights": 0, "spectral_from": 1}
 
 SIZES = (32, 64, 128)  # pixels on a side
 MOST = {"size": max(SIZES), "channels": 512, "batch_size": 2**16, "threads": 1024}
@@ -48,6 +48,8 @@ class TrainingOptions:
         See `networks.Generator`.
     spectral_weight : float
         lambda in Durall et al., CVPR 2020, equation 9: L = L_G + lambda L_spectral.
+    spectral_from : int
+        The first epoch in which G learns by the spectral loss; before, it is only reported.
     features, normalisation, distance, per
         See `SpectralLoss`.
     n_profiles : int
@@ -85,6 +87,7 @@ class TrainingOptions:
     size: int = 64
     channels: int = 64
     spectral_weight: float = 0.0
+    spectral_from: int = 1
     normalisation: ProfileNormalisation = "log"
     features: SpectralFeatures = "profile"
     distance: SpectralDistance = "bce"
@@ -102,6 +105,14 @@ class TrainingOptions:
     fid: str | None = None
     fd: FdNetwork | None = None
     keep_weights: int = 0
+
+    @property
+    def weight_in_words(self) -> str:
+        """Return weight and first epoch of the spectral loss in words."""
+        if not self.spectral_weight:
+            return "no spectral loss"
+        begin = f" from epoch {self.spectral_from}" if self.spectral_from > 1 else ""
+        return f"spectral weight {self.spectral_weight:g}{begin}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -147,7 +158,7 @@ class TrainingOptions:
         if self.fd not in (None, *get_args(FdNetwork)):
             raise FeatureError(f"fd {self.fd!r}: it is one of {', '.join(get_args(FdNetwork))}")
         check_loss(self.features, self.normalisation, self.distance, self.per)
-        for name in ("size", "channels", "epochs", "batch_size", "n_watched", "n_profiles", "threads"):
+        for name in ("size", "channels", "epochs", "batch_size", "n_watched", "n_profiles", "threads", "spectral_from"):
             value, most = getattr(self, name), MOST.get(name, 2**31)
             is_whole = type(value) is int and 1 <= value <= most
             if not is_whole and not (name == "threads" and value is None):

@@ -24,6 +24,7 @@ from spectral_detect.regularize.loss import SpectralLoss
 from spectral_detect.regularize.profiles import RealProfile
 from spectral_detect.regularize.torch_device import memory_format, mixed_precision, put_on
 
+FINAL_RATE = 0.1  # of the learning rate, in the last epochs if the options name some
 N_SETTLING = 20  # batches
 
 
@@ -50,6 +51,7 @@ class Gan:
         self, options: TrainingOptions, reals: RealProfile, device: torch.device, bank: RealBank | None = None
     ) -> None:
         self.options, self.device, self.objective = options, device, OBJECTIVES[options.objective]
+        self.spectral_weight = options.spectral_weight
         torch.manual_seed(options.seed)
         settings = options.size, options.upsampling, options.topology, options.channels
         self.G = put_on(device, Generator(*settings))
@@ -86,19 +88,22 @@ class Gan:
             fake = self.generate(self.latent(n))
             d_fake = self.judge(fake).float()
         losses = {"loss_g": self.objective.loss_g(d_fake), "spectral_loss": self.spectral_loss(fake)}
-        _descend(self.adam_g, losses["loss_g"] + self.options.spectral_weight * losses["spectral_loss"])
+        _descend(self.adam_g, losses["loss_g"] + self.spectral_weight * losses["spectral_loss"])
         self.D.requires_grad_(True)
         return losses
 
-    def set_rate(self, factor: float) -> None:
-        """Let both optimisers learn at `factor` times the learning rate."""
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the rate of both optimisers and the weight of the spectral loss as the options say, epochs from 1 on."""
+        options = self.options
+        factor = FINAL_RATE if epoch > options.epochs - options.final_epochs else 1.0
+        self.spectral_weight = options.spectral_weight if epoch >= options.spectral_from else 0.0
         for optimizer in (self.adam_g, self.adam_d):
             for group in optimizer.param_groups:
                 group["lr"] = factor * self.rate
 
     def spectral_loss(self, fake: Tensor) -> Tensor:
         """Return the spectral loss, also if it is only reported (weight 0); then no gradient flows through it."""
-        if self.options.spectral_weight:
+        if self.spectral_weight:
             return torch.as_tensor(self.spectral(fake))
         with torch.no_grad():
             return torch.as_tensor(self.spectral(fake))

@@ -29,7 +29,6 @@ from spectral_detect.regularize.gan.steps import Diverged, Gan, to_tensor
 from spectral_detect.regularize.profiles import RealProfile
 from spectral_detect.regularize.torch_device import choose_device
 
-FINAL_RATE = 0.1  # of the learning rate, in the last epochs if the options name some
 LOSSES = ("loss_d", "loss_g", "penalty", "spectral_loss")
 
 
@@ -172,8 +171,7 @@ class Trainer:
         if self.progress.epoch == self.progress.batch == 0:
             self._keep_weights()
         while self.progress.epoch < self.options.epochs:
-            is_final = self.progress.epoch >= self.options.epochs - self.options.final_epochs
-            self.gan.set_rate(FINAL_RATE if is_final else 1.0)
+            self.gan.begin_epoch(self.progress.epoch + 1)
             started = time.perf_counter()
             finished = self._train_epoch(should_stop, on_step)
             self.progress.seconds += time.perf_counter() - started

@@ -122,7 +122,7 @@ def _names(surfaces: Sequence[Surface]) -> list[str]:
 
 def _facts(surface: Surface, loss: LossName) -> str:
     options = surface.options
-    weight = f"spectral weight {options.spectral_weight:g}" if options.spectral_weight else "no spectral loss"
+    weight = options.weight_in_words
     return f"{options.objective}, {weight}, epoch {surface.epoch}: loss {surface.last.loss(loss):.3g} at the star"
 
 
