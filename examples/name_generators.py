@@ -21,7 +21,7 @@ import numpy as np
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Work
 from spectral_detect.detector.experience import mean_of_tiles
-from spectral_detect.detector.naming.naming import CAMERA
+from spectral_detect.detector.naming import CAMERA
 from spectral_detect.sources.discovery import expand_local, find_images
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile

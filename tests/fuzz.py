@@ -176,7 +176,7 @@ class _Hostile:
 
 def crafted(sound: bytes, rng: np.random.Generator) -> bytes:
     """A model with damaged content and the right hash of it, as only somebody with a purpose would make."""
-    from spectral_detect.detector.model_content import content_sha256
+    from spectral_detect.detector.content.model_content import content_sha256
 
     values = pickle.loads(sound)
     if rng.integers(2):

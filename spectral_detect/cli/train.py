@@ -28,12 +28,12 @@ from spectral_detect.cli.shared.options import (
 )
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.work_options import device_option, work_options
+from spectral_detect.detector.class_names import why_no_class_names
 from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.detector.experience import MIN_OF_CODING
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import save_model
-from spectral_detect.detector.naming.kinds import why_no_class_names
-from spectral_detect.detector.naming.naming import NamingKind
+from spectral_detect.detector.naming import NamingKind
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import COPIES, augmentation
 from spectral_detect.media.limits import Limits

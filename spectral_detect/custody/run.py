@@ -12,7 +12,7 @@ from typing import Any
 from spectral_detect._version import __version__
 from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.custody.chain import SCHEMA, is_sha256
-from spectral_detect.detector.model_content import LIBRARIES, library_versions
+from spectral_detect.detector.content.model_content import LIBRARIES, library_versions
 from spectral_detect.errors import ManifestError
 from spectral_detect.media.limits import Limits
 from spectral_detect.scanning.judge import Judge

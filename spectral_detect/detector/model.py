@@ -13,7 +13,7 @@ from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, mean_of_tiles
 from spectral_detect.detector.memory.files import MAX_MARKS, is_marked
 from spectral_detect.detector.memory.summary import TrainingSummary
-from spectral_detect.detector.naming.naming import Naming
+from spectral_detect.detector.naming import Naming
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery

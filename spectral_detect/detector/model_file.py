@@ -1,4 +1,4 @@
-"""Save and load a model file, a pickle of one dictionary of plain values (see `model_content`).
+"""Save and load a model file, a pickle of one dictionary of plain values (see `content.model_content`).
 
 Model files come from strangers, so nothing but plain values is unpickled.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from spectral_detect.atomic_write import write_aside
+from spectral_detect.detector.content.model_content import from_plain, to_plain
+from spectral_detect.detector.content.plain_pickle import unpickle_plain
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.model_content import from_plain, to_plain
-from spectral_detect.detector.plain_pickle import unpickle_plain
 from spectral_detect.errors import FeatureError, ModelFileError
 from spectral_detect.features.spec import FeatureSpec, FusedSpec
 from spectral_detect.sources.urls import looks_like_url, without_credentials

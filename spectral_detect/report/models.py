@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from spectral_detect.detector.content.naming import plain_naming
 from spectral_detect.detector.experience import Experience
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.naming.naming import Naming
-from spectral_detect.detector.naming.plain import plain_naming
+from spectral_detect.detector.naming import Naming
 from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.metrics import metric_lines
 from spectral_detect.text import cut_in_the_middle, visible

@@ -13,7 +13,7 @@ import numpy as np
 
 from spectral_detect._version import __version__
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.naming.naming import Named
+from spectral_detect.detector.naming import Named
 from spectral_detect.detector.track_record import TrackRecord, track_record_of
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.naming.naming import CAMERA, NONE_OF_THESE, Named
+from spectral_detect.detector.naming import CAMERA, NONE_OF_THESE, Named
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.provenance.findings import Provenance
 from spectral_detect.records import Verdict

@@ -18,7 +18,7 @@ import pytest
 from conftest import MODELS
 from gaussian import gaussian_data
 from spectral_detect import FeatureSpec, Model, load_model, save_model, train_model
-from spectral_detect.detector.model_content import FORMAT, content_sha256
+from spectral_detect.detector.content.model_content import FORMAT, content_sha256
 from spectral_detect.detector.model_file import MAX_FILE_BYTES, find_model, load_default_model, shipped_models
 from spectral_detect.errors import ModelFileError, OutputError
 

@@ -13,8 +13,8 @@ import pytest
 from conftest import Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import load_model, save_model, train_model
-from spectral_detect.detector.model_content import to_plain
-from spectral_detect.detector.naming.kinds import why_no_class_names
+from spectral_detect.detector.class_names import why_no_class_names
+from spectral_detect.detector.content.model_content import to_plain
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.records import VideoRecord

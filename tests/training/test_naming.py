@@ -13,7 +13,7 @@ from PIL import Image
 from conftest import Run
 from gaussian import SPEC
 from spectral_detect import FAKE, REAL, Model, load_model, save_model, train_model
-from spectral_detect.detector.naming.naming import NONE_OF_THESE, Naming, NamingReport, softmax
+from spectral_detect.detector.naming import NONE_OF_THESE, Naming, NamingReport, softmax
 from spectral_detect.errors import DatasetError, ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.report.models import card_text, model_facts, naming_lines

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 
-from spectral_detect.errors import ModelFileError
-
 MARK_DIGITS = 12  # of a SHA-256 in hexadecimal: 48 bits, which the doubles of a model file hold exactly
 MAX_MARKS = 65_536  # of which a file takes 512 kB
-ARRAY = "file_marks"
 
 
 def marks_of(hashes: Iterable[str | None]) -> np.ndarray:
@@ -29,15 +26,6 @@ def is_marked(sha256: str | None, marks: np.ndarray) -> bool:
     mark = _mark(sha256)
     at = int(np.searchsorted(marks, mark))
     return at < len(marks) and bool(marks[at] == mark)
-
-
-def marks_from_plain(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the marks among the arrays of a model file, none of an older one; `ModelFileError` if they are none."""
-    marks = arrays.get(ARRAY, np.empty(0))
-    is_sound = marks.ndim == 1 and len(marks) <= MAX_MARKS and bool((np.diff(marks) > 0).all())
-    if not is_sound or not bool(((marks >= 0) & (marks < 16**MARK_DIGITS) & (marks % 1 == 0)).all()):
-        raise ModelFileError("damaged: what it knows of its training files is not valid", remedy="train it again")
-    return marks
 
 
 def _mark(sha256: str) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 import spectral_detect
 from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import time_of_writing
-from spectral_detect.detector.model_content import LIBRARIES, library_versions
+from spectral_detect.detector.content.model_content import LIBRARIES, library_versions
 
 OTHERS = ("av", "jinja2", "pillow-heif", "c2pa-python", "cupy-cuda12x")
 N_THUMBNAILS = 2000

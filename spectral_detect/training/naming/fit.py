@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 
 from spectral_detect.detector.classifiers import ClassifierName, feature_group_kernel, split_features
 from spectral_detect.detector.experience import mean_of_tiles
-from spectral_detect.detector.naming.naming import CAMERA, NONE_OF_THESE, Naming, NamingKind, NamingReport, softmax
+from spectral_detect.detector.naming import CAMERA, NONE_OF_THESE, Naming, NamingKind, NamingReport, softmax
 from spectral_detect.errors import DatasetError
 from spectral_detect.records import REAL
 from spectral_detect.text import visible

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import pickle
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 
 from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
+from spectral_detect.detector.class_names import why_no_class_names
 from spectral_detect.detector.classifiers import (
     Classifier,
     KMeans,
@@ -29,15 +29,20 @@ from spectral_detect.detector.classifiers import (
     Ridge,
     Svm,
 )
+from spectral_detect.detector.content.memory import (
+    MARKS,
+    marks_from_plain,
+    plain_summary,
+    summary_arrays,
+    summary_from_plain,
+)
+from spectral_detect.detector.content.naming import naming_arrays, naming_from_plain, plain_naming
+from spectral_detect.detector.content.numbers import number
+from spectral_detect.detector.content.outsiders import outsiders_from_plain, plain_outsiders
+from spectral_detect.detector.content.plain_pickle import unpickle_plain
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
-from spectral_detect.detector.memory.files import ARRAY as MARKS
-from spectral_detect.detector.memory.files import marks_from_plain
-from spectral_detect.detector.memory.summary import plain_summary, summary_arrays, summary_from_plain
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.naming.kinds import class_names_from_plain, outsiders_from_plain, plain_outsiders
-from spectral_detect.detector.naming.plain import naming_arrays, naming_from_plain, plain_naming
-from spectral_detect.detector.plain_pickle import unpickle_plain
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.features.spec import FeatureSpec, FusedSpec
@@ -209,12 +214,6 @@ def _array(content: bytes, kind: str, shape: list[int]) -> np.ndarray:
     return array
 
 
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise ModelFileError("damaged: a value is not a finite number", remedy="train it again")
-    return float(value)
-
-
 def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts: tuple[Model, ...]) -> Model:
     if header["labels"] != LABELS:
         raise ModelFileError(f"its labels are not those of this program, {LABELS}")
@@ -225,7 +224,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
         mean=arrays["mean"],
         scale=arrays["scale"],
         calibration=_calibration(header["calibration"], arrays),
-        threshold=_number(header["threshold"]),
+        threshold=number(header["threshold"]),
         training=dict(header["training"]),
         metrics=_metrics(header["metrics"]),
         experience=_experience(header["experience"]),
@@ -235,7 +234,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
         summary=summary_from_plain(header["summary"], arrays),
         delivery=_delivery(header["delivery"]),
         outsiders=outsiders_from_plain(header.get("outsiders"), arrays),
-        class_names=class_names_from_plain(header.get("class_names", CLASS_NAMES)),
+        class_names=_class_names(header.get("class_names", CLASS_NAMES)),
         naming=naming_from_plain(header.get("naming"), arrays),
         file_marks=marks_from_plain(arrays),
         reference=arrays["reference"],
@@ -252,28 +251,28 @@ def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
     for name in set(METRICS) & set(values):
         if values[name] is None:
             continue
-        _number(values[name])
+        number(values[name])
         low, high = values[f"{name}_ci"]
-        _number(low), _number(high)
+        number(low), number(high)
     return dict(values)
 
 
 def _experience(values: Mapping[str, Any] | None) -> Experience | None:
     if values is None:
         return None
-    least, most, rate = (_number(values[f.name]) for f in fields(Experience)[:3])
+    least, most, rate = (number(values[f.name]) for f in fields(Experience)[:3])
     codings = {str(kind): _qualities(seen) for kind, seen in values["codings"].items()}
-    return Experience(int(least), int(most), rate, codings, _number(values["portrait_share"]))
+    return Experience(int(least), int(most), rate, codings, number(values["portrait_share"]))
 
 
 def _qualities(seen: Sequence[Any] | None) -> Qualities:
-    return None if seen is None else (int(_number(seen[0])), int(_number(seen[1])))
+    return None if seen is None else (int(number(seen[0])), int(number(seen[1])))
 
 
 def _undecided(values: Sequence[Any] | None) -> tuple[float, float] | None:
     if values is None:
         return None
-    low, high = map(_number, values)
+    low, high = map(number, values)
     if not 0 <= low <= high <= 1:
         raise ModelFileError("damaged: its range of undecided scores is not valid", remedy="train it again")
     return low, high
@@ -281,24 +280,31 @@ def _undecided(values: Sequence[Any] | None) -> tuple[float, float] | None:
 
 def _track_record(values: Mapping[str, Any]) -> TrackRecord:
     shares = [values["decided"], *(values[name] for name in ("fake_right", "real_right") if values[name] is not None)]
-    if not all(0 <= _number(share) <= 1 for share in shares):
+    if not all(0 <= number(share) <= 1 for share in shares):
         raise ModelFileError("damaged: its track record is not valid", remedy="train it again")
     return TrackRecord(
         coding=None if values["coding"] is None else str(values["coding"]),
         qualities=_qualities(values["qualities"]),
-        n_files=int(_number(values["n_files"])),
-        n_groups=int(_number(values["n_groups"])),
+        n_files=int(number(values["n_files"])),
+        n_groups=int(number(values["n_groups"])),
         decided=values["decided"],
         fake_right=values["fake_right"],
         real_right=values["real_right"],
     )
 
 
+def _class_names(values: Sequence[Any]) -> tuple[str, str]:
+    first, second = map(str, values)
+    if why := why_no_class_names(first, second):
+        raise ModelFileError(f"damaged: {why}", remedy="train it again")
+    return first, second
+
+
 def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCloud | None:
     if variance_of_rest is None:
         return None
     found = {name: arrays[f"cloud_{name}"] for name in CLOUD_ARRAYS}
-    cloud = FeatureCloud(**found, variance_of_rest=_number(variance_of_rest))
+    cloud = FeatureCloud(**found, variance_of_rest=number(variance_of_rest))
     n_directions, n_features = cloud.directions.shape
     fits = cloud.mean.shape == cloud.scale.shape == (n_features,) == arrays["mean"].shape
     fits &= cloud.variances.shape == (n_directions,) and cloud.limits.shape == (2,)
@@ -311,7 +317,7 @@ def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCl
 def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:
     if values is None:
         return None
-    side_px, *qualities = (int(_number(value)) for value in (values["side_px"], *values["qualities"]))
+    side_px, *qualities = (int(number(value)) for value in (values["side_px"], *values["qualities"]))
     if side_px < GRID_PX or not qualities or not 1 <= min(qualities) <= max(qualities) <= 100:
         raise ModelFileError("damaged: its delivery is not valid", remedy="train it again")
     return Delivery(side_px, tuple(qualities))
@@ -320,7 +326,7 @@ def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:
 def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Calibration:
     kind, slope, n_real, n_fake = (values[name] for name in CALIBRATION_NUMBERS)
     knots, log_odds = arrays["calibration_values"], arrays["calibration_log_odds"]
-    is_sound = kind in get_args(CalibrationKind) and _number(slope) > 0 and min(_number(n_real), _number(n_fake)) >= 0
+    is_sound = kind in get_args(CalibrationKind) and number(slope) > 0 and min(number(n_real), number(n_fake)) >= 0
     is_rising = knots.ndim == 1 and knots.shape == log_odds.shape and len(knots) > 0 and not _falls(knots, log_odds)
     if not (is_sound and is_rising):
         raise ModelFileError("damaged: its calibration is not valid", remedy="train it again")
@@ -333,7 +339,7 @@ def _falls(*arrays: np.ndarray) -> bool:
 
 def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classifier:
     kind = CLASSIFIERS[values["kind"]]
-    numbers = {k: _number(v) for k, v in values.items() if k != "kind"}
+    numbers = {k: number(v) for k, v in values.items() if k != "kind"}
     classifier: Classifier = kind(**numbers, **{f.name: arrays[f.name] for f in fields(kind) if f.name not in numbers})
     return classifier
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import numpy as np
 
-from spectral_detect.detector.naming.naming import CAMERA, Naming, NamingKind, NamingReport
+from spectral_detect.detector.content.numbers import numbers_of
+from spectral_detect.detector.naming import CAMERA, Naming, NamingKind, NamingReport
 from spectral_detect.errors import ModelFileError
 
 ARRAYS = ("mean", "scale", "coefficients", "intercepts", "support_vectors", "gamma", "group_sizes")
@@ -69,10 +69,3 @@ def _report(values: Mapping[str, Any], names: tuple[str, ...]) -> NamingReport:
     if not fits or not all(0 <= share <= 1 for share in numbers_of([*auroc.values(), *refused.values()])):
         raise ModelFileError(DAMAGED, remedy="train it again")
     return NamingReport(n_files, n_groups, confusion.astype(int), auroc, refused)
-
-
-def numbers_of(values: Sequence[Any]) -> list[float]:
-    """Return finite numbers; raise `ModelFileError` if one is not."""
-    if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
-        raise ModelFileError("damaged: a value is not a finite number", remedy="train it again")
-    return [float(value) for value in values]
