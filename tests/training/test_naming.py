@@ -32,7 +32,7 @@ def generator_data(n: int = 30, shift: float = 5.0, names: tuple[str, ...] = NAM
     X = rng.normal(size=(len(at), 12))
     X[np.arange(len(at)), at] += shift
     samples = tuple(
-        Extraction(Location(f"{seed}-{k}"), sha256=f"{seed}-{k}", width=64, height=64) for k in range(len(at))
+        Extraction(Location(f"{seed}-{k}"), sha256=f"{seed:032x}{k:032x}", width=64, height=64) for k in range(len(at))
     )
     y = np.where(at == 0, REAL, FAKE)
     return Dataset(X, y, np.arange(len(at)), samples, (), sources=tuple(names[k] for k in at))
