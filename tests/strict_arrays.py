@@ -17,6 +17,7 @@ import scipy.sparse
 
 from spectral_detect.features.backend import Backend, half_cross_power, half_power
 from spectral_detect.features.cupy_backend import laplacian, planes, rgb_to_gray, rgb_to_ycc
+from spectral_detect.features.numpy_backend import matrix_of
 
 FUNCTIONS = (
     *"abs arange ascontiguousarray concatenate empty empty_like full isfinite".split(),
@@ -175,7 +176,7 @@ def strict_backend(**changes: Any) -> Backend:
         "dft": rfft2,
         "cross_power": half_cross_power,
         "power": half_power,
-        "coo_matrix": StrictSparse.coo,
+        "matrix_of": lambda content, shape: StrictSparse(matrix_of(unwrapped(content), shape)),
         "laplacian": partial(laplacian, xp=module),
         "rgb_to_gray": partial(rgb_to_gray, xp=module),
         "rgb_to_ycc": partial(rgb_to_ycc, xp=module),

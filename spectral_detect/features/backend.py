@@ -37,8 +37,9 @@ class Backend:
         and (-v, u).
     power : callable
         (A, W) -> `cross_power` of A with itself. May overwrite A.
-    coo_matrix : callable
-        Constructor of a sparse matrix from `(values, (rows, columns))`; the matrix has `tocsr()`.
+    matrix_of : callable
+        ((values, (rows, columns)), shape) -> the matrix with these values, those of one place added up; sparse, unless
+        it is small.
     laplacian : callable
         (N, H, W) 8 bit or floating, and the name of a floating dtype -> (N, H, W) of that dtype, the 4-neighbour
         Laplacian; 0 on the border, where a neighbour is missing.
@@ -64,7 +65,7 @@ class Backend:
     dft: Callable[[Array], Array]
     cross_power: Callable[[Array, Array, int], Array]
     power: Callable[[Array, int], Array]
-    coo_matrix: Callable[..., Any]
+    matrix_of: Callable[[tuple[Array, tuple[Array, Array]], tuple[int, int]], Any]
     laplacian: Callable[[Array, str], Array]
     rgb_to_gray: Callable[[Array], Array]
     rgb_to_ycc: Callable[[Array], Array]

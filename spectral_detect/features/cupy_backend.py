@@ -61,7 +61,7 @@ def cupy_backend() -> Backend:
         dft=rfft2,
         cross_power=half_cross_power,
         power=half_power,
-        coo_matrix=cupyx.scipy.sparse.coo_matrix,
+        matrix_of=lambda content, shape: cupyx.scipy.sparse.coo_matrix(content, shape=shape).tocsr(),
         laplacian=partial(laplacian, xp=cupy),
         rgb_to_gray=partial(rgb_to_gray, xp=cupy),
         rgb_to_ycc=partial(rgb_to_ycc, xp=cupy),
@@ -116,7 +116,7 @@ def try_device(backend: Backend) -> None:
         ones = xp.ones((2, 4, 4), "float32")
         power = xp.abs(backend.rfft2(ones)).reshape(2, -1)
         index = xp.arange(power.shape[1], dtype="int32")
-        summed = backend.coo_matrix((power[0], (index, index)), shape=2 * index.shape).tocsr() @ power.T
+        summed = backend.matrix_of((power[0], (index, index)), 2 * index.shape) @ power.T
         backend.to_host(summed.T @ summed)
     except Exception as error:  # each library raises its own kinds
         remedy = "pip install 'cupy-cuda12x[ctk]' brings CUDA's libraries"

@@ -6,17 +6,18 @@ OpenCV and SciPy are imported inside the functions: a process that computes noth
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from spectral_detect.features.backend import Array, Backend, half_cross_power, half_power
 
+MAX_DENSE = 2**16  # numbers of a matrix that is kept in full: the rings of 64x64 pixels
+
 
 @cache
 def numpy_backend() -> Backend:
     """Return the backend of the CPU; one and the same object each time, as it is part of the keys of caches."""
-    import scipy.sparse
-
     return Backend(
         name="numpy",
         xp=np,
@@ -24,12 +25,24 @@ def numpy_backend() -> Backend:
         dft=dft,
         cross_power=cross_power,
         power=power,
-        coo_matrix=scipy.sparse.coo_matrix,
+        matrix_of=matrix_of,
         laplacian=laplacian,
         rgb_to_gray=rgb_to_gray,
         rgb_to_ycc=rgb_to_ycc,
         planes=planes,
     )
+
+
+def matrix_of(content: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]], shape: tuple[int, int]) -> Any:
+    """Return `Backend.matrix_of`; a small one needs no SciPy, which takes longer to load than many images take."""
+    if shape[0] * shape[1] > MAX_DENSE:
+        import scipy.sparse
+
+        return scipy.sparse.coo_matrix(content, shape=shape).tocsr()
+    values, places = content
+    dense = np.zeros(shape, values.dtype)
+    np.add.at(dense, places, values)
+    return dense
 
 
 # ------------------------------------------------------------------------------------------------- Fourier transforms

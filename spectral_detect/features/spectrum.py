@@ -62,7 +62,7 @@ class RingOperator:
 
     Attributes
     ----------
-    matrix : sparse (n_rings, H * (W//2 + 1)) matrix
+    matrix : (n_rings, H * (W//2 + 1)) matrix, see `Backend.matrix_of`
         (n_rings, (H//2 + 1) * (W//2 + 1)) for a quarter; its rows sum to 1.
     frequency : (n_rings,) float64 array
         Mean radius of each ring in cycles per pixel; in pixels if the centre is `array_centre`.
@@ -79,7 +79,8 @@ class RingOperator:
     def nbytes(self) -> int:
         """Return the memory of the operator, for the bound of the cache."""
         m = self.matrix
-        return int(m.data.nbytes + m.indices.nbytes + m.indptr.nbytes + self.frequency.nbytes + self.n_pixels.nbytes)
+        parts = [m.data, m.indices, m.indptr] if hasattr(m, "indices") else [m]
+        return sum(int(part.nbytes) for part in (*parts, self.frequency, self.n_pixels))
 
 
 def azimuthal_average(
@@ -178,10 +179,10 @@ def ring_operator(
     row = (np.cumsum(per_ring > 0, dtype=np.int32) - 1)[ring]
     n_pixels = per_ring[filled]
     xp = backend.xp
-    matrix = backend.coo_matrix(
+    matrix = backend.matrix_of(  # sums a frequency and its mirror image when both are in one ring
         (xp.asarray((weight / n_pixels[row]).astype(dtype)), (xp.asarray(row), xp.asarray(column))),
-        shape=(len(filled), (shape[0] // 2 + 1 if quarter else shape[0]) * (shape[1] // 2 + 1)),
-    ).tocsr()  # sums a frequency and its mirror image when both are in one ring
+        (len(filled), (shape[0] // 2 + 1 if quarter else shape[0]) * (shape[1] // 2 + 1)),
+    )
     return RingOperator(matrix, np.bincount(row, weights=weight * radius) / n_pixels, n_pixels)
 
 

@@ -32,7 +32,7 @@ def torch_backend(device: torch.device) -> Backend:
         dft=torch.fft.rfft2,
         cross_power=cross_power,
         power=lambda A, width: cross_power(A, A, width),
-        coo_matrix=_Rings,
+        matrix_of=_Rings,
         laplacian=lambda images, dtype: laplacian(images.to(getattr(torch, dtype))),
         rgb_to_gray=lambda rgb: gray_of(rgb.movedim(-1, -3)),
         rgb_to_ycc=lambda rgb: torch.stack(ycc_of(rgb.movedim(-1, -3)), -1),
@@ -71,10 +71,6 @@ class _Rings:
     def __init__(self, entries: tuple[Tensor, tuple[Tensor, Tensor]], shape: tuple[int, int]) -> None:
         self.data, (row, self.indptr) = entries
         self.indices, self.shape = row.long(), shape
-
-    def tocsr(self) -> _Rings:
-        """Return the matrix itself: its layout is as fast."""
-        return self
 
     def __matmul__(self, values: Tensor) -> Tensor:
         """Multiply (n_columns, N) or (n_columns,)."""
