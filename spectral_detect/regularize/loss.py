@@ -12,6 +12,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from scipy.sparse import csc_array
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -48,7 +49,7 @@ class RadialProfile(nn.Module):
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__()
         rings = ring_operator(shape, None, "zero_frequency", "float64", numpy_backend())
-        columns = rings.matrix.tocsc()  # every frequency of the half spectrum is in one ring
+        columns = csc_array(rings.matrix)  # every frequency of the half spectrum is in one ring
         self.shape = shape
         self.frequency = rings.frequency
         self.ring: Tensor
