@@ -57,6 +57,8 @@ class Judgement:
         What each part of a fused model says, see `ImageRecord.parts`.
     named : Named or None
         What the image is most like; None if the model names no generators, or cannot judge it.
+    undecided : (float, float) or None
+        See `Judge.undecided_of`.
     """
 
     model: Model
@@ -70,6 +72,7 @@ class Judgement:
     such_files: TrackRecord | None = None
     parts: str | None = None
     named: Named | None = None
+    undecided: tuple[float, float] | None = None
 
 
 Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
@@ -328,6 +331,7 @@ class Judge:
             else None,
             parts=None if image.is_constant else model.parts_line(np.asarray(image.features)),
             named=named_by(model, image) if means_something else None,
+            undecided=self.undecided_of(model),
         )
 
 

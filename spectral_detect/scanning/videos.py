@@ -267,10 +267,8 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
 
 def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
     notes = doubts_in_words(judgements)
-    if ballot.n_votes and ballot.has_too_few:
-        notes.insert(0, f"only {ballot.n_votes} of {ballot.n_frames} frames have a vote: too few to decide")
-    elif ballot.n_votes and ballot.verdict == "inconclusive":
-        notes.insert(0, "a tie: as many frames are fake as real")
+    if ballot.doubt:
+        notes.insert(0, ballot.doubt)
     if known["n_tracks"] > 1:
         notes.append(f"{known['n_tracks']} faces followed; the votes are those of the one most often called fake")
     if any(j.model.is_guess for j in judgements):

@@ -34,6 +34,8 @@ class Ballot:
         Means over the votes; the latter is None if the model is not calibrated.
     n_frames : int
         Frames with or without a vote.
+    doubt : str or None
+        Why the votes decide nothing, in words; None if they decide, or there are none.
     """
 
     verdict: Verdict
@@ -43,23 +45,22 @@ class Ballot:
     mean_score: float | None = None
     log10_likelihood_ratio: float | None = None
     n_frames: int = 0
-
-    @property
-    def has_too_few(self) -> bool:
-        """Whether fewer than `LEAST_SHARE` of the frames have a vote."""
-        return self.n_votes < LEAST_SHARE * self.n_frames
+    doubt: str | None = None
 
 
 def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") -> Ballot:
-    """Count the votes of one track; the verdict is inconclusive if fewer than `LEAST_SHARE` of its frames have a vote.
+    """Count the votes of one track.
+
+    The verdict is inconclusive if fewer than `LEAST_SHARE` of the frames have a vote; if votes are divided and the
+    interval of the share of fakes holds one half; and, where the vote is by scores or likelihood ratios, if the mean
+    score is one that the model leaves undecided.
 
     Parameters
     ----------
     judgements : sequence of Judgement
         One for each frame.
     vote : {"majority", "mean", "pooled"}
-        The majority of the verdicts (a tie is inconclusive); the mean score against the threshold; or the mean log
-        likelihood ratio against 0.
+        The majority of the verdicts; the mean score against the threshold; or the mean log likelihood ratio against 0.
 
     Raises
     ------
@@ -80,10 +81,40 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
         "mean": mean_score - float(np.mean([j.threshold for j in voters])),
         "pooled": mean_ratio or 0.0,
     }[vote]
-    is_open = (margin == 0 and vote == "majority") or len(voters) < LEAST_SHARE * len(judgements)
-    verdict: Verdict = "inconclusive" if is_open else "fake" if margin >= 0 else "real"
     interval = wilson_interval(n_fake, len(voters))
-    return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio, len(judgements))
+    if len(voters) < LEAST_SHARE * len(judgements):
+        doubt: str | None = f"only {len(voters)} of {len(judgements)} frames have a vote: too few to decide"
+    elif vote == "majority":
+        doubt = _too_close(voters, n_fake, interval)
+    else:
+        doubt = _undecided(voters, mean_score)
+    verdict: Verdict = "inconclusive" if doubt else "fake" if margin >= 0 else "real"
+    return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio, len(judgements), doubt)
+
+
+def _too_close(voters: Sequence[Judgement], n_fake: int, interval: tuple[float, float]) -> str | None:
+    """Say so if votes are divided and could as well have come out the other way; None if they decide."""
+    n, (low, high) = len(voters), interval
+    if n_fake in (0, n) or not low <= 0.5 <= high:
+        return None
+    if 2 * n_fake == n:
+        return "a tie: as many frames are fake as real"
+    name = voters[0].model.class_names[1]
+    return (
+        f"the vote is too close: {n_fake} of {n} votes are {name}, and the 95 % interval of their share, "
+        f"{100 * low:.0f} to {100 * high:.0f} %, holds one half"
+    )
+
+
+def _undecided(voters: Sequence[Judgement], mean_score: float) -> str | None:
+    """Say so if the mean score is one that the models of all votes leave undecided."""
+    zones = [j.undecided for j in voters if j.undecided is not None]
+    if len(zones) < len(voters):
+        return None
+    low, high = (float(np.mean(ends)) for ends in zip(*zones, strict=True))
+    if not low < mean_score < high:
+        return None
+    return f"the mean score, {mean_score:.3f}, is one at which the model {voters[0].model.name} errs too often"
 
 
 def decide(ballots: Sequence[Ballot]) -> Ballot:

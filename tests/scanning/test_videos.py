@@ -68,29 +68,45 @@ def judgement(model: Model, verdict: str, score: float, log_ratio: float | None 
     return Judgement(model, score, 0.5, verdict, None, (), log_ratio, None)
 
 
-def test_a_majority_is_more_than_half(photographs: Model) -> None:
+def test_a_majority_is_more_than_chance_would_bring(photographs: Model) -> None:
     real, fake, unsure = (
         judgement(photographs, v, s) for v, s in (("real", 0.1), ("fake", 0.9), ("inconclusive", 0.7))
     )
-    for n_fake, verdict in ((9, "real"), (10, "inconclusive"), (11, "fake")):
+    for n_fake, verdict in ((5, "real"), (6, "inconclusive"), (10, "inconclusive"), (14, "inconclusive"), (15, "fake")):
         ballot = count_votes([fake] * n_fake + [real] * (20 - n_fake) + [unsure] * 5)
         assert (ballot.verdict, ballot.n_votes) == (verdict, 20)
         assert ballot.fake_fraction == n_fake / 20
+        assert (ballot.doubt is None) == (verdict != "inconclusive")
+    assert count_votes([fake] * 6 + [real] * 2).doubt == (
+        "the vote is too close: 6 of 8 votes are fake, and the 95 % interval of their share, 41 to 93 %, holds one half"
+    )
+    assert count_votes([fake] * 2 + [unsure] * 2).verdict == "fake"  # as sure as one frame alone
     assert count_votes([unsure] * 3) == Ballot("inconclusive", 0, n_frames=3)
 
 
 def test_a_few_votes_decide_nothing(photographs: Model) -> None:
     fake, unsure = judgement(photographs, "fake", 0.9), judgement(photographs, "inconclusive", 0.7)
     few, enough = (count_votes([fake] * n + [unsure] * (20 - n)) for n in (4, 5))
-    assert (few.verdict, few.has_too_few, few.n_frames) == ("inconclusive", True, 20)
-    assert (enough.verdict, enough.has_too_few) == ("fake", False)
+    assert (few.verdict, few.doubt) == ("inconclusive", "only 4 of 20 frames have a vote: too few to decide")
+    assert (enough.verdict, enough.doubt) == ("fake", None)
+
+
+def test_a_mean_score_that_the_model_leaves_undecided_decides_nothing(photographs: Model) -> None:
+    votes = (("fake", 0.9, 1), ("real", 0.2, -1))
+    high, low = (replace(judgement(photographs, *each), undecided=(0.3, 0.8)) for each in votes)
+    for vote in ("mean", "pooled"):
+        assert count_votes([high] * 5 + [low], vote).doubt == (
+            "the mean score, 0.783, is one at which the model photographs errs too often"
+        )
+        assert count_votes([high] * 8 + [low], vote).verdict == "fake"
 
 
 def test_other_votes_weigh_the_frames(photographs: Model) -> None:
     sure = judgement(photographs, "fake", 0.99, 2.0)
     doubtful = judgement(photographs, "real", 0.4, -0.2)
     frames = [sure, doubtful, doubtful]
-    assert [count_votes(frames, vote).verdict for vote in ("majority", "mean", "pooled")] == ["real", "fake", "fake"]
+    found = [count_votes(frames, vote).verdict for vote in ("majority", "mean", "pooled")]
+    assert found == ["inconclusive", "fake", "fake"]
     assert count_votes(frames).log10_likelihood_ratio == pytest.approx(1.6 / 3)
     with pytest.raises(ModelFileError, match="not calibrated"):
         count_votes([replace(sure, log10_likelihood_ratio=None)], "pooled")
@@ -128,7 +144,7 @@ def test_the_timeline_finds_the_fake_frames(tmp_path: Path, run: Run) -> None:
     expected = ["real"] * 5 + ["fake"] * 4 + ["real"] * 3
     assert all(v in (e, "inconclusive") for v, e in zip(verdicts, expected, strict=True))
     assert verdicts.count("inconclusive") <= 1
-    assert (record["verdict"], record["label"], record["n_frames"]) == ("real", 0, 12)
+    assert (record["verdict"], record["label"], record["n_frames"]) == ("inconclusive", None, 12)
     assert record["fake_fraction"] == pytest.approx(verdicts.count("fake") / record["n_judged"])
     assert (record["codec"], record["fps"], record["width"]) == ("FFV1".lower(), 10, 256) or record["codec"]
     assert tuple(record) == VIDEO_COLUMNS
@@ -137,8 +153,8 @@ def test_the_timeline_finds_the_fake_frames(tmp_path: Path, run: Run) -> None:
     assert decode(picture.read_bytes()).width > 1000
 
 
-@pytest.mark.parametrize(("n_fake", "verdict"), [(4, "real"), (5, "inconclusive"), (6, "fake")])
-def test_the_vote_turns_at_one_half(tmp_path: Path, run: Run, n_fake: int, verdict: str) -> None:
+@pytest.mark.parametrize(("n_fake", "verdict"), [(1, "real"), (3, "inconclusive"), (5, "inconclusive"), (9, "fake")])
+def test_the_vote_decides_beyond_chance(tmp_path: Path, run: Run, n_fake: int, verdict: str) -> None:
     clip = write_clip(tmp_path / "clip.mkv", [*FAKES[:n_fake], *REALS[2 : 12 - n_fake]])
     (record,) = records(run, clip, "--model", MODEL, "--jobs", 0)
     assert record["n_judged"] == 10

@@ -25,7 +25,7 @@ from spectral_detect.sources.discovery import FoundVideo
 VIDEO_ROWS = RowKind(VIDEO_COLUMNS, video_words.reasons_of, ("votes", "timeline", "picture_of"))
 JPEG_QUALITY = 70
 VOTES = {
-    "majority": "what most of the frames that voted were called; half and half is inconclusive",
+    "majority": "what most of the frames that voted were called; inconclusive if chance could have turned it",
     "mean": "the mean score of the frames that voted, against the threshold",
     "pooled": "the mean log likelihood ratio of the frames that voted, against 0",
 }

@@ -24,7 +24,7 @@ CAMERA = "The frames come from a camera and have not been through such a network
 VERDICTS = {
     "real": "the frames that voted are, by the vote named below, more like the camera images that the model has seen",
     "fake": "they are more like the generated images that the model has seen",
-    "inconclusive": "less than a quarter of the frames have a verdict of their own, or the vote is a tie",
+    "inconclusive": "less than a quarter of the frames have a verdict of their own, or the vote is too close",
     "failed": "the file could not be judged",
 }
 LIMITS = (
@@ -63,13 +63,13 @@ NEXT_STEPS = {  # by the title of the reason; the others read the same for frame
     "a model that you train on such videos may decide",
     "the verdict depends on delivery": "get the file in its original form; train on videos compressed in several ways",
 }
-TIE = Advice(
+CLOSE = Advice(
     None,
-    "a tie: as many frames are fake as real",
+    r"^a tie: as many frames are fake as real|^the vote is too close|^the mean score, [\d.]+, is one at which",
     "look at the timeline: is a part of the video fake? Judge it with --all, and see which frames",
-    "as many frames are fake as real",
+    "a vote that is too close",
 )
-REASONS = (*(replace(a, next_step=NEXT_STEPS.get(a.title, a.next_step)) for a in words.REASONS), TIE)
+REASONS = (*(replace(a, next_step=NEXT_STEPS.get(a.title, a.next_step)) for a in words.REASONS), CLOSE)
 OTHER_REASON = replace(words.OTHER_REASON, next_step="see the warnings of the video")
 OF_FRAMES = re.compile(r"^\d+ of \d+ frames inconclusive, the first: ")
 
