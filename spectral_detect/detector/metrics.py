@@ -37,7 +37,7 @@ def evaluate_scores(
     ----------
     y, scores, groups : (n_samples,) array
         Labels, scores in [0, 1], and groups. Groups are drawn together, with replacement, 1000 times; the intervals are
-        percentiles.
+        percentiles. Where no resample has an error, they are Clopper and Pearson's for so many groups without one.
     threshold : float
         A score at or above it counts as fake.
     seed : int
@@ -67,12 +67,33 @@ def evaluate_scores(
     low, high = np.percentile(np.concatenate(resampled), [2.5, 97.5], axis=0)
     n_real = int(np.sum(y == REAL))
     intervals = zip(METRICS, estimates[0].tolist(), low.tolist(), high.tolist(), strict=True)
+    perfect = _without_error(y, groups)
     measured: dict[str, Any] = {
-        name: Estimate(*interval) if n_real >= REALS_NEEDED.get(name, 0) else None for name, *interval in intervals
+        name: _widened(Estimate(*interval), perfect.get(name)) if n_real >= REALS_NEEDED.get(name, 0) else None
+        for name, *interval in intervals
     }
     return Metrics(
         n_real, int(np.sum(y == FAKE)), len(np.unique(groups)), threshold, float(best[0]), confusion, **measured
     )
+
+
+def _without_error(y: np.ndarray, groups: np.ndarray) -> dict[str, Estimate]:
+    """Return each rate with its 95 % interval where no group has an error.
+
+    Source: Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 1934: n of n are 0.025^(1/n) and
+    more.
+    """
+    real, fake = (0.025 ** (1 / len(np.unique(groups[y == label]))) for label in (REAL, FAKE))
+    mean = (real + fake) / 2
+    lows = dict.fromkeys(("accuracy", "balanced_accuracy", "average_precision", "auroc", "oracle_accuracy"), mean)
+    lows |= dict.fromkeys(("fake_accuracy", "tpr_at_fpr_5", "tpr_at_fpr_1"), fake) | {"real_accuracy": real}
+    return {name: Estimate(1.0, low, 1.0) for name, low in lows.items()} | {"eer": Estimate(0.0, 0.0, 1 - mean)}
+
+
+def _widened(found: Estimate, perfect: Estimate | None) -> Estimate:
+    """Return the interval of a perfect value where its own has the width 0, as no resample has an error."""
+    is_perfect = perfect is not None and found.value == found.low == found.high == perfect.value
+    return perfect if perfect is not None and is_perfect else found
 
 
 def predictive_values(

@@ -14,7 +14,7 @@ from spectral_detect.scanning.judge import Judgement
 from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
 
-FEW = 20  # from so few images the percentile bootstrap gives too narrow an interval; without an error, one of width 0
+FEW = 20  # from so few images the percentile bootstrap gives too narrow an interval
 MOST = 0.5
 
 AT_THRESHOLD = ("accuracy", "balanced_accuracy", "real_accuracy", "fake_accuracy")

@@ -59,6 +59,14 @@ def test_the_accuracy_is_that_of_the_confusion(scores: list[float], threshold: f
     assert columns[METRICS.index("fake_accuracy")] == pytest.approx(np.mean(right[y == 1]))
 
 
+def test_no_error_among_few_groups_is_not_none_among_all() -> None:
+    y = np.repeat([0, 1], 12)
+    few = evaluate_scores(y, y.astype(float), 0.5, np.repeat(np.arange(8), 3)).to_dict()  # four groups of each class
+    assert few["real_accuracy_ci"] == few["balanced_accuracy_ci"] == pytest.approx([0.025**0.25, 1])
+    wrong = evaluate_scores(y, 1 - y.astype(float), 0.5, np.arange(24)).to_dict()
+    assert wrong["accuracy_ci"] == [0, 0]
+
+
 def test_a_score_at_the_threshold_is_fake() -> None:
     result = evaluate_scores(np.array([0, 1]), np.array([0.5, 0.5]), 0.5, np.arange(2)).to_dict()
     assert result["confusion"]["real"] == {"real": 0, "fake": 1}
@@ -72,7 +80,11 @@ def test_perfect_and_useless_scores() -> None:
     assert set(METRICS) - set(measured) == {"tpr_at_fpr_1"}
     errors = ("eer", "ece", "brier", "cllr", "cllr_min")
     assert [perfect[m] for m in measured] == pytest.approx([float(m not in errors) for m in measured], abs=1e-9)
-    assert all(perfect[f"{m}_ci"] == pytest.approx([perfect[m]] * 2) for m in measured)
+    least = 0.025 ** (1 / 50)  # of 50 groups of each class, none of which has an error
+    exact = ("ece", "brier", "cllr", "cllr_min")
+    assert all(perfect[f"{m}_ci"] == pytest.approx([perfect[m]] * 2, abs=1e-9) for m in exact)
+    assert perfect["eer_ci"] == pytest.approx([0, 1 - least])
+    assert all(perfect[f"{m}_ci"] == pytest.approx([least, 1]) for m in measured if m not in errors)
     useless = evaluate_scores(y, np.ones(100), 0.5, np.arange(100)).to_dict()
     assert useless["auroc"] == useless["eer"] == useless["balanced_accuracy"] == 0.5
     assert useless["tpr_at_fpr_5"] == 0

@@ -84,7 +84,7 @@ def test_each_generator_has_its_row(run: Run, images: Path) -> None:
     assert "fake" in printed
     text = words_of(page)
     assert "photographs on 1 generator, each against camera images" in text
-    assert "fake 12 12 100.0 % (100.0 to 100.0 %)" in text
+    assert "fake 12 12 100.0 % (73.5 to 100.0 %)" in text
     assert "mean (mAP) 100.0 % 100.0 %" in text
     assert page.count('src="data:image/') == 1
 
