@@ -27,7 +27,7 @@ from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason
-from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.judge import TRAINING_IMAGE, Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
 
@@ -42,9 +42,6 @@ NO_SUMMARY_OF_PARTS = (
 )
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
-TRAINING_IMAGE = (
-    "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
-)
 NO_TILES = "its features are of the whole image, so that no place has a score of its own"
 NOTHING_TO_EXPLAIN = "all pixels are alike: there is nothing to measure, and so nothing to explain"
 
@@ -206,7 +203,8 @@ class Explainer:
         tiles = tile_scores(model, features, _boxes(variants[0], image))
         neighbours = nearest(model, features)
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
-        notes += (TRAINING_IMAGE,) if any(neighbour.is_same for neighbour in neighbours) else ()
+        is_new = TRAINING_IMAGE not in record.warnings
+        notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
         evidence = evidence_of(model, features, judgement.threshold)
         return Explanation(

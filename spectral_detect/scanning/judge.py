@@ -28,6 +28,9 @@ from spectral_detect.records import BY_SCORE, LABELS, ImageRecord, Reason, Verdi
 from spectral_detect.scanning.names import contradictions, disagreement, name_columns, named_by
 from spectral_detect.scanning.rules import Rules
 
+TRAINING_IMAGE = (
+    "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
+)
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
 ONE_SIZE = "the model was trained on images of one other size, without bins; train one with `n_bins`"
 
@@ -199,6 +202,8 @@ class Judge:
         said, verdict = image.provenance, judgement.verdict if judgement else None
         class_name = judgement.model.class_name(judgement.verdict) if judgement else None
         told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named)) if judgement else ()
+        if judgement and judgement.model.was_trained_on(image.sha256, None):
+            told += (TRAINING_IMAGE,)
         return ImageRecord(
             path=image.path,
             sha256=image.sha256,

@@ -55,9 +55,11 @@ def test_a_fused_model_keeps_the_warning_that_its_parts_knew_the_images(tmp_path
         assert run("train", *folders, "--features", part.stem, "--output", part).exit_code == 0
     assert run("fuse", *parts, *folders, "--output", tmp_path / "both.pkl").exit_code == 0
     warnings = load_model(tmp_path / "both.pkl").training_warnings
-    assert [warning.partition(",")[0] for warning in warnings] == [
-        f"{part.stem} was trained on these images" for part in parts
-    ]
+    lookalikes = "11 pairs of a real and a fake image look the same; an estimate of accuracy is too good or too bad"
+    assert any(warning.startswith(lookalikes) for warning in load_model(parts[0]).training_warnings)
+    assert not any("Aqua" in warning for warning in warnings)
+    for part in parts:
+        assert f"{part.stem} was trained on these images" in [warning.partition(",")[0] for warning in warnings]
 
 
 def test_a_video_without_a_verdict_has_no_accuracy(tmp_path: Path, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -76,6 +77,9 @@ def _warn_of_transparency(dataset: Dataset) -> None:
         )
 
 
+NAMELESS = re.compile(r", the first: .*(?=; an estimate)", re.DOTALL)  # the names of files, whatever they hold
+
+
 def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> list[str]:
     """Warn on stderr of what makes an estimate too good: classes that metadata tell apart, lookalikes across classes.
 
@@ -89,8 +93,8 @@ def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = Tr
 
 
 def with_warnings(model: Model, notes: Iterable[str]) -> Model:
-    """Return a model that holds these warnings, but none that names files, which would tell on their owner."""
-    kept = [note for note in notes if LOOK_THE_SAME not in note]
+    """Return a model that holds these warnings, without the names of files, which would tell on their owner."""
+    kept = [note if LOOK_THE_SAME not in note else NAMELESS.sub("", note) for note in notes]
     return replace(model, training={**model.training, "warnings": kept})
 
 
