@@ -111,7 +111,8 @@ class RecordStream(Generic[Record]):
         self._emit(row.line)
 
     def _note(self, is_claimed: bool, is_contradicted: bool, is_improbable: bool) -> None:
-        self._noted.update({CLAIMED: is_claimed, CONTRADICTED: is_contradicted, IMPROBABLE: is_improbable})
+        for note, holds in ((CLAIMED, is_claimed), (CONTRADICTED, is_contradicted), (IMPROBABLE, is_improbable)):
+            self._noted[note] += holds
 
     def summary(self, n_skipped: int = 0, of_which: str = "") -> str:
         """Count the records by outcome, in one line of text; `of_which` says more of the files that were skipped."""
