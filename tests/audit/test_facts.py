@@ -286,6 +286,19 @@ def test_copies_and_lookalikes_are_counted_within_and_across(tmp_path: Path, til
     assert found.near.across == Pairs(1, ((str(real / "01.png"), str(fake / "c.jpg")),))
 
 
+def test_lookalikes_that_are_not_printed_are_counted_and_a_remedy_is_given(
+    tmp_path: Path, tiles: list[Image.Image], run: Run
+) -> None:
+    write_classes(tmp_path, tiles, saved(".png"), saved(".png"))
+    for k in range(5):
+        tiles[k].save(tmp_path / "fake" / f"{k}c.jpg", quality=90)
+    printed = run("audit", *folders(tmp_path)).stdout
+    assert "5 of a real and a fake\n" in printed
+    assert printed.count("c.jpg") == 2
+    assert "\n                     and 3 more\n" in printed
+    assert "unless a manifest puts each pair of lookalikes into one group;\naudit --fix OUT writes such" in printed
+
+
 # ---------------------------------------------------------------------------------------------------- command line
 
 
