@@ -148,11 +148,18 @@ def compare_classes(fact: Fact, column: np.ndarray, y: np.ndarray) -> FactCompar
     """Compare the values of a fact, (n_samples,), between the classes in y."""
     real, fake = column[y == REAL], column[y == FAKE]
     if fact.is_number:
-        result = ks_2samp(real, fake, method="asymp")
         summaries = _number_summary(real), _number_summary(fake)
-        return FactComparison("ks", float(result.statistic), float(result.pvalue), fact.is_seen, *summaries)
+        return FactComparison("ks", *_kolmogorov_smirnov(real, fake), fact.is_seen, *summaries)
     strength, p = _cramers_v(real, fake)
     return FactComparison("cramers_v", strength, p, fact.is_seen, _category_summary(real), _category_summary(fake))
+
+
+def _kolmogorov_smirnov(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
+    """Return the statistic and its p; the asymptotic p is undefined for one value against one, which may be chance."""
+    if len(real) == len(fake) == 1:
+        return float(real[0] != fake[0]), 1.0
+    result = ks_2samp(real, fake, method="asymp")
+    return float(result.statistic), float(result.pvalue)
 
 
 def _cramers_v(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import click
 
-from spectral_detect.atomic_write import check_target
-from spectral_detect.cli.shared.checks import check_output
+from spectral_detect.cli.shared.checks import check_model_output
 from spectral_detect.cli.shared.inputs import (
     labelled_files,
     read_labelled,
@@ -69,8 +68,7 @@ def fuse(
     Example:
       spectral-detect fuse spectrum.pkl clip.pkl --real held/real --fake held/fake --output both.pkl
     """
-    check_output(output, [first, second, manifest, encoder])
-    check_target(output)
+    check_model_output(output, [first, second, manifest, encoder])
     models = _load(first, encoder), _load(second, encoder)
     extractor = replace(fused_extractor(*models), limits=limits, frames=frames)
     dataset = read_labelled(labelled_files(real, fake, manifest, group_by), extractor, work)

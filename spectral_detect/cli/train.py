@@ -9,8 +9,7 @@ from typing import get_args
 import click
 import numpy as np
 
-from spectral_detect.atomic_write import check_target
-from spectral_detect.cli.shared.checks import check_output
+from spectral_detect.cli.shared.checks import check_model_output
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import (
     labelled_files,
@@ -177,8 +176,7 @@ def train(
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     _check_usage(augment, copies, paper_settings, features)
     _check_generators(by, attribute, bool(fake or manifest), classifier, paper_settings)
-    check_output(output, [manifest, encoder])
-    check_target(output)
+    check_model_output(output, [manifest, encoder])
     spec = feature_spec(features, bins, encoder)
     files = _files(real, fake, manifest, group_by, by, unlabelled)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 import numpy as np
 
@@ -51,9 +52,14 @@ class Experience:
         """Tell whether the model has seen hardly anything but portraits, and so judges nothing else."""
         return self.portrait_share >= MOSTLY_PORTRAITS
 
+    @property
+    def least_side_px(self) -> int:
+        """Return the least shorter side, in pixels, that counts as seen."""
+        return ceil(self.min_side_px / SIZE_TOLERANCE)
+
     def covers(self, width: int, height: int) -> bool:
         """Tell whether the model has seen images of about such a size, in pixels."""
-        return self.min_side_px / SIZE_TOLERANCE <= min(width, height) <= self.max_side_px * SIZE_TOLERANCE
+        return self.least_side_px <= min(width, height) <= self.max_side_px * SIZE_TOLERANCE
 
     def objections(
         self, width: int, height: int, coding: Coding | None, distance: float, *, is_portrait: bool | None = None

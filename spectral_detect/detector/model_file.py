@@ -24,6 +24,7 @@ from spectral_detect.sources.urls import looks_like_url, without_credentials
 MAX_FILE_BYTES = 256 * 2**20
 SCORE_TOLERANCE = 1e-6
 SUFFIX = ".pkl"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "models"  # of a checkout; not installed
 DEFAULT = "world"  # ships, and judges where no model is named
 
 
@@ -187,11 +188,22 @@ def _read(path: str) -> bytes:
         shipped = ", ".join(shipped_models()) or "none"
         raise ModelFileError(
             f"{path!r} cannot be read: {error.strerror}",
-            remedy=f"give the file of a model, or the name of a shipped one: {shipped}",
+            remedy=(
+                f"give the file of a model, or the name of a shipped one: {shipped} (spectral-detect models says more)"
+                f"{_hint_of_example(path)}"
+            ),
         ) from None
     if size > MAX_FILE_BYTES:
         raise ModelFileError(f"{path!r} is larger than any model ({MAX_FILE_BYTES} bytes)")
     return content
+
+
+def _hint_of_example(name: str) -> str:
+    """Return the remedy for the name of a model that lies among the examples of the checkout; empty if none does."""
+    example = EXAMPLES / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+    if os.path.dirname(name) or not example.is_file():
+        return ""
+    return f"; {example.stem} is not shipped, and lies in the checkout: {os.path.relpath(example)}"
 
 
 def _check_reference(model: Model, expected: np.ndarray, name: str) -> None:

@@ -22,7 +22,7 @@ from spectral_detect.outputs.lock import FileLock, held
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.outputs.reader import Output, copy_rows
 from spectral_detect.outputs.row_index import KEPT, STALE, IndexedRow, RowIndex, index_errors, key_of
-from spectral_detect.outputs.rows import Row, RowFormat, RowKind, as_read_back
+from spectral_detect.outputs.rows import Row, RowFormat, RowKind, as_read_back, notes_of
 from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 from spectral_detect.sources.location import Location
@@ -100,6 +100,8 @@ class Resumed:
         Files to be computed whose rows are removed: they failed, or were changed since.
     outcomes : Counter
         Verdicts of the rows that stay.
+    noted : Counter
+        What else a summary counts of them; see `rows.notes_of`.
     """
 
     def __init__(self, output: str, row_format: RowFormat, kind: RowKind, lock: FileLock) -> None:
@@ -109,6 +111,7 @@ class Resumed:
         self.n_remaining: int | None = None
         self.columns: tuple[str, ...] = ()
         self.outcomes: Counter[str] = Counter()
+        self.noted: Counter[str] = Counter()
         self._row_format = row_format
         self._kind = kind
         self._lock = lock
@@ -159,7 +162,7 @@ class Resumed:
                     remedy="repeat the command of the first run, or name another output",
                 )
             stamp, verdict = _recorded_stamp(row, known_by), row.values.get("verdict", "")
-            yield IndexedRow(key_of(row.path), row.start, row.end, stamp, verdict)
+            yield IndexedRow(key_of(row.path), row.start, row.end, stamp, verdict, notes=notes_of(row.values))
 
     def remaining(
         self, files: Iterable[Found], known_by: KnownBy, companion: Resumed | None = None
@@ -182,7 +185,8 @@ class Resumed:
         Raises
         ------
         OutputError
-            A recorded file that is no longer among `files` still exists: more likely forgotten than deleted.
+            A recorded file that is no longer among `files` still exists: more likely forgotten than deleted. No
+            recorded file exists at all: more likely, the current folder is another one.
         """
         if companion is not None:
             companion.is_new = companion.is_new or self.is_new
@@ -212,18 +216,20 @@ class Resumed:
         unseen = self._index.unseen(key)
         if not unseen:
             return None
-        known = []
-        if any(stamp is not None for _, stamp, _ in unseen) and (companion is None or companion._has(key)):
+        known: list[tuple[int, str | None, str, str]] = []
+        if any(stamp is not None for _, stamp, *_ in unseen) and (companion is None or companion._has(key)):
             now = stamp_of(found, known_by)
-            known = [(number, verdict) for number, stamp, verdict in unseen if now is not None and stamp == now]
+            known = [row for row in unseen if now is not None and row[1] == now]
         if self._kind.has_one_row:
             known = known[:1]
         if not known:
-            self._index.mark((number for number, _, _ in unseen), STALE)
+            self._index.mark((number for number, *_ in unseen), STALE)
             self.n_again += 1
             return None
-        self._index.mark((number for number, _ in known), KEPT)
-        self.outcomes.update(verdict for _, verdict in known)
+        self._index.mark((number for number, *_ in known), KEPT)
+        for _, _, verdict, notes in known:
+            self.outcomes[verdict] += 1
+            self.noted.update(notes.split())
         self.n_kept += len(known)
         return known[-1][0]
 
@@ -231,18 +237,35 @@ class Resumed:
         return not self.is_new and self._index.has(key)
 
     def _check_unnamed(self) -> None:
-        """Accept rows of files that are not named this time only where the files have been deleted."""
+        """Accept rows of files that are not named this time only where the files have been deleted, and not all."""
         self.n_gone = self._index.n_unnamed()
         if not self.n_gone:
             return
         # without a stamp: the row of a file that failed is no loss, and that of a folder that could not be listed goes
         # once it can
-        for path in self._index.unnamed_paths():
-            if _is_still_there(path):
+        has_any = self.n_kept + self.n_again > 0
+        for path, has_stamp in self._index.unnamed_paths():
+            if not has_stamp and has_any:
+                continue
+            is_there = _is_still_there(path)
+            has_any |= is_there
+            if is_there and has_stamp:
                 raise OutputError(
                     f"{self.output!r} cannot be resumed: {self.n_gone} of its rows are of files that are not among "
                     f"those named now, such as {path!r}, which is still there: name these too, or another output"
                 )
+        if not has_any:
+            raise self._rows_without_files()
+
+    def _rows_without_files(self) -> OutputError:
+        """Return the error of rows none of whose files is there: their paths were taken from another folder."""
+        path, _ = next(self._index.unnamed_paths())
+        several = f"none of the files of its {self.n_gone} rows, such as {path!r}, is there"
+        found = f"the file of its row, {path!r}, is not there" if self.n_gone == 1 else several
+        return OutputError(
+            f"{self.output!r} cannot be resumed: {found}, seen from the current folder",
+            remedy="run the command in the folder in which the output was begun, or write to a new output",
+        )
 
     # ------------------------------------------------------------------------------------------------------ rewriting
 

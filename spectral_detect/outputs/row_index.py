@@ -19,11 +19,12 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE record (
     number INTEGER PRIMARY KEY, key BLOB, start_byte INT, end_byte INT, stamp TEXT, verdict TEXT, failed INT,
-    source INT, state INT DEFAULT 0
+    source INT, notes TEXT, state INT DEFAULT 0
 );
 CREATE TABLE input (place INTEGER PRIMARY KEY, key BLOB);
 """
-ADD = "INSERT INTO record (key, start_byte, end_byte, stamp, verdict, failed, source) VALUES (?, ?, ?, ?, ?, ?, ?)"
+COLUMNS = "key, start_byte, end_byte, stamp, verdict, failed, source, notes"
+ADD = f"INSERT INTO record ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 PLACE_OF_KEY = "(SELECT key, min(place) AS place FROM input GROUP BY key)"
 # where a file has one row, its second row belongs to the second time that the file was named, and so on
 IN_ORDER_OF_TURNS = """
@@ -41,7 +42,7 @@ FROM record AS unseen WHERE state = {UNSEEN}
 AND NOT EXISTS (SELECT 1 FROM record WHERE record.key = unseen.key AND state = {KEPT})
 """
 BY_FILE = f"""
-SELECT record.key, start_byte, end_byte, stamp, verdict, failed, source
+SELECT record.{COLUMNS}
 FROM record LEFT JOIN {PLACE_OF_KEY} AS expected ON expected.key = record.key
 ORDER BY place IS NULL, place, record.key, failed, source, start_byte
 """
@@ -71,6 +72,8 @@ class IndexedRow(NamedTuple):
         Whether it records an error.
     source : int
         The number of the output, where there are several.
+    notes : str
+        What a summary counts beside the verdict; see `rows.notes_of`.
     """
 
     key: bytes
@@ -80,6 +83,7 @@ class IndexedRow(NamedTuple):
     verdict: str = ""
     failed: bool = False
     source: int = 0
+    notes: str = ""
 
 
 class RowIndex:
@@ -135,9 +139,9 @@ class RowIndex:
         found = self._database.execute("SELECT key FROM record ORDER BY number DESC LIMIT 1").fetchone()
         return None if found is None else bytes(found[0])
 
-    def unseen(self, key: bytes) -> list[tuple[int, str | None, str]]:
-        """Return number, stamp and verdict of the rows of a file that are neither kept nor stale."""
-        query = f"SELECT number, stamp, verdict FROM record WHERE key = ? AND state = {UNSEEN} ORDER BY number"
+    def unseen(self, key: bytes) -> list[tuple[int, str | None, str, str]]:
+        """Return number, stamp, verdict and notes of the rows of a file that are neither kept nor stale."""
+        query = f"SELECT number, stamp, verdict, notes FROM record WHERE key = ? AND state = {UNSEEN} ORDER BY number"
         return self._database.execute(query, (key,)).fetchall()
 
     def mark(self, numbers: Iterable[int], state: int) -> None:
@@ -168,10 +172,10 @@ class RowIndex:
         """
         return self._number(f"SELECT count(*) {UNNAMED}")
 
-    def unnamed_paths(self) -> Iterator[str]:
-        """Give the paths of the rows that `n_unnamed` counts, except for those without a stamp."""
-        query = f"SELECT key {UNNAMED} AND stamp IS NOT NULL ORDER BY number"
-        return (path_of(key) for (key,) in self._database.execute(query))
+    def unnamed_paths(self) -> Iterator[tuple[str, bool]]:
+        """Give the paths of the rows that `n_unnamed` counts, each with whether its row has a stamp."""
+        query = f"SELECT key, stamp IS NOT NULL {UNNAMED} ORDER BY number"
+        return ((path_of(key), bool(has_stamp)) for key, has_stamp in self._database.execute(query))
 
     # -------------------------------------------------------------------------------------------------- bytes of rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,9 +14,11 @@ from spectral_detect.records import (
     IMAGE_SCHEMA,
     VIDEO_COLUMNS,
     VIDEO_SCHEMA,
+    is_improbable,
 )
 
 RowFormat = Literal["csv", "jsonl"]
+CLAIMED, CONTRADICTED, IMPROBABLE = "claimed", "contradicted", "improbable"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ FRAMES = RowKind("frame", FRAME_COLUMNS, (), has_one_row=False)
 FEATURES = RowKind("feature vector", FEATURE_COLUMNS, ("tool_version", "spec"), has_one_row=False)
 NEEDED = (
     "sha256", "size_bytes", "mtime_ns", "verdict", "error", "threshold", "posterior", "model", "model_sha256", "vote",
-    "tool_version", "spec_sha256", "settings_sha256", "spec",
+    "tool_version", "spec_sha256", "settings_sha256", "spec", "says_generated", "class_name",
 )  # fmt: skip
 
 
@@ -77,3 +80,17 @@ class Row:
 def as_read_back(path: str, row_format: RowFormat) -> str:
     """Return a path as a row tells it: CSV gives one text for two paths that differ by a leading apostrophe alone."""
     return cell_text(spreadsheet_cell(path)) if row_format == "csv" else path
+
+
+def notes_of(values: Mapping[str, str]) -> str:
+    """Return what a summary counts of a row beside its verdict: some of CLAIMED, CONTRADICTED and IMPROBABLE.
+
+    CLAIMED: the file says of itself that AI made it; CONTRADICTED: and its verdict is real; IMPROBABLE: at the
+    prevalence, the opposite of its verdict is more probable.
+    """
+    verdict, posterior = values.get("verdict"), values.get("posterior")
+    is_claimed = values.get("says_generated") == "yes"
+    is_contradicted = is_claimed and verdict == "real" and not values.get("class_name")
+    is_alarm = is_improbable(verdict, float(posterior) if posterior else None)
+    notes = ((CLAIMED, is_claimed), (CONTRADICTED, is_contradicted), (IMPROBABLE, is_alarm))
+    return " ".join(note for note, holds in notes if holds)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, NamedTuple, TextIO
 
 from spectral_detect.outputs.csv_text import csv_line
-from spectral_detect.outputs.rows import RowFormat
+from spectral_detect.outputs.rows import CLAIMED, CONTRADICTED, IMPROBABLE, RowFormat
 from spectral_detect.outputs.table import Layout, Record
 from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord, is_improbable
 from spectral_detect.text import counted, visible
@@ -17,7 +17,7 @@ StreamFormat = Literal["table", "csv", "jsonl"]
 
 COLOURS = {"real": "green", "fake": "red", "inconclusive": "yellow", "failed": "magenta"}
 ALARMS = {"fake": "alarm", "real": "no alarm"}  # for a verdict whose opposite is more probable at the prevalence
-CONTRADICTED = " !!"  # behind a verdict that its own file contradicts
+CONTRADICTED_MARK = " !!"  # behind a verdict that its own file contradicts
 Style = Callable[[str, str], str]  # (text, colour) -> text
 
 
@@ -68,6 +68,8 @@ class RecordStream(Generic[Record]):
         Colours a word of the table; none by default.
     earlier : Counter or None
         Outcomes of the records that are in the stream already; None if it is new and needs a header.
+    noted : Counter, optional
+        What else the summary counts of these records; see `rows.notes_of`.
     has_bom : bool
         Whether new CSV begins with a byte order mark, by which Excel knows UTF-8.
     """
@@ -80,11 +82,12 @@ class RecordStream(Generic[Record]):
         style: Style = lambda text, colour: text,
         earlier: Counter[str] | None = None,
         *,
+        noted: Mapping[str, int] | None = None,
         has_bom: bool = False,
     ) -> None:
         self.outcomes: Counter[str] = Counter(earlier)
         self._layout: Layout[Record] = layout
-        self._n_claimed = self._n_contradicted = self._n_improbable = 0
+        self._noted: Counter[str] = Counter(noted)
         self._stream = stream
         self._style = style
         self._line: Callable[[Any], str] = self._table_line if stream_format == "table" else LINES[stream_format]
@@ -98,27 +101,28 @@ class RecordStream(Generic[Record]):
     def write(self, record: Record) -> None:
         """Write one record."""
         self.outcomes[_outcome(record)] += 1
-        self._n_claimed += _says_generated(record)
-        self._n_contradicted += self._layout.is_contradicted(record)
-        self._n_improbable += _is_alarm(record)
+        self._note(_says_generated(record), self._layout.is_contradicted(record), _is_alarm(record))
         self._emit(self._line(record))
 
     def write_ready(self, row: ReadyRow) -> None:
         """Write a record whose row is there already."""
         self.outcomes[row.outcome] += 1
-        self._n_claimed += row.says_generated
-        self._n_contradicted += row.is_contradicted
-        self._n_improbable += row.is_alarm
+        self._note(row.says_generated, row.is_contradicted, row.is_alarm)
         self._emit(row.line)
+
+    def _note(self, is_claimed: bool, is_contradicted: bool, is_improbable: bool) -> None:
+        for note, holds in ((CLAIMED, is_claimed), (CONTRADICTED, is_contradicted), (IMPROBABLE, is_improbable)):
+            self._noted[note] += holds
 
     def summary(self, n_skipped: int = 0, of_which: str = "") -> str:
         """Count the records by outcome, in one line of text; `of_which` says more of the files that were skipped."""
         names = {name: self._layout.words.get(name, name) for name in ("real", "fake", "inconclusive", "failed")}
         counts = ", ".join(f"{self.outcomes[name]} {word}" for name, word in names.items())
         skipped = f"; {counted(n_skipped, 'other file')} skipped{of_which}" if n_skipped else ""
-        called_real = f", of which called real: {self._n_contradicted}" * bool(self._n_contradicted)
-        claimed = f"; made by AI as the file itself says: {self._n_claimed}{called_real}" * bool(self._n_claimed)
-        alarms = f"; {self._n_improbable} of the verdicts less probable than the opposite" * bool(self._n_improbable)
+        n_claimed, n_contradicted, n_improbable = (self._noted[n] for n in (CLAIMED, CONTRADICTED, IMPROBABLE))
+        called_real = f", of which called real: {n_contradicted}" * bool(n_contradicted)
+        claimed = f"; made by AI as the file itself says: {n_claimed}{called_real}" * bool(n_claimed)
+        alarms = f"; {n_improbable} of the verdicts less probable than the opposite" * bool(n_improbable)
         n_records = counted(sum(self.outcomes.values()), self._layout.kind.noun)
         return f"{n_records}: {counts}{skipped}{claimed}{alarms}"
 
@@ -135,7 +139,7 @@ class RecordStream(Generic[Record]):
         shown = ALARMS[name] if _is_alarm(record) else name
         colour = COLOURS["fake" if is_contradicted else "inconclusive" if shown != name else name]
         shown = self._layout.words.get(shown, shown)
-        word = self._style(f"{shown + CONTRADICTED * is_contradicted:<12}", colour)
+        word = self._style(f"{shown + CONTRADICTED_MARK * is_contradicted:<12}", colour)
         return f"{word}{cells}  {visible(record.path)}{note}\n"
 
 

@@ -212,7 +212,7 @@ def _require_enough(n: int, folder: str, size: int, n_failed: int) -> None:
         failed = f", and {n_failed} that could not be used" if n_failed else ""
         raise DatasetError(
             f"{folder!r} holds {n} images of at least {size}x{size} pixels{failed}",
-            remedy=f"at least {MIN_REALS} are needed",
+            remedy=f"at least {MIN_REALS} are needed: add images" + ", or take a smaller `size`" * bool(n_failed),
         )
 
 

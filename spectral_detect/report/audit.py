@@ -13,6 +13,10 @@ from spectral_detect.text import counted, visible
 MOST_NAMED = 3
 WIDEST_CELL = 34
 FEW_PAIRS = 2
+TO_PAIR = (
+    "An estimate of accuracy is too good or too bad unless a manifest puts each pair of lookalikes into one group;",
+    "audit --fix OUT writes such a manifest.csv, of all pairs, beside a matched copy.",
+)
 MEASURES = {"ks": "KS", "cramers_v": "V"}
 
 
@@ -134,3 +138,7 @@ def _duplicate_lines(duplicates: Duplicates) -> Iterator[str]:
         )
         for first, second in pairs.across.first[:FEW_PAIRS]:
             yield f"{'':<20} {visible(first)} and {visible(second)}"
+        if pairs.across.n_pairs > FEW_PAIRS:
+            yield f"{'':<20} and {pairs.across.n_pairs - FEW_PAIRS} more"
+    if duplicates.near.across.n_pairs:
+        yield from TO_PAIR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 
 from spectral_detect.records import ProvenanceRecord
 from spectral_detect.text import counted, visible
@@ -17,7 +18,7 @@ def provenance_text(record: ProvenanceRecord) -> str:
     lines = [visible(record.path)]
     if record.error:
         lines.append(f"  {'failed':<{LABEL}}  {visible(record.error)}")
-    if record.sha256:
+    if record.sha256 and (record.says_generated or not record.error):
         lines.append(f"  {'says':<{LABEL}}  {CLAIMS[record.says_generated]}")
     for finding in record.findings:
         kind = finding["kind"]
@@ -26,16 +27,40 @@ def provenance_text(record: ProvenanceRecord) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def provenance_counts(says: Counter[str | None], n_failed: int, n_skipped: int) -> str:
-    """Count the files by what they say, in one line.
+@dataclass
+class ProvenanceCounts:
+    """Count files by what they say.
 
-    Parameters
+    Attributes
     ----------
+    n_files : int
+        All of them.
     says : Counter
-        How many files say "yes", "no" and nothing (None).
-    n_failed, n_skipped : int
-        Files that could not be read in full, and files that are no images.
+        How many files say "yes", "no" and nothing (None); a file that could not be read in full says something or
+        counts as failed.
+    n_failed : int
+        Files that could not be read in full.
+    n_both : int
+        Those among them that say something all the same.
     """
-    parts = ", ".join(f"{says[claim]} {words}" for claim, words in CLAIMS.items())
-    skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
-    return f"{counted(sum(says.values()), 'image')}: {parts}; {n_failed} failed{skipped}"
+
+    n_files: int = 0
+    says: Counter[str | None] = field(default_factory=Counter)
+    n_failed: int = 0
+    n_both: int = 0
+
+    def add(self, record: ProvenanceRecord) -> None:
+        """Count one file."""
+        has_failed, is_claim = record.error is not None, record.says_generated is not None
+        self.n_files += 1
+        self.n_failed += has_failed
+        self.n_both += has_failed and is_claim
+        if is_claim or not has_failed:
+            self.says[record.says_generated] += 1
+
+    def text(self, n_skipped: int) -> str:
+        """Return the counts in one line; `n_skipped` files are no images."""
+        parts = ", ".join(f"{self.says[claim]} {words}" for claim, words in CLAIMS.items())
+        both = f" ({self.n_both} of them also counted by what they say)" if self.n_both else ""
+        skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
+        return f"{counted(self.n_files, 'image')}: {parts}, {self.n_failed} failed{both}{skipped}"

@@ -27,6 +27,7 @@ from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import BY_SCORE, LABELS, ImageRecord, Reason, Verdict
 from spectral_detect.scanning.names import contradictions, disagreement, name_columns, named_by
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.scanning.too_small import error_of
 
 TRAINING_IMAGE = (
     "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
@@ -195,7 +196,7 @@ class Judge:
 
     def __call__(self, variants: Sequence[Extraction]) -> ImageRecord:
         """Return the record of one image, given as it is and after each edit."""
-        image, judgement, error = variants[0], None, variants[0].error
+        image, judgement, error = variants[0], None, error_of(variants[0], self.models)
         if image.features is not None:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)

@@ -243,7 +243,11 @@ def require_both_classes(dataset: Dataset) -> None:
         is_of_class = dataset.y == label
         n, n_groups = int(is_of_class.sum()), len(np.unique(dataset.groups[is_of_class]))
         if n_groups < MIN_PER_CLASS:
-            together = f" in {counted(n_groups, 'group')} (videos, copies of one file)" if n_groups < n else ""
+            together = (
+                f" in {counted(n_groups, 'group')} (a video is one, and so are copies of one file)"
+                if n_groups < n
+                else ""
+            )
             raise DatasetError(
                 f"{n} usable {name} images{together}",
                 remedy=f"training needs at least {MIN_PER_CLASS} of each class, in as many groups",

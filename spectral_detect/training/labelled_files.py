@@ -45,7 +45,7 @@ def files_in_folders(real: Folders, fake: Folders, *, group_by_parent: bool = Fa
     Parameters
     ----------
     real, fake : str or path-like, or a sequence of them
-        Folders, also URLs.
+        Folders, or single images and videos; also URLs.
     group_by_parent : bool
         Put the files of one folder into one group. By default each file is a group of its own.
 
@@ -170,11 +170,19 @@ def _images_of(folder: str) -> list[FoundFile | FoundVideo]:
 
 def _images_in(folder: Location) -> list[FoundFile | FoundVideo]:
     others: list[str] = []
+    if _is_named_video(folder):
+        return [FoundVideo(folder)]
     files = [_animation_or_still(image) for image in find_images([folder], on_skip=others.append)]
     files += (FoundVideo(Location(path)) for path in others if has_video_suffix(path))
     if not files:
         raise DatasetError(f"no image found in {folder.path!r}, and no video")
     return files
+
+
+def _is_named_video(place: Location) -> bool:
+    """Return whether one file is named, and named like a video."""
+    is_folder = place.is_folder if place.is_remote else os.path.isdir(place.path)
+    return has_video_suffix(place.path) and not is_folder
 
 
 def _animation_or_still(image: FoundFile) -> FoundFile | FoundVideo:

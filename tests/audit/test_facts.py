@@ -18,7 +18,7 @@ from conftest import EXAMPLES, SHARED, Run, needs_shared
 from spectral_detect import FAKE, REAL
 from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.audit.duplicates import Pairs
-from spectral_detect.audit.facts import FACTS, CategorySummary, FactComparison, culprits
+from spectral_detect.audit.facts import FACTS, CategorySummary, FactComparison, compare_classes, culprits
 from spectral_detect.audit.metadata_classifier import separability
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction, Extractor
@@ -286,6 +286,19 @@ def test_copies_and_lookalikes_are_counted_within_and_across(tmp_path: Path, til
     assert found.near.across == Pairs(1, ((str(real / "01.png"), str(fake / "c.jpg")),))
 
 
+def test_lookalikes_that_are_not_printed_are_counted_and_a_remedy_is_given(
+    tmp_path: Path, tiles: list[Image.Image], run: Run
+) -> None:
+    write_classes(tmp_path, tiles, saved(".png"), saved(".png"))
+    for k in range(5):
+        tiles[k].save(tmp_path / "fake" / f"{k}c.jpg", quality=90)
+    printed = run("audit", *folders(tmp_path)).stdout
+    assert "5 of a real and a fake\n" in printed
+    assert printed.count("c.jpg") == 2
+    assert "\n                     and 3 more\n" in printed
+    assert "unless a manifest puts each pair of lookalikes into one group;\naudit --fix OUT writes such" in printed
+
+
 # ---------------------------------------------------------------------------------------------------- command line
 
 
@@ -408,3 +421,10 @@ def test_the_folders_that_showed_the_fault(run: Run) -> None:
     assert biased["is_biased"]
     assert "coding" in biased["culprits"]
     assert not fair["is_biased"]
+
+
+def test_one_image_of_each_class_may_differ_by_chance() -> None:
+    """SciPy's own p of one value against one is a division by zero, of which warnings are errors here."""
+    column, y = np.array([3.0, 5.0]), np.array([REAL, FAKE])
+    found = compare_classes(next(fact for fact in FACTS.values() if fact.is_number), column, y)
+    assert (found.strength, found.p) == (1.0, 1.0)

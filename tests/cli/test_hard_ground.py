@@ -87,9 +87,9 @@ def small(width: int, height: int) -> bytes:
     ("content", "message"),
     [
         (b"", "the file is empty; copy it again from its source"),
-        (b"a text with the name of an image", "not an image in a known format (JPEG, PNG"),
+        (b"a text with the name of an image", "; look at what it is: get an intact copy of the image, or leave"),
         (small(1, 1), "1x1 pixels: the features 'residual' need at least 16 on the shorter side"),
-        (small(3, 5), "3x5 pixels: the features 'residual' need at least 16 on the shorter side"),
+        (small(3, 5), "on the shorter side, and the model photographs judges from 205 on"),
         (png_of_size(2**31 - 1, 2**31 - 1), "2147483647x2147483647 pixels, more than the limit"),
         (png_of_size(40_000, 40_000), "40000x40000 pixels, more than the limit of 120000000; see --max-pixels"),
         (png_of_size(64, 64), "truncated, and what is left"),

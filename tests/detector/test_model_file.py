@@ -321,10 +321,20 @@ def test_every_model_in_the_repository_has_a_card(path: Path) -> None:
     assert model.card in path.with_suffix(".md").read_text()
 
 
-@pytest.mark.parametrize("name", ["photographs", "nowhere.pkl"])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("nowhere.pkl", ""),
+        ("in/photographs.pkl", ""),
+        ("photographs", "; photographs is not shipped, and lies in the checkout: {}/photographs.pkl"),
+        ("photographs.pkl", "; photographs is not shipped, and lies in the checkout: {}/photographs.pkl"),
+    ],
+)
 def test_what_is_neither_a_file_nor_ships_says_what_to_name(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelFileError, match=rf"'{name}' cannot be read: .*the name of a shipped one: world$"):
+    with pytest.raises(ModelFileError, match=f"'{name}' cannot be read: .*the name of a shipped one: world") as found:
         load_model(name)
+    folder = os.path.relpath(EXAMPLE_MODELS[0].parent)
+    assert str(found.value).endswith(f"world (spectral-detect models says more){hint.format(folder)}")

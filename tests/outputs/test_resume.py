@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from conftest import MODELS, Run, texture
 from spectral_detect.errors import OutputError
@@ -244,6 +245,56 @@ def test_forgotten_inputs_lose_no_rows(evidence: Path, scan: Scan, run: Run) -> 
         assert result.exit_code == 2
         assert "of its rows are of files that are not among those named now, such as 'ev/" in result.stderr
         assert Path("out.jsonl").read_bytes() == whole
+
+
+@STREAMS
+def test_no_row_is_dropped_in_another_working_folder(
+    evidence: Path, scan: Scan, run: Run, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """The relative paths of the rows lead nowhere from there, which is no deletion of all files."""
+    whole = scan(f"out{suffix}")
+    monkeypatch.chdir(evidence)
+    output = f"../out{suffix}"
+    for inputs in (".", evidence):
+        result = run("scan", inputs, "--resume", output, "--jobs", 0, "--model", MODEL)
+        assert result.exit_code == 2, result.output
+        assert f"'{output}' cannot be resumed: none of the files of its 13 rows, such as 'ev/0.png', is there" in (
+            result.stderr
+        )
+        assert "in the folder in which the output was begun, or write to a new output" in result.stderr
+        assert Path(output).read_bytes() == whole
+
+
+def test_the_only_row_is_not_dropped_in_another_working_folder(
+    evidence: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("--jobs", 0, "--model", MODEL)
+    run("scan", "ev/2broken.png", "--resume", "out.csv", *command)  # failed, so that its row has no stamp
+    whole = Path("out.csv").read_bytes()
+    monkeypatch.chdir(evidence)
+    result = run("scan", "2broken.png", "--resume", "../out.csv", *command)
+    assert result.exit_code == 2
+    assert "the file of its row, 'ev/2broken.png', is not there" in result.stderr
+    assert Path("../out.csv").read_bytes() == whole
+
+
+@STREAMS
+def test_a_resumed_run_counts_what_the_kept_rows_say(evidence: Path, run: Run, suffix: str) -> None:
+    """The last line is that of the first run: files that say that AI made them, contradicted and doubtful verdicts."""
+    for name in ("0.png", "sub/a.png"):
+        info = PngInfo()
+        info.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512")
+        Image.open(evidence / name).save(evidence / name, pnginfo=info)
+    (evidence / "2broken.png").unlink()
+    common = ("--jobs", 0, "--resume", f"out{suffix}")
+    for rules in (("--threshold", 0.999999, "--prevalence", 0.999999), ("--threshold", 0, "--prevalence", 0.000001)):
+        command = ("scan", "ev", "--model", MODELS / "small.pkl", *rules, *common)
+        first = run(*command).stderr.splitlines()[-1]
+        assert "made by AI as the file itself says: 2" in first
+        again = run(*command).stderr.splitlines()
+        assert again[0].endswith("12 rows kept, 0 files to do")
+        assert again[-1] == first
+        Path(f"out{suffix}").unlink()
 
 
 @pytest.mark.parametrize(

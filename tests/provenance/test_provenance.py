@@ -6,6 +6,8 @@ import csv
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from PIL import Image, PngImagePlugin
@@ -14,6 +16,8 @@ import made_files as made
 from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model, scan
 from spectral_detect.parallel.work import Work
+from spectral_detect.records import ProvenanceRecord
+from spectral_detect.report.provenance import ProvenanceCounts
 
 MODEL = MODELS / "photographs.pkl"
 A1111 = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Model: anything-v5"
@@ -151,3 +155,27 @@ def test_a_file_without_a_picture_still_says_its_say(run: Run, tmp_path: Path) -
     row = json.loads(run("scan", torn, "--format", "jsonl", "--jobs", 0).stdout)
     assert row["error"]
     assert row["says_generated"] == "yes"
+
+
+def test_failed_files_are_counted_among_all(run: Run, tmp_path: Path) -> None:
+    """As `scan` counts them; a file that fails says nothing of its origin, unless it does."""
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    alone = run("provenance", tmp_path).stdout
+    assert "says" not in alone.split("1 image")[0]
+    assert "1 image: 0 AI made or edited it, 0 no AI made it, 0 nothing of whether AI made it, 1 failed\n" in alone
+    labelled(EXAMPLES / "real" / "Aqua.png", tmp_path / "made.png")
+    (tmp_path / "plain.png").write_bytes((EXAMPLES / "real" / "Aqua.png").read_bytes())
+    result = run("provenance", tmp_path, "--format", "jsonl", "--output", tmp_path / "o.jsonl")
+    assert "3 images: 1 AI made or edited it, 0 no AI made it, 1 nothing of whether AI made it, 1 failed" in (
+        result.stderr
+    )
+
+
+def test_a_failed_file_that_says_something_is_counted_by_that_too() -> None:
+    counts = ProvenanceCounts()
+    for says, error in (("yes", "damaged"), ("yes", None), (None, "damaged"), (None, None)):
+        counts.add(cast(ProvenanceRecord, SimpleNamespace(says_generated=says, error=error)))
+    assert counts.text(0) == (
+        "4 images: 2 AI made or edited it, 0 no AI made it, 1 nothing of whether AI made it, 2 failed (1 of them also "
+        "counted by what they say)"
+    )

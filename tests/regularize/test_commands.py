@@ -23,7 +23,7 @@ def test_train_and_sample(run: Run, faces: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     result = run("regularize", "train", faces, "-o", folder, *SMALL, "--epochs", 2, "--spectral-weight", 2)
     assert result.exit_code == 0
-    assert result.stderr == ""
+    assert result.stderr == f"results are in {folder}: summary.png, samples/, profiles/, log.jsonl\n"
     printed, heading, reals, first, second = result.stdout.rsplit("\n", 5)[:5]
     facts = json.loads(printed)
     assert facts["topology"] == "v4"
@@ -54,6 +54,30 @@ def test_train_and_sample(run: Run, faces: Path, tmp_path: Path) -> None:
     result = run("regularize", "sample", folder, "-o", tmp_path / "fakes")
     assert result.exit_code == 2
     assert "is not empty" in result.stderr
+
+
+def test_a_spectral_loss_that_is_never_used_is_refused(run: Run, faces: Path, tmp_path: Path) -> None:
+    """A run that is gone on with may bring its loss within reach by further epochs, and keeps its weight."""
+    folder = tmp_path / "run"
+
+    def train(*options: object) -> tuple[int, str]:
+        result = run("regularize", "train", faces, "-o", folder, *SMALL, "--dry-run", *options)
+        return result.exit_code, result.stderr
+
+    beyond = "--spectral-from 3 lies beyond the last epoch, 1: the spectral loss would never be used"
+    status, said = train("--epochs", 1, "--spectral-weight", 1, "--spectral-from", 3)
+    assert (status, beyond in said, "give --epochs 3 or more" in said) == (2, True, True), said
+    status, said = train("--epochs", 3, "--spectral-from", 2)
+    assert (status, "--spectral-from 2 says when the spectral loss begins, and its weight is 0" in said) == (2, True)
+    assert not folder.exists()
+    assert train("--epochs", 3, "--spectral-weight", 1, "--spectral-from", 3) == (0, "")
+    path = folder / "options.json"
+    for change in ({"epochs": 1}, {"spectral_weight": 0.0, "epochs": 1}):  # of a run begun by an earlier version
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+        result = run("regularize", "train", faces, "-o", folder, "--resume", "--dry-run")
+        assert ("--spectral-from" in result.stderr) == ("spectral_weight" not in change)
+        further = run("regularize", "train", faces, "-o", folder, "--resume", "--dry-run", "--epochs", 3)
+        assert "--spectral-from" not in further.stderr
 
 
 def test_a_dry_run_stops_before_the_first_step(run: Run, faces: Path, tmp_path: Path) -> None:
@@ -90,8 +114,8 @@ def test_bad_folders(run: Run, faces: Path, tmp_path: Path) -> None:
     for k in range(3):
         (tmp_path / "three" / f"{k}.png").write_bytes((faces / f"{k:03d}.png").read_bytes())
     for data, message in (
-        ("empty", "holds 0 images of at least 32x32 pixels; at least 50 are needed"),
-        ("three", "holds 3 images of at least 32x32 pixels; at least 50 are needed"),
+        ("empty", "holds 0 images of at least 32x32 pixels; at least 50 are needed: add images\n"),
+        ("three", "holds 3 images of at least 32x32 pixels; at least 50 are needed: add images\n"),
         ("none", "is not a folder"),
     ):
         result = run("regularize", "train", tmp_path / data, "-o", tmp_path / f"run-{data}", *SMALL)
@@ -101,6 +125,7 @@ def test_bad_folders(run: Run, faces: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "36x32 pixels, smaller than the 64 asked for" in result.stderr
     assert "holds 0 images of at least 64x64 pixels, and 100 that could not be used" in result.stderr
+    assert "at least 50 are needed: add images, or take a smaller --size\n" in result.stderr
     result = run("regularize", "train", faces, "-o", tmp_path / "run2", *SMALL, "--batch-size", 200)
     assert result.exit_code == 2
     assert "--batch-size 200: there are only 100 images" in result.stderr

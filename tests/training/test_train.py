@@ -8,11 +8,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, MODELS, Run
+from conftest import EXAMPLES, MODELS, Run, texture
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, load_model, train_model
 from spectral_detect.errors import DatasetError
@@ -192,10 +193,56 @@ def test_five_of_a_class_are_five_groups(tmp_path: Path, rng: np.random.Generato
     (tmp_path / "manifest.csv").write_text("\n".join(["path,label,group", *rows]))
     result = run("train", "--manifest", tmp_path / "manifest.csv", "--output", tmp_path / "m.pkl")
     assert result.exit_code == 2
-    assert "8 usable real images in 4 groups (videos, copies of one file)" in result.stderr
+    assert "8 usable real images in 4 groups (a video is one, and so are copies of one file)" in result.stderr
 
 
 def test_each_record_carries_the_accuracy_of_its_model(run: Run) -> None:
     result = run("scan", EXAMPLES / "real" / "Aqua.png", "--model", MODEL, "--format", "jsonl")
     held_out = load_model(MODEL).metrics["balanced_accuracy"]
     assert json.loads(result.stdout)["model_balanced_accuracy"] == held_out
+
+
+def clip(path: Path, rng: np.random.Generator, *, doubled: bool) -> Path:
+    """A clip of four frames."""
+    path.parent.mkdir(exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 64))  # type: ignore[attr-defined]
+    for _ in range(4):
+        writer.write(texture(rng, 64, doubled=doubled))
+    writer.release()
+    return path
+
+
+def test_videos_may_be_named_one_by_one(tmp_path: Path, rng: np.random.Generator, run: Run) -> None:
+    named: list[object] = []
+    for k in range(5):
+        named += ["--real", clip(tmp_path / f"r{k}.mp4", rng, doubled=False)]
+        named += ["--fake", clip(tmp_path / f"f{k}.mp4", rng, doubled=True)]
+    output = tmp_path / "m.pkl"
+    alone = run("train", *named[:4], "--output", output)
+    assert alone.exit_code == 2
+    assert alone.stderr == (
+        "Error: 4 usable real images in 1 group (a video is one, and so are copies of one file); training needs at "
+        "least 5 of each class, in as many groups\n"
+    )
+    trained = run("train", *named, "--output", output)
+    assert trained.exit_code == 0, trained.output
+    assert output.exists()
+
+
+def test_a_video_without_the_suffix_of_one_says_what_to_do(tmp_path: Path, rng: np.random.Generator, run: Run) -> None:
+    video = clip(tmp_path / "r.mp4", rng, doubled=False).rename(tmp_path / "r")
+    result = run("train", "--real", video, "--fake", video, "--output", tmp_path / "m.pkl")
+    assert "to train on it, give it the suffix of a video, such as .mp4" in result.stderr
+
+
+@pytest.mark.parametrize(("name", "kind"), [("x.png", "an image"), ("x.JPG", "an image"), ("x.mp4", "a video")])
+@pytest.mark.parametrize("command", [("train",), ("fuse", "a.pkl", "b.pkl")])
+def test_no_model_is_named_like_an_image(
+    labelled_folder: Path, run: Run, command: tuple[str, ...], name: str, kind: str
+) -> None:
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
+    output = labelled_folder / "real" / name
+    result = run(*command, *folders, "--output", output)
+    assert result.exit_code == 2
+    assert f"a model named like {kind} would be read as one; end it in .pkl" in result.stderr
+    assert not output.exists()

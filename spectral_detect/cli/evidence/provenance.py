@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
 from typing import IO, cast
 
@@ -21,7 +20,7 @@ from spectral_detect.outputs.rows import RowFormat
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ProvenanceRecord
-from spectral_detect.report.provenance import CAUTION, provenance_counts, provenance_text
+from spectral_detect.report.provenance import CAUTION, ProvenanceCounts, provenance_text
 from spectral_detect.scanning.provenance import ProvenanceReader, read_provenance
 
 MOST_CERTIFICATES = 2**23  # characters
@@ -90,8 +89,8 @@ def provenance(
         raise click.UsageError("name files or folders to look at, or --files-from")
     images = FoundImages(named, listed, None, is_countable=files_from is None)
     reader = ProvenanceReader(depth, limits, _certificates(trust_anchors))
-    says, n_failed = _write(images, reader, work, chosen, output)
-    ctx.exit(1 if n_failed else 3 if fail_on_generated and says["yes"] else 0)
+    counts = _write(images, reader, work, chosen, output)
+    ctx.exit(1 if counts.n_failed else 3 if fail_on_generated and counts.says["yes"] else 0)
 
 
 def _certificates(trust_anchors: IO[str] | None) -> str:
@@ -109,26 +108,23 @@ def _certificates(trust_anchors: IO[str] | None) -> str:
 
 def _write(
     images: FoundImages, reader: ProvenanceReader, work: Work, chosen: str, output: str | None
-) -> tuple[Counter[str | None], int]:
+) -> ProvenanceCounts:
     """Write what each file says; return how many say what, and how many failed."""
-    says: Counter[str | None] = Counter()
-    n_failed = 0
+    counts = ProvenanceCounts()
     is_text = chosen not in ("csv", "jsonl")
     with result_stream(output) as stream, closing(read_provenance(images.files, reader, work)) as records:
         stream.write("" if is_text else provenance_rows.head(cast(RowFormat, chosen)))
         for record in progress(records, total=images.count(), hidden=is_text and output is None):
-            if record.error is None or record.says_generated is not None:
-                says[record.says_generated] += 1
-            n_failed += record.error is not None
+            counts.add(record)
             stream.write(_row(record, chosen, is_text=is_text))
             stream.flush()
             if record.error and not is_text:
                 report_failure(record.path, record.error)
-        counts = provenance_counts(says, n_failed, images.n_skipped)
-        stream.write(f"{counts}\n{CAUTION}\n" if is_text else "")
+        summary = counts.text(images.n_skipped)
+        stream.write(f"{summary}\n{CAUTION}\n" if is_text else "")
     if output is not None or not is_text:
-        show_counts(counts, output)
-    return says, n_failed
+        show_counts(summary, output)
+    return counts
 
 
 def _row(record: ProvenanceRecord, chosen: str, *, is_text: bool) -> str:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from spectral_detect.cli.regularize.stopping import Stop
 from spectral_detect.cli.shared.failures import in_options, report_failure
 from spectral_detect.cli.shared.progress import progress, shows_progress
-from spectral_detect.regularize.gan.log import read_log, read_real_measures
+from spectral_detect.regularize.gan.log import LOG_FILE, read_log, read_real_measures
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.report.gan import draw_samples, epoch_heading, epoch_line, plot_profiles, plot_run
 from spectral_detect.text import visible
@@ -112,10 +112,16 @@ class EpochReport:
             self._has_shown_reals = True
         click.echo(epoch_line(row))
         for warning in row["warnings"]:
-            click.echo(f"warning: epoch {row['epoch']}: {warning}", err=True)
+            click.echo(f"warning: epoch {row['epoch']}: {in_options(warning)}", err=True)
         draw_samples(samples, self.folder / "samples" / f"epoch-{row['epoch']:04d}.png")
         if self._draws:
             self._draw(row, samples)
+
+    def where(self) -> str:
+        """Say in a line where the results are."""
+        drawn = ["summary.png"] * self._draws + ["samples/"] + ["profiles/"] * self._draws
+        there = [name for name in (*drawn, LOG_FILE) if (self.folder / name).exists()]
+        return f"results are in {visible(str(self.folder))}: {', '.join(there)}"
 
     def _draw(self, row: dict[str, Any], samples: np.ndarray) -> None:
         reals = read_real_measures(self.folder)

@@ -90,7 +90,8 @@ spectral_options = together(
         default=TrainingOptions.spectral_from,
         show_default=True,
         metavar="EPOCH",
-        help="Let the generator learn by the spectral loss from this epoch on; before, it is only reported.",
+        help="Let the generator learn by the spectral loss from this epoch on, one of --epochs; before, it is only "
+        "reported.",
     ),
     click.option(
         "--features",
@@ -249,6 +250,8 @@ def train(
         check_unused(folder)
     with stop_on_signal() as stop, EpochReport(folder, options, stop, dry_run=dry_run) as report:
         train_gan(options, folder, work, report.hooks(), limits=limits, resume=resume)
+    if not dry_run:
+        click.echo(report.where(), err=True)
     if stop.received:
         click.echo(f"stopped; --resume continues {visible(output)}", err=True)
         ctx.exit(128 + stop.received[0])
@@ -259,6 +262,7 @@ def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any]
     chosen["size"] = int(chosen["size"])
     options = _resumed_options(ctx, folder, data, chosen) if resume else _new_options(data, chosen)
     options.check()
+    options.check_spectral_from(is_new=not resume)
     return options
 
 

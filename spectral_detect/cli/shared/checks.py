@@ -11,7 +11,7 @@ from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.errors import TORCH_MISSING, ImageReadError
 from spectral_detect.media.images import read_image
-from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature
+from spectral_detect.sources.formats import SIGNATURE_BYTES, SUFFIXES, VIDEO_SUFFIXES, has_image_signature
 from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
 
@@ -28,6 +28,16 @@ def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
         is_image = has_image_signature(stream.read(SIGNATURE_BYTES)) and not _is_own_picture(output)
     if is_image or any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
         raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
+
+
+def check_model_output(output: str, inputs: Iterable[str | None] = ()) -> None:
+    """Raise `Failure`, before anything is computed, if a model cannot be written to `output`, or is named otherwise."""
+    check_output(output, inputs)
+    suffix = os.path.splitext(output)[1].lower()
+    if suffix in SUFFIXES | VIDEO_SUFFIXES:
+        kind = "a video" if suffix in VIDEO_SUFFIXES else "an image"
+        raise Failure(f"--output {visible(output)}: a model named like {kind} would be read as one; end it in .pkl")
+    check_target(output)
 
 
 def _is_own_picture(path: str) -> bool:

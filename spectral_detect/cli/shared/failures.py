@@ -50,6 +50,7 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "root": "--root",
     "scheduler": "--scheduler",
     "size": "--size",
+    "spectral_from": "--spectral-from",
     "spectral_weight": "--spectral-weight",
     "stability": "--stability",
     "threshold": "--threshold",

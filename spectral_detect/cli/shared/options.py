@@ -74,9 +74,17 @@ error_rate_options = together(
 
 
 labelled_options = together(
-    click.option("--real", multiple=True, metavar="DIR", help="Read camera images from a folder or URL; repeatable."),
     click.option(
-        "--fake", multiple=True, metavar="DIR", help="Read generated images from a folder or URL; repeatable."
+        "--real",
+        multiple=True,
+        metavar="DIR",
+        help="Read camera images from a folder, a file or a URL; repeatable.",
+    ),
+    click.option(
+        "--fake",
+        multiple=True,
+        metavar="DIR",
+        help="Read generated images from a folder, a file or a URL; repeatable.",
     ),
     click.option(
         "--manifest",

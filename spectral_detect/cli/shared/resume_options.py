@@ -114,7 +114,8 @@ _resume_options = together(
         help="Go on with a .csv or .jsonl that an interrupted run left, or begin it; in place of --output. Keeps "
         "the rows of unchanged files, does files that failed or changed again, and removes the rows of deleted "
         "files. FILE ends up with the rows of one uninterrupted run, in the same order. Refuses rows made by "
-        "another version, model or setting, and rows of files that still exist but are not named now.",
+        "another version, model or setting, rows of files that still exist but are not named now, and rows none of "
+        "whose files is there, as in another working folder.",
     ),
     click.option(
         "--known-by",
@@ -217,9 +218,9 @@ def open_records(
     """Open the output for records, begun or appended to; return it with the stream below."""
     rows = begun(earlier)
     stream = stack.enter_context(result_stream(target.output, append=rows is not None))
-    outcomes = rows.outcomes if rows else None
+    outcomes, noted = (rows.outcomes, rows.noted) if rows else (None, None)
     row_format, style = cast(StreamFormat, target.row_format), style_for(ctx, stream)
-    return RecordStream(stream, row_format, layout, style, outcomes, has_bom=target.has_bom), stream
+    return RecordStream(stream, row_format, layout, style, outcomes, noted=noted, has_bom=target.has_bom), stream
 
 
 def check_named_once(paths: Iterable[str]) -> None:

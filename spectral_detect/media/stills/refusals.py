@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import COMPRESSION_INFO, ImageFileDirectory_v2
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.coding import TIFF_COMPRESSION, TIFF_LOSSY, TIFF_METHODS, TIFF_PLANES
 from spectral_detect.media.stills.iso_refusals import format_of_iso, of_avif, of_heif, of_minimised
-from spectral_detect.media.stills.remedies import AS_16_BIT, AS_PNG, EITHER, INTACT_COPY
+from spectral_detect.media.stills.remedies import AS_16_BIT, AS_PNG, AS_VIDEO, EITHER, INTACT_COPY, NO_IMAGE
 from spectral_detect.sources.formats import FORMATS, is_false_bitmap
 
 HEIF_MISSING = "HEIC: install the extra that reads it, pip install '.[heif]' in the checkout"
@@ -97,8 +97,8 @@ def _of_no_known_format(content: bytes) -> ImageReadError:
         or (content[:4] == b"RIFF" and content[8:12] == b"AVI ")
         or content[:4] == b"\x1aE\xdf\xa3"
     ):
-        return ImageReadError("a video, or another file of the like, and no still image", remedy="judge it as a video")
-    return ImageReadError(f"not an image in a known format ({known})")
+        return ImageReadError("a video, or another file of the like, and no still image", remedy=AS_VIDEO)
+    return ImageReadError(f"not an image in a known format ({known})", remedy=NO_IMAGE)
 
 
 def _reason(name: str, content: bytes) -> str:

@@ -65,7 +65,10 @@ class Measures:
     def warnings(self) -> list[str]:
         """Say in sentences what is wrong with the samples."""
         if self.diversity < COLLAPSED:
-            return [f"collapse: samples vary {self.diversity:.2f} times as much as camera images do"]
+            return [
+                f"collapse: samples vary {self.diversity:.2f} times as much as camera images do; usual in the first "
+                "epochs: if it stays after several, lower `learning_rate`, or train on more images"
+            ]
         return []
 
     def to_dict(self) -> dict[str, Any]:

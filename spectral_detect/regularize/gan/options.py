@@ -164,6 +164,28 @@ class TrainingOptions:
             if not is_whole and not (name == "threads" and value is None):
                 raise FeatureError(f"{name} {value!r}: it is a whole number from 1 to {most}")
 
+    def check_spectral_from(self, *, is_new: bool) -> None:
+        """Refuse a run in which `spectral_from` says in vain when the spectral loss begins; `epochs` may be raised.
+
+        A run that is gone on with keeps its weight, so that only a new one is refused for having none.
+
+        Raises
+        ------
+        FeatureError
+            The loss would never be used.
+        """
+        if is_new and self.spectral_from > 1 and not self.spectral_weight:
+            raise FeatureError(
+                f"`spectral_from={self.spectral_from}` says when the spectral loss begins, and its weight is 0",
+                remedy="give `spectral_weight` as well, or leave both out",
+            )
+        if self.spectral_weight and self.spectral_from > self.epochs:
+            raise FeatureError(
+                f"`spectral_from={self.spectral_from}` lies beyond the last epoch, {self.epochs}: the spectral loss "
+                "would never be used",
+                remedy=f"give `epochs={self.spectral_from}` or more, or begin earlier",
+            )
+
     def differences(self, other: TrainingOptions) -> list[str]:
         """Say in words which options differ from those of `other` though a resumed run must keep them."""
         mine, theirs = asdict(self), asdict(other)
