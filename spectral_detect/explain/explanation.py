@@ -26,7 +26,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason
+from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason, is_improbable
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
@@ -96,6 +96,8 @@ class Explanation:
         Why the verdict is inconclusive.
     undecided : (float, float) or None
         Scores between which the model decides nothing.
+    prevalence : float or None
+        The share of fakes among such images, if it was given.
     region : Region or None
         The part that was looked at, in pixels of the whole as displayed.
     picture : (h, w, 3) uint8 array or None
@@ -125,6 +127,7 @@ class Explanation:
     record: ImageRecord
     reason: Reason | None = None
     undecided: tuple[float, float] | None = None
+    prevalence: float | None = None
     region: Region | None = None
     picture: np.ndarray | None = None
     size: tuple[int, int] = (0, 0)
@@ -143,6 +146,11 @@ class Explanation:
     __repr__ = short_repr
 
     @property
+    def is_improbable(self) -> bool:
+        """Whether the opposite of the verdict is more probable at the prevalence."""
+        return is_improbable(self.record.verdict, self.record.posterior)
+
+    @property
     def is_training_image(self) -> bool | None:
         """Whether it is one of the training images that the model's file holds, or a copy; None if it holds none."""
         return any(neighbour.is_same for neighbour in self.neighbours) if self.neighbours else None
@@ -154,6 +162,7 @@ class Explanation:
             "record": self.record.to_dict(),
             "reason": self.reason,
             "undecided": self.undecided,
+            "prevalence": self.prevalence,
             "region": self.region.box if self.region else None,
             "evidence": self.evidence.to_dict() if self.evidence else None,
             "class_distances": [{"real": real, "fake": fake} for real, fake in self.class_distances],
@@ -212,7 +221,8 @@ class Explainer:
         return Explanation(
             record=record,
             reason=judgement.reason,
-            undecided=model.undecided if self.judge.rules.threshold is None else None,
+            undecided=self.judge.undecided_of(model),
+            prevalence=self.judge.rules.prevalence,
             region=self.region,
             picture=_picture(image),
             size=as_displayed_size(image),
@@ -225,7 +235,7 @@ class Explainer:
             n_positions=len(model.summary.labels) if model.summary else 0,
             tells_sources=not is_shipped(model),
             missing=tuple(_missing(model)),
-            next_steps=tuple(next_steps(record, record.warnings)),
+            next_steps=tuple(next_steps(record, record.warnings, model.class_names)),
             class_names=model.class_names,
         )
 

@@ -300,10 +300,9 @@ class Judge:
         if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
             doubts.append(("low confidence", f"{name} with a probability of only {confidence:.3f}"))
         elif confidence is not None and confidence < 0.5:
-            given = self.rules.prevalence
+            where = self.rules.where(model, speaks_against=(called == "fake") != ((ratio or 0.0) >= 0))
             notes.append(
-                f"called {name} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
-                + (f" where {100 * given:g} % are {model.class_names[1]}" if given is not None else "")
+                f"called {name} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}{where}"
             )
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
         if means_something:

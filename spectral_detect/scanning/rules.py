@@ -74,6 +74,13 @@ class Rules:
         """Return the probability of fake by a likelihood ratio, at the prevalence of the rules."""
         return posterior_of(log10_ratio, self.prevalence or 0.5)
 
+    def where(self, model: Model, *, speaks_against: bool) -> str:
+        """Say at which prevalence a verdict is improbable, and whether its score alone speaks against it."""
+        if self.prevalence is None:
+            return ""
+        also = ", and of less than half also where both are equally frequent" if speaks_against else ""
+        return f" where {100 * self.prevalence:g} % are {model.class_names[1]}{also}"
+
     def _surest(self, model: Model) -> float:
         ratios = [model.calibration.log10_likelihood_ratio(score) or 0.0 for score in (0.0, 1.0)]
         return max(1 - self.posterior(ratios[0]), self.posterior(ratios[1]))

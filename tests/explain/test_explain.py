@@ -65,8 +65,8 @@ def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
     scanned = json.loads(run("scan", FAKE, *PHOTOGRAPHS, "--format", "jsonl").stdout)
     assert facts["record"] == scanned
     assert set(facts) == {
-        "schema", "record", "reason", "undecided", "region", "evidence", "class_distances", "spectrum", "profile",
-        "tiles", "neighbours", "is_training_image", "missing", "next_steps", "class_names",
+        "schema", "record", "reason", "undecided", "prevalence", "region", "evidence", "class_distances", "spectrum",
+        "profile", "tiles", "neighbours", "is_training_image", "missing", "next_steps", "class_names",
     }  # fmt: skip
     assert facts["schema"] == "spectral-detect/explanation/1"
     evidence = facts["evidence"]

@@ -16,7 +16,7 @@ from spectral_detect.explain.explanation import Explanation
 from spectral_detect.records import LABELS
 from spectral_detect.report.plots import new_figure
 from spectral_detect.report.sheet.panels import (
-    COLOUR_OF,
+    colour_of,
     draw_bands,
     draw_gauge,
     draw_groups,
@@ -71,7 +71,7 @@ def page_of(explanation: Explanation) -> str:
         name=visible(os.path.basename(record.path)),
         verdict=shown_verdict(explanation),
         names=names_of(explanation),
-        colour=_hex(COLOUR_OF.get(record.verdict or "", "0.35")),
+        colour=_hex(colour_of(explanation)),
         meaning=meaning(explanation),
         why=why_sentence(explanation),
         pictures=_pictures(explanation),

@@ -36,6 +36,12 @@ def score_colours() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("real to fake", [BLUE, "0.93", ORANGE])
 
 
+def colour_of(explanation: Explanation) -> str:
+    """Return the colour of the verdict; an improbable one has that of an inconclusive one, as in a scan's table."""
+    shown = "inconclusive" if explanation.is_improbable else explanation.record.verdict or ""
+    return COLOUR_OF.get(shown, "0.35")
+
+
 def drawn_names(explanation: Explanation) -> tuple[str, str]:
     """Return what the model calls real and fake, as matplotlib may draw it."""
     first, second = explanation.class_names

@@ -9,6 +9,7 @@ from spectral_detect.explain.advice import sentence, text_of_reason
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
+from spectral_detect.outputs.writer import ALARMS
 from spectral_detect.records import LABELS
 from spectral_detect.text import visible
 
@@ -21,7 +22,9 @@ MEANINGS = {
 
 
 def shown_verdict(explanation: Explanation) -> str:
-    """Return the verdict, by the model's own name for the class if it has one."""
+    """Return the verdict as a scan's table shows it: an improbable one as alarm, others by the model's own names."""
+    if explanation.is_improbable:
+        return ALARMS[explanation.record.verdict or ""]
     return visible(explanation.record.class_name or explanation.record.verdict or "failed")
 
 
@@ -35,11 +38,23 @@ def meaning(explanation: Explanation) -> str:
     """Return what the verdict means, and of an inconclusive one the reason, in one sentence."""
     record = explanation.record
     text = MEANINGS.get(record.verdict or "", "")
+    if explanation.is_improbable:
+        return _meaning_of_alarm(explanation)
     if record.class_name:
         text = f"it looks more like the images called {shown_verdict(explanation)} that the model has seen"
     if reason := reason_of(explanation):
         text = f"{text}: {visible(reason)}"
     return sentence(text)
+
+
+def _meaning_of_alarm(explanation: Explanation) -> str:
+    record, names = explanation.record, names_of(explanation)
+    label, posterior = LABELS[record.verdict or ""], record.posterior or 0.0
+    return (
+        f"The score is {'high' if label else 'low'} enough to be called {names[label]}, but where "
+        f"{100 * (explanation.prevalence or 0.0):g} % of such images are {names[1]}, {names[1 - label]} is more "
+        f"probable ({1 - posterior if label else posterior:.3f})."
+    )
 
 
 def reason_of(explanation: Explanation) -> str:
