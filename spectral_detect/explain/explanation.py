@@ -217,7 +217,7 @@ class Explainer:
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
         notes += (TRAINING_IMAGE,) if any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
-        evidence = evidence_of(model, features, judgement.threshold)
+        evidence = evidence_of(model, features, judgement.threshold, self.judge.undecided_of(model))
         return Explanation(
             record=record,
             reason=judgement.reason,

@@ -218,8 +218,10 @@ class TableReport:
 
     def _facts_of(self, table: RowTable) -> Values:
         """Return what the page's script needs beside the rows."""
-        words = self._content.words
+        words, judge = self._content.words, self._content.judge
+        zones = {model.sha256: judge.undecided_of(model) for model in judge.models}
         return {
+            "undecided": {sha256: zone for sha256, zone in zones.items() if zone},
             "columns": self._content.rows.columns,
             "n_of_record": len(self._content.rows.record_columns),
             "coded": sorted(CODED.intersection(self._content.rows.columns)),

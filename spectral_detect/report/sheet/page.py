@@ -26,6 +26,7 @@ from spectral_detect.report.sheet.panels import (
     draw_tiles,
 )
 from spectral_detect.report.sheet.text import (
+    decision_text,
     meaning,
     names_of,
     other_warnings,
@@ -76,6 +77,7 @@ def page_of(explanation: Explanation) -> str:
         why=why_sentence(explanation),
         pictures=_pictures(explanation),
         evidence=evidence,
+        on_its_scale=decision_text(explanation, evidence) if evidence else "",
         distances=explanation.class_distances,
         track=track_sentence(explanation),
         notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],

@@ -11,6 +11,7 @@ from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.outputs.writer import ALARMS
 from spectral_detect.records import LABELS
+from spectral_detect.report.models import decides_text
 from spectral_detect.text import visible
 
 WIDTH, TITLE = 110, 21
@@ -75,7 +76,7 @@ def explanation_text(explanation: Explanation) -> str:
     if record.error is None:
         reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
         lines += _rows("reason", [sentence(visible(reason))] if reason else [])
-        lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence, names_of(explanation))
+        lines += _evidence_lines(explanation)
         lines += _rows("track record", [track_sentence(explanation)])
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
@@ -100,11 +101,8 @@ def verdict_line(explanation: Explanation) -> str:
         return (
             f"{record.verdict} by the model {named}, whose score of {record.score:.3f} means nothing for such an image"
         )
-    decides = f"{fake} from {record.threshold:.3f} on"
-    if explanation.undecided is not None:
-        low, high = explanation.undecided
-        decides = f"threshold {record.threshold:.3f}, undecided between {low:.3f} and {high:.3f}"
-        decides += ", where it errs too often" if explanation.reason == "undecided" else ""
+    decides = decides_text(record.threshold, explanation.undecided, explanation.class_names)
+    decides += ", where it errs too often" if explanation.reason == "undecided" else ""
     model = visible(record.model or "")
     return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
 
@@ -172,11 +170,20 @@ def distance_words(neighbour: Neighbour) -> str:
     return "this image, or a copy of it" if neighbour.is_same else f"distance {neighbour.distance:.2f}"
 
 
-def _evidence_lines(evidence: Evidence, names: tuple[str, str]) -> list[str]:
+def decision_text(explanation: Explanation, evidence: Evidence) -> str:
+    """Say from which decision value on an image is fake: another scale than that of scores."""
+    return f"on its scale {decides_text(evidence.boundary, evidence.undecided, explanation.class_names, '+.3f')}"
+
+
+def _evidence_lines(explanation: Explanation) -> list[str]:
+    evidence, names = explanation.evidence, names_of(explanation)
+    if evidence is None:
+        return []
+    value, decides = f"{evidence.decision_value:+8.3f}", decision_text(explanation, evidence)
     return [
         f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
         *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value, names)}  {title}" for title, value in evidence.kinds),
-        f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       = the decision value; threshold {evidence.boundary:+.3f}",
+        f"{'':<{TITLE}}{value}       = the decision value; {decides}",
     ]
 
 
