@@ -111,7 +111,7 @@ def test_the_page_says_what_a_laboratory_needs(run: Run, evidence: Path) -> None
         "Report of a video scan",
         "5 videos, of which 3 (60 %) have a verdict",
         "1 called real, but the file itself says that AI made or edited it",
-        "as many frames are fake as real",
+        "a tie: as many frames of one class as of the other",
         "broken.mkv not a video in a known format",
         "Frames of one video are no independent witnesses",
         "majority: what most of the frames that voted were called",
