@@ -43,6 +43,15 @@ class Rules:
         """Return the threshold by which a model judges."""
         return model.threshold if self.threshold is None else self.threshold
 
+    def limit_of(self, model: Model, score: float) -> float:
+        """Return the score from which on, or up to which, an image of this score has its verdict."""
+        threshold, (low, high) = self.threshold_of(model), model.undecided or (0.0, 0.0)
+        if self.threshold is not None or low >= high:
+            return threshold
+        if score >= threshold:
+            return max(high, threshold)
+        return low if score <= low else threshold
+
     def check(self, models: Sequence[Model]) -> None:
         """Check that the models give the probabilities that the rules need.
 
