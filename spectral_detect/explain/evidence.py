@@ -85,6 +85,10 @@ class Evidence:
             sums[title] = sums.get(title, 0.0) + part.contribution
         return sorted(sums.items(), key=lambda kind: -abs(kind[1]))
 
+    def parts_of(self, kind: str) -> list[int]:
+        """Return the places in `groups` of the parts of a kind of trace: one for each scale."""
+        return [k for k, part in enumerate(self.groups) if part.group.kind == kind]
+
     @property
     def bands(self) -> tuple[np.ndarray, np.ndarray]:
         """The (N_BANDS + 1,) edges of frequency bands, and the (N_BANDS,) sums of contributions in each.

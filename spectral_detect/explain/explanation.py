@@ -15,7 +15,7 @@ from spectral_detect.detector.model_file import is_shipped
 from spectral_detect.explain.advice import next_steps
 from spectral_detect.explain.evidence import Evidence, evidence_of
 from spectral_detect.explain.neighbours import Neighbour, distances_to_classes, nearest
-from spectral_detect.explain.spectrum import Spectrum, spectrum_of
+from spectral_detect.explain.spectrum import Spectrum, grid_of, spectrum_of
 from spectral_detect.explain.tiles import TileScores, tile_scores
 from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.features.common_profile import FREQUENCIES, common_profile, gray_of
@@ -227,7 +227,10 @@ class Explainer:
             picture=_picture(image),
             size=as_displayed_size(image),
             evidence=evidence,
-            spectrum=spectrum_of(gray_of(image.pixels, is_ycc=image.is_ycc)),
+            spectrum=spectrum_of(
+                gray_of(image.pixels, is_ycc=image.is_ycc),
+                grid_of(variants[0].coding, is_delivered=self.judge.delivery is not None),
+            ),
             profile=_profile(model, image),
             tiles=tiles,
             class_distances=_class_distances(model, features, evidence),
