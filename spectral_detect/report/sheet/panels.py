@@ -141,7 +141,7 @@ def _mark(axes: Axes, peak: Peak) -> None:
     f = 1 / peak.period_px
     places = [(f * x, f * y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
     marker = {2: "o", 4: "D", 8: "s"}[peak.period_px]
-    label = f"{peak.period_px} px" + ("\n(grid of a JPEG)" if peak.period_px == 8 else "")
+    label = f"{peak.period_px} px" + ("\n(JPEG's grid)" if peak.period_px == 8 else "")
     axes.scatter(
         [x for x, _ in places],
         [y for _, y in places],
