@@ -200,7 +200,7 @@ def _evaluate(
 ) -> tuple[Dataset, list[Judgement], Evaluation, _Beside]:
     """Evaluate all images as one set."""
     dataset = read_labelled(files, extractor, work)
-    warnings = warn_of_bias(dataset)
+    warnings = warn_of_bias(dataset, class_names=detector.class_names)
     images, judgements = judge_dataset(detector, dataset, rules)
     evaluation = summarise(detector, images, judgements, rules, n_failed=len(dataset.failures))
     warnings += warn_of_training_images(detector, evaluation.n_trained_on, len(images.y))
@@ -251,7 +251,9 @@ def _by_generator(
     files = files_of_all(generators)
     dataset = read_labelled(files, extractor, work)
     members = members_of(dataset, generators)
-    warnings = [note for name, at in members.items() for note in warn_of_bias(dataset.select(at), name)]
+    warnings = []
+    for name, at in members.items():
+        warnings += warn_of_bias(dataset.select(at), name, class_names=detector.class_names)
     table = evaluate_by_generator(detector, dataset, members, rules)
     n_images = sum(sample.edit == dataset.edits[0] for sample in dataset.samples)
     warnings += warn_of_training_images(detector, count_trained_on(detector, dataset), n_images)

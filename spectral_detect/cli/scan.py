@@ -207,7 +207,8 @@ def _worth(judge: Judge, names: set[str | None]) -> str:
     if rules.prevalence is None:
         return ""
     if rules.threshold is not None or rules.min_confidence is not None or rules.stability:
-        return "\n(what a verdict is worth is known for the model's own threshold and without further rules only)\n"
-    if any(model.undecided and model.undecided[0] < model.undecided[1] for model in judge.models):
-        return "\n(what a verdict is worth is known for models that decide every score only; see the model's card)\n"
+        return (
+            "\n(how often such verdicts are right was measured for the model's own threshold alone, and not with "
+            "--threshold, --min-confidence or --stability)\n"
+        )
     return f"\n{prevalence_text([m for m in judge.models if m.name in names], rules.prevalence)}\n"

@@ -181,7 +181,7 @@ def train(
     files = _files(real, fake, manifest, group_by, by, unlabelled)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)
-    notes = warn_of_bias(dataset)
+    notes = warn_of_bias(dataset, class_names=class_names or CLASS_NAMES)
     if attribute:
         _warn_of_generators(dataset)
     model = train_model(
@@ -240,7 +240,7 @@ def _warn_of_codings(model: Model) -> None:
     if model.experience and not model.experience.codings:
         click.echo(
             "warning: no coding (JPEG, lossless, ...) of a like quality is that of at least "
-            f"{MIN_OF_CODING} real and as many fake images, so that it tells the classes apart: "
+            f"{MIN_OF_CODING} images of each class, so that it tells the classes apart: "
             "the model calls every image inconclusive; see spectral-detect audit",
             err=True,
         )

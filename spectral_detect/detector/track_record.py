@@ -53,6 +53,25 @@ class TrackRecord:
         """Return the share of such verdicts that were right; None if there was none, and for "inconclusive"."""
         return {"fake": self.fake_right, "real": self.real_right}.get(verdict)
 
+    def right_at(self, verdict: Verdict, prevalence: float) -> float | None:
+        """Return the share of such verdicts that would be right if a share `prevalence` of the files were fake.
+
+        Notes
+        -----
+        With both classes equally frequent, the odds r / (1 - r) of a verdict are the ratio of the rates at which it is
+        given to either class; a prevalence p of its class multiplies them by p / (1 - p).
+        """
+        right, frequent = self.right(verdict), prevalence if verdict == "fake" else 1 - prevalence
+        if right is None or (total := right * frequent + (1 - right) * (1 - frequent)) == 0:
+            return None
+        return right * frequent / total
+
+    @property
+    def kind(self) -> str:
+        """The files in words, such as "JPEG, quality 70 to 87"."""
+        kind = self.coding or "all files"
+        return f"{kind}, quality {range_text(*self.qualities)}" if self.qualities else kind
+
     @property
     def line(self) -> str:
         """The numbers in words."""
@@ -62,9 +81,7 @@ class TrackRecord:
         """Return the numbers in words, by what a model calls real and fake."""
         named = zip(class_names[::-1], (self.fake_right, self.real_right), strict=True)
         parts = [f"{name} right {100 * share:.0f} %" for name, share in named if share is not None]
-        kind = self.coding or "all files"
-        kind += f", quality {range_text(*self.qualities)}" if self.qualities else ""
-        return f"{kind}: decided {100 * self.decided:.0f} % of {self.n_files}" + (
+        return f"{self.kind}: decided {100 * self.decided:.0f} % of {self.n_files}" + (
             "; " + ", ".join(parts) if parts else ""
         )
 

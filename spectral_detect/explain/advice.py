@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from spectral_detect.records import ImageRecord, Reason
+from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, ImageRecord, Reason
+from spectral_detect.text import visible
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Advice:
     pattern : str
         A regular expression that its text in a record matches.
     next_step : str
-        A sentence without its capital and its full stop.
+        A sentence without its capital and its full stop; `{called}` and `{other}` stand for the names of the class that
+        the image is called and of the other one.
     title : str
         The reason of an inconclusive verdict in a few words; empty for a warning.
     subject : str
@@ -103,9 +105,15 @@ ADVICE = (
     ),
     Advice(
         None,
-        r"^called .+ by the threshold",
-        "take it for undecided: the score lies near the threshold, or such images are seldom fake (--prevalence); "
-        "ask for certainty with --min-confidence 0.9",
+        r"^called .+ by the threshold of .*(only [\d.]+|equally frequent)$",
+        "take it for undecided: only the threshold makes it {called}; by the score itself {other} is more probable, "
+        "also where both are equally frequent; ask for certainty with --min-confidence 0.9",
+    ),
+    Advice(
+        None,
+        r"^called .+ by the threshold of .*only [\d.]+ where (?!.*equally frequent$)",
+        "take it for undecided: the score speaks for {called}, but at the prevalence that you gave (--prevalence) "
+        "{other} is more probable; look for other evidence, or ask for certainty with --min-confidence 0.9",
     ),
     Advice(
         None,
@@ -144,12 +152,14 @@ SAYS_GENERATED = (
 )
 
 
-def next_steps(record: ImageRecord, warnings: tuple[str, ...]) -> list[str]:
+def next_steps(record: ImageRecord, warnings: tuple[str, ...], class_names: tuple[str, str] = CLASS_NAMES) -> list[str]:
     """Return what to do next, the steps for the reasons of an inconclusive verdict first, each once."""
+    label = LABELS.get(record.verdict or "", FAKE)
+    names = {"called": visible(class_names[label]), "other": visible(class_names[1 - label])}
     fitting = [a for a in ADVICE if any(re.search(a.pattern, warning) for warning in warnings)]
     fitting.sort(key=lambda a: a.reason is None)
     by_subject = {a.subject: a for a in reversed(fitting)}
-    steps = [a.next_step for a in fitting if not a.subject or by_subject[a.subject] is a]
+    steps = [a.next_step.format(**names) for a in fitting if not a.subject or by_subject[a.subject] is a]
     first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
     after = OF_OWN_CLASS if record.class_name else AFTER.get(record.verdict or "")
     return [*dict.fromkeys([*first, *steps, *([after] if after else [])])]

@@ -58,6 +58,8 @@ class Evidence:
         In double precision; that of a scan is rounded to the precision of the features.
     boundary : float
         The decision value whose score is the threshold.
+    undecided : (float, float) or None
+        The decision values between whose scores the model decides nothing.
     start : float
         That of the mean training vector (see `explain.contributions`).
     groups : tuple of GroupEvidence
@@ -71,6 +73,7 @@ class Evidence:
     start: float
     groups: tuple[GroupEvidence, ...]
     method: str
+    undecided: tuple[float, float] | None = None
     __repr__ = short_repr
 
     @property
@@ -81,6 +84,10 @@ class Evidence:
             title = part.group.kind
             sums[title] = sums.get(title, 0.0) + part.contribution
         return sorted(sums.items(), key=lambda kind: -abs(kind[1]))
+
+    def parts_of(self, kind: str) -> list[int]:
+        """Return the places in `groups` of the parts of a kind of trace: one for each scale."""
+        return [k for k, part in enumerate(self.groups) if part.group.kind == kind]
 
     @property
     def bands(self) -> tuple[np.ndarray, np.ndarray]:
@@ -105,6 +112,7 @@ class Evidence:
             "decision_value": self.decision_value,
             "kinds": [{"title": title, "contribution": contribution} for title, contribution in self.kinds],
             "boundary": self.boundary,
+            "undecided": self.undecided,
             "start": self.start,
             "groups": [group.to_dict() for group in self.groups],
             "bands": {"edges": edges.tolist(), "contributions": sums.tolist()},
@@ -112,8 +120,10 @@ class Evidence:
         }
 
 
-def evidence_of(model: Model, features: np.ndarray, threshold: float) -> Evidence:
-    """Return what the decision value of an image is made of."""
+def evidence_of(
+    model: Model, features: np.ndarray, threshold: float, undecided: tuple[float, float] | None = None
+) -> Evidence:
+    """Return what the decision value of an image is made of; threshold and undecided range are scores."""
     start, parts = contributions(model, features)
     groups = tuple(
         GroupEvidence(group, float(parts[group.start : group.end].sum()), parts[group.start : group.end])
@@ -125,6 +135,7 @@ def evidence_of(model: Model, features: np.ndarray, threshold: float) -> Evidenc
         start=start,
         groups=groups,
         method=METHODS[model.classifier.kind],
+        undecided=None if undecided is None else (boundary_of(model, undecided[0]), boundary_of(model, undecided[1])),
     )
 
 

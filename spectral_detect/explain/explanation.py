@@ -15,7 +15,7 @@ from spectral_detect.detector.model_file import is_shipped
 from spectral_detect.explain.advice import next_steps
 from spectral_detect.explain.evidence import Evidence, evidence_of
 from spectral_detect.explain.neighbours import Neighbour, distances_to_classes, nearest
-from spectral_detect.explain.spectrum import Spectrum, spectrum_of
+from spectral_detect.explain.spectrum import Spectrum, grid_of, spectrum_of
 from spectral_detect.explain.tiles import TileScores, tile_scores
 from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.features.common_profile import FREQUENCIES, common_profile, gray_of
@@ -26,7 +26,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason
+from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason, is_improbable
 from spectral_detect.scanning.judge import TRAINING_IMAGE, Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
@@ -93,6 +93,8 @@ class Explanation:
         Why the verdict is inconclusive.
     undecided : (float, float) or None
         Scores between which the model decides nothing.
+    prevalence : float or None
+        The share of fakes among such images, if it was given.
     region : Region or None
         The part that was looked at, in pixels of the whole as displayed.
     picture : (h, w, 3) uint8 array or None
@@ -122,6 +124,7 @@ class Explanation:
     record: ImageRecord
     reason: Reason | None = None
     undecided: tuple[float, float] | None = None
+    prevalence: float | None = None
     region: Region | None = None
     picture: np.ndarray | None = None
     size: tuple[int, int] = (0, 0)
@@ -140,6 +143,11 @@ class Explanation:
     __repr__ = short_repr
 
     @property
+    def is_improbable(self) -> bool:
+        """Whether the opposite of the verdict is more probable at the prevalence."""
+        return is_improbable(self.record.verdict, self.record.posterior)
+
+    @property
     def is_training_image(self) -> bool | None:
         """Whether it is one of the training images that the model's file holds, or a copy; None if it holds none."""
         return any(neighbour.is_same for neighbour in self.neighbours) if self.neighbours else None
@@ -151,6 +159,7 @@ class Explanation:
             "record": self.record.to_dict(),
             "reason": self.reason,
             "undecided": self.undecided,
+            "prevalence": self.prevalence,
             "region": self.region.box if self.region else None,
             "evidence": self.evidence.to_dict() if self.evidence else None,
             "class_distances": [{"real": real, "fake": fake} for real, fake in self.class_distances],
@@ -206,16 +215,20 @@ class Explainer:
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
-        evidence = evidence_of(model, features, judgement.threshold)
+        evidence = evidence_of(model, features, judgement.threshold, self.judge.undecided_of(model))
         return Explanation(
             record=record,
             reason=judgement.reason,
-            undecided=model.undecided if self.judge.rules.threshold is None else None,
+            undecided=self.judge.undecided_of(model),
+            prevalence=self.judge.rules.prevalence,
             region=self.region,
             picture=_picture(image),
             size=as_displayed_size(image),
             evidence=evidence,
-            spectrum=spectrum_of(gray_of(image.pixels, is_ycc=image.is_ycc)),
+            spectrum=spectrum_of(
+                gray_of(image.pixels, is_ycc=image.is_ycc),
+                grid_of(variants[0].coding, is_delivered=self.judge.delivery is not None),
+            ),
             profile=_profile(model, image),
             tiles=tiles,
             class_distances=_class_distances(model, features, evidence),
@@ -223,7 +236,7 @@ class Explainer:
             n_positions=len(model.summary.labels) if model.summary else 0,
             tells_sources=not is_shipped(model),
             missing=tuple(_missing(model)),
-            next_steps=tuple(next_steps(record, record.warnings)),
+            next_steps=tuple(next_steps(record, record.warnings, model.class_names)),
             class_names=model.class_names,
         )
 

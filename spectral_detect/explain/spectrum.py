@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.features.numpy_backend import numpy_backend
+from spectral_detect.media.coding import LOSSLESS, PALETTE, Coding
 from spectral_detect.text import short_repr
 
 WINDOW_PX, LEAST_PX = 128, 16
@@ -21,6 +22,18 @@ NEAR, FAR = 3, 6  # steps of frequency between a peak and what it is compared wi
 FLOOR = 1e-4
 
 
+JPEG_GRID = "the grid of a JPEG"
+EARLIER_GRID = "the grid of a JPEG that the image may have been before (the coding of this file has none)"
+OTHER_GRID = "the grid of blocks of its compression"
+
+
+def grid_of(coding: Coding | None, *, is_delivered: bool = False) -> str:
+    """Say which grid of blocks may be behind a peak; an image that was delivered went through a JPEG in any case."""
+    if is_delivered or coding is None or coding.family == "JPEG":
+        return JPEG_GRID
+    return EARLIER_GRID if coding.family in (LOSSLESS, PALETTE) else OTHER_GRID
+
+
 @dataclass(frozen=True)
 class Peak:
     """How far the power at one period stands above its surroundings.
@@ -31,10 +44,13 @@ class Peak:
         Such a period lies at 1 / period cycles per pixel along rows, columns and diagonals.
     height_db : float
         The highest of these.
+    grid : str
+        The grid of blocks that such a peak may come from.
     """
 
     period_px: int
     height_db: float
+    grid: str = JPEG_GRID
 
     @property
     def is_clear(self) -> bool:
@@ -44,7 +60,7 @@ class Peak:
     @property
     def origin(self) -> str:
         """What such a period usually comes from."""
-        return "the grid of a JPEG" if self.period_px == JPEG_PERIOD_PX else "up-sampling, or the grid of a JPEG"
+        return self.grid if self.period_px == JPEG_PERIOD_PX else f"up-sampling, or {self.grid}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +90,8 @@ class Spectrum:
         }
 
 
-def spectrum_of(luma: np.ndarray) -> Spectrum:
-    """Return the spectrum of an (H, W) plane of 8 bit, or of 16 bit (divided by 257).
+def spectrum_of(luma: np.ndarray, grid: str = JPEG_GRID) -> Spectrum:
+    """Return the spectrum of an (H, W) plane of 8 bit, or of 16 bit (divided by 257); `grid` as in `Peak`.
 
     References
     ----------
@@ -93,7 +109,7 @@ def spectrum_of(luma: np.ndarray) -> Spectrum:
             total += np.abs(np.fft.fft2((patch - patch.mean()) * window)) ** 2 / side**2
             n += 1
     log_power = np.log10(np.fft.fftshift(total) / max(n, 1) + FLOOR)
-    return Spectrum(log_power.astype(np.float32), tuple(_peak(log_power, period) for period in PERIODS_PX))
+    return Spectrum(log_power.astype(np.float32), tuple(_peak(log_power, period, grid) for period in PERIODS_PX))
 
 
 def _starts(length: int, side: int) -> list[int]:
@@ -101,7 +117,7 @@ def _starts(length: int, side: int) -> list[int]:
     return [int(at) for at in np.linspace(0, max(0, length - side), count)]
 
 
-def _peak(log_power: np.ndarray, period_px: int) -> Peak:
+def _peak(log_power: np.ndarray, period_px: int, grid: str) -> Peak:
     """Compare the power at a period with that farther out and farther in on the same line through the middle."""
     side = len(log_power)
     at = side // period_px
@@ -109,7 +125,7 @@ def _peak(log_power: np.ndarray, period_px: int) -> Peak:
         _on(log_power, at, down, right) - np.median([_on(log_power, at + k, down, right) for k in _around()])
         for down, right in ((0, 1), (1, 0), (1, 1), (1, -1))
     ]
-    return Peak(period_px, float(10 * max(heights)))
+    return Peak(period_px, float(10 * max(heights)), grid)
 
 
 def _around() -> list[int]:

@@ -60,7 +60,7 @@ def bias_warning(audit: DatasetAudit) -> str:
     """Return the verdict on biased classes in one line."""
     return (
         f"{_which_tell(audit.culprits)} the classes apart: metadata alone reach an AUROC of {_auroc(audit)}; "
-        "a detector learns that, not the generator's traces: spectral-detect audit says more, its --fix matches them"
+        "a detector learns that, not the traces in the pixels: spectral-detect audit says more, its --fix matches them"
     )
 
 

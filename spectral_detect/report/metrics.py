@@ -88,10 +88,15 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
 
 
 def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
-    """Say what the verdicts of models are worth at a prevalence, by their cross-validation at their own thresholds."""
+    """Say what the verdicts of models are worth at a prevalence, by their cross-validation at their own thresholds.
+
+    Where scores are left undecided, the others' record by coding tells; a model without one is told of as well.
+    """
     lines = []
     for model in models:
-        if "confusion" in model.metrics:
+        if model.undecided and model.undecided[0] < model.undecided[1]:
+            lines += _by_coding(model, prevalence)
+        elif "confusion" in model.metrics:
             n_real, n_fake = model.metrics["n_real"], model.metrics["n_fake"]
             at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence)
             lines += [
@@ -99,3 +104,23 @@ def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
                 *prevalence_lines(at, model.class_names),
             ]
     return "\n".join(lines)
+
+
+def _by_coding(model: Model, prevalence: float) -> list[str]:
+    """Return how often the verdicts of a model that leaves scores undecided are right at a prevalence."""
+    name, named = visible(model.name), tuple(map(visible, model.class_names))
+    if not model.track_record:
+        return [f"{name}: how often its verdicts are right there is not known, as its file holds no record of them"]
+    width = max(len(record.kind) for record in model.track_record)
+    lines = [
+        f"{name}, as measured on sources that it had not seen,",
+        f"where {100 * prevalence:g} % of the images are {named[1]}, of those with a verdict:",
+    ]
+    for record in model.track_record:
+        shares = (record.right_at("fake", prevalence), record.right_at("real", prevalence))
+        right = [
+            f"called {own}: {'none' if share is None else f'{own} {100 * share:5.1f} %'}"
+            for own, share in zip(named[::-1], shares, strict=True)
+        ]
+        lines.append(f"  {record.kind:<{width}}   {'   '.join(right)}")
+    return lines

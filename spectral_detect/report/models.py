@@ -99,7 +99,7 @@ def _headline(model: Model) -> list[str]:
         *(f"  judges by      {visible(part.name)}, sha256 {visible(part.sha256)}" for part in model.parts),
         *own_names,
         f"  trained on     {_training(model)}",
-        f"  threshold      {model.threshold:.3f}; scores {CALIBRATIONS[model.calibration.kind]}",
+        f"  threshold      {threshold_text(model)}; scores {CALIBRATIONS[model.calibration.kind]}",
     ]
     if model.training.get("augment", "none") != "none":
         edits = str(model.training["augment"]).replace("none", "as it is")
@@ -166,12 +166,43 @@ def _share(share: float | None) -> str:
     return f"{'-':>7}  " if share is None or math.isnan(share) else f"{100 * share:>5.1f} %"
 
 
+def decides_text(
+    threshold: float, undecided: tuple[float, float] | None, class_names: tuple[str, str], digits: str = ".3f"
+) -> str:
+    """Say which values are called real and which fake; where some decide nothing, by their ends alone.
+
+    Parameters
+    ----------
+    threshold : float
+        The least value that is fake.
+    undecided : (float, float) or None
+        The values between these decide nothing.
+    class_names : (str, str)
+        What real and fake are called.
+    digits : str
+        How the values are written.
+    """
+    real, fake = map(visible, class_names)
+    if undecided is None:
+        return f"{fake} from {threshold:{digits}} on"
+    low, high = undecided
+    if low <= threshold <= high:
+        return f"{real} up to {low:{digits}}, {fake} from {high:{digits}} on, inconclusive between"
+    return f"{fake} from {threshold:{digits}} on, but inconclusive between {low:{digits}} and {high:{digits}}"
+
+
 def undecided_line(undecided: tuple[float, float], title: str) -> str:
     """Return a line on the scores that decide nothing."""
     low, high = undecided
     return (
         f"{title}scores between {low:.3f} and {high:.3f}" if low < high else f"{title}no score: the classes lie apart"
     )
+
+
+def threshold_text(model: Model) -> str:
+    """Return the threshold; beside scores that decide nothing, say when it counts."""
+    leaves_some = model.undecided is not None and model.undecided[0] < model.undecided[1]
+    return f"{model.threshold:.3f}" + " where every score has to decide (evaluate)" * leaves_some
 
 
 def _training(model: Model) -> str:

@@ -309,11 +309,9 @@ class Judge:
         if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
             doubts.append(("low confidence", f"{name} with a probability of only {confidence:.3f}"))
         elif confidence is not None and confidence < 0.5:
-            given = self.rules.prevalence
-            notes.append(
-                f"called {name} by the threshold of {threshold:.3f}, with a probability of only {confidence:.3f}"
-                + (f" where {100 * given:g} % are {model.class_names[1]}" if given is not None else "")
-            )
+            where = self.rules.where(model, speaks_against=(called == "fake") != ((ratio or 0.0) >= 0))
+            at = f"called {name} by the threshold of {self.rules.limit_of(model, score):.3f}"
+            notes.append(f"{at}, with a probability of only {confidence:.3f}{where}")
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
         if means_something:
             doubts += self._undecided(model, score)

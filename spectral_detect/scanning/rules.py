@@ -43,6 +43,15 @@ class Rules:
         """Return the threshold by which a model judges."""
         return model.threshold if self.threshold is None else self.threshold
 
+    def limit_of(self, model: Model, score: float) -> float:
+        """Return the score from which on, or up to which, an image of this score has its verdict."""
+        threshold, (low, high) = self.threshold_of(model), model.undecided or (0.0, 0.0)
+        if self.threshold is not None or low >= high:
+            return threshold
+        if score >= threshold:
+            return max(high, threshold)
+        return low if score <= low else threshold
+
     def check(self, models: Sequence[Model]) -> None:
         """Check that the models give the probabilities that the rules need.
 
@@ -73,6 +82,13 @@ class Rules:
     def posterior(self, log10_ratio: float) -> float:
         """Return the probability of fake by a likelihood ratio, at the prevalence of the rules."""
         return posterior_of(log10_ratio, self.prevalence or 0.5)
+
+    def where(self, model: Model, *, speaks_against: bool) -> str:
+        """Say at which prevalence a verdict is improbable, and whether its score alone speaks against it."""
+        if self.prevalence is None:
+            return ""
+        also = ", and of less than half also where both are equally frequent" if speaks_against else ""
+        return f" where {100 * self.prevalence:g} % are {model.class_names[1]}{also}"
 
     def _surest(self, model: Model) -> float:
         ratios = [model.calibration.log10_likelihood_ratio(score) or 0.0 for score in (0.0, 1.0)]

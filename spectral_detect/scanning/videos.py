@@ -19,7 +19,7 @@ from spectral_detect.media.video import FrameOptions, Video, open_video
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import LABELS, FrameRecord, VideoRecord
+from spectral_detect.records import CLASS_NAMES, LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning.judge import GUESS, Judge, Judgement, hash_of_settings
 from spectral_detect.scanning.names import contradictions
 from spectral_detect.scanning.rules import Rules
@@ -267,10 +267,11 @@ def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> d
 
 def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
     notes = doubts_in_words(judgements)
+    fake = judgements[0].model.class_names[1] if judgements else CLASS_NAMES[1]
     if ballot.doubt:
         notes.insert(0, ballot.doubt)
     if known["n_tracks"] > 1:
-        notes.append(f"{known['n_tracks']} faces followed; the votes are those of the one most often called fake")
+        notes.append(f"{known['n_tracks']} faces followed; the votes are those of the one most often called {fake}")
     if any(j.model.is_guess for j in judgements):
         notes.append(GUESS)
     return tuple(notes)
@@ -283,7 +284,7 @@ def _remedy(ballot: Ballot, judged: Sequence[Judged]) -> tuple[str, ...]:
         return ()
     (kind, _), *_others = unseen.most_common(1)
     return (
-        f"to judge such videos, train a model on videos coded as {kind}, real and generated ones compressed alike: "
+        f"to judge such videos, train a model on videos coded as {kind}, both classes compressed alike: "
         "spectral-detect train --real REAL_VIDEOS --fake FAKE_VIDEOS --output my.pkl; then name it: --model my.pkl",
     )
 

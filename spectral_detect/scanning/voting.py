@@ -97,9 +97,9 @@ def _too_close(voters: Sequence[Judgement], n_fake: int, interval: tuple[float, 
     n, (low, high) = len(voters), interval
     if n_fake in (0, n) or not low <= 0.5 <= high:
         return None
+    real, name = voters[0].model.class_names
     if 2 * n_fake == n:
-        return "a tie: as many frames are fake as real"
-    name = voters[0].model.class_names[1]
+        return f"a tie: as many frames are {name} as {real}"
     return (
         f"the vote is too close: {n_fake} of {n} votes are {name}, and the 95 % interval of their share, "
         f"{100 * low:.0f} to {100 * high:.0f} %, holds one half"

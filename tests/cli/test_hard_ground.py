@@ -308,7 +308,7 @@ def test_near_duplicates_across_classes_are_warned_of(run: Run, labelled_folder:
     folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
     result = run("train", *folders, "-o", labelled_folder / "m.pkl")
     assert result.exit_code == 0
-    assert "warning: 1 pair of a real and a fake image look the same, the first: " in result.stderr
+    assert "warning: 1 pair of images, one real and one fake, look the same, the first: " in result.stderr
     assert "photo_small.jpg; " in result.stderr
 
 

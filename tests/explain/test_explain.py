@@ -21,7 +21,6 @@ from spectral_detect.detector.model_file import find_model
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.records import ImageRecord
-from spectral_detect.report.sheet.panels import LEAST_FOR_WORD, place_beside
 from spectral_detect.report.sheet.text import neighbour_sentences
 
 MODEL = MODELS / "photographs.pkl"
@@ -65,8 +64,8 @@ def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
     scanned = json.loads(run("scan", FAKE, *PHOTOGRAPHS, "--format", "jsonl").stdout)
     assert facts["record"] == scanned
     assert set(facts) == {
-        "schema", "record", "reason", "undecided", "region", "evidence", "class_distances", "spectrum", "profile",
-        "tiles", "neighbours", "is_training_image", "missing", "next_steps", "class_names",
+        "schema", "record", "reason", "undecided", "prevalence", "region", "evidence", "class_distances", "spectrum",
+        "profile", "tiles", "neighbours", "is_training_image", "missing", "next_steps", "class_names",
     }  # fmt: skip
     assert facts["schema"] == "spectral-detect/explanation/1"
     evidence = facts["evidence"]
@@ -266,18 +265,10 @@ def test_a_region_of_one_colour_has_nothing_to_explain(run: Run, tmp_path: Path)
     assert json.loads(part.stdout)["missing"] == [NOTHING_TO_EXPLAIN]
 
 
-@pytest.mark.parametrize(("low", "high", "line"), [(0.317, 0.852, 0.506), (0.2, 0.9, 0.75), (0.3, 0.6, None)])
-def test_no_line_strikes_through_the_word_undecided(low: float, high: float, line: float | None) -> None:
-    x = place_beside(low, high, line)
-    assert x is not None and low + LEAST_FOR_WORD / 2 < x < high - LEAST_FOR_WORD / 2
-    assert line is None or abs(x - line) > LEAST_FOR_WORD / 2
-    assert place_beside(0.4, 0.6, 0.5) is None  # no room on either side
-
-
 def test_a_model_that_leaves_scores_undecided_says_which(run: Run) -> None:
     low, high = load_model("world").undecided or (0, 0)
     said = run("explain", FAKE, *HERE).stdout.splitlines()[0]
-    assert f"undecided between {low:.3f} and {high:.3f})" in said and "fake from" not in said
+    assert f"real up to {low:.3f}, fake from {high:.3f} on, inconclusive between" in said and "threshold" not in said
     assert "fake from 0.500 on)" in run("explain", FAKE, *HERE, "--threshold", 0.5).stdout.splitlines()[0]
 
 

@@ -92,7 +92,7 @@ def test_each_generator_has_its_row(run: Run, images: Path) -> None:
 def test_warnings_and_failures_stand_on_the_page(run: Run, images: Path) -> None:
     page, _ = evaluated(run, "--real", images / "real", "--fake", images / "fake", status=1)
     text = words_of(page)
-    assert "Warning: 11 pairs of a real and a fake image look the same" in text
+    assert "Warning: 11 pairs of images, one real and one fake, look the same" in text
     assert "They are in none of the numbers." in text
     assert "not an image in a known format" in text
     assert "<img src=x" not in page

@@ -9,17 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from conftest import Run
+from conftest import EXAMPLES, Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import load_model, save_model, train_model
 from spectral_detect.detector.class_names import why_no_class_names
 from spectral_detect.detector.content.model_content import to_plain
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
-from spectral_detect.records import VideoRecord
+from spectral_detect.records import CLASS_NAMES, VideoRecord
+from spectral_detect.report.html import video_words, words
 
 OWN = ("clean", "perturbed")
+PHOTOGRAPH = EXAMPLES / "real" / "Garden.png"
 
 
 @pytest.fixture
@@ -63,6 +66,47 @@ def test_a_report_says_what_the_verdicts_mean(named: Path, labelled_folder: Path
     run("scan", labelled_folder, "--model", named, "--jobs", 0, "--report", tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text()
     assert "<dt>Real means</dt><dd>clean</dd>" in page and "<dt>Fake means</dt><dd>perturbed</dd>" in page
+
+
+def lookalikes(folder: Path) -> tuple[str, ...]:
+    """Add an image to both classes, without a name that tells one."""
+    with Image.open(PHOTOGRAPH) as photograph:
+        photograph.save(folder / "real" / "photo.png")
+        photograph.resize((256, 257)).crop((0, 0, 256, 256)).save(folder / "fake" / "photo.png")
+    return "--real", str(folder / "real"), "--fake", str(folder / "fake")
+
+
+def test_warnings_of_lookalikes_say_the_names(labelled_folder: Path, tmp_path: Path, run: Run) -> None:
+    folders, model = lookalikes(labelled_folder), tmp_path / "m.pkl"
+    trained = run("train", *folders, "--class-names", *OWN, "-o", model, "--jobs", 0)
+    evaluated = run("evaluate", model, *folders, "--jobs", 0)
+    for result in (trained, evaluated):
+        assert result.exit_code == 0, result.stderr
+        assert "1 pair of images, one clean and one perturbed, look the same" in result.stderr
+        said = re.sub(r"--(real|fake)|\S*/(real|fake)/\S*", "", result.stderr)
+        assert not re.search(r"\b(real|fakes?|generated|generators?)\b", said)
+    assert not load_model(model).training.get("warnings")  # it would tell the names of files
+
+
+@pytest.mark.parametrize("command", [("scan",), ("video", "--group-by", "parent")])
+def test_the_limits_of_a_report_say_the_names(
+    named: Path, labelled_folder: Path, tmp_path: Path, run: Run, command: tuple[str, ...]
+) -> None:
+    page = tmp_path / "r.html"
+    result = run(*command, labelled_folder, "--model", named, "--prevalence", 1e-6, "--jobs", 0, "--report", page)
+    assert result.exit_code == 0, result.stderr
+    limits = re.findall(r'<ul class="limits">(.*?)</ul>', page.read_text(), flags=re.DOTALL)[0]
+    assert "“clean” does not exclude “perturbed”" in limits and " is perturbed: that depends also on" in limits
+    assert not re.search(r"\b(real|fakes?|generated|generators?)\b|[{}]", limits)
+    (rare,) = re.findall(r'<p class="warn">(.*?)</p>', page.read_text(), flags=re.DOTALL)
+    assert "<em>alarm</em> in place of <em>perturbed</em>" in rare and not re.search(r"\ba (clean|perturbed)", rare)
+
+
+def test_the_limits_are_those_of_generators_for_the_usual_names() -> None:
+    for each in (words, video_words):
+        limits = " ".join(words.limits_of(each, CLASS_NAMES))
+        assert "does not exclude a generated" in limits and "is generated: that depends" in limits
+        assert "{" not in limits
 
 
 def test_beside_a_prevalence_its_names_are_said(

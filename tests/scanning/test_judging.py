@@ -21,6 +21,7 @@ from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
 from spectral_detect.outputs.table import image_layout
+from spectral_detect.report.metrics import prevalence_text
 from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
@@ -175,9 +176,49 @@ def test_scan_tells_what_a_verdict_is_worth(run: Run) -> None:
     without = [json.loads(line) for line in run(*command[:4], "--format", "jsonl").stdout.splitlines()]
     assert [row["posterior"] for row in without] == [None] * 12
     assert [row["log10_likelihood_ratio"] for row in without] == [row["log10_likelihood_ratio"] for row in rows]
-    assert "known for the model's own threshold" in run(*command, "--threshold", "0.9").stdout
+    assert "measured for the model's own threshold alone" in run(*command, "--threshold", "0.9").stdout
     for wrong in ("0", "1", "nan", "2"):
         assert run(*command[:4], "--prevalence", wrong).exit_code == 2
+
+
+def test_scan_tells_what_a_verdict_of_world_is_worth(run: Run) -> None:
+    world = load_model("world")
+    said = run("scan", PHOTOGRAPHS / "Aqua.png", "--prevalence", "0.01", "--jobs", 0).stdout
+    assert "where 1 % of the images are fake, of those with a verdict:" in said
+    for record in world.track_record:
+        fake, real = record.fake_right or 0, record.real_right or 0
+        ppv, npv = fake / (fake + 99 * (1 - fake)), 99 * real / (99 * real + 1 - real)
+        row = f"{record.kind} called fake: fake {100 * ppv:.1f} % called real: real {100 * npv:.1f} %"
+        assert row in " ".join(said.split())
+    assert " ".join(said.split()).count("called fake: fake") == len(world.track_record) > 1
+    bare = replace(world, track_record=())
+    assert "is not known, as its file holds no record of them" in prevalence_text([bare], 0.01)
+
+
+@pytest.mark.parametrize("prevalence", [0.01, 0.5, 0.9])
+def test_how_often_a_verdict_is_right_follows_from_the_rates_of_both_classes(prevalence: float) -> None:
+    called = {"fake": (0.08, 0.6), "real": (0.5, 0.1)}  # verdict -> rates among reals and among fakes
+    right = [called["fake"][1] / sum(called["fake"]), called["real"][0] / sum(called["real"])]
+    record = TrackRecord(None, None, 1000, 100, 0.64, *right)
+    hits, alarms = prevalence * 0.6, (1 - prevalence) * 0.08
+    assert record.right_at("fake", prevalence) == pytest.approx(hits / (hits + alarms))
+    rejected, missed = (1 - prevalence) * 0.5, prevalence * 0.1
+    assert record.right_at("real", prevalence) == pytest.approx(rejected / (rejected + missed))
+    assert record.right_at("inconclusive", prevalence) is None
+    assert replace(record, fake_right=None).right_at("fake", prevalence) is None
+    assert replace(record, fake_right=1.0).right_at("fake", 0.0) is None
+
+
+def test_a_doubt_names_the_limit_that_gave_the_verdict(model: Model) -> None:
+    leaves = replace(model, threshold=0.5, undecided=(0.3, 0.7))
+    doubted = judge([image(2.0)], [leaves], Rules(prevalence=0.01)).warnings
+    assert doubted[0].startswith("called fake by the threshold of 0.700, with")
+    doubted = judge([image(-2.0)], [leaves], Rules(prevalence=0.99)).warnings
+    assert doubted[0].startswith("called real by the threshold of 0.300, with")
+    given = Rules(threshold=0.6, prevalence=0.01)
+    assert judge([image(2.0)], [leaves], given).warnings[0].startswith("called fake by the threshold of 0.600")
+    assert given.limit_of(replace(model, undecided=(0.4, 0.4)), 0.2) == 0.6
+    assert Rules().limit_of(replace(model, threshold=0.8, undecided=(0.4, 0.6)), 0.7) == 0.8
 
 
 def test_scan_with_stability_names_the_edits_that_turn_a_verdict(run: Run) -> None:

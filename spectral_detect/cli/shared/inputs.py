@@ -16,6 +16,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.parallel.work import Work
+from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.audit import bias_warning
 from spectral_detect.scanning.judge import MOST_TRANSPARENT
 from spectral_detect.text import counted, visible
@@ -80,13 +81,15 @@ def _warn_of_transparency(dataset: Dataset) -> None:
 NAMELESS = re.compile(r", the first: .*(?=; an estimate)", re.DOTALL)  # the names of files, whatever they hold
 
 
-def warn_of_bias(dataset: Dataset, name: str = "", *, with_lookalikes: bool = True) -> list[str]:
+def warn_of_bias(
+    dataset: Dataset, name: str = "", *, with_lookalikes: bool = True, class_names: tuple[str, str] = CLASS_NAMES
+) -> list[str]:
     """Warn on stderr of what makes an estimate too good: classes that metadata tell apart, lookalikes across classes.
 
     `name` tells which of several data sets it is. The warnings are returned as well.
     """
     start = f"{visible(name)}: " if name else ""
-    notes = [start + note for note in _bias_notes(dataset, with_lookalikes=with_lookalikes)]
+    notes = [start + note for note in _bias_notes(dataset, class_names if with_lookalikes else None)]
     for note in notes:
         click.echo(f"warning: {note}", err=True)
     return notes
@@ -98,17 +101,18 @@ def with_warnings(model: Model, notes: Iterable[str]) -> Model:
     return replace(model, training={**model.training, "warnings": kept})
 
 
-def _bias_notes(dataset: Dataset, *, with_lookalikes: bool) -> list[str]:
+def _bias_notes(dataset: Dataset, class_names: tuple[str, str] | None) -> list[str]:
+    """Return the warnings; those of lookalikes only where the classes have names."""
     if not (dataset.n_real and dataset.n_fake):
         return []
     audit = audit_dataset(dataset)
     notes = [bias_warning(audit)] if audit.is_biased else []
     lookalikes = audit.duplicates.near.across
-    if lookalikes.n_pairs and with_lookalikes:
-        real, fake = map(visible, lookalikes.first[0])
-        pairs = counted(lookalikes.n_pairs, "pair")
+    if lookalikes.n_pairs and class_names is not None:
+        first, second = map(visible, lookalikes.first[0])
+        pairs, (real, fake) = counted(lookalikes.n_pairs, "pair"), map(visible, class_names)
         notes.append(
-            f"{pairs} of a real and a fake image {LOOK_THE_SAME}, the first: {real} and "
-            f"{fake}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group"
+            f"{pairs} of images, one {real} and one {fake}, {LOOK_THE_SAME}, the first: {first} and "
+            f"{second}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group"
         )
     return notes

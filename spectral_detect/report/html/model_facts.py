@@ -13,7 +13,7 @@ from spectral_detect.detector.track_record import track_record_of
 from spectral_detect.media.coding import LOSSLESS, VIDEO_CODECS
 from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.html.words import sides_of, support
-from spectral_detect.report.models import CALIBRATIONS
+from spectral_detect.report.models import CALIBRATIONS, decides_text
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
 
@@ -76,8 +76,7 @@ def _threshold(model: Model, rules: Rules) -> str:
     if rules.threshold is not None:
         return f"{text}; set by --threshold, the model's own is {model.threshold:.3f}"
     if model.undecided and model.undecided[0] < model.undecided[1]:
-        low, high = model.undecided
-        text += f"; scores between {low:.3f} and {high:.3f} are inconclusive"
+        return f"by the score: {decides_text(model.threshold, model.undecided, model.class_names)}"
     return text
 
 
@@ -100,7 +99,10 @@ def _error_rates(model: Model, rules: Rules) -> str:
         all_files = track_record_of(model.track_record, None)
         line = all_files.line_for(model.class_names) if all_files else ""
         verdicts = f"{visible(line)}, by models that had not seen their sources. " if line else ""
-        return f"{verdicts}Were every score to decide, also those that are left inconclusive here: {rates}"
+        return (
+            f"{verdicts}Were every score to decide ({decides_text(model.threshold, None, model.class_names)}), also "
+            f"those that are left inconclusive here: {rates}"
+        )
     return f"{rates}; counting every score"
 
 

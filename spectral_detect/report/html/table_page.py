@@ -21,7 +21,7 @@ from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, MOST_NAMED, MOST_ROWS, SAME, RowKind, RowTable, safe_json
 from spectral_detect.report.html.run_facts import N_THUMBNAILS, RunFacts, utc_now
 from spectral_detect.report.html.second_look import SecondLook
-from spectral_detect.report.html.words import SCALE_NAME, propositions_of, sides_of, verdicts_of
+from spectral_detect.report.html.words import SCALE_NAME, limits_of, propositions_of, sides_of, verdicts_of
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 
@@ -204,6 +204,7 @@ class TableReport:
             limits=self._limits,
             n_pictures=self._n_pictures,
             words=content.words,
+            limits_in_words=limits_of(content.words, judge.class_names),
             names=_names_of(judge),
             verdicts=verdicts_of(content.words.VERDICTS, judge.class_names),
             sides=sides_of(judge.class_names),
@@ -218,8 +219,10 @@ class TableReport:
 
     def _facts_of(self, table: RowTable) -> Values:
         """Return what the page's script needs beside the rows."""
-        words = self._content.words
+        words, judge = self._content.words, self._content.judge
+        zones = {model.sha256: judge.undecided_of(model) for model in judge.models}
         return {
+            "undecided": {sha256: zone for sha256, zone in zones.items() if zone},
             "columns": self._content.rows.columns,
             "n_of_record": len(self._content.rows.record_columns),
             "coded": sorted(CODED.intersection(self._content.rows.columns)),

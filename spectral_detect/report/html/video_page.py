@@ -94,9 +94,8 @@ class VideoContent:
         return look_at_video_again(record, found, picture if wants_picture else None)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the script needs: the zones in which the models decide nothing."""
-        zones = {model.sha256: self.judge.undecided_of(model) for model in self.judge.models}
-        return {"undecided": {sha256: zone for sha256, zone in zones.items() if zone}}
+        """Return what the script needs."""
+        return {}
 
 
 def more_of(result: VideoResult) -> dict[str, Any]:

@@ -45,16 +45,23 @@ VERDICTS = {
     "shown where the model cannot judge such an image at all",
     "failed": "the file could not be judged",
 }
-LIMITS = (
+KNOWN_KINDS = (
+    "The model knows the kinds of generators that it was trained on. A network of another kind may leave no trace that "
+    "it finds, so that “real” does not exclude a generated image."
+)
+OWN_KINDS = (  # in place of that, for classes with names of their own
+    "The model knows the kinds of images that it was trained on. Images of another kind may show no difference that it "
+    "finds, so that “{real}” does not exclude “{fake}”."
+)
+LIMITS = (  # {kind}: what images of the class with the label 1 are
     "A verdict says what an image's spectrum resembles. It does not say who made the image, with what, or why, and it "
     "is never the only evidence: weigh it with the origin of the file and with other examinations.",
-    "The model knows the kinds of generators that it was trained on. A network of another kind may leave no trace that "
-    "it finds, so that “real” does not exclude a generated image.",
+    KNOWN_KINDS,
     "Resizing, recompression, filters and screenshots weaken the traces or imitate them. A file outside the conditions "
     "under which the model was validated gets no verdict.",
     "The image is judged as a whole: a small part that was replaced does not show.",
     "The likelihood ratio holds for images such as those of the validation. It is not the probability that an image is "
-    "generated: that depends also on how frequent generated images are among those examined.",
+    "{kind}: that depends also on how frequent such images are among those examined.",
     "What a file says of its own origin can be removed or forged by anybody, unless a signature that you trust holds "
     "it. It stands beside the verdict and never changes it.",
     "The results relate only to the files that are listed, with the hashes that are listed.",
@@ -95,6 +102,13 @@ def propositions_of(words: ModuleType, class_names: tuple[str, str]) -> dict[str
     if class_names == CLASS_NAMES:
         return {"generated": words.GENERATED, "camera": words.CAMERA}
     return {visible(name): f"It is of the kind that the model calls {visible(name)}." for name in class_names[::-1]}
+
+
+def limits_of(words: ModuleType, class_names: tuple[str, str]) -> list[str]:
+    """Return the limits, by the names of the classes."""
+    has_own, (real, fake) = class_names != CLASS_NAMES, map(visible, class_names)
+    texts = [OWN_KINDS if has_own and text == words.KNOWN_KINDS else text for text in words.LIMITS]
+    return [text.format(kind=sides_of(class_names)[1], real=real, fake=fake) for text in texts]
 
 
 def support(log10_ratio: float, sides: tuple[str, str] = ("camera", "generated")) -> str:

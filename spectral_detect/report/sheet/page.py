@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.explain.advice import sentence
+from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import Explanation
 from spectral_detect.records import LABELS
 from spectral_detect.report.plots import new_figure
 from spectral_detect.report.sheet.panels import (
-    COLOUR_OF,
+    colour_of,
     draw_bands,
     draw_gauge,
     draw_groups,
@@ -26,6 +27,7 @@ from spectral_detect.report.sheet.panels import (
     draw_tiles,
 )
 from spectral_detect.report.sheet.text import (
+    decision_text,
     meaning,
     names_of,
     other_warnings,
@@ -56,6 +58,7 @@ def page_of(explanation: Explanation) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files("spectral_detect.report.sheet").joinpath(TEMPLATE).read_text("utf-8"))
     record, evidence = explanation.record, explanation.evidence
+    rows = _rows(explanation, evidence) if evidence else []
     facts = {
         "file": visible(record.path),
         "SHA-256": record.sha256,
@@ -71,12 +74,15 @@ def page_of(explanation: Explanation) -> str:
         name=visible(os.path.basename(record.path)),
         verdict=shown_verdict(explanation),
         names=names_of(explanation),
-        colour=_hex(COLOUR_OF.get(record.verdict or "", "0.35")),
+        colour=_hex(colour_of(explanation)),
         meaning=meaning(explanation),
         why=why_sentence(explanation),
         pictures=_pictures(explanation),
         evidence=evidence,
+        on_its_scale=decision_text(explanation, evidence) if evidence else "",
         distances=explanation.class_distances,
+        rows=rows,
+        has_sums=any(is_sum for _, _, is_sum, _ in rows),
         track=track_sentence(explanation),
         notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],
         neighbours=_neighbours(explanation),
@@ -88,6 +94,18 @@ def page_of(explanation: Explanation) -> str:
         said=visible(record.provenance or ""),
         facts=facts,
     )
+
+
+def _rows(explanation: Explanation, evidence: Evidence) -> list[tuple[str, float, bool, tuple[float, ...]]]:
+    """Return title, contribution, whether it is a sum of the rows below it, and distances, of each row of numbers."""
+    rows: list[tuple[str, float, bool, tuple[float, ...]]] = []
+    for kind, total in evidence.kinds:
+        parts = evidence.parts_of(kind)
+        rows += [(kind, total, True, ())] if len(parts) > 1 else []
+        for k in parts:
+            distances = explanation.class_distances[k] if explanation.class_distances else ()
+            rows.append((evidence.groups[k].group.title, evidence.groups[k].contribution, False, distances))
+    return rows
 
 
 def _neighbours(explanation: Explanation) -> list[tuple[str, str, str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from textwrap import fill
 from typing import TYPE_CHECKING
 
@@ -36,6 +35,12 @@ def score_colours() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("real to fake", [BLUE, "0.93", ORANGE])
 
 
+def colour_of(explanation: Explanation) -> str:
+    """Return the colour of the verdict; an improbable one has that of an inconclusive one, as in a scan's table."""
+    shown = "inconclusive" if explanation.is_improbable else explanation.record.verdict or ""
+    return COLOUR_OF.get(shown, "0.35")
+
+
 def drawn_names(explanation: Explanation) -> tuple[str, str]:
     """Return what the model calls real and fake, as matplotlib may draw it."""
     first, second = explanation.class_names
@@ -46,15 +51,12 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
     """Draw the score between real and fake, the threshold, and the scores that decide nothing."""
     record, (real, fake) = explanation.record, drawn_names(explanation)
     axes.imshow(np.linspace(0, 1, 256)[None], extent=(0, 1, 0, 1), aspect="auto", cmap=score_colours())
+    low, high = explanation.undecided or (1.0, 0.0)
     if explanation.undecided is not None:
-        low, high = explanation.undecided
-        axes.axvspan(low, high, color="0.6", alpha=0.9, linewidth=0)
-        if (x := place_beside(low, high, record.threshold)) is not None:
-            axes.text(x, 0.5, "undecided", ha="center", va="center", fontsize=NORMAL, color="0.1")
-    if record.threshold is not None:
-        word = f"{fake} from" if explanation.undecided is None else "threshold"
+        _draw_undecided(axes, low, high)
+    if record.threshold is not None and not low <= record.threshold <= high:
         axes.axvline(record.threshold, color=DARK, linewidth=1.5, linestyle=(0, (2, 2)))
-        axes.text(record.threshold, -0.12, f"{word} {record.threshold:.3f}", ha="center", va="top", fontsize=SMALL)
+        axes.text(record.threshold, -0.12, f"{fake} from {record.threshold:.3f}", ha="center", va="top", fontsize=SMALL)
     if record.score is not None:
         axes.plot([record.score], [1.25], marker="v", markersize=13, color="black", clip_on=False)
         text, edge = f"score {record.score:.3f}", 0.15
@@ -67,11 +69,14 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
 
 
-def place_beside(low: float, high: float, line: float | None) -> float | None:
-    """Return where the word "undecided" fits between two scores without a line through it; None if nowhere."""
-    ends = [low, line, high] if line is not None and low < line < high else [low, high]
-    start, end = max(pairwise(ends), key=lambda part: part[1] - part[0])
-    return (start + end) / 2 if end - start > LEAST_FOR_WORD else None
+def _draw_undecided(axes: Axes, low: float, high: float) -> None:
+    """Draw the scores that decide nothing, with their ends; the threshold between them plays no part."""
+    axes.axvspan(low, high, color="0.6", alpha=0.9, linewidth=0)
+    is_wide = high - low > LEAST_FOR_WORD
+    if is_wide:
+        axes.text((low + high) / 2, 0.5, "undecided", ha="center", va="center", fontsize=NORMAL, color="0.1")
+    for end, side in ((low, "left" if is_wide else "right"), (high, "right" if is_wide else "left")):
+        axes.text(end, -0.12, f"{end:.3f}", ha=side, va="top", fontsize=SMALL)
 
 
 def draw_image(axes: Axes, explanation: Explanation) -> None:
@@ -159,13 +164,15 @@ def draw_groups(axes: Axes, explanation: Explanation, evidence: Evidence) -> Non
     values = [value for _, value in rows]
     colours = [*(ORANGE if value > 0 else BLUE for value in values[:-2]), GRAY, DARK]
     axes.barh(at, values, color=colours, height=0.62)
-    span = max(map(abs, [*values, evidence.boundary]))
+    boundaries = evidence.undecided or (evidence.boundary,)
+    span = max(map(abs, [*values, *boundaries]))
     for y, value in zip(at, values, strict=True):
         sign = 1 if value >= 0 else -1
-        end = value if y < at[-1] or sign * evidence.boundary < 0 else sign * max(abs(value), abs(evidence.boundary))
-        end += BESIDE * span * sign
+        ends = [value, *(b for b in boundaries if y == at[-1] and sign * b > 0)]
+        end = max(ends, key=abs) + BESIDE * span * sign
         axes.text(end, y, f"{value:+.2f}", va="center", ha="left" if sign > 0 else "right", fontsize=SMALL)
-    axes.plot([evidence.boundary] * 2, [at[-1] - 0.45, at[-1] + 0.45], color="black", linestyle=":", linewidth=1.5)
+    for boundary in boundaries:
+        axes.plot([boundary] * 2, [at[-1] - 0.45, at[-1] + 0.45], color="black", linestyle=":", linewidth=1.5)
     axes.axvline(0, color=DARK, linewidth=0.8)
     axes.set_yticks(at, [name for name, _ in rows], fontsize=SMALL)
     axes.set(xlim=(-1.35 * span, 1.35 * span), ylim=(at[-1] + 0.6, -0.6))

@@ -11,9 +11,9 @@ from spectral_detect.explain.advice import sentence
 from spectral_detect.explain.explanation import Explanation
 from spectral_detect.report.plots import new_figure, plain, write_figure
 from spectral_detect.report.sheet.panels import (
-    COLOUR_OF,
     NORMAL,
     SMALL,
+    colour_of,
     draw_bands,
     draw_gauge,
     draw_groups,
@@ -74,10 +74,10 @@ def _head_lines(explanation: Explanation) -> list[str]:
 
 def _draw_head(figure: SubFigure, explanation: Explanation, lines: Sequence[str], height_in: float) -> None:
     record = explanation.record
-    verdict, shown = record.verdict or "failed", plain(shown_verdict(explanation))
+    shown = plain(shown_verdict(explanation))
     name = plain(os.path.basename(record.path), 70)
     figure.text(0.02, 1 - 0.1 / height_in, name, fontsize=NORMAL, color="0.3", va="top")
-    colour = COLOUR_OF.get(verdict, "0.35")
+    colour = colour_of(explanation)
     figure.text(0.02, 1 - 0.34 / height_in, shown.upper(), fontsize=24, fontweight="bold", color=colour, va="top")
     for k, line in enumerate(lines):
         figure.text(0.02, 1 - (TOP_IN + k * HEAD_LINE_IN) / height_in, line, fontsize=NORMAL + 0.5, va="top")

@@ -9,7 +9,9 @@ from spectral_detect.explain.advice import sentence, text_of_reason
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
+from spectral_detect.outputs.writer import ALARMS
 from spectral_detect.records import LABELS
+from spectral_detect.report.models import decides_text
 from spectral_detect.text import visible
 
 WIDTH, TITLE = 110, 21
@@ -21,7 +23,9 @@ MEANINGS = {
 
 
 def shown_verdict(explanation: Explanation) -> str:
-    """Return the verdict, by the model's own name for the class if it has one."""
+    """Return the verdict as a scan's table shows it: an improbable one as alarm, others by the model's own names."""
+    if explanation.is_improbable:
+        return ALARMS[explanation.record.verdict or ""]
     return visible(explanation.record.class_name or explanation.record.verdict or "failed")
 
 
@@ -35,11 +39,23 @@ def meaning(explanation: Explanation) -> str:
     """Return what the verdict means, and of an inconclusive one the reason, in one sentence."""
     record = explanation.record
     text = MEANINGS.get(record.verdict or "", "")
+    if explanation.is_improbable:
+        return _meaning_of_alarm(explanation)
     if record.class_name:
         text = f"it looks more like the images called {shown_verdict(explanation)} that the model has seen"
     if reason := reason_of(explanation):
         text = f"{text}: {visible(reason)}"
     return sentence(text)
+
+
+def _meaning_of_alarm(explanation: Explanation) -> str:
+    record, names = explanation.record, names_of(explanation)
+    label, posterior = LABELS[record.verdict or ""], record.posterior or 0.0
+    return (
+        f"The score is {'high' if label else 'low'} enough to be called {names[label]}, but where "
+        f"{100 * (explanation.prevalence or 0.0):g} % of such images are {names[1]}, {names[1 - label]} is more "
+        f"probable ({1 - posterior if label else posterior:.3f})."
+    )
 
 
 def reason_of(explanation: Explanation) -> str:
@@ -60,7 +76,7 @@ def explanation_text(explanation: Explanation) -> str:
     if record.error is None:
         reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
         lines += _rows("reason", [sentence(visible(reason))] if reason else [])
-        lines += [] if explanation.evidence is None else _evidence_lines(explanation.evidence, names_of(explanation))
+        lines += _evidence_lines(explanation)
         lines += _rows("track record", [track_sentence(explanation)])
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
@@ -85,11 +101,8 @@ def verdict_line(explanation: Explanation) -> str:
         return (
             f"{record.verdict} by the model {named}, whose score of {record.score:.3f} means nothing for such an image"
         )
-    decides = f"{fake} from {record.threshold:.3f} on"
-    if explanation.undecided is not None:
-        low, high = explanation.undecided
-        decides = f"threshold {record.threshold:.3f}, undecided between {low:.3f} and {high:.3f}"
-        decides += ", where it errs too often" if explanation.reason == "undecided" else ""
+    decides = decides_text(record.threshold, explanation.undecided, explanation.class_names)
+    decides += ", where it errs too often" if explanation.reason == "undecided" else ""
     model = visible(record.model or "")
     return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
 
@@ -157,11 +170,20 @@ def distance_words(neighbour: Neighbour) -> str:
     return "this image, or a copy of it" if neighbour.is_same else f"distance {neighbour.distance:.2f}"
 
 
-def _evidence_lines(evidence: Evidence, names: tuple[str, str]) -> list[str]:
+def decision_text(explanation: Explanation, evidence: Evidence) -> str:
+    """Say from which decision value on an image is fake: another scale than that of scores."""
+    return f"on its scale {decides_text(evidence.boundary, evidence.undecided, explanation.class_names, '+.3f')}"
+
+
+def _evidence_lines(explanation: Explanation) -> list[str]:
+    evidence, names = explanation.evidence, names_of(explanation)
+    if evidence is None:
+        return []
+    value, decides = f"{evidence.decision_value:+8.3f}", decision_text(explanation, evidence)
     return [
         f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
         *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value, names)}  {title}" for title, value in evidence.kinds),
-        f"{'':<{TITLE}}{evidence.decision_value:+8.3f}       = the decision value; threshold {evidence.boundary:+.3f}",
+        f"{'':<{TITLE}}{value}       = the decision value; {decides}",
     ]
 
 

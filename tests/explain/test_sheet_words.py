@@ -1,0 +1,77 @@
+"""The numbers of a page are those of the chart, and a peak is laid to a grid only where there may be one."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES, MODELS, Run
+from spectral_detect.explain.spectrum import EARLIER_GRID, JPEG_GRID, OTHER_GRID, Peak, grid_of
+from spectral_detect.media.coding import Coding
+
+IMAGE = EXAMPLES / "fake" / "Garden.png"
+HERE = ("--jobs", "0")
+SUMMED = "is the sum of the rows below it, and counts once"
+
+
+def rows_of(page: Path) -> list[tuple[str, float, bool]]:
+    """Title, number, and whether it is a sum, of each row of numbers."""
+    table = page.read_text().partition('id="numbers"')[2].partition("</table>")[0]
+    found = re.findall(r'<tr( class="sum")?><t[dh]>([^<]*)</t[dh]><t[dh] class="n">([+-][\d.]+)<', table)
+    return [(html.unescape(title), float(value), bool(is_sum)) for is_sum, title, value in found]
+
+
+def test_the_page_shows_the_sums_of_the_chart_and_their_parts(run: Run, tmp_path: Path) -> None:
+    evidence = json.loads(run("explain", IMAGE, *HERE, "--format", "json").stdout)["evidence"]
+    assert run("explain", IMAGE, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    start, *rows, decision_value = rows_of(tmp_path / "x.html")
+    sums = {title.removesuffix(", sum"): value for title, value, is_sum in rows if is_sum}
+    kinds = {kind["title"]: kind["contribution"] for kind in evidence["kinds"]}
+    assert sums == {title: pytest.approx(kinds[title], abs=1e-4) for title in sums} and sums
+    parts = [value for _, value, is_sum in rows if not is_sum]
+    assert len(parts) == len(evidence["groups"])
+    assert start[1] + sum(parts) == pytest.approx(decision_value[1], abs=1e-3)
+    place = next(k for k, row in enumerate(rows) if row[2])
+    assert rows[place + 1][1] + rows[place + 2][1] == pytest.approx(rows[place][1], abs=2e-4)
+    assert SUMMED in (tmp_path / "x.html").read_text()
+
+
+def test_a_model_of_one_size_has_no_sums(run: Run, tmp_path: Path) -> None:
+    model = ("--model", MODELS / "photographs.pkl")
+    assert run("explain", IMAGE, *model, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert not any(is_sum for _, _, is_sum in rows_of(tmp_path / "x.html"))
+    assert SUMMED not in (tmp_path / "x.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("coding", "grid"),
+    [
+        (Coding("JPEG", 90), JPEG_GRID),
+        (Coding("lossless"), EARLIER_GRID),
+        (Coding("palette"), EARLIER_GRID),
+        (Coding("WebP"), OTHER_GRID),
+        (None, JPEG_GRID),
+    ],
+)
+def test_which_grid_may_be_behind_a_peak(coding: Coding | None, grid: str) -> None:
+    assert grid_of(coding) == grid
+    assert grid_of(coding, is_delivered=True) == JPEG_GRID
+    assert Peak(8, 9.0, grid).origin == grid and Peak(2, 9.0, grid).origin == f"up-sampling, or {grid}"
+
+
+def test_of_a_png_the_sheet_says_why_it_names_a_jpeg(run: Run, tmp_path: Path) -> None:
+    with Image.open(IMAGE) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    pixels[:, ::8] += 24
+    stripes = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    stripes.save(tmp_path / "x.png")
+    stripes.save(tmp_path / "x.jpg", quality=95)
+    for name, grid in (("x.png", EARLIER_GRID), ("x.jpg", JPEG_GRID)):
+        said = " ".join(run("explain", tmp_path / name, *HERE).stdout.split())
+        assert f"{grid}, or a regular pattern in the scene" in said
