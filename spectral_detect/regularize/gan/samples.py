@@ -67,9 +67,10 @@ def sample_images(G: Generator, n: int, seed: int) -> Iterator[np.ndarray]:
     was_training = G.training
     G.eval()
     for start in range(0, n, AT_ONCE):
-        z = torch.randn(AT_ONCE, LATENT, generator=random)  # always all of it: how much is drawn changes the numbers
+        # always a whole part: how many numbers are drawn, and how many images are computed at once, changes them
+        z = torch.randn(AT_ONCE, LATENT, generator=random)
         with torch.no_grad():
-            images = G(z[: n - start].to(next(G.parameters()).device))
+            images = G(z.to(next(G.parameters()).device))[: n - start]
         if not torch.isfinite(images).all():
             raise Diverged("the generator gives values that are not finite: its training diverged", remedy="train anew")
         yield to_uint8(images)
