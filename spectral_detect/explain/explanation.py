@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.memory.summary import TrainingSummary
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import is_shipped
@@ -27,7 +28,7 @@ from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason, is_improbable
-from spectral_detect.scanning.judge import TRAINING_IMAGE, Judge
+from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect._version import __version__
+from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.naming import Named
 from spectral_detect.detector.track_record import TrackRecord, track_record_of
@@ -29,9 +30,6 @@ from spectral_detect.scanning.names import contradictions, disagreement, name_co
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.too_small import error_of
 
-TRAINING_IMAGE = (
-    "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
-)
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
 ONE_SIZE = "the model was trained on images of one other size, without bins; train one with `n_bins`"
 
@@ -203,8 +201,7 @@ class Judge:
         said, verdict = image.provenance, judgement.verdict if judgement else None
         class_name = judgement.model.class_name(judgement.verdict) if judgement else None
         told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named)) if judgement else ()
-        if judgement and judgement.model.was_trained_on(image.sha256, None):
-            told += (TRAINING_IMAGE,)
+        told += (TRAINING_IMAGE,) if judgement and judgement.model.was_trained_on(image.sha256, None) else ()
         return ImageRecord(
             path=image.path,
             sha256=image.sha256,

@@ -22,6 +22,7 @@ from spectral_detect.detector.metrics import (
     REALS_NEEDED,
     Curves,
     evaluate_scores,
+    least_auroc,
     predictive_values,
 )
 
@@ -59,6 +60,16 @@ def test_the_accuracy_is_that_of_the_confusion(scores: list[float], threshold: f
     assert columns[METRICS.index("fake_accuracy")] == pytest.approx(np.mean(right[y == 1]))
 
 
+def test_the_least_auroc_puts_few_samples_apart_with_the_probability_that_is_asked_for() -> None:
+    """One of each class lie apart with the probability of the AUROC; at 1/2, all orders are equally probable."""
+    assert least_auroc(1, 1) == pytest.approx(0.025)
+    auroc = least_auroc(3, 4)
+    t = auroc / (1 - auroc)
+    rng = np.random.default_rng(0)
+    lower, upper = rng.random((200_000, 3)), rng.random((200_000, 4)) ** (1 / t)
+    assert np.mean(lower.max(axis=1) < upper.min(axis=1)) == pytest.approx(0.025, abs=0.002)
+
+
 def test_no_error_among_few_groups_is_not_none_among_all() -> None:
     y = np.repeat([0, 1], 12)
     few = evaluate_scores(y, y.astype(float), 0.5, np.repeat(np.arange(8), 3)).to_dict()  # four groups of each class
@@ -84,7 +95,9 @@ def test_perfect_and_useless_scores() -> None:
     exact = ("ece", "brier", "cllr", "cllr_min")
     assert all(perfect[f"{m}_ci"] == pytest.approx([perfect[m]] * 2, abs=1e-9) for m in exact)
     assert perfect["eer_ci"] == pytest.approx([0, 1 - least])
-    assert all(perfect[f"{m}_ci"] == pytest.approx([least, 1]) for m in measured if m not in errors)
+    rates = (m for m in measured if m not in (*errors, "auroc"))
+    assert all(perfect[f"{m}_ci"] == pytest.approx([least, 1]) for m in rates)
+    assert perfect["auroc_ci"] == pytest.approx([least_auroc(50, 50), 1])
     useless = evaluate_scores(y, np.ones(100), 0.5, np.arange(100)).to_dict()
     assert useless["auroc"] == useless["eer"] == useless["balanced_accuracy"] == 0.5
     assert useless["tpr_at_fpr_5"] == 0

@@ -73,7 +73,10 @@ def test_what_a_lossy_coding_took_is_hidden_by_no_copy(tmp_path: Path, run: Run)
     assert fixed.exit_code == 3
     assert "CANNOT BE MATCHED: the originals were WebP (12 real, 0 fake); lossless (0 real, 12 fake)." in fixed.stdout
     trained = run("train", "--manifest", copy / "manifest.csv", "--output", model)
-    assert "warning: no coding (JPEG, lossless, ...) of a like quality is that of at least 5 real" in trained.stderr
+    assert (
+        "warning: no coding (JPEG, lossless, ...) of a like quality is that of at least 5 images of each class"
+        in trained.stderr
+    )
     assert {r["verdict"] for r in verdicts(run, tmp_path / "originals", "--model", model)} == {"inconclusive"}
 
 

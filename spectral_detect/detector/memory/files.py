@@ -8,6 +8,9 @@ import numpy as np
 
 MARK_DIGITS = 12  # of a SHA-256 in hexadecimal: 48 bits, which the doubles of a model file hold exactly
 MAX_MARKS = 65_536  # of which a file takes 512 kB
+TRAINING_IMAGE = (
+    "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
+)
 
 
 def marks_of(hashes: Iterable[str | None]) -> np.ndarray:
