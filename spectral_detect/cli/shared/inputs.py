@@ -24,6 +24,7 @@ from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
 
 LOOK_THE_SAME = "look the same"
+NAMELESS = re.compile(r", the first: .*(?=; an estimate)", re.DOTALL)  # the names of files, whatever they hold
 
 
 def labelled_files(
@@ -76,9 +77,6 @@ def _warn_of_transparency(dataset: Dataset) -> None:
             f"{counted(len(paths), 'image')}, the first: {visible(paths[0])}; their hidden colours count",
             err=True,
         )
-
-
-NAMELESS = re.compile(r", the first: .*(?=; an estimate)", re.DOTALL)  # the names of files, whatever they hold
 
 
 def warn_of_bias(
