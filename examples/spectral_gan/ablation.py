@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--upsampling", nargs="+", default=["transconv"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--final-epochs", type=int, default=0, help="at a tenth of the learning rate")
+    parser.add_argument("--final-epochs", type=int, default=0, help="at a learning rate that falls from a tenth")
     parser.add_argument("--size", type=int, default=32)
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--topology", default="baseline")

@@ -19,7 +19,7 @@ from spectral_detect.regularize.gan.log import LOG_FILE, read_log
 from spectral_detect.regularize.gan.objectives import OBJECTIVES
 from spectral_detect.regularize.gan.options import TrainingOptions, read_options
 from spectral_detect.regularize.gan.run import Hooks, train_gan
-from spectral_detect.regularize.gan.steps import Diverged
+from spectral_detect.regularize.gan.steps import Diverged, rate_factor
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
@@ -81,7 +81,12 @@ def test_more_epochs_can_be_added(options: TrainingOptions, tmp_path: Path) -> N
     assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
 
 
-def test_the_last_epochs_learn_at_a_tenth_of_the_rate(options: TrainingOptions, tmp_path: Path) -> None:
+def test_the_rate_falls_from_a_tenth_in_the_last_epochs() -> None:
+    assert [rate_factor(epoch, 5, 2) for epoch in range(1, 6)] == [1.0, 1.0, 1.0, 0.1, 0.05]
+    assert rate_factor(3, 3, 0) == 1.0
+
+
+def test_the_last_epochs_learn_slowly(options: TrainingOptions, tmp_path: Path) -> None:
     for n in (0, 1):
         train_gan(replace(options, final_epochs=n), tmp_path / str(n), Work(jobs=0), Hooks())
     plain, settled = (read_log(tmp_path / str(n)) for n in (0, 1))

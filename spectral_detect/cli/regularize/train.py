@@ -157,7 +157,7 @@ training_options = together(
         type=click.IntRange(0),
         default=TrainingOptions.final_epochs,
         show_default=True,
-        help="Train the last so many epochs at a tenth of the learning rate, so that the spectrum settles.",
+        help="Let the learning rate fall from a tenth in the last so many epochs, so that the spectrum settles.",
     ),
     click.option(
         "--seed",

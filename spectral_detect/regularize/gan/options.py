@@ -61,7 +61,8 @@ class TrainingOptions:
     learning_rate : float or None
         None takes that of the objective's paper.
     final_epochs : int
-        The last so many epochs have a tenth of the learning rate: the generator settles, and with it the spectrum.
+        In the last so many epochs the learning rate falls evenly from a tenth: the generator settles, and with it the
+        spectrum.
     seed : int
         Decides weights, batches and latent vectors.
     n_watched : int

@@ -24,12 +24,21 @@ from spectral_detect.regularize.loss import SpectralLoss
 from spectral_detect.regularize.profiles import RealProfile
 from spectral_detect.regularize.torch_device import memory_format, mixed_precision, put_on
 
-FINAL_RATE = 0.1  # of the learning rate, in the last epochs if the options name some
+FINAL_RATE = 0.1  # of the learning rate, in the first of the last epochs if the options name some
 N_SETTLING = 20  # batches
 
 
 class Diverged(SpectralDetectError):
     """Training has diverged: a loss, or a sample, is no longer a finite number."""
+
+
+def rate_factor(epoch: int, epochs: int, final_epochs: int) -> float:
+    """Return what the learning rate is multiplied by in an epoch, from 1 on: 1, and from a tenth down in the last ones.
+
+    At a constant tenth, high frequencies still jump from one epoch to the next.
+    """
+    left = epochs - epoch + 1  # with this one
+    return 1.0 if left > final_epochs else FINAL_RATE * left / final_epochs
 
 
 class Gan:
@@ -95,7 +104,7 @@ class Gan:
     def begin_epoch(self, epoch: int) -> None:
         """Set the rate of both optimisers and the weight of the spectral loss as the options say, epochs from 1 on."""
         options = self.options
-        factor = FINAL_RATE if epoch > options.epochs - options.final_epochs else 1.0
+        factor = rate_factor(epoch, options.epochs, options.final_epochs)
         self.spectral_weight = options.spectral_weight if epoch >= options.spectral_from else 0.0
         for optimizer in (self.adam_g, self.adam_d):
             for group in optimizer.param_groups:
