@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import click
+import numpy as np
 
 from spectral_detect.cli.shared.checks import check_model_output
 from spectral_detect.cli.shared.inputs import (
@@ -12,6 +13,7 @@ from spectral_detect.cli.shared.inputs import (
     read_labelled,
     warn_if_useless,
     warn_of_bias,
+    warn_of_training_images,
     with_warnings,
 )
 from spectral_detect.cli.shared.options import encoder_of_model, error_rate_options, frame_options, labelled_options
@@ -22,9 +24,12 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.training import training_text
-from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.fuse import fuse_models, fused_extractor
+
+KNEW = (
+    "it knew the answers, so that it weighs too much and the estimates are too good; give images that neither has seen"
+)
 
 
 @click.command()
@@ -72,8 +77,9 @@ def fuse(
     models = _load(first, encoder), _load(second, encoder)
     extractor = replace(fused_extractor(*models), limits=limits, frames=frames)
     dataset = read_labelled(labelled_files(real, fake, manifest, group_by), extractor, work)
-    notes = [*warn_of_bias(dataset), *_warn_of_training_images(models, dataset)]
+    notes = warn_of_bias(dataset, class_names=models[0].class_names)
     model = fuse_models(*models, dataset, target_fpr=target_fpr, verdict_errors=verdict_errors, seed=seed)
+    notes += _warn_of_training_images(model, dataset)
     warn_if_useless(model)
     model = with_warnings(model, notes)
     save_model(model, output)
@@ -87,13 +93,14 @@ def _load(name: str, encoder: str | None) -> Model:
     return load_model(name, encoder=encoder if needs_one else None)
 
 
-def _warn_of_training_images(models: tuple[Model, Model], dataset: Dataset) -> list[str]:
-    notes = [
-        f"{visible(model.name)} was trained on these images, and knows the answers: it weighs too much, and the "
-        "estimates are too good; give images that neither model has seen"
-        for model in models
-        if model.training.get("files_sha256") == dataset.sha256
+def _warn_of_training_images(model: Model, dataset: Dataset) -> list[str]:
+    """Warn of images that one of the parts was trained on; the warnings are returned as well."""
+    known = np.zeros(len(model.parts), dtype=int)
+    for sample, features in zip(dataset.samples, dataset.features, strict=True):
+        own = model.of_parts(features) if not sample.is_constant else [None] * len(model.parts)
+        known += [part.was_trained_on(sample.sha256, some) for part, some in zip(model.parts, own, strict=True)]
+    return [
+        note
+        for part, n_known in zip(model.parts, known.tolist(), strict=True)
+        for note in warn_of_training_images(part, n_known, len(dataset.samples), KNEW)
     ]
-    for note in notes:
-        click.echo(f"warning: {note}", err=True)
-    return notes

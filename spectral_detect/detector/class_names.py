@@ -14,6 +14,6 @@ def why_no_class_names(first: str, second: str) -> str | None:
             return (
                 f"{name[:LONGEST_CLASS_NAME]!r} is no name of a class: 1 to {LONGEST_CLASS_NAME} printable characters"
             )
-        if name in ("inconclusive", "failed") or LABELS.get(name, place) != place:
+        if name.casefold() in ("inconclusive", "failed") or LABELS.get(name.casefold(), place) != place:
             return f"{name!r} as the name of class {place} would mislead"
-    return "both classes have one name" if first == second else None
+    return "both classes have one name" if first.casefold() == second.casefold() else None

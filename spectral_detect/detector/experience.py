@@ -214,7 +214,10 @@ def _principal(X: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
 
     if n < 1:
         return np.empty(0), np.empty((0, X.shape[1]))
-    _, singular, directions = scipy.sparse.linalg.svds(X, n, v0=np.ones(min(X.shape)))
+    if not X.any():
+        return np.zeros(n), np.eye(n, X.shape[1])
+    start = np.random.default_rng(0).standard_normal(min(X.shape))  # ones would be orthogonal to all: the mean is 0
+    _, singular, directions = scipy.sparse.linalg.svds(X, n, v0=start)
     return np.asarray(singular), np.asarray(directions)
 
 

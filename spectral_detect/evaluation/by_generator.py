@@ -61,17 +61,19 @@ class GeneratorRow:
 
     @property
     def shares(self) -> dict[str, float | None]:
-        """Return the numbers whose mean over generators is of interest: metrics, refusals, PPV at a prevalence."""
+        """Return the numbers whose mean over generators is of interest: metrics, refusals, PPV, fakes rightly named."""
         shares = {name: _value(estimate) for name, estimate in self.evaluation.metrics.estimates.items()}
         shares["inconclusive_rate"] = self.evaluation.inconclusive_rate
         if self.evaluation.at_prevalence is not None:
             shares["ppv"] = _value(self.evaluation.at_prevalence.ppv)
+        if self.evaluation.named is not None:
+            shares["named"] = self.evaluation.named["fake"].get(self.generator, 0) / self.evaluation.metrics.n_fake
         return shares
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         values = {"generator": self.generator, **self.evaluation.to_dict()}
-        return values | ({"ppv": self.shares["ppv"]} if "ppv" in self.shares else {})
+        return values | {name: self.shares[name] for name in ("ppv",) if name in self.shares}
 
 
 def _value(estimate: Estimate | None) -> float | None:

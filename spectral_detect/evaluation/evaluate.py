@@ -74,7 +74,17 @@ def summarise(
         n_trained_on=count_trained_on(model, images),
         videos=_of_videos(images, judgements, seed),
         at_prevalence=at_prevalence,
+        named=_names(images, judgements) if model.naming else None,
     )
+
+
+def _names(images: Dataset, judgements: Sequence[Judgement]) -> dict[str, dict[str, int]]:
+    """Return how many images of each class got which name, the most frequent first."""
+    found = [(label, j.named.generator) for label, j in zip(images.y.tolist(), judgements, strict=True) if j.named]
+    return {
+        title: dict(Counter(name for label, name in found if label == own).most_common())
+        for title, own in LABELS.items()
+    }
 
 
 def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset, list[Judgement]]:

@@ -144,6 +144,9 @@ class Evaluation:
         None if they were not measured, see `robustness.measure_robustness` and `learning_curve.learning_curve`.
     class_names : (str, str)
         What the model calls real and fake.
+    named : mapping of str to mapping of str to int, or None
+        Of the images of each class, "real" and "fake", how many the model gave which name; None if it names no
+        generators. Images that it cannot judge have no name.
     """
 
     model: str
@@ -162,10 +165,13 @@ class Evaluation:
     robustness: tuple[RobustnessRow, ...] | None = None
     curve: tuple[LearningCurveRow, ...] | None = None
     class_names: tuple[str, str] = CLASS_NAMES
+    named: Mapping[str, Mapping[str, int]] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; without what was not measured."""
         optional: dict[str, Any] = {}
+        if self.named is not None:
+            optional["named"] = {label: dict(counts) for label, counts in self.named.items()}
         if self.class_names != CLASS_NAMES:
             optional["class_names"] = list(self.class_names)
         if self.videos is not None:

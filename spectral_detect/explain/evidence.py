@@ -90,6 +90,11 @@ class Evidence:
         return [k for k, part in enumerate(self.groups) if part.group.kind == kind]
 
     @property
+    def has_bands(self) -> bool:
+        """Tell whether any of the features has a frequency."""
+        return any(part.group.frequencies is not None for part in self.groups)
+
+    @property
     def bands(self) -> tuple[np.ndarray, np.ndarray]:
         """The (N_BANDS + 1,) edges of frequency bands, and the (N_BANDS,) sums of contributions in each.
 
@@ -127,7 +132,7 @@ def evidence_of(
     start, parts = contributions(model, features)
     groups = tuple(
         GroupEvidence(group, float(parts[group.start : group.end].sum()), parts[group.start : group.end])
-        for group in feature_layout(model.spec, len(parts))
+        for group in feature_layout(model.spec, len(parts), [part.name for part in model.parts])
     )
     return Evidence(
         decision_value=start + float(parts.sum()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -17,7 +18,7 @@ from spectral_detect.features.spec import (
     FusedSpec,
 )
 from spectral_detect.features.spectrum import MAX_FREQUENCY
-from spectral_detect.text import short_repr
+from spectral_detect.text import short_repr, visible
 
 GROUP_TITLES = {
     "profile": "fine detail, from coarse to finest",
@@ -70,13 +71,12 @@ class FeatureGroup:
         return GROUP_TITLES.get(self.name, self.name)
 
 
-def feature_layout(spec: FeatureSpec, n_features: int) -> list[FeatureGroup]:
-    """Return the groups of a vector of so many features, in its order."""
+def feature_layout(spec: FeatureSpec, n_features: int, part_names: Sequence[str] = ()) -> list[FeatureGroup]:
+    """Return the groups of a vector of so many features, in its order; a fused model has one for each named part."""
     if isinstance(spec, FusedSpec):
-        return [
-            FeatureGroup(f"the model of {part.name} features", None, k, k + 1, None)
-            for k, part in enumerate(spec.parts)
-        ]
+        named = zip(part_names, spec.parts, strict=True)
+        titles = [f"the model {visible(name)} ({part.name} features)" for name, part in named]
+        return [FeatureGroup(title, None, k, k + 1, None) for k, title in enumerate(titles)]
     sizes = spec.group_sizes or (n_features,)
     ends = pairwise(accumulate(sizes, initial=0))
     return [

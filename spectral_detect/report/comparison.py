@@ -23,17 +23,22 @@ BY_GENERATOR = (
     ("ece", "ECE"),
     ("inconclusive_rate", "inconcl."),
 )
+IF_MEASURED = (("ppv", "PPV"), ("named", "named"))
+
+
+def columns_of(table: GeneratorTable) -> tuple[tuple[str, str], ...]:
+    """Return the name and the title of each column of a table by generator."""
+    return (*BY_GENERATOR, *(column for column in IF_MEASURED if column[0] in table.mean))
 
 
 def generators_text(table: GeneratorTable) -> str:
     """Return a row for each generator and their unweighted means, in per cent."""
-    columns = BY_GENERATOR if "ppv" not in table.mean else (*BY_GENERATOR, ("ppv", "PPV"))
     rows = [
         (_beginning(row.generator, row.evaluation.metrics.n_real, row.evaluation.metrics.n_fake), row.shares)
         for row in table.generators
     ]
     lines = [f"model {visible(table.model)}; per cent; oracle: balanced accuracy at each set's own best threshold"]
-    lines += _table([*rows, (_beginning("mean"), table.mean)], columns, 10)
+    lines += _table([*rows, (_beginning("mean"), table.mean)], columns_of(table), 10)
     return "\n".join(lines if table.wang is None else [*lines, "", *_wang_lines(table.wang)])
 
 

@@ -47,6 +47,7 @@ def evaluation_text(evaluation: Evaluation) -> str:
         *_video_lines(evaluation.videos),
         "",
         *_confusion_lines(evaluation),
+        *_name_lines(evaluation),
     ]
     return "\n".join(lines)
 
@@ -61,6 +62,15 @@ def _confusion_lines(evaluation: Evaluation) -> list[str]:
         f"{'':20} {real:>{wide}} {fake:>{wider}}",
         *(f"{name:<20} {row['real']:>{wide}} {row['fake']:>{wider}}" for name, row in rows),
     ]
+
+
+def _name_lines(evaluation: Evaluation) -> list[str]:
+    """Return which generators the model named, for the images of each class."""
+    if evaluation.named is None:
+        return []
+    titles = (f"{visible(name)} named" for name in evaluation.class_names)
+    counts = (", ".join(f"{n} {visible(name)}" for name, n in found.items()) for found in evaluation.named.values())
+    return ["", *(f"{title:<20} {text or '-'}" for title, text in zip(titles, counts, strict=True))]
 
 
 def _score_lines(evaluation: Evaluation) -> list[str]:

@@ -253,6 +253,14 @@ def require_both_classes(dataset: Dataset) -> None:
                 remedy=f"training needs at least {MIN_PER_CLASS} of each class, in as many groups",
             )
     refuse_contradictions(dataset)
+    require_variety(dataset)
+
+
+def require_variety(dataset: Dataset) -> None:
+    """Raise `DatasetError` if the features of all images are the same."""
+    features = dataset.features
+    if len(features) > 1 and all(np.array_equal(one, features[0]) for one in features):
+        raise DatasetError("the features of all images are the same", remedy="choose other features or other images")
 
 
 def refuse_contradictions(dataset: Dataset) -> None:

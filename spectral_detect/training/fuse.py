@@ -33,8 +33,17 @@ def fused_extractor(first: Model, second: Model) -> Extractor:
                 f"the scores of {model.name!r} are not calibrated, so that it gives no likelihood ratio",
                 remedy="train it on at least 10 independent images of each class",
             )
+        if model.why_useless:
+            raise ModelFileError(f"{model.name!r} is {model.why_useless}", remedy="fuse models that tell their classes")
     if first.sha256 == second.sha256:
         raise ModelFileError(f"{first.name!r} and {second.name!r} are the same model")
+    if first.name == second.name:
+        raise ModelFileError(f"both models are called {first.name!r}, as records do", remedy="rename one file")
+    if first.class_names != second.class_names:
+        raise ModelFileError(
+            f"{first.name!r} tells {_and(first.class_names)} apart, and {second.name!r} {_and(second.class_names)}",
+            remedy="fuse models of the same two classes",
+        )
     if first.delivery != second.delivery:
         raise ModelFileError(
             f"{first.name!r} and {second.name!r} take images that are delivered otherwise",
@@ -68,7 +77,7 @@ def fuse_models(
     ModelFileError
         The models cannot be fused, or no image lies in the experience of both.
     DatasetError
-        As `train_model` does.
+        As `train_model` does; or one of the models adds nothing to the other on these images.
     """
     parts = (first, second)
     spec = FusedSpec.of([part.spec for part in parts])
@@ -77,17 +86,34 @@ def fuse_models(
     ratios = [whole.inputs(np.asarray(features)) for features in dataset.features]
     seen = replace(dataset, features=ratios)
     model = train_model(seen, spec, "logreg", target_fpr=target_fpr, verdict_errors=verdict_errors, seed=seed)
-    if (np.asarray(vars(model.classifier)["weights"]) <= 0).all():
-        raise DatasetError("on these images neither model tells the classes apart", remedy="fuse better models")
+    _require_both(parts, np.asarray(vars(model.classifier)["weights"]))
     return replace(
         model,
         parts=parts,
+        class_names=first.class_names,
         experience=experience_of_both(first, second),
         cloud=None,
         summary=None,
         delivery=first.delivery,
         reference=_some_vectors(dataset),
     )
+
+
+def _require_both(parts: tuple[Model, Model], weights: np.ndarray) -> None:
+    """Refuse weights that are not positive: they would turn what a model says into its opposite, or drop it."""
+    useful = [part for part, weight in zip(parts, weights, strict=True) if weight > 0]
+    if not useful:
+        raise DatasetError("on these images neither model tells the classes apart", remedy="fuse better models")
+    if len(useful) < len(parts):
+        (useless,) = (part for part in parts if part not in useful)
+        raise DatasetError(
+            f"on these images {useless.name!r} adds nothing to what {useful[0].name!r} says",
+            remedy=f"use {useful[0].name!r} alone, or give more images",
+        )
+
+
+def _and(names: tuple[str, str]) -> str:
+    return " and ".join(map(repr, names))
 
 
 def _some_vectors(dataset: Dataset) -> np.ndarray:

@@ -27,7 +27,7 @@ from spectral_detect.media.coding import Coding
 from spectral_detect.media.edits import WANG_QUALITIES
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.text import short_repr
-from spectral_detect.training.dataset import Dataset, folds, require_both_classes
+from spectral_detect.training.dataset import Dataset, folds, require_both_classes, require_variety
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import fit_classifier
 from spectral_detect.training.naming.fit import fit_naming
@@ -223,6 +223,7 @@ def _require_labels(dataset: Dataset, classifier: ClassifierName) -> bool:
         return True
     if classifier != "kmeans":
         raise DatasetError(f"{classifier} learns from labels", remedy="only kmeans does without")
+    require_variety(dataset)
     return False
 
 

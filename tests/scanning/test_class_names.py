@@ -237,6 +237,8 @@ def test_a_model_file_keeps_the_names(tmp_path: Path) -> None:
         (("fake", "b"), "would mislead"),
         (("a", "real"), "would mislead"),
         (("a", "a"), "one name"),
+        (("Same", "same"), "one name"),
+        (("Fake", "b"), "would mislead"),
     ],
 )
 def test_names_that_would_mislead_are_refused(names: tuple[str, str], message: str, run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from conftest import Run, texture
 from made_onnx import detail, saved
 from spectral_detect import FeatureSpec, Model, files_in_folders, load_model, read_dataset, save_model, train_model
 from spectral_detect.detector.experience import Experience
-from spectral_detect.errors import FeatureError, ModelFileError
+from spectral_detect.errors import DatasetError, FeatureError, ModelFileError
 from spectral_detect.features.encoder.find import read_encoder
 from spectral_detect.features.extract import extract_features
 from spectral_detect.features.spec import FusedSpec
@@ -105,8 +106,6 @@ def test_an_image_must_lie_in_the_experience_of_both(fused: Model, models: tuple
 
 
 def with_experience(model: Model, seen: Experience | None) -> Model:
-    from dataclasses import replace
-
     return replace(model, experience=seen)
 
 
@@ -126,8 +125,6 @@ def test_experiences_are_cut_to_what_they_share(models: tuple[Model, Model]) -> 
 
 
 def test_what_cannot_be_fused_is_said(fused: Model, models: tuple[Model, Model]) -> None:
-    from dataclasses import replace
-
     from spectral_detect.detector.calibration import Calibration
     from spectral_detect.media.delivery import Delivery
 
@@ -138,12 +135,32 @@ def test_what_cannot_be_fused_is_said(fused: Model, models: tuple[Model, Model])
         fused_extractor(first, replace(second, calibration=Calibration()))
     with pytest.raises(ModelFileError, match="are the same model"):
         fused_extractor(first, first)
+    with pytest.raises(ModelFileError, match=r"both models are called 'spectrum'.*; rename one file"):
+        fused_extractor(first, replace(second, name="spectrum"))
+    with pytest.raises(ModelFileError, match=r"'clip' is no better than chance: cross-validated AUROC 50\.0 %"):
+        fused_extractor(first, replace(second, metrics={**second.metrics, "auroc": 0.5, "auroc_ci": [0.3, 0.7]}))
+    with pytest.raises(ModelFileError, match="'spectrum' tells 'real' and 'fake' apart, and 'clip' 'clean'"):
+        fused_extractor(first, replace(second, class_names=("clean", "spoilt")))
     with pytest.raises(ModelFileError, match="delivered otherwise"):
         fused_extractor(first, replace(second, delivery=Delivery(256, (75,))))
     with pytest.raises(FeatureError, match="without bins are not fused"):
         FusedSpec.of((first.spec, FeatureSpec.preset("azimuthal", n_bins=None)))
     with pytest.raises(FeatureError, match="of other tiles are not fused"):
         FusedSpec.of((first.spec, FeatureSpec.preset("residual", tiles_per_side=4)))
+
+
+def test_a_model_that_speaks_against_itself_is_not_fused(models: tuple[Model, Model], held: Path) -> None:
+    first, second = models
+    dataset = read_dataset(files_in_folders([str(held / "real")], [str(held / "fake")]), fused_extractor(first, second))
+    turned = replace(second, calibration=replace(second.calibration, slope=-second.calibration.slope))
+    with pytest.raises(DatasetError, match="'clip' adds nothing to what 'spectrum' says; use 'spectrum' alone"):
+        fuse_models(first, turned, dataset)
+
+
+def test_the_names_of_both_models_classes_are_kept(models: tuple[Model, Model], held: Path) -> None:
+    first, second = (replace(model, class_names=("clean", "spoilt")) for model in models)
+    dataset = read_dataset(files_in_folders([str(held / "real")], [str(held / "fake")]), fused_extractor(first, second))
+    assert fuse_models(first, second, dataset).class_names == ("clean", "spoilt")
 
 
 def test_records_show_both(run: Run, models: tuple[Model, Model], held: Path, tmp_path: Path) -> None:
@@ -169,17 +186,23 @@ def test_records_show_both(run: Run, models: tuple[Model, Model], held: Path, tm
     result = run("explain", image, "--model", tmp_path / "both.pkl", "--format", "json", "--jobs", 0)
     told = json.loads(result.stdout)
     titles = {kind["title"] for kind in told["evidence"]["kinds"]}
-    assert titles == {"the model of residual features", "the model of encoder features"}
+    assert titles == {"the model spectrum (residual features)", "the model clip (encoder features)"}
     result = run("evaluate", tmp_path / "both.pkl", *folders, "--json", "--jobs", 0)
     assert json.loads(result.stdout)["auroc"] == 1.0
     for command in (("models", tmp_path / "both.pkl"), ("models", tmp_path / "both.pkl", "--json")):
         assert "spectrum" in run(*command).stdout
 
 
-def test_images_of_the_training_are_named(run: Run, models: tuple[Model, Model], labelled_folder: Path) -> None:
+def test_images_of_the_training_are_named(
+    run: Run, models: tuple[Model, Model], labelled_folder: Path, held: Path
+) -> None:
     files = [labelled_folder / "spectrum.pkl", labelled_folder / "clip.pkl"]
     folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake")
     result = run("fuse", *files, *folders, "--output", labelled_folder / "both.pkl", "--jobs", 0)
-    assert "warning: spectrum was trained on these images, and knows the answers" in result.stderr
+    for name in ("spectrum", "clip"):
+        assert f"were in the training of the model {name}: it knew the answers" in result.stderr
+    (labelled_folder / "real" / "another.png").write_bytes((held / "real" / "00.png").read_bytes())
+    result = run("fuse", *files, *folders, "--output", labelled_folder / "both.pkl", "--jobs", 0)
+    assert "24 of 25 images were in the training of the model clip" in result.stderr
     result = run("fuse", files[0], files[0], *folders, "--output", labelled_folder / "both.pkl")
     assert result.exit_code == 2 and "are the same model" in result.stderr

@@ -228,6 +228,19 @@ def test_the_command_learns_generators_and_scan_names_them(three_generators: Pat
     table = run("scan", three_generators / "linear" / "0.png", "--model", model, "--jobs", 0)
     assert table.stdout.splitlines()[0].split()[-2:] == ["generator", "path"]
     assert "linear" in table.stdout.splitlines()[1].split("  0.png")[0]
+    told = run("explain", three_generators / "linear" / "0.png", "--model", model, "--jobs", 0).stdout
+    assert "generator            Of the classes that the model names it is most like linear, with a probabil" in told
+    by = run("evaluate", model, "--by", three_generators, "--jobs", 0)
+    head, *rows_of_generators, mean = by.stdout.splitlines()[1:]
+    assert head.endswith("named") and len(rows_of_generators) == 3, by.stderr
+    assert float(mean.split()[-1]) == pytest.approx(
+        sum(float(row.split()[-1]) for row in rows_of_generators) / 3, abs=0.1
+    )
+    assert float(mean.split()[-1]) >= 75
+    folders = ("--real", three_generators / "camera", "--fake", three_generators / "cubic")
+    text = run("evaluate", model, *folders, "--jobs", 0).stdout.splitlines()
+    assert text[-2].startswith("real named") and " camera" in text[-2]
+    assert text[-1].startswith("fake named") and " cubic" in text[-1]
     rows = run("scan", three_generators, "--model", model, "--format", "csv", "--jobs", 0).stdout.splitlines()
     named = [row["generator"] for row in csv.DictReader(rows)]
     assert {name: named.count(name) >= 15 for name in ("camera", "cubic", "linear", "nearest")} == dict.fromkeys(

@@ -88,6 +88,15 @@ def test_the_limit_is_that_of_enough_images_of_enough_tiles() -> None:
     assert few is not None and few.tile_disagreement is None
 
 
+def test_features_of_two_values_and_of_one_have_a_cloud() -> None:
+    rng = np.random.default_rng(0)
+    bits = np.stack([rng.permutation(np.repeat([1.0, -1.0], 8)) for _ in range(40)], axis=1)
+    for images in (bits, np.ones((16, 40))):
+        cloud = FeatureCloud.of_images(images)
+        np.testing.assert_allclose(cloud.directions @ cloud.directions.T, np.eye(len(cloud.directions)), atol=1e-9)
+        assert np.isfinite(cloud.distances(images[0])).all()
+
+
 def test_the_nearest_training_image_of_a_training_image_is_itself() -> None:
     data = gaussian_data(shift=8.0)
     model = train_model(data, SPEC)

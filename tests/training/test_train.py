@@ -91,6 +91,15 @@ def test_one_group_of_many_images_is_no_class_to_learn() -> None:
         train_model(alone, SPEC)
 
 
+def test_features_of_no_variety_are_no_training() -> None:
+    data = gaussian_data(40, shift=3.0)
+    same = replace(data, features=[np.ones(4, np.float32)] * 40)
+    with pytest.raises(DatasetError, match="the features of all images are the same; choose other features"):
+        train_model(same, SPEC)
+    with pytest.raises(DatasetError, match="the features of all images are the same"):
+        train_model(replace(same, y=np.full(40, -1)), SPEC, "kmeans")
+
+
 def test_both_classes_and_large_and_small_groups_share_the_weight() -> None:
     data = gaussian_data(60)
     groups = np.concatenate([np.zeros(16), np.arange(1, 45)]).astype(int)  # 16 reals in one group, 14 alone

@@ -55,15 +55,15 @@ def warn_if_useless(model: Model) -> None:
         click.echo(f"warning: the model is {model.why_useless}; it calls every image inconclusive", err=True)
 
 
-def warn_of_training_images(model: Model, n_known: int, n_images: int) -> list[str]:
+def warn_of_training_images(
+    model: Model, n_known: int, n_images: int, consequence: str = "these numbers flatter it"
+) -> list[str]:
     """Warn on stderr of images that the model was trained on; the warning, if there is one, is returned as well."""
     if not n_known:
         return []
     count = f"{n_known}" if model.knows_its_files else f"at least {n_known}"
-    note = (
-        f"{count} of {counted(n_images, 'image')} were in the training of the model {visible(model.name)}: "
-        "these numbers flatter it"
-    )
+    images = f"{count} of {counted(n_images, 'image')}"
+    note = f"{images} were in the training of the model {visible(model.name)}: {consequence}"
     click.echo(f"warning: {note}", err=True)
     return [note]
 

@@ -158,9 +158,11 @@ def find_encoder(encoder: Encoder, places: Iterable[str | os.PathLike[str]]) -> 
         If none of them is a file, the first that is one is another file, or what runs it is not installed.
     """
     wanted = f"the encoder {encoder.name!r} (SHA-256 {encoder.sha256[:16]}...)"
-    path = next((os.path.abspath(place) for place in places if os.path.isfile(place)), None)
+    tried = [os.fspath(place) for place in places]
+    path = next((os.path.abspath(place) for place in tried if os.path.isfile(place)), None)
     if path is None:
-        raise FeatureError(f"{wanted} is not there", remedy="put its file beside the model, or name it with `encoder`")
+        missing = f"{wanted} is not there: {' or '.join(map(repr, tried))} is no file"
+        raise FeatureError(missing, remedy="put its file beside the model, or name it with `encoder`")
     found = sha256_of(path)
     if found != encoder.sha256:
         raise FeatureError(

@@ -21,7 +21,7 @@ from spectral_detect.features.encoder.settings import MAX_OUTPUT, Encoder
 
 Network = Callable[[np.ndarray], list[np.ndarray]]  # a (1, 3, crop, crop) image becomes the outputs
 SILENT = 0  # of OpenCV's log
-NEEDS_RUNTIME = "OpenCV cannot run it; the extra onnx may: pip install '.[onnx]' in the checkout"
+NEEDS_RUNTIME = "the extra onnx may: pip install '.[onnx]' in the checkout"
 
 
 def encode(image: np.ndarray, encoder: Encoder, *, is_ycc: bool = False, orientation: int = 1) -> np.ndarray:

@@ -14,7 +14,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.evaluation.by_generator import GeneratorTable
 from spectral_detect.evaluation.results import Evaluation, RobustnessRow
 from spectral_detect.records import CLASS_NAMES
-from spectral_detect.report.comparison import BY_GENERATOR
+from spectral_detect.report.comparison import columns_of
 from spectral_detect.report.evaluation import AT_THRESHOLD, CALIBRATION, FEW, RANKING
 from spectral_detect.report.evaluation_plots import Picture
 from spectral_detect.report.html import words
@@ -265,7 +265,7 @@ def _robustness(row: RobustnessRow) -> Sequence[str]:
 
 
 def _generators(table: GeneratorTable) -> Rows:
-    columns = BY_GENERATOR if "ppv" not in table.mean else (*BY_GENERATOR, ("ppv", "PPV"))
+    columns = columns_of(table)
     rows = []
     for row in table.generators:
         metrics = row.evaluation.metrics

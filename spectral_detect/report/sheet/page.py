@@ -28,6 +28,7 @@ from spectral_detect.report.sheet.panels import (
 )
 from spectral_detect.report.sheet.text import (
     decision_text,
+    generator_sentence,
     meaning,
     names_of,
     other_warnings,
@@ -83,6 +84,7 @@ def page_of(explanation: Explanation) -> str:
         distances=explanation.class_distances,
         rows=rows,
         has_sums=any(is_sum for _, _, is_sum, _ in rows),
+        generator=generator_sentence(explanation),
         track=track_sentence(explanation),
         notes=[note for note in (spectrum_sentence(explanation), tiles_sentence(explanation)) if note],
         neighbours=_neighbours(explanation),
@@ -125,13 +127,13 @@ def _neighbours(explanation: Explanation) -> list[tuple[str, str, str, str]]:
 def _pictures(explanation: Explanation) -> dict[str, str]:
     """Return name -> data URI of each drawn part."""
     evidence, spectrum, profile = explanation.evidence, explanation.spectrum, explanation.profile
-    tiles = explanation.tiles
+    tiles, has_bands = explanation.tiles, evidence is not None and evidence.has_bands
     drawn: dict[str, tuple[float, float, Callable[..., None] | None]] = {
         "image": (3.4, 3.3, lambda axes: draw_image(axes, explanation)),
         "tiles": (3.8, 3.3, (lambda axes: draw_tiles(axes, explanation, tiles)) if tiles else None),
         "spectrum": (4.2, 3.3, (lambda axes: draw_spectrum(axes, spectrum)) if spectrum else None),
         "groups": (5.8, 4.2, (lambda axes: draw_groups(axes, explanation, evidence)) if evidence else None),
-        "bands": (5.4, 2.3, (lambda axes: draw_bands(axes, explanation, evidence)) if evidence else None),
+        "bands": (5.4, 2.3, (lambda axes: draw_bands(axes, explanation, evidence)) if evidence and has_bands else None),
         "profile": (5.4, 2.6, (lambda axes: draw_profile(axes, explanation, profile)) if profile else None),
     }
     gauge = {} if explanation.is_empty else {"gauge": _gauge(explanation)}

@@ -23,6 +23,7 @@ from spectral_detect.report.sheet.panels import (
     draw_tiles,
 )
 from spectral_detect.report.sheet.text import (
+    generator_sentence,
     meaning,
     neighbour_sentences,
     other_warnings,
@@ -99,19 +100,24 @@ def _draw_pictures(figure: SubFigure, explanation: Explanation) -> None:
 
 def _draw_charts(figure: SubFigure, explanation: Explanation) -> None:
     left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1), squeeze=False).ravel()
-    upper, lower = right.subplots(2, 1)
-    if explanation.evidence is not None:
-        draw_groups(left.subplots(), explanation, explanation.evidence)
-        draw_bands(upper, explanation, explanation.evidence)
-    if explanation.profile is not None:
-        draw_profile(lower, explanation, explanation.profile)
+    evidence, profile = explanation.evidence, explanation.profile
+    if evidence is not None:
+        draw_groups(left.subplots(), explanation, evidence)
+    has_bands = evidence is not None and evidence.has_bands
+    places = list(right.subplots(1 + has_bands, 1, squeeze=False).ravel())
+    if evidence is not None and has_bands:
+        draw_bands(places[0], explanation, evidence)
+    if profile is not None:
+        draw_profile(places[-1], explanation, profile)
 
 
 def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]]:
     """Return what stands below the charts: to the left what is known, to the right what to do."""
     record = explanation.record
     track, facts = track_sentence(explanation), [spectrum_sentence(explanation), tiles_sentence(explanation)]
+    named = generator_sentence(explanation)
     known: list[Paragraph] = [
+        ("which generator", [named] if named else []),
         ("nearest training images", list(neighbour_sentences(explanation))),
         ("how often it is right", [track] if track else []),
         ("spectrum and places", [fact for fact in facts if fact]),

@@ -77,6 +77,7 @@ def explanation_text(explanation: Explanation) -> str:
         reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
         lines += _rows("reason", [sentence(visible(reason))] if reason else [])
         lines += _evidence_lines(explanation)
+        lines += _rows("generator", [generator_sentence(explanation)])
         lines += _rows("track record", [track_sentence(explanation)])
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
         lines += _rows("tiles", [tiles_sentence(explanation)])
@@ -105,6 +106,15 @@ def verdict_line(explanation: Explanation) -> str:
     decides += ", where it errs too often" if explanation.reason == "undecided" else ""
     model = visible(record.model or "")
     return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
+
+
+def generator_sentence(explanation: Explanation) -> str:
+    """Say what the image is most like; nothing if the model names no generators."""
+    name, score = explanation.record.generator, explanation.record.generator_score
+    if name is None:
+        return ""
+    probability = "" if score is None else f", with a probability of {score:.3f} among them"
+    return f"Of the classes that the model names it is most like {visible(name)}{probability}."
 
 
 def track_sentence(explanation: Explanation) -> str:

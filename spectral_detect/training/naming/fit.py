@@ -87,10 +87,10 @@ def _classes(dataset: Dataset) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the names of the classes, and the number of each sample's."""
     names = [CAMERA if y == REAL else dataset.source_of(k) for k, y in enumerate(dataset.y.tolist())]
     generators = sorted({name for name, y in zip(names, dataset.y.tolist(), strict=True) if y != REAL})
-    for taken in (CAMERA, NONE_OF_THESE):
-        if taken in generators:
+    for name in generators:
+        if name.casefold() in (CAMERA, NONE_OF_THESE):
             raise DatasetError(
-                f"a generator is called {taken!r}", remedy="rename its folder: that name means no generator"
+                f"a generator is called {name!r}", remedy="rename its folder: that name means no generator"
             )
     if len(generators) < 2:
         raise DatasetError(
