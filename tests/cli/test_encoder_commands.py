@@ -58,7 +58,7 @@ def test_without_its_encoder_a_model_is_refused(
         result = run(*command, "--model", elsewhere)
         assert result.exit_code == 2
         assert "my.pkl': the encoder 'net.onnx' (SHA-256 " in result.stderr
-        assert "is not there; put its file beside the model, or name it with --encoder" in result.stderr
+        assert "is no file; put its file beside the model, or name it with --encoder" in result.stderr
     assert run("models", elsewhere).exit_code == 0
     assert scores(run, elsewhere, labelled_folder / "real", "--jobs", 0, "--encoder", encoder) == expected
     saved(tmp_path / "away" / "net.onnx", means(64))
