@@ -9,11 +9,15 @@ from pathlib import Path
 from types import ModuleType
 
 import click.testing
-import numpy as np
 import pytest
 from PIL import Image
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before any test imports torch
+from spectral_detect.parallel.threads import ONE_THREAD
+
+# as the command line does, which comes too late where numpy is loaded: threads that spin took twice the work itself
+os.environ.update({**ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE", **os.environ})
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "images"
