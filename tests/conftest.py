@@ -16,6 +16,8 @@ from spectral_detect.parallel.threads import ONE_THREAD
 
 # as the command line does, which comes too late where numpy is loaded: threads that spin took twice the work itself
 os.environ.update({**ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE", **os.environ})
+# where this is set, each of the hundreds of interpreters that tests start compiles the package: a third of its start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
 
