@@ -93,6 +93,18 @@ def generators(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def in_this_process() -> Iterator[None]:
+    """Start no worker process unless the number of jobs is said: it takes ten times as long as a few small images.
+
+    For tests of what is done with images, not of how they are read.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        chosen = "spectral_detect.parallel.work._chosen_jobs"
+        patched.setattr(chosen, lambda task, items, work: (work.jobs or 0, items))
+        yield
+
+
 @pytest.fixture
 def fake_cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """A CuPy that works without a GPU, for what does not need one."""

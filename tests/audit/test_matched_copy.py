@@ -25,6 +25,8 @@ from spectral_detect.media.delivery import Delivery, central_window
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 N = 12
 
 

@@ -23,6 +23,8 @@ from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.records import ImageRecord
 from spectral_detect.report.sheet.text import neighbour_sentences
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 FAKE = EXAMPLES / "fake" / "Garden.png"
 REAL = EXAMPLES / "real" / "Garden.png"

@@ -21,6 +21,8 @@ from spectral_detect.regularize.gan.monitor import frechet_distance
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.run import Hooks, train_gan
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 CPU = torch.device("cpu")
 
 
