@@ -31,7 +31,7 @@ needs_shared = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the de
 Run = Callable[..., click.testing.Result]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Run the command line in this process; `result.stdout`, `result.stderr`, `result.exit_code`."""
     from spectral_detect.cli import main
@@ -73,12 +73,16 @@ def tiles() -> list[Image.Image]:
 @pytest.fixture
 def labelled_folder(tmp_path: Path, rng: np.random.Generator) -> Path:
     """`real/` and `fake/`, twelve small PNG images each, that any detector can tell apart."""
+    return with_labelled_images(tmp_path, rng)
+
+
+def with_labelled_images(folder: Path, rng: np.random.Generator) -> Path:
     for label in ("real", "fake"):
-        (tmp_path / label).mkdir()
+        (folder / label).mkdir()
         for number in range(12):
             image = Image.fromarray(texture(rng, doubled=label == "fake"))
-            image.save(tmp_path / label / f"{number:02d}.png")
-    return tmp_path
+            image.save(folder / label / f"{number:02d}.png")
+    return folder
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_text_says_verdict_reasons_and_the_next_step(run: Run) -> None:
-    result = run("explain", FAKE, "--model", MODEL)  # in a worker process
+    result = run("explain", FAKE, "--model", MODEL, "--jobs", 1)  # in a worker process
     assert result.exit_code == 0 and result.stderr == ""
     first, *rows = result.stdout.splitlines()
     assert re.search(r"Garden\.png: fake, score 0\.9\d\d by the model photographs", first)
