@@ -9,11 +9,17 @@ from pathlib import Path
 from types import ModuleType
 
 import click.testing
-import numpy as np
 import pytest
 from PIL import Image
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before any test imports torch
+from spectral_detect.parallel.threads import ONE_THREAD
+
+# as the command line does, which comes too late where numpy is loaded: threads that spin took twice the work itself
+os.environ.update({**ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE", **os.environ})
+# where this is set, each of the hundreds of interpreters that tests start compiles the package: a third of its start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "images"
@@ -25,7 +31,7 @@ needs_shared = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the de
 Run = Callable[..., click.testing.Result]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run() -> Run:
     """Run the command line in this process; `result.stdout`, `result.stderr`, `result.exit_code`."""
     from spectral_detect.cli import main
@@ -67,12 +73,16 @@ def tiles() -> list[Image.Image]:
 @pytest.fixture
 def labelled_folder(tmp_path: Path, rng: np.random.Generator) -> Path:
     """`real/` and `fake/`, twelve small PNG images each, that any detector can tell apart."""
+    return with_labelled_images(tmp_path, rng)
+
+
+def with_labelled_images(folder: Path, rng: np.random.Generator) -> Path:
     for label in ("real", "fake"):
-        (tmp_path / label).mkdir()
+        (folder / label).mkdir()
         for number in range(12):
             image = Image.fromarray(texture(rng, doubled=label == "fake"))
-            image.save(tmp_path / label / f"{number:02d}.png")
-    return tmp_path
+            image.save(folder / label / f"{number:02d}.png")
+    return folder
 
 
 @pytest.fixture
@@ -85,6 +95,18 @@ def generators(tmp_path: Path) -> Path:
             shutil.copy(path, folder / name)
     shutil.copytree(EXAMPLES / "real", folder / "0_real")
     return folder
+
+
+@pytest.fixture(scope="module")
+def in_this_process() -> Iterator[None]:
+    """Start no worker process unless the number of jobs is said: it takes ten times as long as a few small images.
+
+    For tests of what is done with images, not of how they are read.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        chosen = "spectral_detect.parallel.work._chosen_jobs"
+        patched.setattr(chosen, lambda task, items, work: (work.jobs or 0, items))
+        yield
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from io import BytesIO
 from itertools import product
 from pathlib import Path
@@ -22,11 +23,39 @@ from spectral_detect import load_model
 BENCHMARKS = ROOT / "examples" / "benchmarks"
 
 
+# its few images need no more steps, and three folds ask about each group as well as five
+QUICK_WORLD = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import make_world_model
+from spectral_detect.training import perceptron
+make_world_model.N_FOLDS, perceptron.LEAST_STEPS = 3, 60
+make_world_model.main()
+"""
+
+
 def printed(script: str, *arguments: object) -> str:
     command = [sys.executable, str(ROOT / "examples" / script), *map(str, arguments)]
+    return printed_by(command)
+
+
+def printed_by(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture
+def printed_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a script in this process, which has loaded PyTorch and matplotlib; each takes seconds anew."""
+
+    def run_script(script: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        capsys.readouterr()
+        runpy.run_path(str(ROOT / "examples" / script), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run_script
 
 
 @pytest.mark.parametrize("script", sorted(path.name for path in BENCHMARKS.glob("*.py")))
@@ -209,7 +238,7 @@ def test_the_ablation_measures_its_candidates(tmp_path: Path) -> None:
     assert " ms" in text
 
 
-def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator) -> None:
+def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator, printed_here: Callable[..., str]) -> None:
     (tmp_path / "faces").mkdir()
     for k in range(70):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(tmp_path / "faces" / f"{k}.png")
@@ -218,7 +247,7 @@ def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator) -> None:
     networks = ["baseline", "baseline, spectral loss", "v4", "v4, spectral loss"]
     for epochs, chosen in ((1, networks), (2, networks[:1])):  # the second time the run goes on
         named = ["--networks", *chosen, "--epochs", epochs]
-        lines = printed("spectral_gan/compare.py", tmp_path / "faces", *arguments, *named).splitlines()
+        lines = printed_here("spectral_gan/compare.py", tmp_path / "faces", *arguments, *named).splitlines()
         assert [line.split("|")[2].strip() for line in lines[2:]] == [*chosen, "other camera images"]
         with Image.open(tmp_path / "runs" / "comparison.png") as picture:
             assert picture.width > 300 * (1 + len(chosen))
@@ -227,7 +256,7 @@ def test_gans_are_compared(tmp_path: Path, rng: np.random.Generator) -> None:
 
 
 def test_spectral_losses_are_compared_and_what_is_done_is_not_done_again(
-    tmp_path: Path, rng: np.random.Generator
+    tmp_path: Path, rng: np.random.Generator, printed_here: Callable[..., str]
 ) -> None:
     pytest.importorskip("torch")
     (tmp_path / "faces").mkdir()
@@ -236,9 +265,9 @@ def test_spectral_losses_are_compared_and_what_is_done_is_not_done_again(
         coarse.resize((32, 32), Image.Resampling.BICUBIC).save(tmp_path / "faces" / f"{k}.png")
     arguments = [tmp_path / "faces", "--output", tmp_path / "runs", "--objectives", "dcgan", "--channels", 8, "--n", 50]
     arguments += ["--batch-size", 16, "--threads", 1, "--epochs", 1, "--losses", "none", "residual-energy"]
-    nothing = printed("spectral_gan/ablation.py", *arguments, "--budget", 0).splitlines()
+    nothing = printed_here("spectral_gan/ablation.py", *arguments, "--budget", 0).splitlines()
     assert len(nothing) == 3  # title, rule, other camera images
-    lines = printed("spectral_gan/ablation.py", *arguments).splitlines()
+    lines = printed_here("spectral_gan/ablation.py", *arguments).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert [(row[2], row[3]) for row in cells[2:]] == [
         ("none", "0"), ("residual-energy", "5"), ("other camera images", "-")
@@ -247,10 +276,10 @@ def test_spectral_losses_are_compared_and_what_is_done_is_not_done_again(
     assert float(cells[2][6]) > 3 * float(cells[-1][6])  # the mean profile of samples, and of camera images
     kept = tmp_path / "runs" / "dcgan-none-0-seed0" / "ablation.json"
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "means": 77.0}))
-    assert "77.000" in printed("spectral_gan/ablation.py", *arguments).splitlines()[2]
+    assert "77.000" in printed_here("spectral_gan/ablation.py", *arguments).splitlines()[2]
 
     more = ["--weight", 1, 3, "--seeds", 1, "--upsampling", "upconv-nearest", "--keep-weights", 1]
-    lines = printed("spectral_gan/ablation.py", *arguments[:-2], "none", "profile-bce", *more).splitlines()
+    lines = printed_here("spectral_gan/ablation.py", *arguments[:-2], "none", "profile-bce", *more).splitlines()
     assert [line.split("|")[4].strip() for line in lines[2:5]] == ["0", "1", "3"]
     assert (tmp_path / "runs" / "dcgan-none-0-upconv-nearest-seed1" / "weights").is_dir()
 
@@ -259,7 +288,7 @@ def test_spectral_losses_are_compared_and_what_is_done_is_not_done_again(
     (other / "options.json").write_text(json.dumps({**options, "seed": 9}))
     (other / "log.jsonl").write_text(json.dumps({**log, "fd": log["fd"] + 2, "diversity": 0.01}) + "\n")
     runs = sorted((tmp_path / "runs").iterdir())
-    lines = printed("spectral_gan/course.py", *runs, "--output", tmp_path / "course.png").splitlines()
+    lines = printed_here("spectral_gan/course.py", *runs, "--output", tmp_path / "course.png").splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
     assert [row[2] for row in rows if row[1] == "no spectral loss, transconv, baseline"] == ["2"]
     assert sorted(row[2] for row in rows) == ["1", "1", "1", "1", "2"]
@@ -311,7 +340,8 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
         blocks.resize((240, 240), Image.Resampling.NEAREST).save(tmp_path / "corpus" / "outsider" / f"o{k}" / "0.png")
     (tmp_path / "sources.csv").write_text("\n".join(rows) + "\n")
     arguments = (tmp_path / "corpus", "--sources", tmp_path / "sources.csv", "--work", tmp_path / "work")
-    text = printed("make_world_model.py", *arguments, "--output", tmp_path / "models", "--jobs", 1)
+    arguments = (*arguments, "--output", tmp_path / "models", "--jobs", 1)
+    text = printed_by([sys.executable, "-c", QUICK_WORLD, str(ROOT / "examples"), *map(str, arguments)])
     model = load_model(tmp_path / "models" / "world.pkl")
     assert model.card in text
     assert model.outsiders is not None

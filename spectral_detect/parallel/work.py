@@ -70,13 +70,18 @@ def work_through(task: Task[Item, Result], items: Iterable[Item], work: Work) ->
         from spectral_detect.parallel.dask_map import map_in_cluster  # with asyncio, which all others do without
 
         return map_in_cluster(task, items, scheduler=work.scheduler, jobs=work.n_workers, timeout_s=work.timeout_s)
-    if work.jobs == 0:
+    jobs, items = _chosen_jobs(task, items, work)
+    if jobs == 0:
         return (task(item) for item in items)
-    jobs = work.n_workers
+    return map_in_workers(task, items, jobs=jobs, timeout_s=work.timeout_s)
+
+
+def _chosen_jobs(task: Task[Item, Result], items: Iterable[Item], work: Work) -> tuple[int, Iterable[Item]]:
+    """Return how many worker processes are worth their start, and the same items."""
     if work.jobs is None and task.cost != "long":
         are_few, items = look_ahead(items)
-        jobs = 1 if are_few else jobs
-    return map_in_workers(task, items, jobs=jobs, timeout_s=work.timeout_s)
+        return (1 if are_few else work.n_workers), items
+    return work.n_workers, items
 
 
 def look_ahead(items: Iterable[Item]) -> tuple[bool, Iterable[Item]]:

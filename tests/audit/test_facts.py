@@ -28,6 +28,8 @@ from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import files_in_folders
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 N = 24
 Save = Callable[[Image.Image, Path], None]
 

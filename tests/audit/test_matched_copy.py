@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, Run
-from spectral_detect import FAKE, REAL, read_image
+from spectral_detect import FAKE, REAL, Work, read_image
 from spectral_detect.audit.matched_copy import write_matched
 from spectral_detect.audit.matched_format import choose_format
 from spectral_detect.errors import DatasetError, OutputError
@@ -24,6 +24,8 @@ from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.delivery import Delivery, central_window
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 N = 12
 
@@ -167,7 +169,7 @@ def test_lookalikes_share_a_group(biased: Path) -> None:
 def test_odd_names_are_safe(biased: Path) -> None:
     odd = os.path.join(os.fsencode(biased), b"real", b"=1+1\xff\n.jpg")
     os.rename(os.fsencode(biased / "real" / "00.jpg"), odd)
-    write_matched(read_folders(biased), biased / "out", Delivery(64, (90,)))
+    write_matched(read_folders(biased), biased / "out", Delivery(64, (90,)), Work(jobs=1))
     (row,) = (r for r in rows_of(biased / "out" / "manifest.csv") if os.fsencode(r["source"]) == odd)
     assert row["path"] == "real/000011__1_1_.jpg"
     assert (biased / "out" / row["path"]).exists()

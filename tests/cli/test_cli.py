@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, MODELS, SHARED, Run, needs_shared
+from conftest import EXAMPLES, MODELS, SHARED, Run, needs_shared, with_labelled_images
 from spectral_detect import FeatureSpec, __version__, extract_features, load_model, read_image, scan
 from spectral_detect.records import IMAGE_COLUMNS
 
@@ -26,12 +26,19 @@ MODEL = MODELS / "photographs.pkl"
 COMMANDS = ("scan", "train", "evaluate", "audit", "extract", "models")
 
 
-@pytest.fixture
-def trained(labelled_folder: Path, run: Run) -> Path:
-    output = labelled_folder / "detector.pkl"
-    result = run("train", "--real", labelled_folder / "real", "--fake", labelled_folder / "fake", "--output", output)
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
+    """Train on the images of `labelled_folder`."""
+    folder = with_labelled_images(tmp_path_factory.mktemp("labelled"), np.random.default_rng(0))
+    output = folder / "detector.pkl"
+    result = run("train", "--real", folder / "real", "--fake", folder / "fake", "--output", output)
     assert result.exit_code == 0, result.output
     return output
+
+
+@pytest.fixture
+def trained(labelled_folder: Path, detector: Path) -> Path:
+    return Path(shutil.copy(detector, labelled_folder))
 
 
 def records(text: str) -> list[dict[str, object]]:

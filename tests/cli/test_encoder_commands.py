@@ -14,6 +14,8 @@ from conftest import Run
 from made_onnx import detail, means, of_one_node, saved
 from spectral_detect.features.encoder.onnx_header import read_header
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> Path:

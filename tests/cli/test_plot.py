@@ -13,6 +13,8 @@ import pytest
 from conftest import EXAMPLES, Run
 from spectral_detect.media.images import decode
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 pytest.importorskip("matplotlib")
 START_OF = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 COMMANDS = {

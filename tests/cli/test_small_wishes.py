@@ -11,6 +11,8 @@ import pytest
 
 from conftest import EXAMPLES, MODELS, Run
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 APPLE_DOUBLE = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(60)
 MODEL = ("--model", MODELS / "photographs.pkl", "--jobs", 0)
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, Run
 from spectral_detect import load_model
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 PHOTOGRAPHS = EXAMPLES.parent / "models" / "photographs.pkl"
 OWN_IMAGES = "accuracy: of the model in cross-validation on its own training images; on others expect less"

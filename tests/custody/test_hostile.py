@@ -19,6 +19,8 @@ from spectral_detect.custody.verify import Checks, verify_manifest
 from spectral_detect.errors import ManifestError, ModelFileError
 from spectral_detect.parallel.work import Work
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 HASHES_ALONE = Checks(with_scores=False, work=Work(jobs=0))
 
 

@@ -14,6 +14,8 @@ from spectral_detect.media.edits import CENTRE_224
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.text import cut_in_the_middle
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 MANIFEST = EXAMPLES / "manifest.csv"
 

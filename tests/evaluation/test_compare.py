@@ -16,6 +16,8 @@ from spectral_detect import Dataset, Extractor, FeatureSpec, compare_detectors, 
 from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.compare import in_common
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 FOLDERS = ("--real", EXAMPLES / "real", "--fake", EXAMPLES / "fake")
 
 

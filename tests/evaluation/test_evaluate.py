@@ -22,6 +22,8 @@ from spectral_detect.scanning.rules import Rules
 from spectral_detect.training.dataset import read_dataset
 from spectral_detect.training.labelled_files import files_in_manifest
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 MANIFEST = EXAMPLES / "manifest.csv"
 

@@ -18,6 +18,8 @@ from spectral_detect.evaluation.generator_matrix import ALL, OTHERS, cross_gener
 from spectral_detect.media.images import decode
 from spectral_detect.training.dataset import Dataset
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def test_the_matrix_shows_what_carries_over() -> None:
     """Generators A and B leave the same trace, C leaves another: only C's own detector finds it."""

@@ -11,6 +11,8 @@ from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 N_EACH = 8
 IN_THIS_PROCESS = ("--jobs", 0)  # a worker would start for each edit, and take longer than the images do

@@ -17,6 +17,8 @@ from spectral_detect.report.pictures import scores as pictures
 from spectral_detect.report.pictures.histograms import FEW, POINT_WIDTH, stacked
 from spectral_detect.report.pictures.scores import det_points, plot_scores, tippett_steps
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 HEADER = "path,label,group,score,log10_likelihood_ratio\n"
 
 

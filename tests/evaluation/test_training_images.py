@@ -18,6 +18,8 @@ from spectral_detect import load_model, save_model, train_model
 from spectral_detect.detector.memory.files import MARK_DIGITS, MAX_MARKS, is_marked, marks_of
 from spectral_detect.errors import ModelFileError
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 HERE = ("--jobs", "0")  # a worker takes a second to start
 HASHES = [sha256(bytes([k])).hexdigest() for k in range(200)]
 

@@ -19,6 +19,8 @@ from spectral_detect.records import ImageRecord
 from spectral_detect.scanning.judge import GUESS, TRANSPARENT, Reason
 from spectral_detect.scanning.names import CONTRADICTED
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 SEEN = Experience(256, 512, 0.01, {"lossless": None}, portrait_share=0.9)
 PARTS = (
     "images of this size",

@@ -18,6 +18,8 @@ from spectral_detect.explain.feature_layout import feature_layout
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.features.spectrum import MAX_FREQUENCY
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 
 

@@ -23,6 +23,8 @@ from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.records import ImageRecord
 from spectral_detect.report.sheet.text import neighbour_sentences
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 FAKE = EXAMPLES / "fake" / "Garden.png"
 REAL = EXAMPLES / "real" / "Garden.png"
@@ -50,7 +52,7 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_text_says_verdict_reasons_and_the_next_step(run: Run) -> None:
-    result = run("explain", FAKE, "--model", MODEL)  # in a worker process
+    result = run("explain", FAKE, "--model", MODEL, "--jobs", 1)  # in a worker process
     assert result.exit_code == 0 and result.stderr == ""
     first, *rows = result.stdout.splitlines()
     assert re.search(r"Garden\.png: fake, score 0\.9\d\d by the model photographs", first)

@@ -18,6 +18,8 @@ from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.location import Location
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 NAME = "picosdeeuropa_by_Aitzol_Berasategi.png"
 

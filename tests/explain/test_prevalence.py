@@ -13,6 +13,8 @@ from spectral_detect import load_model, save_model
 from spectral_detect.explain.advice import next_steps
 from spectral_detect.records import CLASS_NAMES, ImageRecord
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 PHOTOGRAPHS = ("--model", MODELS / "photographs.pkl", "--jobs", "0")
 IMAGES = {"fake": EXAMPLES / "fake" / "Aqua.png", "real": EXAMPLES / "real" / "Aqua.png"}
 

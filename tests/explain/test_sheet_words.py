@@ -15,6 +15,8 @@ from conftest import EXAMPLES, MODELS, Run
 from spectral_detect.explain.spectrum import EARLIER_GRID, JPEG_GRID, OTHER_GRID, Peak, grid_of
 from spectral_detect.media.coding import Coding
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 IMAGE = EXAMPLES / "fake" / "Garden.png"
 HERE = ("--jobs", "0")
 SUMMED = "is the sum of the rows below it, and counts once"

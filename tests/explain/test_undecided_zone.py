@@ -16,6 +16,8 @@ from spectral_detect.report.models import decides_text, models_text
 from spectral_detect.report.sheet import panels
 from spectral_detect.report.sheet.text import decision_text
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 IMAGE = EXAMPLES / "real" / "Aqua.png"
 HERE = ("--jobs", "0")
 

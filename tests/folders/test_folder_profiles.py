@@ -15,6 +15,8 @@ from spectral_detect.folders.reading import find_folders
 from spectral_detect.parallel.work import Work
 from spectral_detect.sources.location import Location
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 HERE = Work(0)
 
 

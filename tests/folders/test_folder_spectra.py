@@ -14,6 +14,8 @@ from spectral_detect.folders.spectra import centred, common_side, high_passed, l
 from spectral_detect.parallel.work import Work
 from spectral_detect.sources.location import Location
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 HERE = Work(0)
 
 

@@ -14,6 +14,8 @@ from conftest import Run
 from spectral_detect.regularize.autoencoder.options import Architecture, Settings
 from spectral_detect.regularize.choices import Upsampling
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 UPSAMPLINGS: tuple[Upsampling, ...] = ("transconv", "upconv-nearest", "upconv-bilinear")
 SMALL = Architecture("transconv", 3, 1, channels=8)
 QUICK = Settings(epochs=1, batch_size=16)

@@ -27,6 +27,8 @@ from spectral_detect.regularize.gan.run import Hooks, train_gan
 from spectral_detect.regularize.gan.samples import load_generator, sample_images
 from spectral_detect.regularize.gan.steps import Diverged
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def test_samples_do_not_depend_on_how_many_are_made() -> None:
     G = Generator(32, channels=8)

@@ -11,12 +11,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from conftest import Run
 from regularize.conftest import SMALL
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from spectral_detect.regularize.gan.log import LOG_FILE, read_log
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 def test_train_and_sample(run: Run, faces: Path, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from spectral_detect.regularize.gan.log import read_log
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.run import Hooks, train_gan
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def test_without_weights_or_their_library_the_run_goes_on(options: TrainingOptions, tmp_path: Path) -> None:
     notes: list[str] = []

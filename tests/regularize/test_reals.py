@@ -15,6 +15,8 @@ from spectral_detect.regularize import reals as reals_module
 from spectral_detect.regularize.reals import CACHE, read_reals, real_profile
 from spectral_detect.sources.location import Location
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 LOSSES = (("log", "bce"), ("log", "mse"), ("log", "l1"), ("paper", "bce"))
 
 

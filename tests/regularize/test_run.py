@@ -21,6 +21,8 @@ from spectral_detect.regularize.gan.options import TrainingOptions, read_options
 from spectral_detect.regularize.gan.run import Hooks, train_gan
 from spectral_detect.regularize.gan.steps import Diverged, rate_factor
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     """The log without what the clock says."""

@@ -19,6 +19,8 @@ from spectral_detect.regularize.gan.steps import Gan
 from spectral_detect.regularize.loss import RadialProfile
 from spectral_detect.regularize.profiles import ROUNDING_POWER, RealProfile, log_profiles, mean_profile, radial_profiles
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 LOSSES = (("log", "bce"), ("log", "mse"), ("log", "l1"), ("paper", "bce"))
 
 

@@ -31,6 +31,8 @@ from spectral_detect.regularize.surface.compute import SurfaceSettings, has_path
 from spectral_detect.regularize.surface.directions import parameters_of, path_plane, random_plane
 from spectral_detect.report.pictures.surface import plot_surfaces, range_of, surface_rows
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 QUICK = SurfaceSettings(points=3, n=16, device="cpu", threads=1)
 DRAWN = ("--points", 3, "--n", 16, "--device", "cpu", "--threads", 1)
 

@@ -18,6 +18,8 @@ from spectral_detect import load_model
 from spectral_detect.report import evaluation_plots, plots
 from spectral_detect.scanning.judge import Judge, Judgement
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 
 pytest.importorskip("matplotlib", reason="the page has pictures")

@@ -22,6 +22,8 @@ from spectral_detect.media.thumbnail import thumbnail
 from spectral_detect.report.html import frame, run_facts, second_look
 from spectral_detect.sources.sharding import Shard
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 HOSTILE = (
     '"><img src=x onerror=document.title=1>.png',

@@ -23,6 +23,8 @@ from spectral_detect.report.html.timeline import timeline_of
 from spectral_detect.report.html.words import REASONS as REASONS_OF_IMAGES
 from spectral_detect.sources.discovery import FoundVideo
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 av = pytest.importorskip("av", reason="PyAV writes the clips of these tests")
 

@@ -21,6 +21,8 @@ from spectral_detect.errors import ModelFileError
 from spectral_detect.records import CLASS_NAMES, VideoRecord
 from spectral_detect.report.html import video_words, words
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 OWN = ("clean", "perturbed")
 PHOTOGRAPH = EXAMPLES / "real" / "Garden.png"
 

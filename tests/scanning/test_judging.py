@@ -26,6 +26,8 @@ from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 PHOTOGRAPHS = EXAMPLES / "real"
 

@@ -15,6 +15,8 @@ from spectral_detect.report.models import card_text
 from spectral_detect.training.dataset import read_dataset
 from spectral_detect.training.labelled_files import files_in_folders
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 SIDE = 160
 
 

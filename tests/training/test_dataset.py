@@ -18,6 +18,8 @@ from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import folds, read_dataset, require_both_classes
 from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest, unlabelled_files
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 SPEC = FeatureSpec.preset("azimuthal", n_bins=20)
 
 

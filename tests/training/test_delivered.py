@@ -21,6 +21,8 @@ from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.location import Location
 from spectral_detect.training.delivered import DELIVERY_FILE, how_delivered
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 JPEG, PNG = {"suffix": ".jpg", "quality": 92}, {"suffix": ".png"}
 WEBP = {"suffix": ".webp", "quality": 60}
 

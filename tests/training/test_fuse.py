@@ -21,6 +21,8 @@ from spectral_detect.features.extract import extract_features
 from spectral_detect.features.spec import FusedSpec
 from spectral_detect.training.fuse import experience_of_both, fuse_models, fused_extractor
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 @pytest.fixture
 def held(tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import files_in_folders
 from spectral_detect.training.lookalikes import groups_with_lookalikes, near_pairs
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def with_fingerprints(*fingerprints: int) -> Dataset:
     n = len(fingerprints)

@@ -22,6 +22,8 @@ from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.naming.fit import fit_naming, spread
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 NAMES = ("real", "one", "two", "three")
 
 

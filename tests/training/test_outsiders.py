@@ -19,6 +19,8 @@ from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.location import Location
 from spectral_detect.training.outsiders import MIN_GROUPS, Outsiders
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def moved(n: int, by: float, seed: int) -> Outsiders:
     """Vectors like those of the classes, but for the first of twelve numbers."""

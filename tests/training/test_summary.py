@@ -20,6 +20,8 @@ from spectral_detect.sources.location import Location
 from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, source_names
 from spectral_detect.training.summary import summarise_training
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 def test_the_summary_is_that_of_the_images(tmp_path: Path) -> None:
     data = gaussian_data()

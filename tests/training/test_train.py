@@ -22,6 +22,8 @@ from spectral_detect.report.training import training_text
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.train import training_vectors
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 MODEL = MODELS / "photographs.pkl"
 MANIFEST = EXAMPLES / "manifest.csv"
 
