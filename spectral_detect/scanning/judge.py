@@ -21,23 +21,17 @@ from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lo
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.limits import Limits
-from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import BY_SCORE, LABELS, ImageRecord, Reason, Verdict
+from spectral_detect.scanning.doubts import flips, outside_experience, score_of, undecided_score
 from spectral_detect.scanning.names import contradictions, disagreement, name_columns, named_by
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.too_small import error_of
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
 ONE_SIZE = "the model was trained on images of one other size, without bins; train one with `n_bins`"
-
-MOST_TRANSPARENT = 0.05  # share of the pixels; the rounded corners of a window are less than 1 %
-TRANSPARENT = (
-    f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does: it can "
-    "judge a crop of the opaque part only"
-)
 
 
 @dataclass(frozen=True)
@@ -75,9 +69,6 @@ class Judgement:
     parts: str | None = None
     named: Named | None = None
     undecided: tuple[float, float] | None = None
-
-
-Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +192,7 @@ class Judge:
         said, verdict = image.provenance, judgement.verdict if judgement else None
         class_name = judgement.model.class_name(judgement.verdict) if judgement else None
         told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named)) if judgement else ()
-        told += (TRAINING_IMAGE,) if judgement and judgement.model.was_trained_on(image.sha256, None) else ()
+        told += self._known_already(judgement.model, image) if judgement else ()
         return ImageRecord(
             path=image.path,
             sha256=image.sha256,
@@ -226,6 +217,10 @@ class Judge:
     def failed(self, variants: Sequence[Extraction], reason: str) -> ImageRecord:
         """Return the record of an image that could not be judged, and why."""
         return self(lost(tuple(variants), reason))
+
+    def _known_already(self, model: Model, image: Extraction) -> tuple[str, ...]:
+        """Return a warning if the model learned the image with its label."""
+        return (TRAINING_IMAGE,) if not model.is_guess and model.was_trained_on(image.sha256, None) else ()
 
     def misfit(self, image: Extraction) -> str | None:
         """Return why the features are not those that the models take; None if they are."""
@@ -275,14 +270,6 @@ class Judge:
             return None
         return model.undecided
 
-    def _undecided(self, model: Model, score: float) -> list[Doubt]:
-        """Return the doubt about a score that the model leaves undecided, unless a threshold of one's own decides."""
-        zone = self.undecided_of(model)
-        if zone is None or not zone[0] < score < zone[1]:
-            return []
-        low, high = zone
-        return [("undecided", f"the model {model.name} errs too often at scores between {low:.3f} and {high:.3f}")]
-
     # ---------------------------------------------------------------------------------------------------- judgements
 
     def judge(self, variants: Sequence[Extraction]) -> Judgement:
@@ -296,12 +283,12 @@ class Judge:
         image = variants[0]
         model, objections = nearest_model(image, self.models)
         threshold = self.rules.threshold_of(model)
-        score = _score(image, model)
+        score = score_of(image, model)
         called: Verdict = "fake" if score >= threshold else "real"
         name = model.class_name(called) or called
         ratio = None if image.is_constant else model.calibration.log10_likelihood_ratio(score)
         posterior = None if ratio is None else self.rules.posterior(ratio)
-        doubts, notes = _outside(image, model, objections), []
+        doubts, notes = outside_experience(image, model, objections), []
         confidence = None if posterior is None else posterior if called == "fake" else 1 - posterior
         if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
             doubts.append(("low confidence", f"{name} with a probability of only {confidence:.3f}"))
@@ -311,9 +298,9 @@ class Judge:
             notes.append(f"{at}, with a probability of only {confidence:.3f}{where}")
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
         if means_something:
-            doubts += self._undecided(model, score)
+            doubts += undecided_score(model, score, self.undecided_of(model))
         if self.rules.stability:
-            doubts += _flips(variants[1:], model, threshold, called)
+            doubts += flips(variants[1:], model, threshold, called)
         return Judgement(
             model=model,
             score=score,
@@ -365,36 +352,3 @@ def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, li
     ranks = [rank(model) for model in models]
     best = min(range(len(models)), key=lambda k: ranks[k][:3])
     return models[best], ranks[best][3]
-
-
-def _outside(image: Extraction, model: Model, objections: Sequence[str]) -> list[Doubt]:
-    """Return the doubts about an image that the model should not judge."""
-    if image.is_constant:
-        return [("constant image", "")]  # its own warning says so
-    if model.why_useless:
-        return [("useless model", f"the model {model.name} is {model.why_useless}")]
-    doubts: list[Doubt] = [("transparent", TRANSPARENT)] if image.transparent_share > MOST_TRANSPARENT else []
-    if not objections:
-        return doubts
-    return [
-        *doubts,
-        ("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}"),
-    ]
-
-
-def _score(image: Extraction, model: Model) -> float:
-    return float(model.scores([np.asarray(image.features)])[0])
-
-
-def _flips(variants: Sequence[Extraction], model: Model, threshold: float, called: Verdict) -> list[Doubt]:
-    """Return the doubt that the verdict depends on edits, if it does."""
-    other: Verdict = "real" if called == "fake" else "fake"
-    scored = [(v.edit, _score(v, model)) for v in variants if v.features is not None and v.edit is not None]
-    flipped = [f"{edit.title} ({score:.3f})" for edit, score in scored if (score >= threshold) != (called == "fake")]
-    if not scored:
-        text = "no mild edit leaves an image large enough to check whether the verdict depends on its delivery"
-    elif flipped:
-        text = f"depends on delivery: {model.class_name(other) or other} after {', '.join(flipped)}"
-    else:
-        return []
-    return [("depends on delivery", text)]

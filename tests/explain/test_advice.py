@@ -15,8 +15,9 @@ from spectral_detect.explain.explanation import TRAINING_IMAGE
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import SEVERAL
-from spectral_detect.records import ImageRecord
-from spectral_detect.scanning.judge import GUESS, TRANSPARENT, Reason
+from spectral_detect.records import ImageRecord, Reason
+from spectral_detect.scanning.doubts import TRANSPARENT
+from spectral_detect.scanning.judge import GUESS
 from spectral_detect.scanning.names import CONTRADICTED
 
 pytestmark = pytest.mark.usefixtures("in_this_process")

@@ -13,7 +13,7 @@ from spectral_detect.report.html.row_table import RowTable, safe_json, utc
 from spectral_detect.report.html.scan_page import IMAGE_ROWS
 from spectral_detect.report.html.second_look import SecondLook
 from spectral_detect.report.html.words import REASONS, reasons_of, support
-from spectral_detect.scanning import judge
+from spectral_detect.scanning import doubts
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_each_reason_that_the_judge_gives_has_a_next_step() -> None:
         "features": "outside the experience of the model m: features unlike those of its training images (1.45 times)",
         "face": "outside the experience of the model m: no large face found (95 % of its training images show one)",
         "outsider": "outside the experience of the model m: it looks like drawings",
-        "transparent": judge.TRANSPARENT,
+        "transparent": doubts.TRANSPARENT,
         "undecided": "the model m errs too often at scores between 0.339 and 0.847",
         "confidence": "fake with a probability of only 0.645",
         "delivery": "depends on delivery: real after jpeg 90 (0.1)",

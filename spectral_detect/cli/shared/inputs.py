@@ -18,7 +18,7 @@ from spectral_detect.media.stills.transparency import percentage
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.audit import bias_warning
-from spectral_detect.scanning.judge import MOST_TRANSPARENT
+from spectral_detect.scanning.doubts import MOST_TRANSPARENT
 from spectral_detect.text import counted, visible
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest

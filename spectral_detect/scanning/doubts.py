@@ -1,0 +1,62 @@
+"""The reasons why a verdict is inconclusive: what the model cannot know, and what the verdict would depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spectral_detect.detector.model import Model
+from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.media.stills.transparency import percentage
+from spectral_detect.records import Reason, Verdict
+
+MOST_TRANSPARENT = 0.05  # share of the pixels; the rounded corners of a window are less than 1 %
+TRANSPARENT = (
+    f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does: it can "
+    "judge a crop of the opaque part only"
+)
+
+Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
+
+
+def outside_experience(image: Extraction, model: Model, objections: Sequence[str]) -> list[Doubt]:
+    """Return the doubts about an image that the model should not judge."""
+    if image.is_constant:
+        return [("constant image", "")]  # its own warning says so
+    if model.why_useless:
+        return [("useless model", f"the model {model.name} is {model.why_useless}")]
+    doubts: list[Doubt] = [("transparent", TRANSPARENT)] if image.transparent_share > MOST_TRANSPARENT else []
+    if not objections:
+        return doubts
+    return [
+        *doubts,
+        ("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}"),
+    ]
+
+
+def undecided_score(model: Model, score: float, zone: tuple[float, float] | None) -> list[Doubt]:
+    """Return the doubt about a score that lies in the zone that the model leaves undecided, if there is one."""
+    if zone is None or not zone[0] < score < zone[1]:
+        return []
+    low, high = zone
+    return [("undecided", f"the model {model.name} errs too often at scores between {low:.3f} and {high:.3f}")]
+
+
+def score_of(image: Extraction, model: Model) -> float:
+    """Return the score of an image."""
+    return float(model.scores([np.asarray(image.features)])[0])
+
+
+def flips(variants: Sequence[Extraction], model: Model, threshold: float, called: Verdict) -> list[Doubt]:
+    """Return the doubt that the verdict depends on edits, if it does."""
+    other: Verdict = "real" if called == "fake" else "fake"
+    scored = [(v.edit, score_of(v, model)) for v in variants if v.features is not None and v.edit is not None]
+    flipped = [f"{edit.title} ({score:.3f})" for edit, score in scored if (score >= threshold) != (called == "fake")]
+    if not scored:
+        text = "no mild edit leaves an image large enough to check whether the verdict depends on its delivery"
+    elif flipped:
+        text = f"depends on delivery: {model.class_name(other) or other} after {', '.join(flipped)}"
+    else:
+        return []
+    return [("depends on delivery", text)]
