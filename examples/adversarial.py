@@ -21,15 +21,26 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
+
+try:
+    import onnx  # noqa: F401 - the export needs it, after all training
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # foolbox uses an older name of SciPy's
+        import foolbox
+except ModuleNotFoundError:
+    sys.exit("this example needs foolbox, PyTorch and onnx: pip install '.[adversarial]' in the checkout")
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Work, save_model, train_model
 from spectral_detect.features.encoder.find import read_encoder
@@ -83,10 +94,6 @@ def attacked(
     network: torch.nn.Module, X: torch.Tensor, y: torch.Tensor, cw_steps: int
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield each attack and the crops after it; those that it failed on as they were."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # foolbox uses an older name of SciPy's
-        import foolbox
-
     attacks = {
         "FGSM": (foolbox.attacks.LinfFastGradientAttack(), EPSILON),
         "BIM": (foolbox.attacks.LinfBasicIterativeAttack(steps=10), EPSILON),
@@ -179,6 +186,8 @@ def main() -> None:
     parser.add_argument("--cw-steps", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=0)
     options = parser.parse_args()
+    torch.set_num_threads(1)
+    threadpool_limits(1)  # on busy cores, threads that wait for one another took several times as long
     torch.manual_seed(0)
     images = photographs(options.images)
     network = trained_network(*crops(images, 300, of_top=True, seed=0), options.epochs)

@@ -9,7 +9,8 @@ binary cross-entropy (Adam, batches of 64) from random crops, flipped at even od
 then saved as JPEG (qualities 30 to 100, by OpenCV or Pillow), each with the probability of `--augment`: 0.1 or 0.5 in
 the paper. One image of ten is held out: if the accuracy on these has not risen by 0.1 % for five epochs, the rate of
 learning falls to a tenth, and below 1e-6 training ends. WORK/state.pt is written after each epoch, and the same command
-goes on from there. At the end WORK/wang.onnx gives the embedding before the last layer, with its settings beside it.
+goes on from there; a state of other images, weights or options is refused. At the end WORK/wang.onnx gives the
+embedding before the last layer, with its settings beside it.
 
 `--network small` (the default) has four convolutions and learns on a CPU. `--network resnet50` is that of the paper;
 `--weights FILE` begins with those of a file of tensors in torchvision's names (its `resnet50` of ImageNet, or one of
@@ -23,28 +24,31 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import pickle
+import math
+import os
 import sys
 import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from sklearn.metrics import average_precision_score
 
 try:
+    import onnx  # noqa: F401 - the export needs it, after all training
     import torch
     from torch.nn import functional as F
 except ModuleNotFoundError:
-    sys.exit("this example needs PyTorch: pip install '.[wang]' in the checkout")
+    sys.exit("this example needs PyTorch and onnx: pip install '.[wang]' in the checkout")
+from wang_networks import NETWORKS, Embedding, ResNet50, Small, begin_with, held_in
 
 from spectral_detect import FAKE, read_image
 from spectral_detect.atomic_write import write_aside
-from spectral_detect.errors import SpectralDetectError
+from spectral_detect.errors import CheckpointError, DatasetError, DeviceError, SpectralDetectError
 from spectral_detect.features.encoder.pixels import squares
 from spectral_detect.features.encoder.settings import Encoder
 from spectral_detect.features.reduced import reduced
@@ -58,121 +62,45 @@ HELD_OUT, PATIENCE, LEAST_GAIN, LEAST_RATE = 10, 5, 0.001, 1e-6
 STATE, ONNX = "state.pt", "wang.onnx"
 
 
-# ------------------------------------------------------------------------------------------------------------ networks
-
-
-class Small(torch.nn.Module):
-    """Four convolutions of stride 2, and the mean of their 128 maps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[torch.nn.Module] = []
-        for n_in, n_out in ((3, 16), (16, 32), (32, 64), (64, 128)):
-            layers += [torch.nn.Conv2d(n_in, n_out, 3, stride=2, padding=1, bias=False), torch.nn.BatchNorm2d(n_out)]
-            layers.append(torch.nn.ReLU())
-        self.body, self.fc = torch.nn.Sequential(*layers), torch.nn.Linear(128, 1)
-
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (n, 128) embeddings."""
-        return self.body(images).mean((2, 3))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (n,) logits."""
-        return self.fc(self.features(images))[:, 0]
-
-
-class Bottleneck(torch.nn.Module):
-    """A block of ResNet-50 (He et al. 2016), the stride in its 3x3 convolution as torchvision has it."""
-
-    def __init__(self, n_in: int, n_inner: int, stride: int) -> None:
-        super().__init__()
-        n_out = 4 * n_inner
-        self.conv1 = torch.nn.Conv2d(n_in, n_inner, 1, bias=False)
-        self.conv2 = torch.nn.Conv2d(n_inner, n_inner, 3, stride=stride, padding=1, bias=False)
-        self.conv3 = torch.nn.Conv2d(n_inner, n_out, 1, bias=False)
-        self.bn1, self.bn2, self.bn3 = (torch.nn.BatchNorm2d(n) for n in (n_inner, n_inner, n_out))
-        self.downsample: torch.nn.Module = torch.nn.Identity()
-        if stride > 1 or n_in != n_out:
-            wide = torch.nn.Conv2d(n_in, n_out, 1, stride=stride, bias=False)
-            self.downsample = torch.nn.Sequential(wide, torch.nn.BatchNorm2d(n_out))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the sum of the block's output and its shortcut."""
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = self.bn3(self.conv3(F.relu(self.bn2(self.conv2(y)))))
-        return F.relu(y + self.downsample(x))
-
-
-class ResNet50(torch.nn.Module):
-    """ResNet-50 with one output; its tensors have torchvision's names."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = torch.nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False), torch.nn.BatchNorm2d(64)
-        n_in = 64
-        for k, (n_inner, n_blocks) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3)), start=1):
-            blocks = [Bottleneck(n_in, n_inner, 1 if k == 1 else 2)]
-            n_in = 4 * n_inner
-            blocks += [Bottleneck(n_in, n_inner, 1) for _ in range(n_blocks - 1)]
-            setattr(self, f"layer{k}", torch.nn.Sequential(*blocks))
-        self.fc = torch.nn.Linear(2048, 1)
-
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (n, 2048) embeddings."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(images))), 3, stride=2, padding=1)
-        for k in (1, 2, 3, 4):
-            x = getattr(self, f"layer{k}")(x)
-        return x.mean((2, 3))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return (n,) logits."""
-        return self.fc(self.features(images))[:, 0]
-
-
-class Embedding(torch.nn.Module):
-    """What is exported: a network without its last layer."""
-
-    def __init__(self, network: Small | ResNet50) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the embedding."""
-        return self.network.features(image)
-
-
-NETWORKS = {"small": Small, "resnet50": ResNet50}
-
-
-def held_in(path: Path) -> dict[str, Any]:
-    """Return what torch.save wrote into a file, tensors and numbers; no code of it is run."""
-    try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise SystemExit(f"{path} cannot be read as tensors: {str(error).partition(chr(10))[0][:200]}") from None
-    if not isinstance(held, dict):
-        raise SystemExit(f"{path} holds no tensors by name; give a file of a network's state_dict()")
-    return held
-
-
-def begin_with(network: torch.nn.Module, weights: Path) -> None:
-    """Load the tensors of a file into a network; a last layer of another size stays as it is."""
-    held = held_in(weights)
-    tensors = {name.removeprefix("module."): tensor for name, tensor in held.get("model", held).items()}
-    own = network.state_dict()
-    fitting = {name: t for name, t in tensors.items() if name in own and getattr(t, "shape", None) == own[name].shape}
-    lacking = [name for name in own if name not in fitting and not name.startswith("fc.")]
-    if lacking:
-        raise SystemExit(f"{weights}: no tensors that fit {', '.join(lacking[:3])}; give those of another network")
-    network.load_state_dict(fitting, strict=False)
-
-
 # -------------------------------------------------------------------------------------------------------------- images
 
 
 def preparation(crop: int, side: int | None) -> Encoder:
     """Say how images are prepared, as the settings beside the ONNX file will."""
     return Encoder(ONNX, "0" * 64, 1, side=side, crop=crop)
+
+
+def training_files(train: Path) -> list[LabelledFile]:
+    """Find the images below real/ and fake/.
+
+    Raises
+    ------
+    DatasetError
+        One of the two is missing.
+    """
+    found = []
+    for label, name in enumerate(("real", "fake")):
+        if not (train / name).is_dir():
+            raise DatasetError(f"{train / name} is no folder", remedy="TRAIN is a folder with real/ and fake/ in it")
+        found += [LabelledFile(file, label) for file in find_images(expand_local(str(train / name)))]
+    return found
+
+
+def list_of(files: Sequence[LabelledFile], train: Path) -> str:
+    """Tell a list of images from others, by their number and a hash of their names below a folder and their sizes."""
+    known = sha256()
+    for path in (file.file.path for file in files):
+        size = os.path.getsize(path) if os.path.exists(path) else 0
+        known.update(os.fsencode(os.path.relpath(path, train)) + b"\0%d\0" % size)
+    return f"{len(files)} (hash {known.hexdigest()[:12]})"
+
+
+def generators_to_test(folder: str, real: Sequence[str]) -> dict[str, list[LabelledFile]]:
+    """Return what `files_by_generator` does, and refuse folders of camera images that are not there."""
+    for path in real:
+        if not os.path.exists(path):
+            raise DatasetError(f"{path!r} is not there", remedy="give a folder of camera images with --real")
+    return files_by_generator(folder, real)
 
 
 def windows(files: Sequence[LabelledFile], encoder: Encoder) -> tuple[list[np.ndarray], list[int]]:
@@ -229,8 +157,8 @@ class Run:
         What learns.
     work : Path
         Where its state is kept.
-    settings : str
-        What it was begun with; a state of other settings is refused.
+    settings : dict of str
+        What it was begun with, by name; a state of other settings is refused.
     device : str
         Where it learns, such as "cuda".
     rate, best, waited, epoch
@@ -239,7 +167,7 @@ class Run:
 
     network: Small | ResNet50
     work: Path
-    settings: str
+    settings: dict[str, str]
     rate: float
     device: str = "cpu"
     best: float = 0.0
@@ -260,13 +188,26 @@ class Run:
         write_aside(self.work / STATE, stream.getvalue())
 
     def resume(self) -> None:
-        """Go on from the state, if there is one."""
+        """Go on from the state, if there is one.
+
+        Raises
+        ------
+        CheckpointError
+            It cannot be read, or is that of another run; the message names what differs.
+        """
         path = self.work / STATE
         if not path.exists():
             return
         held = held_in(path)
-        if held.get("settings") != self.settings:
-            raise SystemExit(f"{path} was begun with {held.get('settings')}; give these options, or another --work")
+        began = held.get("settings")
+        if not isinstance(began, dict):
+            raise CheckpointError(f"{path} does not say what it was begun with", remedy="give another --work")
+        others = [
+            f"{name} {began.get(name)}, not {now}" for name, now in self.settings.items() if began.get(name) != now
+        ]
+        if others:
+            problem = f"{path} is of another run: {'; '.join(others)}"
+            raise CheckpointError(problem, remedy="give the same, or another --work")
         self.network.load_state_dict(held["network"])
         self.optimiser.load_state_dict(held["optimiser"])
         self.rate, self.best, self.waited, self.epoch = (held[name] for name in ("rate", "best", "waited", "epoch"))
@@ -333,31 +274,38 @@ def write_encoder(network: Small | ResNet50, work: Path, crop: int, side: int | 
     return path
 
 
-def average_precisions(network: torch.nn.Module, folder: str, real: Sequence[str], encoder: Encoder) -> None:
+def average_precisions(network: torch.nn.Module, generators: dict[str, list[LabelledFile]], encoder: Encoder) -> None:
     """Print average precision of each generator and their mean, as the paper's tables do."""
     known: dict[str, float | None] = {}  # the reals may be those of each generator
     print(f"{'generator':<28}{'real':>7}{'fake':>7}{'AP':>8}")
     found = []
-    for name, files in files_by_generator(folder, real).items():
+    for name, files in generators.items():
         for file in files:
             if file.file.path not in known:
                 image = read(file)
                 known[file.file.path] = None if image is None else logit_of(network, image, encoder)
         scored = [(file.label, known[file.file.path]) for file in files if known[file.file.path] is not None]
-        y, scores = (np.array(column) for column in zip(*scored, strict=True))
-        found.append(float(average_precision_score(y, scores)))
-        print(f"{name:<28}{np.sum(y != FAKE):>7}{np.sum(y == FAKE):>7}{100 * found[-1]:>8.1f}", flush=True)
+        y, scores = (np.array([pair[k] for pair in scored]) for k in (0, 1))
+        n_real, n_fake = int(np.sum(y != FAKE)), int(np.sum(y == FAKE))
+        precision = float(average_precision_score(y, scores)) if n_real and n_fake else math.nan
+        found.append(precision)
+        print(f"{name:<28}{n_real:>7}{n_fake:>7}{100 * precision:>8.1f}", flush=True)
     print(f"{'mean (mAP)':<28}{'':>7}{'':>7}{100 * np.mean(found):>8.1f}")
 
 
-def main() -> None:
-    """Train, export, and print the table."""
+# ------------------------------------------------------------------------------------------------------------- command
+
+
+def parsed() -> argparse.Namespace:
+    """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", type=Path, help="a folder with real/ and fake/")
     parser.add_argument("--work", type=Path, required=True, help="a folder for the state and the encoder")
     parser.add_argument("--network", choices=NETWORKS, default="small", help="what is trained: %(default)s")
     parser.add_argument("--weights", type=Path, help="a file of tensors to begin with")
-    parser.add_argument("--augment", type=float, default=0.5, help="probability of blur, and of JPEG: %(default)s")
+    parser.add_argument(
+        "--augment", type=float, default=0.5, help="probability of blur, and of JPEG, 0 to 1: %(default)s"
+    )
     parser.add_argument(
         "--crop", type=int, default=224, help="side of the squares that it sees, in pixels: %(default)s"
     )
@@ -370,32 +318,76 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="where the network learns, such as cuda")
     parser.add_argument("--test", help="a folder with a sub-folder for each generator")
     parser.add_argument("--real", action="append", default=[], help="camera images for generators that bring none")
-    options = parser.parse_args()
-    if options.side is not None and options.side < round(options.crop * WINDOW):
-        parser.error(f"--side {options.side}: crops of {options.crop} need {round(options.crop * WINDOW)} or more")
+    return parser.parse_args()
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse values that cannot be trained with.
+
+    Raises
+    ------
+    SpectralDetectError
+        The message says which, and what is taken.
+    """
+    least = round(options.crop * WINDOW)
+    for is_right, name, taken in (
+        (0 <= options.augment <= 1, "augment", "a probability from 0 to 1"),
+        (options.side is None or options.side >= least, "side", f"crops of {options.crop} need {least} or more"),
+        (options.epochs >= 0, "epochs", "a whole number from 0"),
+        (options.batch >= 2, "batch", "a whole number from 2"),
+        (LEAST_RATE < options.rate < math.inf, "rate", f"a number above {LEAST_RATE}"),
+    ):
+        if not is_right:
+            raise SpectralDetectError(f"--{name} {getattr(options, name)}: {taken}")
+    try:
+        torch.zeros(1, device=options.device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(f"--device {options.device}: {str(error).partition(chr(10))[0][:200]}") from None
+
+
+def begun_with(options: argparse.Namespace, files: Sequence[LabelledFile]) -> dict[str, str]:
+    """Return what tells a run from others, by the name that people know it by."""
+    fixed = ("network", "augment", "crop", "side", "batch", "rate")
+    weights = sha256(options.weights.read_bytes()).hexdigest()[:12] if options.weights else ""
+    return {
+        "training images": list_of(files, options.train),
+        "--weights": f"of hash {weights}" if weights else "none",
+        **{f"--{name}": str(getattr(options, name)) for name in fixed},
+    }
+
+
+def trained(options: argparse.Namespace) -> None:
+    """Train, export, and print the table; what is missing is said before training."""
+    check(options)
+    encoder = preparation(options.crop, options.side)
+    files = training_files(options.train)
+    generators = generators_to_test(options.test, options.real) if options.test else {}
     torch.manual_seed(0)
     network = NETWORKS[options.network]()
     if options.weights:
         begin_with(network, options.weights)
     options.work.mkdir(parents=True, exist_ok=True)
-    fixed = ("network", "augment", "crop", "side", "batch", "rate")
-    settings = " ".join(f"{name}={getattr(options, name)}" for name in fixed)
-    run = Run(network, options.work, settings, options.rate, options.device)
+    run = Run(network, options.work, begun_with(options, files), options.rate, options.device)
     run.resume()
-    encoder = preparation(options.crop, options.side)
-    files = [
-        LabelledFile(file, label)
-        for label, name in enumerate(("real", "fake"))
-        for file in find_images(expand_local(str(options.train / name)))
-    ]
     kept, labels = windows(files, encoder)
     if min(labels.count(0), labels.count(1)) < HELD_OUT:
-        raise SystemExit(f"{options.train}: fewer than {HELD_OUT} images of a class; put more into real/ and fake/")
+        raise DatasetError(
+            f"{options.train}: fewer than {HELD_OUT} images of a class", remedy="put more into real/ and fake/"
+        )
     print(f"{labels.count(0)} real, {labels.count(1)} fake images; {run.epoch} epochs done before", flush=True)
     train(run, kept, labels, encoder, options.augment, options.epochs, options.batch)
     print(f"wrote {write_encoder(network, options.work, options.crop, options.side)}")
-    if options.test:
-        average_precisions(network, options.test, options.real, encoder)
+    if generators:
+        average_precisions(network, generators, encoder)
+
+
+def main() -> None:
+    """Do what the options say; what is refused is one line, and exit status 2."""
+    try:
+        trained(parsed())
+    except (SpectralDetectError, OSError) as error:
+        print(f"wang2020.py: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
