@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import click
-import numpy as np
 
 from spectral_detect.cli.shared.checks import check_model_output
 from spectral_detect.cli.shared.inputs import (
@@ -20,6 +19,7 @@ from spectral_detect.cli.shared.options import encoder_of_model, error_rate_opti
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model, read_model, save_model
+from spectral_detect.evaluation.evaluate import count_trained_on
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
@@ -95,12 +95,9 @@ def _load(name: str, encoder: str | None) -> Model:
 
 def _warn_of_training_images(model: Model, dataset: Dataset) -> list[str]:
     """Warn of images that one of the parts was trained on; the warnings are returned as well."""
-    known = np.zeros(len(model.parts), dtype=int)
-    for sample, features in zip(dataset.samples, dataset.features, strict=True):
-        own = model.of_parts(features) if not sample.is_constant else [None] * len(model.parts)
-        known += [part.was_trained_on(sample.sha256, some) for part, some in zip(model.parts, own, strict=True)]
-    return [
-        note
-        for part, n_known in zip(model.parts, known.tolist(), strict=True)
-        for note in warn_of_training_images(part, n_known, len(dataset.samples), KNEW)
-    ]
+    own = [model.of_parts(features) for features in dataset.features]
+    notes = []
+    for k, part in enumerate(model.parts):
+        n_known = count_trained_on(part, replace(dataset, features=[features[k] for features in own]))
+        notes += warn_of_training_images(part, n_known, len(own), KNEW)
+    return notes
