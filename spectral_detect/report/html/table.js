@@ -99,6 +99,11 @@ function cell(line, label, className) {
   if (className) made.className = className;
   return made;
 }
+function nameInPieces(name) {
+  const made = element("span", null, "name");
+  for (const piece of name.split(/([_-])/)) made.append(piece, ...("_-".includes(piece) && piece ? [element("wbr")] : []));
+  return made;
+}
 function fileCell(line, row) {
   const path = row[at.path], cut = path.lastIndexOf("/") + 1;
   const open = element("button", null, "open");
@@ -114,7 +119,7 @@ function fileCell(line, row) {
   }
   const name = element("span");
   const hash = row[at.sha256] === null ? "" : `SHA-256 ${row[at.sha256]}; afterwards ${hashes(row)}`;
-  name.append(element("span", path.slice(cut), "name"), " ", element("span", path.slice(0, cut), "folder"), element("span", hash, "hash folder printed"));
+  name.append(nameInPieces(path.slice(cut)), " ", element("span", path.slice(0, cut), "folder"), element("span", hash, "hash folder printed"));
   open.append(name);
   line.insertCell().append(open);
   open.addEventListener("click", () => toggle(line, row, open));
