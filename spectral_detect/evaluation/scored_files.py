@@ -25,6 +25,7 @@ from spectral_detect.text import short_repr, told_apart
 JSON_LINES = (".jsonl", ".ndjson")
 WHAT_TO_GIVE = "give a file that `evaluate --scores` or `scan --format csv` has written"
 GUESSED_THRESHOLD = 0.5
+ABOVE_ALL = math.nextafter(1, 2)  # a threshold that no score reaches
 TRUTHS = {**LABELS, "0": REAL, "1": FAKE}
 
 
@@ -136,7 +137,7 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
     """Yield the rows of a file, all of them of this class if one is given."""
     for number, values in _records(path):
         place = f"{path!r}, row {number}"
-        threshold = _number(values, "threshold", place, 0, 1)
+        threshold = _number(values, "threshold", place, 0, ABOVE_ALL)
         yield _Row(
             _truth(values, place) if label is None else label,
             _number(values, "score", place, 0, 1),
@@ -168,7 +169,7 @@ def _records(path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     text = _text_of(path)
     try:
         if path.lower().endswith(JSON_LINES):
-            records: Iterable[Any] = (json.loads(line) for line in text.splitlines() if line.strip())
+            records: Iterable[Any] = (json.loads(line) for line in text.split("\n") if line.strip())
         else:
             records = csv.DictReader(StringIO(text, newline=""))
         for number, values in enumerate(records, 1):

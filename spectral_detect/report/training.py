@@ -41,6 +41,7 @@ def training_text(model: Model, output: str) -> str:
     lines += [f"threshold            {threshold_text(model)}", *_false_alarm_lines(facts.get("false_alarms"))]
     if model.undecided:
         lines += [undecided_line(model.undecided, "undecided            ")]
+        lines += _verdict_error_lines(facts.get("verdict_errors"), model.class_names)
     if model.outsiders:
         lines += [f"outsiders            {100 * model.outsiders.found:6.1f} % of those held out are found"]
     lines += naming_lines(model.naming)
@@ -58,6 +59,16 @@ def fused_lines(model: Model) -> list[str]:
 
 def _noun(facts: dict[str, Any]) -> str:
     return f"videos (or images), {facts['n_frames']} frames," if facts.get("n_frames") else "images"
+
+
+def _verdict_error_lines(rates: list[dict[str, Any]] | None, class_names: tuple[str, str]) -> list[str]:
+    """Say how many errors to expect beyond the undecided scores, and whether the groups support what was asked."""
+    lines = []
+    for rate, name, other in zip(rates or (), class_names, class_names[::-1], strict=False):
+        error = f"{visible(name)} called {visible(other)}"
+        few = f"; {rate['n_groups']} groups support no less" if rate["expected"] > rate["target"] else ""
+        lines += [f"{error:<20} {100 * rate['expected']:6.1f} %   expected; asked for {100 * rate['target']:g} %{few}"]
+    return lines
 
 
 def _false_alarm_lines(rate: dict[str, Any] | None) -> list[str]:

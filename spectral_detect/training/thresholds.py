@@ -13,27 +13,29 @@ from sklearn.metrics import roc_curve
 from spectral_detect.errors import DatasetError
 from spectral_detect.records import FAKE, REAL
 
+TINY = 1e-9  # what rounding may take from a product
+
 
 @dataclass(frozen=True)
-class FalseAlarmRate:
-    """The rate of false alarms to be expected at a threshold.
+class ErrorRate:
+    """The rate of errors of one class to be expected at a threshold.
 
     Attributes
     ----------
     target : float
         The rate that was asked for.
     expected : float
-        Its mean over new reals.
+        Its mean over new groups of images; above the target if the groups are too few to support that.
     interval : tuple of float
         95 % interval, low and high.
-    n_real : int
-        Independent reals, groups, that the threshold was chosen on.
+    n_groups : int
+        Independent groups that the threshold was chosen on.
     """
 
     target: float
     expected: float
     interval: tuple[float, float]
-    n_real: int
+    n_groups: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a model file."""
@@ -50,68 +52,82 @@ def equal_error_threshold(y: np.ndarray, scores: np.ndarray) -> float:
     return float((thresholds[best] + below.max()) / 2 if len(below) else thresholds[best])
 
 
-def false_alarm_threshold(scores: np.ndarray, n_independent: int, target: float) -> tuple[float, FalseAlarmRate]:
+def false_alarm_threshold(scores: np.ndarray, groups: np.ndarray, target: float) -> tuple[float, ErrorRate]:
     """Return the threshold at which no more than `target` of the reals are expected to be called fake.
 
     Parameters
     ----------
-    scores : np.ndarray
-        (n_reals,) out of fold.
-    n_independent : int
-        Number of groups among the reals.
+    scores, groups : (n_reals,) arrays
+        Score out of fold, and group; the groups count alike, and a sample as its share of its group.
     target : float
         Rate of false alarms, above 0.
 
     Returns
     -------
     threshold : float
-    rate : FalseAlarmRate
+        Above 1 if no score calls so few fake.
+    rate : ErrorRate
         The rate to be expected there.
 
     Raises
     ------
     DatasetError
         There are fewer than 1 / target - 1 groups of reals.
-
-    Notes
-    -----
-    With k = floor(target (n + 1)), the rate of scores above the k-th largest of n exchangeable reals is distributed as
-    Beta(k, n + 1 - k), whose mean is k / (n + 1): split conformal prediction; Vovk, "Conditional validity of inductive
-    conformal predictors", 2012, proposition 2a.
     """
-    n = n_independent
-    k = int(target * (n + 1) + 1e-9)
-    if k < 1:
-        needed = math.ceil(1 / target - 1e-9) - 1
+    n = len(np.unique(groups))
+    if _supported(target, n) < 0:
+        needed = math.ceil(1 / target - TINY) - 1
         raise DatasetError(
             f"a false alarm rate of {target:g} needs at least {needed} independent real images; there are {n}"
         )
-    rank = max(1, k * len(scores) // n)
-    threshold = float(np.nextafter(np.sort(scores)[-rank], 2.0))
-    low, high = beta.ppf([0.025, 0.975], k, n + 1 - k)
-    return threshold, FalseAlarmRate(target, k / (n + 1), (float(low), float(high)), n)
+    return _rarely_reached(scores, groups, target)
 
 
 def undecided_range(
-    y: np.ndarray, scores: np.ndarray, groups: np.ndarray, errors: tuple[float, float]
-) -> tuple[float, float]:
-    """Return the scores between which a model shall not decide; both ends are alike if it may always.
+    y: np.ndarray, scores: np.ndarray, groups: np.ndarray, errors: tuple[float, float], threshold: float
+) -> tuple[tuple[float, float], tuple[ErrorRate, ErrorRate]]:
+    """Return the scores between which a model shall not decide, and the rates of errors to be expected then.
 
     Parameters
     ----------
     y, scores, groups : (n,) arrays
         Class, score out of fold, and group of each sample; each group of a class counts alike.
     errors : (float, float)
-        Share of the reals that may score above the upper end, and of the fakes that may score below the lower.
+        Share of the reals that may score above the upper end, and of the fakes that may score below the lower. Too few
+        groups support no share so small: then the ends lie beyond all of these scores.
+    threshold : float
+        The model's; the range holds it. Where every score may decide, both ends are this.
     """
-    high = 1 - _weighted_quantile(1 - scores[y == REAL], groups[y == REAL], errors[0])
-    low = _weighted_quantile(scores[y == FAKE], groups[y == FAKE], errors[1])
-    return (low, high) if low < high else ((low + high) / 2,) * 2
+    reals, fakes = y == REAL, y == FAKE
+    high, of_reals = _rarely_reached(scores[reals], groups[reals], errors[0])
+    negative, of_fakes = _rarely_reached(-scores[fakes], groups[fakes], errors[1])
+    low = -negative
+    below = float(np.nextafter(threshold, -math.inf))  # a score at the threshold itself is called fake
+    ends = (min(low, below), max(high, threshold)) if low < high else (threshold, threshold)
+    return (max(0.0, ends[0]), min(1.0, ends[1])), (of_reals, of_fakes)
 
 
-def _weighted_quantile(values: np.ndarray, groups: np.ndarray, share: float) -> float:
-    """Return the value below which this share of the groups' samples lies, each group counting alike."""
-    _, of_value, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    order = np.argsort(values)
-    below = np.cumsum(1 / counts[of_value][order]) / len(counts)
-    return float(values[order][np.searchsorted(below, share)])
+def _supported(share: float, n_groups: int) -> float:
+    """Return how many of n groups may lie above a threshold that new ones are to exceed at this rate."""
+    return share * (n_groups + 1) - 1 + TINY
+
+
+def _rarely_reached(scores: np.ndarray, groups: np.ndarray, share: float) -> tuple[float, ErrorRate]:
+    """Return the least threshold that new samples of new groups reach at this rate at most, or one above all.
+
+    Notes
+    -----
+    Groups are exchangeable, and so are the samples of one. If m of n groups reach the threshold (a group of which a
+    third does counts as a third), a new sample does at a rate of at most (m + 1) / (n + 1): Lee, Barber and Willett,
+    "Distribution-free inference with hierarchical data", 2023, theorem 1. Where each group is one sample, the rate is
+    distributed as Beta(m + 1, n - m) over such sets: Vovk, "Conditional validity of inductive conformal predictors",
+    2012, proposition 2a. The rates of larger groups vary less.
+    """
+    _, of_score, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    n, order = len(counts), np.argsort(-scores, kind="stable")
+    reaching = np.cumsum(1 / counts[of_score[order]])
+    first_too_many = int(np.argmax(reaching > max(0.0, _supported(share, n))))
+    threshold = float(np.nextafter(scores[order[first_too_many]], math.inf))
+    m = float(np.sum(1 / counts[of_score[scores >= threshold]]))
+    low, high = beta.ppf([0.025, 0.975], m + 1, n - m)
+    return threshold, ErrorRate(share, (m + 1) / (n + 1), (float(low), float(high)), n)

@@ -14,6 +14,11 @@ JPEG_BANDS = (1, 69), (70, 87), (88, 100)  # as messengers, platforms, and camer
 MIN_FILES, MIN_GROUPS = 50, 8  # of a class, of which shares can be told
 
 
+def verdicts_of(scores: np.ndarray, undecided: tuple[float, float]) -> np.ndarray:
+    """Return (n,) what a scan calls images of these scores: FAKE, REAL, or -1 for those that it leaves undecided."""
+    return np.asarray(np.select([scores >= undecided[1], scores <= undecided[0]], [FAKE, REAL], -1))
+
+
 def track_records(
     y: np.ndarray, verdicts: np.ndarray, groups: np.ndarray, codings: Sequence[Coding | None]
 ) -> tuple[TrackRecord, ...]:

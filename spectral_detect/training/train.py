@@ -34,7 +34,7 @@ from spectral_detect.training.naming.fit import fit_naming
 from spectral_detect.training.outsiders import Outsiders, fit_outsiders
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
-from spectral_detect.training.track_records import track_records
+from spectral_detect.training.track_records import track_records, verdicts_of
 
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
 OFTEN = 0.5  # augmented so often, a model has seen enough JPEGs of any quality to judge them
@@ -156,7 +156,7 @@ def train_model(
         decision = _Decision(calibration, _own_boundary(calibration), {}, {})
     else:
         raise DatasetError("rates of errors need labelled images in at least two groups of each class")
-    undecided = _undecided(held_out, decision, verdict_errors)
+    undecided, expected_errors = _undecided(held_out, decision, verdict_errors)
     cloud = replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None
     settings = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
     return Model(
@@ -166,7 +166,7 @@ def train_model(
         scale=fitted.scale,
         calibration=decision.calibration,
         threshold=decision.threshold,
-        training=settings | decision.false_alarms | _counts(dataset),
+        training=settings | decision.false_alarms | expected_errors | _counts(dataset),
         metrics=decision.metrics,
         experience=_experience(dataset, held_out, delivered) if held_out else None,
         cloud=cloud,
@@ -245,8 +245,7 @@ def _decision(held_out: OutOfFold, paper_settings: bool, target_fpr: float | Non
     threshold, false_alarms = _own_boundary(calibration), {}
     if target_fpr is not None:
         is_real = held_out.y == REAL
-        n_groups = len(np.unique(held_out.groups[is_real]))
-        threshold, rate = false_alarm_threshold(scores[is_real], n_groups, target_fpr)
+        threshold, rate = false_alarm_threshold(scores[is_real], held_out.groups[is_real], target_fpr)
         false_alarms = {"false_alarms": rate.to_dict()}
     elif not paper_settings:
         threshold = equal_error_threshold(held_out.y, scores)
@@ -256,11 +255,16 @@ def _decision(held_out: OutOfFold, paper_settings: bool, target_fpr: float | Non
 
 def _undecided(
     held_out: OutOfFold | None, decision: _Decision, errors: tuple[float, float] | None
-) -> tuple[float, float] | None:
-    """Return the scores between which more verdicts than these shares would be wrong; None if nobody asked."""
+) -> tuple[tuple[float, float] | None, dict[str, Any]]:
+    """Return the scores between which more verdicts than these shares would be wrong, None if nobody asked.
+
+    The second value is what the model file says of the rates.
+    """
     if held_out is None or errors is None:
-        return None
-    return undecided_range(held_out.y, decision.calibration.scores(held_out.values), held_out.groups, errors)
+        return None, {}
+    scores = decision.calibration.scores(held_out.values)
+    undecided, rates = undecided_range(held_out.y, scores, held_out.groups, errors, decision.threshold)
+    return undecided, {"verdict_errors": [rate.to_dict() for rate in rates]}
 
 
 def _track_record(
@@ -270,9 +274,8 @@ def _track_record(
     if held_out is None or undecided is None:
         return ()
     scores = decision.calibration.scores(held_out.values)
-    verdicts = np.select([scores >= undecided[1], scores <= undecided[0]], [FAKE, REAL], -1)
     codings = [dataset.samples[k].coding for k in held_out.at]
-    return track_records(held_out.y, verdicts, held_out.groups, codings)
+    return track_records(held_out.y, verdicts_of(scores, undecided), held_out.groups, codings)
 
 
 def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:

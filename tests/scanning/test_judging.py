@@ -12,7 +12,7 @@ from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
 from gaussian import SPEC, gaussian_data
-from spectral_detect import FeatureSpec, Model, load_model, scan, train_model
+from spectral_detect import FAKE, REAL, FeatureSpec, Model, load_model, scan, train_model
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import LogisticRegression
 from spectral_detect.detector.experience import Experience, FeatureCloud
@@ -25,6 +25,7 @@ from spectral_detect.report.metrics import prevalence_text
 from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
+from spectral_detect.training.track_records import verdicts_of
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -58,6 +59,21 @@ def test_without_rules_the_threshold_decides(model: Model) -> None:
         assert judgement.log10_likelihood_ratio == pytest.approx(log_odds / np.log(10))
         assert judgement.posterior == pytest.approx(judgement.score)
     assert judge([image(0.1)], [model], Rules(threshold=0.6)).verdict == "real"
+
+
+@pytest.mark.parametrize("target_fpr", [None, 0.02])
+@pytest.mark.parametrize("errors", [(0.05, 0.05), (0.4, 0.4)])  # the second leaves nothing undecided
+def test_a_track_record_counts_the_verdicts_that_a_scan_gives(
+    model: Model, errors: tuple[float, float], target_fpr: float | None
+) -> None:
+    trained = train_model(gaussian_data(200), SPEC, "logreg", target_fpr=target_fpr, verdict_errors=errors)
+    assert trained.undecided is not None
+    like = replace(model, threshold=trained.threshold, undecided=trained.undecided)
+    log_odds = np.concatenate([np.linspace(-6, 6, 241), [np.log(trained.threshold / (1 - trained.threshold))]])
+    judged = [judge([image(float(at))], [like], Rules()) for at in log_odds]
+    counted = verdicts_of(np.array([each.score for each in judged]), trained.undecided)
+    names = {FAKE: "fake", REAL: "real", -1: "inconclusive"}
+    assert [each.verdict for each in judged] == [names[verdict] for verdict in counted.tolist()]
 
 
 def test_a_verdict_less_probable_than_asked_is_inconclusive(model: Model) -> None:

@@ -28,7 +28,7 @@ def test_a_false_alarm_threshold_keeps_its_promise(n: int, target: float) -> Non
     rng = np.random.default_rng(0)
     rates, inside = [], []
     for _ in range(400):
-        threshold, rate = false_alarm_threshold(rng.random(n), n, target)
+        threshold, rate = false_alarm_threshold(rng.random(n), np.arange(n), target)
         rates.append(1 - threshold)  # of scores spread evenly over 0 to 1
         inside.append(rate.interval[0] <= rates[-1] <= rate.interval[1])
     assert rate.expected <= target
@@ -38,27 +38,68 @@ def test_a_false_alarm_threshold_keeps_its_promise(n: int, target: float) -> Non
 
 def test_a_rate_too_low_for_the_reals_names_the_number_needed() -> None:
     for target, needed in ((0.05, 19), (0.01, 99), (0.001, 999)):
-        false_alarm_threshold(np.linspace(0, 1, needed), needed, target)
+        false_alarm_threshold(np.linspace(0, 1, needed), np.arange(needed), target)
         with pytest.raises(
             DatasetError, match=f"needs at least {needed} independent real images; there are {needed - 1}"
         ):
-            false_alarm_threshold(np.linspace(0, 1, needed - 1), needed - 1, target)
+            false_alarm_threshold(np.linspace(0, 1, needed - 1), np.arange(needed - 1), target)
     with pytest.raises(DatasetError, match="need labelled images in at least two groups"):
         train_model(gaussian_data(labelled=False), SPEC, "kmeans", target_fpr=0.1)
+
+
+@pytest.mark.parametrize("sizes", [[300, *[1] * 19], [1] * 19 + [40], [10] * 20, [1, 2, 3, 4] * 5])
+def test_groups_of_any_size_keep_the_promise_of_a_false_alarm_threshold(sizes: list[int]) -> None:
+    """Cameras differ from one another more than the images of one: a long video is no more than one of them."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    elsewhere = rng.normal(size=4000) + rng.normal(size=4000)  # a score of an image of a new camera each
+    rates = []
+    for _ in range(400):
+        scores = rng.normal(size=len(sizes))[groups] + rng.normal(size=len(groups))
+        threshold, rate = false_alarm_threshold(scores, groups, 0.1)
+        rates.append(np.mean(elsewhere >= threshold))
+        assert rate.expected <= 0.1
+    assert np.mean(rates) <= 0.105
+
+
+def test_a_score_of_one_may_lie_below_the_threshold() -> None:
+    assert false_alarm_threshold(np.ones(19), np.arange(19), 0.05)[0] > 1
 
 
 def test_undecided_scores_lie_between_those_that_err_too_often() -> None:
     y = np.repeat([REAL, FAKE], 100)
     scores = np.concatenate([np.linspace(0, 0.8, 100), np.linspace(0.2, 1, 100)])
-    low, high = undecided_range(y, scores, np.arange(200), (0.02, 0.1))
-    assert np.mean(scores[y == REAL] >= high) == pytest.approx(0.02, abs=0.01)
-    assert np.mean(scores[y == FAKE] <= low) == pytest.approx(0.1, abs=0.01)
-    apart = undecided_range(y, np.where(y == FAKE, 0.9, 0.1), np.arange(200), (0.02, 0.1))
-    assert apart[0] == apart[1]
+    (low, high), (of_reals, of_fakes) = undecided_range(y, scores, np.arange(200), (0.02, 0.1), 0.5)
+    assert np.sum(scores[y == REAL] >= high) == 1  # (1 + 1) / (100 + 1) is the most below 2 %
+    assert np.sum(scores[y == FAKE] <= low) == 9
+    assert (of_reals.expected, of_fakes.expected) == (pytest.approx(2 / 101), pytest.approx(10 / 101))
+    apart, _ = undecided_range(y, np.where(y == FAKE, 0.9, 0.1), np.arange(200), (0.02, 0.1), 0.5)
+    assert apart == (0.5, 0.5)  # every score decides, by the threshold
+
+
+@pytest.mark.parametrize("n", [10, 20, 60])
+def test_few_groups_support_no_small_rate_of_wrong_verdicts_and_it_is_said(n: int) -> None:
+    rng, rates = np.random.default_rng(0), []
+    y = np.repeat([REAL, FAKE], n)
+    for _ in range(400):
+        scores = np.concatenate([rng.random(n) * 0.8, 0.2 + rng.random(n) * 0.8])
+        (_, high), (of_reals, _) = undecided_range(y, scores, np.arange(2 * n), (0.02, 0.1), 0.5)
+        rates.append(max(0.0, 1 - high / 0.8))
+    assert of_reals.expected == pytest.approx(1 / (n + 1))
+    assert np.mean(rates) == pytest.approx(of_reals.expected, rel=0.2)
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.95])
+def test_the_undecided_range_holds_the_threshold(threshold: float) -> None:
+    y = np.repeat([REAL, FAKE], 100)
+    scores = np.concatenate([np.linspace(0, 0.8, 100), np.linspace(0.2, 1, 100)])
+    (low, high), _ = undecided_range(y, scores, np.arange(200), (0.1, 0.1), threshold)
+    assert low < threshold <= high
 
 
 def test_a_large_group_moves_the_undecided_range_as_little_as_a_small_one() -> None:
-    y = np.repeat([REAL, FAKE], [101, 2])
-    scores = np.concatenate([np.full(100, 0.5), [0.9], [0.2, 0.99]])
-    groups = np.concatenate([np.zeros(100), [1], [2, 3]])
-    assert undecided_range(y, scores, groups, (0.4, 0.4))[1] == pytest.approx(0.9)  # one of two cameras scores 0.9
+    y = np.repeat([REAL, FAKE], [102, 3])
+    scores = np.concatenate([np.full(100, 0.5), [0.7, 0.9], [0.2, 0.95, 0.99]])
+    groups = np.concatenate([np.zeros(100), [1, 2], [3, 4, 5]])
+    (_, high), _ = undecided_range(y, scores, groups, (0.5, 0.25), 0.6)
+    assert high == pytest.approx(0.7)  # one of three cameras scores more

@@ -138,6 +138,11 @@ def test_a_model_may_leave_scores_undecided() -> None:
     assert f"undecided            scores between {low:.3f} and {high:.3f}" in training_text(model, "m.pkl")
     assert f"undecided      scores between {low:.3f} and {high:.3f}" in models_text([model])
     assert train_model(data, SPEC, "ridge").undecided is None
+    assert "real called fake        2.0 %   expected; asked for 2 %\n" in training_text(model, "m.pkl")
+    few = train_model(gaussian_data(40), SPEC, "ridge", verdict_errors=(0.02, 0.1))
+    assert "real called fake        4.8 %   expected; asked for 2 %; 20 groups support no less" in training_text(
+        few, "f"
+    )
 
 
 def test_a_target_makes_the_threshold() -> None:
