@@ -55,7 +55,7 @@ def refused_noise(model: Model, metadata: Metadata, rng: np.random.Generator) ->
         noise = rng.integers(0, 256, shape) if k % 4 < 2 else np.clip(rng.normal(128, 40, shape), 0, 255)
         features = extract_features(noise.astype(np.uint8), model.spec)
         noise_file = Extraction(Location("noise"), width=side, height=side, features=features, metadata=metadata)
-        refusals.append(Judge([model]).judge([noise_file]).reason == "outside experience")
+        refusals.append(Judge(model).judge([noise_file]).reason == "outside experience")
     return float(np.mean(refusals))
 
 

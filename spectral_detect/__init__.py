@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from spectral_detect.scanning.rules import Rules
     from spectral_detect.training.dataset import Dataset, read_dataset
     from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
+    from spectral_detect.training.outsiders import Outsiders
     from spectral_detect.training.train import train_model
 
 _HOME = {
@@ -44,6 +45,7 @@ _HOME = {
     "LabelledFile": "training.labelled_files",
     "Limits": "media.limits",
     "Model": "detector.model",
+    "Outsiders": "training.outsiders",
     "Rules": "scanning.rules",
     "SpectralLoss": "regularize.loss",
     "Work": "parallel.work",
@@ -75,6 +77,7 @@ __all__ = [
     "LabelledFile",
     "Limits",
     "Model",
+    "Outsiders",
     "Rules",
     "SpectralDetectError",
     "Work",

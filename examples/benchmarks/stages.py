@@ -74,7 +74,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     threadpool_limits(1)
     paths = images_in(args.folder, parser)[: args.count]
-    judge = Judge([load_model(args.model or trained(args.features))])
+    judge = Judge(load_model(args.model or trained(args.features)))
     clock, cpu = Clock(), numpy_backend()
     stages = ("laplacian", "dft", "cross_power", "power")
     timed_cpu = replace(cpu, **{name: clock.timed(name, getattr(cpu, name)) for name in stages})

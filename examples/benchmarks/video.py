@@ -97,7 +97,7 @@ def detector(features: str) -> Model:
 def judge_all(path: Path, model: Model) -> int:
     options = FrameOptions(n_frames=None)
     (result,) = scan_videos(
-        [FoundVideo(Location(str(path)))], VideoJudge(Judge([model]), frames=options), work=Work(jobs=0)
+        [FoundVideo(Location(str(path)))], VideoJudge(Judge(model), frames=options), work=Work(jobs=0)
     )
     return result.record.n_frames
 

@@ -117,7 +117,7 @@ def evaluate(
     facts = facts_now(ctx, [by, *real] if by is not None else [*real, *fake, *([manifest] if manifest else [])])
     detector = load_model(model, encoder=encoder)
     warn_if_useless(detector)
-    rules.check([detector])
+    rules.check(detector)
     extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames, delivery=detector.delivery)
     if by is not None:
         table, beside = _by_generator(detector, by, real, protocol, rules, extractor, work)

@@ -41,7 +41,7 @@ from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
 from spectral_detect.report.metrics import accuracy_text, prevalence_text
 from spectral_detect.scanning.images import scan_files, scan_to_rows
-from spectral_detect.scanning.judge import Judge, as_models
+from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.sharding import Shard
@@ -123,7 +123,7 @@ def scan(
     if not named and files_from is None:
         raise click.UsageError("name files or folders to scan, or --files-from")
     images = FoundImages(named, listed, shard, is_countable=files_from is None)
-    judge = Judge(as_models(detector), replace(rules, threshold=threshold), provenance)
+    judge = Judge(detector, replace(rules, threshold=threshold), provenance)
     given = Given(paths, files_from is not None, shard, is_resumed=target.is_resumed)
     recorders: list[AbstractContextManager[Recorder]] = []
     if manifest is not None:
@@ -132,7 +132,7 @@ def scan(
     if report is not None:
         facts = partial(facts_of_run, ctx, paths, files_from, target)
         recorders.append(reporting(report, facts, partial(_content, judge, limits), target, limits))
-    outcomes = _scan(ctx, images, judge, target, recorders, work, limits, with_model=model is None)
+    outcomes = _scan(ctx, images, judge, target, recorders, work, limits)
     ctx.exit(1 if outcomes["failed"] else 3 if fail_on_fake and outcomes["fake"] else 0)
 
 
@@ -150,11 +150,8 @@ def _scan(
     recorders: Iterable[AbstractContextManager[Recorder]],
     work: Work,
     limits: Limits,
-    *,
-    with_model: bool,
 ) -> Counter[str]:
     """Write a record for each image; return the counts of outcomes."""
-    names: set[str | None] = set()
     with ExitStack() as stack:
         taking = list(map(stack.enter_context, recorders))  # the last to end: when the rows are in order
         earlier = stack.enter_context(earlier_rows(target, IMAGES, judge.made_with))
@@ -163,15 +160,13 @@ def _scan(
         records = stack.enter_context(closing(_records(left, judge, row_format, work, limits)))
         layout = image_layout(
             with_posterior=judge.rules.prevalence is not None,
-            with_model=with_model,
-            with_generator=any(model.naming for model in judge.models),
+            with_generator=judge.model.naming is not None,
             class_names=judge.class_names,
         )
         results, stream = open_records(stack, ctx, target, layout, earlier)
         rows = begun(earlier)
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
         for made in progress(records, total=total, hidden=target.shows_rows):
-            names.add(made.model)
             if isinstance(made, ReadyRow):
                 results.write_ready(made)
                 continue
@@ -186,7 +181,7 @@ def _scan(
         summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
             said = accuracy_text(judge, results.outcomes)
-            stream.write(f"\n{said}{summary}\n{_worth(judge, names)}")
+            stream.write(f"\n{said}{summary}\n{_worth(judge)}")
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)
     return results.outcomes
@@ -201,7 +196,7 @@ def _records(
     return scan_to_rows(files, judge, row_format, work=work, limits=limits)
 
 
-def _worth(judge: Judge, names: set[str | None]) -> str:
+def _worth(judge: Judge) -> str:
     """Say what a verdict is worth at the prevalence, if the verdicts are those that were cross-validated."""
     rules = judge.rules
     if rules.prevalence is None:
@@ -211,4 +206,4 @@ def _worth(judge: Judge, names: set[str | None]) -> str:
             "\n(how often such verdicts are right was measured for the model's own threshold alone, and not with "
             "--threshold, --min-confidence or --stability)\n"
         )
-    return f"\n{prevalence_text([m for m in judge.models if m.name in names], rules.prevalence)}\n"
+    return f"\n{prevalence_text(judge.model, rules.prevalence)}\n"

@@ -45,7 +45,7 @@ from spectral_detect.parallel.work import Work
 from spectral_detect.records import FrameRecord, VideoRecord
 from spectral_detect.report.metrics import accuracy_text
 from spectral_detect.report.plots import plot_timeline
-from spectral_detect.scanning.judge import Judge, as_models
+from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.videos import VideoJudge, VideoResult, scan_videos
 from spectral_detect.scanning.voting import VoteKind
@@ -132,7 +132,7 @@ def video(
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
     if target.is_resumed and per_frame is not None:
         check_named_once(video.path for video in found)
-    frame_judge = Judge(as_models(detector), replace(rules, threshold=threshold))
+    frame_judge = Judge(detector, replace(rules, threshold=threshold))
     with_thumbnails = plot is not None or (report is not None and report.n_thumbnails > 0)
     judge = VideoJudge(frame_judge, vote, frames, limits, with_thumbnails=with_thumbnails)
     recorders: list[AbstractContextManager[Recorder]] = []
@@ -142,7 +142,7 @@ def video(
     if report is not None:
         facts, content = partial(facts_of_run, ctx, paths, None, target), partial(_content, judge, found)
         recorders.append(reporting(report, facts, content, target, limits, VideoRecord))
-    records = _scan(ctx, found, judge, outputs, recorders, work, with_model=model is None, n_skipped=skipped["other"])
+    records = _scan(ctx, found, judge, outputs, recorders, work, n_skipped=skipped["other"])
     ctx.exit(1 if records["failed"] else 3 if fail_on_fake and records["fake"] else 0)
 
 
@@ -186,7 +186,6 @@ def _scan(
     recorders: Iterable[AbstractContextManager[Recorder]],
     work: Work,
     *,
-    with_model: bool,
     n_skipped: int,
 ) -> Counter[str]:
     """Write the record of each video, the rows of its frames and its picture; return the counts of outcomes."""
@@ -200,7 +199,6 @@ def _scan(
         results = stack.enter_context(closing(scan_videos([video for _, video in left], judge, work=work)))
         layout = video_layout(
             with_posterior=judge.judge.rules.prevalence is not None,
-            with_model=with_model,
             class_names=judge.judge.class_names,
         )
         records, stream = open_records(stack, ctx, target, layout, earlier)
@@ -261,7 +259,4 @@ def _draw(result: VideoResult, judge: VideoJudge, folder: str, number: int) -> N
     if not result.frames:
         return
     stem = re.sub(r"[^A-Za-z0-9-]+", "_", os.path.splitext(os.path.basename(result.record.path))[0])[:60]
-    models = {model.sha256: model for model in judge.judge.models}
-    model = models.get(result.record.model_sha256 or "")
-    undecided = None if model is None else judge.judge.undecided_of(model)
-    plot_timeline(result, os.path.join(folder, f"{number:04d}_{stem}.png"), undecided)
+    plot_timeline(result, os.path.join(folder, f"{number:04d}_{stem}.png"), judge.judge.undecided)

@@ -46,7 +46,7 @@ class Run:
     limits : dict
         What was refused or given up: `max_pixels`, `max_bytes`, `timeout_s`.
     models : sequence of dict
-        `name` and `sha256` of each model that may have judged.
+        `name` and `sha256` of the model that judged: one entry.
     libraries, platform : dict
         The versions of what computed, and on what.
     is_resumed : bool
@@ -119,7 +119,7 @@ def this_run(command: str, judge: Judge | VideoJudge, given: Given, limits: Limi
         settings=judge.settings,
         settings_sha256=judge.settings_sha256,
         limits={**vars(limits), "timeout_s": timeout_s},
-        models=[{"name": model.name, "sha256": model.sha256} for model in judge.models],
+        models=[{"name": judge.model.name, "sha256": judge.model.sha256}],
         libraries=library_versions((*LIBRARIES, *DECODERS)),
         platform=_platform(),
         is_resumed=given.is_resumed,
@@ -148,7 +148,7 @@ def _is_right(name: str, value: Any) -> bool:
     if name == "inputs":
         return isinstance(value, list) and all(isinstance(text, str) for text in value)
     if name == "models":
-        return isinstance(value, list) and bool(value) and all(map(_is_model, value))
+        return isinstance(value, list) and len(value) == 1 and _is_model(value[0])
     if name in ("settings", "limits"):
         return isinstance(value, dict)
     if name in ("libraries", "platform"):

@@ -1,8 +1,9 @@
-"""Build the judge of a recorded run again, from its models and its settings."""
+"""Build the judge of a recorded run again, from its model and its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -50,11 +51,12 @@ def same_judge(
     encoder : str, optional
         The file of the models' encoder, see `load_model`.
     """
-    models = [_same_model(model["name"], model["sha256"], named, encoder, report) for model in run.models]
-    if any(model is None for model in models):
+    (recorded,) = run.models
+    model = _same_model(recorded["name"], recorded["sha256"], named, encoder, report)
+    if model is None:
         return None
     try:
-        of_images = Judge(cast(list[Model], models), rules_of(run.settings.get("rules")), _depth(run.settings))
+        of_images = Judge(model, rules_of(run.settings.get("rules")), _depth(run.settings))
         judge = _of_videos(of_images, run.settings) if run.is_of_videos else of_images
     except (ManifestError, ModelFileError) as error:
         report(in_head("head", f"the scores cannot be computed again: {error}"))
@@ -75,14 +77,11 @@ def rules_of(values: Any) -> Rules:
     """
     if not isinstance(values, dict) or set(values) != set(asdict(Rules())):
         raise ManifestError("the rules are not those of this version")
-    shares = [values[name] for name in ("threshold", "min_confidence", "prevalence")]
-    if not (isinstance(values["stability"], bool) and all(map(_is_share, shares))):
-        raise ManifestError("a rule has a value that no option gives")
-    return Rules(**values)
-
-
-def _is_share(value: Any) -> bool:
-    return value is None or (_is_number(value) and 0 <= value <= 1)
+    numbers = [values[name] for name in ("threshold", "min_confidence", "prevalence")]
+    if isinstance(values["stability"], bool) and all(value is None or _is_number(value) for value in numbers):
+        with suppress(ValueError):
+            return Rules(**values)
+    raise ManifestError("a rule has a value that no option gives")
 
 
 def _of_videos(judge: Judge, settings: dict[str, Any]) -> VideoJudge:
@@ -99,11 +98,9 @@ def _of_videos(judge: Judge, settings: dict[str, Any]) -> VideoJudge:
         frames["faces"] in ("largest", "all"),
         _is_number(frames["face_fraction"]),
     )
-    try:
-        if all(are_right):
+    if all(are_right):
+        with suppress(ValueError):
             return VideoJudge(judge, cast(VoteKind, vote), FrameOptions(**frames))
-    except ValueError:
-        pass
     raise ManifestError("the choice of frames has a value that no option gives")
 
 

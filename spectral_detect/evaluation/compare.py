@@ -123,7 +123,7 @@ def compare_detectors(
     datasets : sequence of Dataset
         The same files, read by `read_dataset` once for each spec. A file that gave no features for one of them is left
         out of all.
-    classifiers : sequence of {"svm", "logreg", "kmeans"}
+    classifiers : sequence of {"svm", "logreg", "ridge", "perceptron", "kmeans"}
         The classifiers to try.
     seed : int
         Seed of folds, classifiers and bootstrap.

@@ -52,8 +52,8 @@ def summarise(
     if not (images.n_real and images.n_fake):
         raise DatasetError(f"{images.n_real} real and {images.n_fake} fake images: an evaluation needs both")
     refuse_contradictions(images)
-    scores = np.array([j.score for j in judgements])
-    is_right = (scores >= model.threshold) == (images.y == FAKE)
+    scores, threshold = np.array([j.score for j in judgements]), rules.threshold_of(model)
+    is_right = (scores >= threshold) == (images.y == FAKE)
     is_decided = np.array([j.verdict != "inconclusive" for j in judgements])
     decided = _decided(images.y, is_decided, is_right, rules.prevalence)
     at_prevalence = None
@@ -65,7 +65,7 @@ def summarise(
         spec_sha256=model.spec.sha256,
         calibration=model.calibration.kind,
         class_names=model.class_names,
-        metrics=evaluate_scores(images.y, scores, model.threshold, images.groups, seed=seed),
+        metrics=evaluate_scores(images.y, scores, threshold, images.groups, seed=seed),
         inconclusive_rate=float(np.mean(~is_decided)),
         inconclusive=dict(Counter(j.reason for j in judgements if j.reason)),
         decided=decided,
@@ -104,7 +104,7 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
     ModelFileError
         The model cannot follow the rules, see `Rules.check`.
     """
-    judge = Judge((model,), rules)
+    judge = Judge(model, rules)
     dataset.require_features(model.spec)
     if dataset.extractor is not None and dataset.delivery != model.delivery:
         raise DatasetError("the images were not delivered as the model's own were", remedy="read them with the model")

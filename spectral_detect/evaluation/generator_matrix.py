@@ -74,7 +74,7 @@ def cross_generators(
         The images and the indices of each generator, see `dataset.members_of`. Three of ten groups, the same for all
         detectors, are held out; images that look the same, such as a photograph and what several generators made of it,
         count as one group.
-    spec, classifier : FeatureSpec, {"svm", "logreg", "kmeans"}
+    spec, classifier : FeatureSpec, {"svm", "logreg", "ridge", "perceptron", "kmeans"}
         The features of the data set and the kind of detector.
     seed : int
         Seed of the choice of held-out groups.

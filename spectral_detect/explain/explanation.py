@@ -209,18 +209,18 @@ class Explainer:
         if judgement.reason == "constant image":
             return self._of_nothing(record, image)
         features = np.asarray(variants[0].features)
-        model = judgement.model
+        model = self.judge.model
         tiles = tile_scores(model, features, _boxes(variants[0], image))
         neighbours = nearest(model, features)
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
-        evidence = evidence_of(model, features, judgement.threshold, self.judge.undecided_of(model))
+        evidence = evidence_of(model, features, judgement.threshold, self.judge.undecided)
         return Explanation(
             record=record,
             reason=judgement.reason,
-            undecided=self.judge.undecided_of(model),
+            undecided=self.judge.undecided,
             prevalence=self.judge.rules.prevalence,
             region=self.region,
             picture=_picture(image),

@@ -18,7 +18,17 @@ class Limits:
         An image whose header announces more, or a video of larger frames, is refused before it is decoded.
     max_bytes : int
         A larger image file is refused before it is read.
+
+    Raises
+    ------
+    ValueError
+        One of them is below 1.
     """
 
     max_pixels: int = MAX_PIXELS
     max_bytes: int = MAX_BYTES
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be at least 1")

@@ -1,4 +1,4 @@
-"""The version, models, features and settings that rows were made with: only equal ones may stand in one output."""
+"""The version, model, features and settings that rows were made with: only equal ones may stand in one output."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from spectral_detect.outputs.rows import Row
 
 @dataclass(frozen=True)
 class MadeWith:
-    """The version, models, features and settings of a run; it continues only outputs that were made with the same.
+    """The version, model, features and settings of a run; it continues only outputs that were made with the same.
 
     Attributes
     ----------
     values : dict
         A value for each column in `RowKind.made_with`.
-    models : frozenset of str
-        Hashes of the models that may judge.
-    thresholds : frozenset of str
-        The thresholds that they may judge by, as text.
+    model_sha256 : str or None
+        Hash of the model; None if nothing is judged.
+    threshold : str or None
+        The threshold that it judges by, as text.
     has_posterior : bool
         Whether the prevalence is given.
     vote : str or None
@@ -26,8 +26,8 @@ class MadeWith:
     """
 
     values: dict[str, str]
-    models: frozenset[str] = frozenset()
-    thresholds: frozenset[str] = frozenset()
+    model_sha256: str | None = None
+    threshold: str | None = None
     has_posterior: bool = False
     vote: str | None = None
 
@@ -40,9 +40,9 @@ class MadeWith:
             return f"made by version {values['tool_version']}, and this is {mine['tool_version']}"
         if values.get("spec") != mine.get("spec") or values.get("spec_sha256") != mine.get("spec_sha256"):
             return "made from other features (`model`, or `features` and `n_bins`)"
-        if values["model_sha256"] and values["model_sha256"] not in self.models:
+        if values["model_sha256"] and values["model_sha256"] != self.model_sha256:
             return f"judged by another model ({values['model']}, sha256 {values['model_sha256'][:12]}...)"
-        if values["threshold"] and values["threshold"] not in self.thresholds:
+        if values["threshold"] and values["threshold"] != self.threshold:
             return f"judged by another threshold ({values['threshold']})"
         if bool(values["posterior"]) and not self.has_posterior:
             return "judged with `prevalence`, which is not given now"

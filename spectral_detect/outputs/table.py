@@ -72,16 +72,13 @@ class Layout(Generic[Record]):
 def image_layout(
     *,
     with_posterior: bool = False,
-    with_model: bool = False,
     with_generator: bool = False,
     class_names: tuple[str, str] = CLASS_NAMES,
 ) -> Layout[ImageRecord]:
-    """Lay out records of still images; `with_model` if several models may have judged."""
+    """Lay out records of still images."""
     columns: list[Column[ImageRecord]] = [Column("score", ">7", _score)]
     if with_posterior:
         columns.append(_posterior_column(class_names))
-    if with_model:
-        columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
     if with_generator:
         columns.append(Column("generator", "<24", _generator))
@@ -126,10 +123,8 @@ def _decided(record: ImageRecord | VideoRecord, value: float | None) -> float | 
     return value if record.verdict in LABELS else None
 
 
-def video_layout(
-    *, with_posterior: bool = False, with_model: bool = False, class_names: tuple[str, str] = CLASS_NAMES
-) -> Layout[VideoRecord]:
-    """Lay out records of videos; `with_model` if several models may have judged."""
+def video_layout(*, with_posterior: bool = False, class_names: tuple[str, str] = CLASS_NAMES) -> Layout[VideoRecord]:
+    """Lay out records of videos."""
     words = words_of(class_names)
     columns: list[Column[VideoRecord]] = [
         Column(
@@ -142,8 +137,6 @@ def video_layout(
     ]
     if with_posterior:
         columns.append(_posterior_column(class_names))
-    if with_model:
-        columns.append(Column("model", "<11", lambda r: visible(r.model or "-")))
     columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
     return Layout(VIDEOS, tuple(columns), lambda record: record.is_contradicted, _said, words)
 

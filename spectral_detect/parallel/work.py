@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from spectral_detect.parallel.pool import map_in_workers
 from spectral_detect.parallel.task import Task
@@ -39,6 +39,11 @@ class Work:
     scheduler : str or None
         Address of that cluster's scheduler, or the file that holds it; None starts a cluster on this machine. Giving
         an address implies the engine "dask".
+
+    Raises
+    ------
+    ValueError
+        A value is none of these.
     """
 
     jobs: int | None = None
@@ -46,6 +51,15 @@ class Work:
     device: DeviceChoice = "auto"
     engine: Engine = "local"
     scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and self.jobs < 0:
+            raise ValueError(f"jobs is {self.jobs}; it must be 0 or more, or None for one per core")
+        if not self.timeout_s > 0:
+            raise ValueError(f"timeout_s is {self.timeout_s}; it must be more than 0 seconds")
+        for name, choices in (("device", get_args(DeviceChoice)), ("engine", get_args(Engine))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
 
     @property
     def is_local(self) -> bool:

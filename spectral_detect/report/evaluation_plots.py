@@ -138,9 +138,7 @@ def _scored(name: str, y: np.ndarray, judgements: Sequence[Judgement], threshold
 
 def undecided_of(judgements: Sequence[Judgement]) -> tuple[float, float] | None:
     """Return the scores that the model leaves undecided; None if it decides all, or others chose the threshold."""
-    zones = {j.model.undecided if j.threshold == j.model.threshold else None for j in judgements}
-    zone = zones.pop() if len(zones) == 1 else None
-    return zone if zone is not None and zone[0] < zone[1] else None
+    return judgements[0].undecided if judgements else None
 
 
 def plot_matrix(matrix: GeneratorMatrix, output: str) -> None:

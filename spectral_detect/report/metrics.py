@@ -77,33 +77,30 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
     """Say what the column `accuracy` of a table is; nothing where no verdict was given."""
     if not decided["real"] + decided["fake"]:
         return ""
-    if judge.rules.threshold is None and all(model.track_record for model in judge.models):
+    name = visible(judge.model.name)
+    if judge.rules.threshold is None and judge.model.track_record:
         fake = visible(judge.class_names[1])
-        return f"accuracy: of such verdicts on {what} coded alike that the model had not seen, half of them {fake}\n"
+        return f"accuracy: of such verdicts of {name} on {what} coded alike that it had not seen, half of them {fake}\n"
     at = "" if judge.rules.threshold is None else ", at its own threshold"
-    text = f"accuracy: of the model in cross-validation on its own training images{at}; on others expect less"
-    if any(model.training_warnings for model in judge.models):
+    text = f"accuracy: of {name} in cross-validation on its own training images{at}; on others expect less"
+    if judge.model.training_warnings:
         text += ", much less: its training warned of that (spectral-detect models MODEL)"
     return f"{text}\n"
 
 
-def prevalence_text(models: Sequence[Model], prevalence: float) -> str:
-    """Say what the verdicts of models are worth at a prevalence, by their cross-validation at their own thresholds.
+def prevalence_text(model: Model, prevalence: float) -> str:
+    """Say what a model's verdicts are worth at a prevalence, by its cross-validation at its own threshold.
 
     Where scores are left undecided, the others' record by coding tells; a model without one is told of as well.
     """
-    lines = []
-    for model in models:
-        if model.undecided and model.undecided[0] < model.undecided[1]:
-            lines += _by_coding(model, prevalence)
-        elif "confusion" in model.metrics:
-            n_real, n_fake = model.metrics["n_real"], model.metrics["n_fake"]
-            at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence)
-            lines += [
-                f"{visible(model.name)}, as cross-validated on its training images,",
-                *prevalence_lines(at, model.class_names),
-            ]
-    return "\n".join(lines)
+    if model.undecided and model.undecided[0] < model.undecided[1]:
+        return "\n".join(_by_coding(model, prevalence))
+    if "confusion" not in model.metrics:
+        return ""
+    n_real, n_fake = model.metrics["n_real"], model.metrics["n_fake"]
+    at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence)
+    lines = prevalence_lines(at, model.class_names)
+    return "\n".join([f"{visible(model.name)}, as cross-validated on its training images,", *lines])
 
 
 def _by_coding(model: Model, prevalence: float) -> list[str]:

@@ -20,19 +20,30 @@ TRANSPARENT = (
 Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
 
 
-def outside_experience(image: Extraction, model: Model, objections: Sequence[str]) -> list[Doubt]:
+def outside_experience(image: Extraction, model: Model) -> list[Doubt]:
     """Return the doubts about an image that the model should not judge."""
     if image.is_constant:
         return [("constant image", "")]  # its own warning says so
     if model.why_useless:
         return [("useless model", f"the model {model.name} is {model.why_useless}")]
     doubts: list[Doubt] = [("transparent", TRANSPARENT)] if image.transparent_share > MOST_TRANSPARENT else []
+    objections = _objections(image, model)
     if not objections:
         return doubts
     return [
         *doubts,
         ("outside experience", f"outside the experience of the model {model.name}: {', '.join(objections)}"),
     ]
+
+
+def _objections(image: Extraction, model: Model) -> list[str]:
+    """Return what lies outside the model's experience; a model without one objects to nothing."""
+    seen, features = model.experience, np.asarray(image.features)
+    if seen is None:
+        return []
+    size, distance = (image.width or 0, image.height or 0), model.distance(features)
+    objections = seen.objections(*size, image.coding, distance, is_portrait=image.is_portrait)
+    return [*objections, *filter(None, [model.outsider(features)])]
 
 
 def undecided_score(model: Model, score: float, zone: tuple[float, float] | None) -> list[Doubt]:

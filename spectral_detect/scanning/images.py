@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 from spectral_detect.detector.model import Model
@@ -15,14 +15,15 @@ from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
-from spectral_detect.scanning.judge import Judge, as_models
+from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images
+from spectral_detect.sources.location import Places, each_place
 
 
 def scan(
-    paths: Iterable[str],
-    model: Model | Sequence[Model],
+    paths: Places,
+    model: Model,
     *,
     rules: Rules | None = None,
     work: Work | None = None,
@@ -34,11 +35,9 @@ def scan(
 
     Parameters
     ----------
-    paths : iterable of str
-        Files, folders (searched recursively) and patterns.
-    model : Model or sequence of Model
-        Several models of one spec judge together: each image is judged by the model in whose experience it lies (the
-        nearest, if it is several). An image outside the experience of all of them is inconclusive.
+    paths : str or path-like, or an iterable of them
+        Files, folders (searched recursively) and patterns; also URLs.
+    model : Model
     rules : Rules, optional
         How a score becomes a verdict: a threshold, the least confidence, the prevalence of fakes, a check of stability.
     work : Work, optional
@@ -60,10 +59,10 @@ def scan(
     FileNotFoundError
         Nothing has that name or matches that pattern; at the call, before any image is read.
     ModelFileError
-        The models take different features, or do not give what the rules need.
+        The model does not give what the rules need.
     """
-    files = find_images(expand_arguments(paths), on_skip=on_skip)
-    return scan_files(files, Judge(as_models(model), rules or Rules(), provenance), work=work, limits=limits)
+    files = find_images(expand_arguments(each_place(paths)), on_skip=on_skip)
+    return scan_files(files, Judge(model, rules or Rules(), provenance), work=work, limits=limits)
 
 
 def scan_files(

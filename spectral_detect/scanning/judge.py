@@ -16,7 +16,6 @@ from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.naming import Named
 from spectral_detect.detector.track_record import TrackRecord, track_record_of
-from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
@@ -54,7 +53,7 @@ class Judgement:
     named : Named or None
         What the image is most like; None if the model names no generators, or cannot judge it.
     undecided : (float, float) or None
-        See `Judge.undecided_of`.
+        See `Judge.undecided`.
     """
 
     model: Model
@@ -73,12 +72,11 @@ class Judgement:
 
 @dataclass(frozen=True, eq=False)
 class Judge:
-    """The models and rules of a scan: a task that turns what one image gave into its record.
+    """The model and rules of a scan: a task that turns what one image gave into its record.
 
     Attributes
     ----------
-    models : sequence of Model
-        Several of one spec judge together: each image is judged by the one in whose experience it lies most.
+    model : Model
     rules : Rules
         How a score becomes a verdict.
     provenance : {"none", "header", "full"}
@@ -87,33 +85,25 @@ class Judge:
     Raises
     ------
     ModelFileError
-        The models take different features, or do not give what the rules need.
+        The model does not give what the rules need.
     """
 
-    models: Sequence[Model]
+    model: Model
     rules: Rules = field(default_factory=Rules)
     provenance: Depth = "header"
 
     def __post_init__(self) -> None:
-        if len({model.spec.sha256 for model in self.models}) != 1:
-            raise ModelFileError(
-                "several models scan together only if they take the same features", remedy="name one with `model`"
-            )
-        if len({model.delivery for model in self.models}) != 1:
-            raise ModelFileError(
-                "several models scan together only if they take images delivered alike", remedy="name one with `model`"
-            )
-        self.rules.check(self.models)
+        self.rules.check(self.model)
 
     @property
     def spec(self) -> FeatureSpec:
-        """The features that the models take."""
-        return self.models[0].spec
+        """The features that the model takes."""
+        return self.model.spec
 
     @property
     def delivery(self) -> Delivery | None:
-        """What the models' images go through before their features."""
-        return self.models[0].delivery
+        """What images go through before their features."""
+        return self.model.delivery
 
     @property
     def edits(self) -> Edits:
@@ -136,13 +126,13 @@ class Judge:
         return hash_of_settings(self.settings)
 
     def settings_and(self, **others: Any) -> dict[str, Any]:
-        """Return models, their features, rules and further settings (plain values).
+        """Return the model, its features, rules and further settings (plain values).
 
         The limits of size and time are not in it: they decide what fails, and a file that failed is tried again when
         the scan is resumed.
         """
         return {
-            "models": [model.sha256 for model in self.models],
+            "models": [self.model.sha256],
             "spec": self.spec.sha256,
             "delivery": asdict(self.delivery) if self.delivery else None,
             "rules": asdict(self.rules),
@@ -151,8 +141,8 @@ class Judge:
 
     @property
     def class_names(self) -> tuple[str, str]:
-        """What the models call real and fake; only a model that judges alone has names of its own."""
-        return self.models[0].class_names
+        """What the model calls real and fake."""
+        return self.model.class_names
 
     @property
     def made_with(self) -> MadeWith:
@@ -161,11 +151,10 @@ class Judge:
 
     def made_with_settings(self, settings_sha256: str, vote: str | None = None) -> MadeWith:
         """Return what records are made with that further settings are behind."""
-        thresholds = {self.rules.threshold_of(model) for model in self.models}
         return MadeWith(
             {"tool_version": __version__, "spec_sha256": self.spec.sha256, "settings_sha256": settings_sha256},
-            frozenset(model.sha256 for model in self.models),
-            frozenset(str(float(threshold)) for threshold in thresholds),
+            self.model.sha256,
+            str(float(self.rules.threshold_of(self.model))),
             self.rules.prevalence is not None,
             vote,
         )
@@ -177,7 +166,7 @@ class Judge:
             self.edits,
             limits=limits or Limits(),
             delivery=self.delivery,
-            seeks_faces=any(model.experience and model.experience.needs_portrait for model in self.models),
+            seeks_faces=self.model.experience is not None and self.model.experience.needs_portrait,
             provenance=self.provenance,
         )
 
@@ -185,14 +174,14 @@ class Judge:
 
     def __call__(self, variants: Sequence[Extraction]) -> ImageRecord:
         """Return the record of one image, given as it is and after each edit."""
-        image, judgement, error = variants[0], None, error_of(variants[0], self.models)
+        image, judgement, error = variants[0], None, error_of(variants[0], self.model)
         if image.features is not None:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
         said, verdict = image.provenance, judgement.verdict if judgement else None
-        class_name = judgement.model.class_name(judgement.verdict) if judgement else None
+        class_name = self.model.class_name(judgement.verdict) if judgement else None
         told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named)) if judgement else ()
-        told += self._known_already(judgement.model, image) if judgement else ()
+        told += self.known_already(image.sha256, image.features) if judgement else ()
         return ImageRecord(
             path=image.path,
             sha256=image.sha256,
@@ -201,7 +190,10 @@ class Judge:
             width=image.width,
             height=image.height,
             format=image.format,
-            **(self._unjudged() if judgement is None else self._judged(judgement)),
+            **(self._judged(judgement) if judgement else self._unjudged()),
+            model=self.model.name,
+            model_sha256=self.model.sha256,
+            model_balanced_accuracy=self.model.balanced_accuracy,
             spec_sha256=self.spec.sha256,
             settings_sha256=self.settings_sha256,
             tool_version=__version__,
@@ -218,13 +210,13 @@ class Judge:
         """Return the record of an image that could not be judged, and why."""
         return self(lost(tuple(variants), reason))
 
-    def _known_already(self, model: Model, image: Extraction) -> tuple[str, ...]:
-        """Return a warning if the model learned the image with its label."""
-        return (TRAINING_IMAGE,) if not model.is_guess and model.was_trained_on(image.sha256, None) else ()
+    def known_already(self, sha256: str | None, features: np.ndarray | None = None) -> tuple[str, ...]:
+        """Return a warning if the model learned the file of this hash, or an image of these features, by its label."""
+        return (TRAINING_IMAGE,) if not self.model.is_guess and self.model.was_trained_on(sha256, features) else ()
 
     def misfit(self, image: Extraction) -> str | None:
-        """Return why the features are not those that the models take; None if they are."""
-        fits = image.features is None or image.features.shape[-1:] == (self.models[0].n_features,)
+        """Return why the features are not those that the model takes; None if they are."""
+        fits = image.features is None or image.features.shape[-1:] == (self.model.n_features,)
         return None if fits else ONE_SIZE
 
     def _judged(self, judgement: Judgement) -> dict[str, Any]:
@@ -235,60 +227,44 @@ class Judge:
             "label": LABELS.get(judgement.verdict),
             "score": judgement.score,
             "threshold": judgement.threshold,
-            "model": judgement.model.name,
-            "model_sha256": judgement.model.sha256,
             "log10_likelihood_ratio": judgement.log10_likelihood_ratio,
             "posterior": None if self.rules.prevalence is None else judgement.posterior,
-            "model_balanced_accuracy": judgement.model.balanced_accuracy,
             "verdict_right": known.right(judgement.verdict) if known else None,
-            "such_files": known.line_for(judgement.model.class_names) if known else None,
+            "such_files": known.line_for(self.class_names) if known else None,
             "reason": judgement.reason,
             "parts": judgement.parts,
             **name_columns(judgement.named),
         }
 
     def _unjudged(self) -> dict[str, Any]:
-        """Return the columns of `_judged` without a judgement: the model is named if there was no choice."""
-        unknown = (
-            "verdict", "label", "score", "model", "model_sha256", "log10_likelihood_ratio", "posterior",
-            "model_balanced_accuracy",
-        )  # fmt: skip
-        columns = dict.fromkeys(unknown) | {"threshold": self.rules.threshold}
-        if len(self.models) == 1:
-            (model,) = self.models
-            columns |= {
-                "model": model.name,
-                "model_sha256": model.sha256,
-                "model_balanced_accuracy": model.balanced_accuracy,
-                "threshold": self.rules.threshold_of(model),
-            }
-        return columns
+        """Return the columns of `_judged` without a judgement."""
+        unknown = ("verdict", "label", "score", "log10_likelihood_ratio", "posterior")
+        return dict.fromkeys(unknown) | {"threshold": self.rules.threshold_of(self.model)}
 
-    def undecided_of(self, model: Model) -> tuple[float, float] | None:
-        """Return the zone of scores that a model leaves undecided; a threshold of one's own decides all."""
-        if model.undecided is None or self.rules.threshold is not None or model.undecided[0] >= model.undecided[1]:
-            return None
-        return model.undecided
+    @property
+    def undecided(self) -> tuple[float, float] | None:
+        """The zone of scores that the model leaves undecided; a threshold of one's own decides all."""
+        zone = self.model.undecided
+        return zone if zone and zone[0] < zone[1] and self.rules.threshold is None else None
 
     # ---------------------------------------------------------------------------------------------------- judgements
 
     def judge(self, variants: Sequence[Extraction]) -> Judgement:
-        """Judge one image by the model in whose experience it lies most.
+        """Judge one image.
 
         Parameters
         ----------
         variants : sequence of Extraction
             The image as it is, with features; then after each edit.
         """
-        image = variants[0]
-        model, objections = nearest_model(image, self.models)
+        image, model = variants[0], self.model
         threshold = self.rules.threshold_of(model)
         score = score_of(image, model)
         called: Verdict = "fake" if score >= threshold else "real"
         name = model.class_name(called) or called
         ratio = None if image.is_constant else model.calibration.log10_likelihood_ratio(score)
         posterior = None if ratio is None else self.rules.posterior(ratio)
-        doubts, notes = outside_experience(image, model, objections), []
+        doubts, notes = outside_experience(image, model), []
         confidence = None if posterior is None else posterior if called == "fake" else 1 - posterior
         if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
             doubts.append(("low confidence", f"{name} with a probability of only {confidence:.3f}"))
@@ -298,7 +274,7 @@ class Judge:
             notes.append(f"{at}, with a probability of only {confidence:.3f}{where}")
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
         if means_something:
-            doubts += undecided_score(model, score, self.undecided_of(model))
+            doubts += undecided_score(model, score, self.undecided)
         if self.rules.stability:
             doubts += flips(variants[1:], model, threshold, called)
         return Judgement(
@@ -319,36 +295,10 @@ class Judge:
             else None,
             parts=None if image.is_constant else model.parts_line(np.asarray(image.features)),
             named=named_by(model, image) if means_something else None,
-            undecided=self.undecided_of(model),
+            undecided=self.undecided,
         )
 
 
 def hash_of_settings(settings: dict[str, Any]) -> str:
     """Return the hash by which records tell what they were judged with; the settings may have been read from JSON."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def as_models(model: Model | Sequence[Model]) -> tuple[Model, ...]:
-    """Return one model or several as a tuple."""
-    return (model,) if isinstance(model, Model) else tuple(model)
-
-
-def nearest_model(image: Extraction, models: Sequence[Model]) -> tuple[Model, list[str]]:
-    """Return the model in whose experience an image lies most, and the objections even to that one.
-
-    The fewest objections come first, then a model that has seen images of about that size, then the least distance.
-    """
-    width, height = image.width or 0, image.height or 0
-
-    def rank(model: Model) -> tuple[int, bool, float, list[str]]:
-        seen = model.experience
-        if seen is None:
-            return 0, False, 0.0, []
-        distance = model.distance(np.asarray(image.features))
-        objections = seen.objections(width, height, image.coding, distance, is_portrait=image.is_portrait)
-        objections += filter(None, [model.outsider(np.asarray(image.features))])
-        return len(objections), not seen.covers(width, height), distance, objections
-
-    ranks = [rank(model) for model in models]
-    best = min(range(len(models)), key=lambda k: ranks[k][:3])
-    return models[best], ranks[best][3]

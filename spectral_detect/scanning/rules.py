@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spectral_detect.detector.model import Model
@@ -27,12 +26,23 @@ class Rules:
         The share of fakes among such images, for the probability of fake; 0.5 if it is None.
     stability : bool
         Whether an image is inconclusive if its verdict flips under `STABILITY`.
+
+    Raises
+    ------
+    ValueError
+        A number is not from 0 to 1.
     """
 
     threshold: float | None = None
     min_confidence: float | None = None
     prevalence: float | None = None
     stability: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "min_confidence", "prevalence"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} is {value}; it must be from 0 to 1, or None")
 
     @property
     def edits(self) -> Edits:
@@ -52,32 +62,31 @@ class Rules:
             return max(high, threshold)
         return low if score <= low else threshold
 
-    def check(self, models: Sequence[Model]) -> None:
-        """Check that the models give the probabilities that the rules need.
+    def check(self, model: Model) -> None:
+        """Check that a model gives the probabilities that the rules need.
 
         Raises
         ------
         ModelFileError
-            The scores of a model are not calibrated, or none of its verdicts can be as sure as `min_confidence` asks.
+            Its scores are not calibrated, or none of its verdicts can be as sure as `min_confidence` asks.
         """
         if self.min_confidence is None and self.prevalence is None:
             return
-        for model in models:
-            if model.calibration.kind == "none":
-                raise ModelFileError(
-                    f"the scores of the model {model.name or 'given'} are not calibrated (too few independent images, "
-                    "or no labels): `min_confidence`, `prevalence` and `vote=pooled` need 10 or more of each class at "
-                    "training"
-                )
-            surest = self._surest(model)
-            if self.min_confidence is not None and self.min_confidence > surest:
-                n_real, n_fake = model.calibration.n_real, model.calibration.n_fake
-                real, fake = model.class_names
-                raise ModelFileError(
-                    f"no verdict of the model {model.name or 'given'} is surer than {surest:.3f}, all that the "
-                    f"{n_real} {real} and {n_fake} {fake} groups of its calibration (images that belong together are "
-                    "one) support: ask for less"
-                )
+        if model.calibration.kind == "none":
+            raise ModelFileError(
+                f"the scores of the model {model.name or 'given'} are not calibrated (too few independent images, "
+                "or no labels): `min_confidence`, `prevalence` and `vote=pooled` need 10 or more of each class at "
+                "training"
+            )
+        surest = self._surest(model)
+        if self.min_confidence is not None and self.min_confidence > surest:
+            n_real, n_fake = model.calibration.n_real, model.calibration.n_fake
+            real, fake = model.class_names
+            raise ModelFileError(
+                f"no verdict of the model {model.name or 'given'} is surer than {surest:.3f}, all that the "
+                f"{n_real} {real} and {n_fake} {fake} groups of its calibration (images that belong together are "
+                "one) support: ask for less"
+            )
 
     def posterior(self, log10_ratio: float) -> float:
         """Return the probability of fake by a likelihood ratio, at the prevalence of the rules."""

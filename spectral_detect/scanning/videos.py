@@ -19,7 +19,7 @@ from spectral_detect.media.video import FrameOptions, Video, open_video
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import CLASS_NAMES, LABELS, FrameRecord, VideoRecord
+from spectral_detect.records import LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning.judge import GUESS, Judge, Judgement, hash_of_settings
 from spectral_detect.scanning.names import contradictions
 from spectral_detect.scanning.rules import Rules
@@ -94,12 +94,12 @@ class VideoJudge:
 
     def __post_init__(self) -> None:
         if self.vote == "pooled":
-            Rules(prevalence=0.5).check(self.judge.models)
+            Rules(prevalence=0.5).check(self.judge.model)
 
     @property
-    def models(self) -> Sequence[Model]:
-        """The models that may judge."""
-        return self.judge.models
+    def model(self) -> Model:
+        """The model that judges."""
+        return self.judge.model
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -141,8 +141,9 @@ class VideoJudge:
         if not judgements:
             return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames, hashes=hashed.frames)
         ballot = _elect(judged, self.vote)
-        known |= _verdict(ballot, judgements, self.judge.rules)
-        notes = (*_doubts(ballot, judgements, known), *_remedy(ballot, judged))
+        known |= self._verdict(ballot, judgements)
+        notes = (*_doubts(ballot, judgements, known), *_remedy(ballot, judged, self.model))
+        notes += self.judge.known_already(hashed.sha256)
         told = contradictions(None if known["class_name"] else ballot.verdict, said)
         known["warnings"] = (*told, *known["warnings"], *notes)
         return VideoResult(VideoRecord(**known), frames, *extremes.chosen(), hashed.frames)
@@ -163,6 +164,31 @@ class VideoJudge:
                 extremes.offer(frame, judgement.score)
             judged.append((replace(variants[0], features=None, tiles=None), judgement))
         return judged
+
+    def _verdict(self, ballot: Ballot, judgements: Sequence[Judgement]) -> dict[str, Any]:
+        """Return the columns of a record that the vote fills."""
+        model, rules, ratio = self.model, self.judge.rules, ballot.log10_likelihood_ratio
+        low, high = ballot.interval or (None, None)
+        codings = Counter(j.such_files for j in judgements if j.such_files)
+        known = max(codings, key=codings.__getitem__, default=None)
+        return {
+            "verdict": ballot.verdict,
+            "label": LABELS.get(ballot.verdict),
+            "fake_fraction": ballot.fake_fraction,
+            "fake_fraction_low": low,
+            "fake_fraction_high": high,
+            "mean_score": ballot.mean_score,
+            "log10_likelihood_ratio": ratio,
+            "posterior": None if rules.prevalence is None or ratio is None else rules.posterior(ratio),
+            "n_judged": ballot.n_votes,
+            "threshold": rules.threshold_of(model),
+            "model": model.name,
+            "model_sha256": model.sha256,
+            "model_balanced_accuracy": model.balanced_accuracy,
+            "class_name": model.class_name(ballot.verdict),
+            "verdict_right": known.right(ballot.verdict) if known and ballot.verdict else None,
+            "such_files": known.line_for(model.class_names) if known else None,
+        }
 
     def _unknown(self) -> dict[str, Any]:
         """Return the columns of the record of a video that could not be read."""
@@ -239,47 +265,21 @@ def _elect(judged: Sequence[Judged], vote: VoteKind) -> Ballot:
     return decide([count_votes(judgements, vote) for judgements in tracks.values()])
 
 
-def _verdict(ballot: Ballot, judgements: Sequence[Judgement], rules: Rules) -> dict[str, Any]:
-    """Return the columns of a record that the vote fills; the model is the one that judged most frames."""
-    by_model = Counter(j.model.name for j in judgements)
-    ruling = next(j for j in judgements if j.model.name == by_model.most_common(1)[0][0])
-    low, high = ballot.interval or (None, None)
-    ratio, known = ballot.log10_likelihood_ratio, ruling.such_files
-    return {
-        "verdict": ballot.verdict,
-        "label": LABELS.get(ballot.verdict),
-        "fake_fraction": ballot.fake_fraction,
-        "fake_fraction_low": low,
-        "fake_fraction_high": high,
-        "mean_score": ballot.mean_score,
-        "log10_likelihood_ratio": ballot.log10_likelihood_ratio,
-        "posterior": None if rules.prevalence is None or ratio is None else rules.posterior(ratio),
-        "n_judged": ballot.n_votes,
-        "threshold": ruling.threshold,
-        "model": ruling.model.name,
-        "model_sha256": ruling.model.sha256,
-        "model_balanced_accuracy": ruling.model.balanced_accuracy,
-        "class_name": ruling.model.class_name(ballot.verdict),
-        "verdict_right": known.right(ballot.verdict) if known and ballot.verdict else None,
-        "such_files": known.line_for(ruling.model.class_names) if known else None,
-    }
-
-
 def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
     notes = doubts_in_words(judgements)
-    fake = judgements[0].model.class_names[1] if judgements else CLASS_NAMES[1]
+    fake = judgements[0].model.class_names[1]
     if ballot.doubt:
         notes.insert(0, ballot.doubt)
     if known["n_tracks"] > 1:
         notes.append(f"{known['n_tracks']} faces followed; the votes are those of the one most often called {fake}")
-    if any(j.model.is_guess for j in judgements):
+    if judgements[0].model.is_guess:
         notes.append(GUESS)
     return tuple(notes)
 
 
-def _remedy(ballot: Ballot, judged: Sequence[Judged]) -> tuple[str, ...]:
-    """Say what to do if a video stays undecided because no model has seen frames coded like its own."""
-    unseen = Counter(e.coding.kind for e, j in judged if j and e.coding and not _has_seen(j.model, e.coding))
+def _remedy(ballot: Ballot, judged: Sequence[Judged], model: Model) -> tuple[str, ...]:
+    """Say what to do if a video stays undecided because the model has not seen frames coded like its own."""
+    unseen = Counter(e.coding.kind for e, j in judged if j and e.coding and not _has_seen(model, e.coding))
     if ballot.verdict != "inconclusive" or not unseen:
         return ()
     (kind, _), *_others = unseen.most_common(1)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spectral_detect.sources.urls import without_credentials
+
+Places = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]  # one, or several
+
+
+def each_place(places: Places) -> list[str]:
+    """Return the name of each of several places, or of the one."""
+    several = [places] if isinstance(places, str | os.PathLike) else places
+    return [os.fspath(place) for place in several]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from spectral_detect.text import counted
 from spectral_detect.training.labelled_files import LabelledFile, source_names
 
 MIN_PER_CLASS = 5
+N_REFERENCE = 8
 
 Progress = Callable[[Iterable[tuple[Extraction, ...]]], Iterable[tuple[Extraction, ...]]]
 
@@ -95,6 +96,11 @@ class Dataset:
             failures=(),
             sources=tuple(self.sources[k] for k in chosen) if self.sources else (),
         )
+
+    def some_vectors(self) -> np.ndarray:
+        """Return (`N_REFERENCE`, n_features) vectors of samples spread over the data set, of tiles the first."""
+        at = np.linspace(0, len(self.features) - 1, N_REFERENCE).astype(int)
+        return np.array([np.atleast_2d(self.features[k])[0] for k in at], dtype=np.float64)
 
     def source_of(self, sample: int) -> str:
         """Return where a sample comes from, for people."""

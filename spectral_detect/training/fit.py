@@ -20,9 +20,14 @@ from spectral_detect.detector.classifiers import (
     feature_group_kernel,
     split_features,
 )
+from spectral_detect.errors import DatasetError
+from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.records import FAKE
+from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.perceptron import fit_perceptron
 
+MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
+WEIGHING = ("ridge", "perceptron")  # the classifiers for which files have weights
 SVM_C = 10.0  # the matched protocol is flat from 3 up
 LOGREG_C = 1.0
 RIDGE_LAMBDA, RIDGE_LIMIT = 0.03, 4.0
@@ -30,6 +35,61 @@ PAPER_SVM_C, PAPER_SVM_GAMMA = 6.37, 0.86  # the notebooks of cc-hpc-itwm/DeepFa
 HALF_MAX = 60_000.0
 SKLEARN_TOLERANCE = 1e-9
 N_CHECKED = 100  # vectors, against scikit-learn
+
+
+def fit_dataset(
+    dataset: Dataset,
+    spec: FeatureSpec,
+    classifier: ClassifierName,
+    *,
+    paper_settings: bool = False,
+    most: int = MAX_TILE_VECTORS,
+    seed: int = 0,
+) -> Fitted:
+    """Do what `fit_classifier` does with the `training_vectors` of a data set.
+
+    Raises
+    ------
+    DatasetError
+        The files have weights, which the classifier does not know.
+    """
+    if (dataset.weights < 1).any() and classifier not in WEIGHING:
+        raise DatasetError(
+            f"files of a weight below 1 need the classifier {' or '.join(WEIGHING)}: for {classifier} all count alike"
+        )
+    X, y, weights = training_vectors(dataset, most, seed)
+    sizes = spec.group_sizes
+    return fit_classifier(
+        X, y, classifier, group_sizes=sizes, weights=weights, paper_settings=paper_settings, seed=seed
+    )
+
+
+def training_vectors(dataset: Dataset, most: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (n_vectors, n_features), labels and weights: each tile of an image is a vector with the image's label.
+
+    Both classes weigh alike, and a group of a class as much as the root of its number of images.
+
+    If images are cut into tiles, at most `most` are taken, equally many of each image; the seed decides
+    which.
+    """
+    if dataset.features[0].ndim == 1:
+        return np.stack(dataset.features), dataset.y, _weights(dataset)
+    rng = np.random.default_rng(seed)
+    images = rng.permutation(len(dataset.y))[:most]
+    n_each = max(1, most // len(images))
+    parts = [dataset.features[k][rng.permutation(len(dataset.features[k]))[:n_each]] for k in images]
+    X, of_vector = np.concatenate(parts), np.repeat(images, [len(part) for part in parts])
+    return X, dataset.y[of_vector], _weights(dataset)[of_vector]
+
+
+def _weights(dataset: Dataset) -> np.ndarray:
+    """Return (n_images,), on average 1; files that count less in themselves are groups of their own here."""
+    y, own = dataset.y, dataset.weights
+    kinds = np.stack([y, dataset.groups, own < 1])
+    _, of_image, counts = np.unique(kinds, axis=1, return_inverse=True, return_counts=True)
+    weights = own / np.sqrt(counts[of_image.ravel()])
+    total = {label: float(weights[y == label].sum()) for label in np.unique(y).tolist()}
+    return np.asarray(weights / [total[label] for label in y.tolist()] * len(y) / len(total))
 
 
 def fit_classifier(

@@ -12,7 +12,7 @@ from spectral_detect.errors import DatasetError, ModelFileError
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FusedSpec
 from spectral_detect.training.dataset import Dataset
-from spectral_detect.training.train import N_REFERENCE, train_model
+from spectral_detect.training.train import train_model
 
 
 def fused_extractor(first: Model, second: Model) -> Extractor:
@@ -95,7 +95,7 @@ def fuse_models(
         cloud=None,
         summary=None,
         delivery=first.delivery,
-        reference=_some_vectors(dataset),
+        reference=dataset.some_vectors(),
     )
 
 
@@ -114,11 +114,6 @@ def _require_both(parts: tuple[Model, Model], weights: np.ndarray) -> None:
 
 def _and(names: tuple[str, str]) -> str:
     return " and ".join(map(repr, names))
-
-
-def _some_vectors(dataset: Dataset) -> np.ndarray:
-    at = np.linspace(0, len(dataset.features) - 1, N_REFERENCE).astype(int)
-    return np.array([np.atleast_2d(dataset.features[k])[0] for k in at], dtype=np.float64)
 
 
 def experience_of_both(first: Model, second: Model) -> Experience | None:

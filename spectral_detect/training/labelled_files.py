@@ -13,11 +13,9 @@ from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
 from spectral_detect.sources.formats import has_video_suffix, is_animation
-from spectral_detect.sources.location import Location
+from spectral_detect.sources.location import Location, Places, each_place
 from spectral_detect.sources.text_encoding import how_to_convert, is_not_utf8, wide_encoding
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
-
-Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]  # one, or several
 
 MIN_OF_GROUP = 5  # files; a smaller group is no source, as its name may be that of a file
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature", "camera"), FAKE: ("fake", "1_fake", "ai")}
@@ -39,7 +37,7 @@ class LabelledFile:
     source: str | None = None
 
 
-def files_in_folders(real: Folders, fake: Folders, *, group_by_parent: bool = False) -> list[LabelledFile]:
+def files_in_folders(real: Places, fake: Places, *, group_by_parent: bool = False) -> list[LabelledFile]:
     """Find the images and videos in the folders of each class.
 
     Parameters
@@ -59,14 +57,9 @@ def files_in_folders(real: Folders, fake: Folders, *, group_by_parent: bool = Fa
     return [
         LabelledFile(file, label, os.path.dirname(file.path) if group_by_parent else None)
         for label, folders in ((REAL, real), (FAKE, fake))
-        for folder in _each(folders)
+        for folder in each_place(folders)
         for file in _images_of(folder)
     ]
-
-
-def _each(folders: Folders) -> list[str]:
-    several = [folders] if isinstance(folders, str | os.PathLike) else folders
-    return [os.fspath(folder) for folder in several]
 
 
 def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[LabelledFile]]:

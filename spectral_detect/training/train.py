@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,17 +30,15 @@ from spectral_detect.records import FAKE, REAL
 from spectral_detect.text import short_repr
 from spectral_detect.training.dataset import Dataset, folds, require_both_classes, require_variety
 from spectral_detect.training.delivered import Delivered, how_delivered
-from spectral_detect.training.fit import fit_classifier
+from spectral_detect.training.fit import MAX_TILE_VECTORS, fit_dataset
 from spectral_detect.training.naming.fit import fit_naming
 from spectral_detect.training.outsiders import Outsiders, fit_outsiders
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 from spectral_detect.training.track_records import track_records, verdicts_of
 
-MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
 OFTEN = 0.5  # augmented so often, a model has seen enough JPEGs of any quality to judge them
 N_FOLDS = 5
-N_REFERENCE = 8
 DISTANCE_QUANTILE = 0.99  # of each of two distances
 MANY = 100  # images, of which such a quantile can be taken; of fewer the limit is the largest times `MARGINS`
 MARGINS = 2.0, 1.1
@@ -105,7 +104,7 @@ def train_model(
         Features of `spec`, labelled with both classes, or, for k-means alone, without any label.
     spec : FeatureSpec
         The features, which the model stores.
-    classifier : {"svm", "logreg", "kmeans"}
+    classifier : {"svm", "logreg", "ridge", "perceptron", "kmeans"}
         Kind of classifier.
     paper_settings : bool
         Do as Durall et al.: no standardisation, SVC(C=6.37, gamma=0.86), liblinear logistic regression, and the
@@ -139,12 +138,9 @@ def train_model(
     dataset.require_features(spec)
     is_labelled = _require_labels(dataset, classifier)
 
-    def fit(part: Dataset) -> Fitted:
-        X, y, weights = training_vectors(part, max_tile_vectors, seed)
-        return fit_classifier(
-            X, y, classifier, group_sizes=spec.group_sizes, weights=weights, paper_settings=paper_settings, seed=seed
-        )
-
+    fit = partial(
+        fit_dataset, spec=spec, classifier=classifier, paper_settings=paper_settings, most=max_tile_vectors, seed=seed
+    )
     delivered = _delivered(dataset)
     fitted = fit(dataset)
     naming = fit_naming(dataset, classifier, spec.group_sizes, seed=seed) if attribute else None
@@ -177,7 +173,7 @@ def train_model(
         naming=naming,
         summary=summarise_training(dataset, cloud, held_out.tile_deviations if held_out else np.empty(0)),
         file_marks=marks_of(sample.sha256 for sample in dataset.samples),
-        reference=_some_vectors(dataset),
+        reference=dataset.some_vectors(),
     )
 
 
@@ -193,12 +189,7 @@ def cross_validate(
     """
     dataset.require_features(spec)
     require_both_classes(dataset)
-
-    def fit(part: Dataset) -> Fitted:
-        X, y, weights = training_vectors(part, MAX_TILE_VECTORS, seed)
-        return fit_classifier(X, y, classifier, group_sizes=spec.group_sizes, weights=weights, seed=seed)
-
-    held_out = _held_out(dataset, fit, seed)
+    held_out = _held_out(dataset, partial(fit_dataset, spec=spec, classifier=classifier, seed=seed), seed)
     if held_out is None:
         raise DatasetError("too few groups to cross-validate", remedy="put fewer images into one group")
     decision = _decision(held_out, paper_settings=False, target_fpr=None, seed=seed)
@@ -336,39 +327,6 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
         "copies": len(dataset.edits),
         "n_frames": sum(sample.frame is not None for sample in dataset.samples),
     }
-
-
-def training_vectors(dataset: Dataset, max_tile_vectors: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (n_vectors, n_features), labels and weights: each tile of an image is a vector with the image's label.
-
-    Both classes weigh alike, and a group of a class as much as the root of its number of images.
-
-    If images are cut into tiles, at most `max_tile_vectors` are taken, equally many of each image; the seed decides
-    which.
-    """
-    if dataset.features[0].ndim == 1:
-        return np.stack(dataset.features), dataset.y, _weights(dataset)
-    rng = np.random.default_rng(seed)
-    images = rng.permutation(len(dataset.y))[:max_tile_vectors]
-    n_each = max(1, max_tile_vectors // len(images))
-    parts = [dataset.features[k][rng.permutation(len(dataset.features[k]))[:n_each]] for k in images]
-    X, of_vector = np.concatenate(parts), np.repeat(images, [len(part) for part in parts])
-    return X, dataset.y[of_vector], _weights(dataset)[of_vector]
-
-
-def _weights(dataset: Dataset) -> np.ndarray:
-    """Return (n_images,), on average 1; files that count less in themselves are groups of their own here."""
-    y, own = dataset.y, dataset.weights
-    kinds = np.stack([y, dataset.groups, own < 1])
-    _, of_image, counts = np.unique(kinds, axis=1, return_inverse=True, return_counts=True)
-    weights = own / np.sqrt(counts[of_image.ravel()])
-    total = {label: float(weights[y == label].sum()) for label in np.unique(y).tolist()}
-    return np.asarray(weights / [total[label] for label in y.tolist()] * len(y) / len(total))
-
-
-def _some_vectors(dataset: Dataset) -> np.ndarray:
-    at = np.linspace(0, len(dataset.features) - 1, N_REFERENCE).astype(int)
-    return np.array([np.atleast_2d(dataset.features[k])[0] for k in at], dtype=np.float64)
 
 
 def _held_out(dataset: Dataset, fit: Callable[[Dataset], Fitted], seed: int) -> OutOfFold | None:

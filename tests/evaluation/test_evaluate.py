@@ -45,6 +45,20 @@ def test_the_inconclusive_are_counted_by_reason_and_with_the_errors_they_avoid(p
     assert strict.metrics == plain.metrics  # by score alone every image counts
 
 
+@pytest.mark.parametrize("threshold", [0.05, 0.95])
+def test_a_threshold_of_ones_own_decides_all_that_is_counted(photographs: Model, threshold: float) -> None:
+    dataset = read_dataset(files_in_manifest(str(MANIFEST)), Extractor(photographs.spec))
+    scores = photographs.scores(dataset.features)
+    found = evaluate_model(photographs, dataset, Rules(threshold=threshold))
+    called = {
+        "real": int(np.sum(scores[dataset.y == 0] >= threshold)),
+        "fake": int(np.sum(scores[dataset.y == 1] >= threshold)),
+    }
+    assert {name: counts["fake"] for name, counts in found.metrics.confusion.items()} == called
+    assert {name: counts["fake"] for name, counts in found.decided.confusion.items()} == called
+    assert found.metrics.threshold == threshold
+
+
 def test_stability_judges_each_image_once(photographs: Model) -> None:
     files = files_in_manifest(str(MANIFEST))
     rules = Rules(stability=True)

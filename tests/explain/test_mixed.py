@@ -25,7 +25,7 @@ NAME = "picosdeeuropa_by_Aitzol_Berasategi.png"
 
 
 def explained(path: Path) -> Explanation:
-    return explain(FoundFile(Location(str(path))), Judge((load_model(MODEL),)), work=Work(0))
+    return explain(FoundFile(Location(str(path))), Judge(load_model(MODEL)), work=Work(0))
 
 
 def test_a_picture_of_two_halves_is_said_to_be_mixed(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def explained() -> object:
     from spectral_detect.sources.discovery import FoundFile
     from spectral_detect.sources.location import Location
 
-    return explain(FoundFile(Location(str(IMAGE))), Judge((load_model("world"),)), work=Work(jobs=0))
+    return explain(FoundFile(Location(str(IMAGE))), Judge(load_model("world")), work=Work(jobs=0))
 
 
 def drawn_texts(explanation: object) -> list[str]:

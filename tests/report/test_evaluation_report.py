@@ -10,13 +10,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conftest import EXAMPLES, MODELS, Run
 from headless_chromium import chromium, needs_browser
 from spectral_detect import load_model
+from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.report import evaluation_plots, plots
-from spectral_detect.scanning.judge import Judge, Judgement
+from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.location import Location
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -158,10 +162,8 @@ def test_the_page_shows_its_pictures_and_runs_nothing(run: Run, images: Path, tm
 
 
 def test_the_undecided_scores_are_drawn_unless_another_threshold_decides() -> None:
-    model = load_model("world")
-    judge = Judge([model])
-    judged = [Judgement(model, score, model.threshold, "real", None, (), 0.0, None) for score in (0.1, 0.9)]
-    assert evaluation_plots.undecided_of(judged) == judge.undecided_of(model)
-    assert evaluation_plots.undecided_of([replace(j, threshold=0.5) for j in judged]) is None
-    decides_all = replace(model, undecided=(0.5, 0.5))
-    assert evaluation_plots.undecided_of([replace(j, model=decides_all) for j in judged]) is None
+    model, far = load_model("world"), Extraction(Location("a.png"), width=256, height=256, features=np.zeros(1461))
+    judged = [Judge(model, rules).judge([far]) for rules in (Rules(), Rules(threshold=0.5))]
+    decides_all = Judge(replace(model, undecided=(0.5, 0.5))).judge([far])
+    zones = [evaluation_plots.undecided_of([each]) for each in (*judged, decides_all)]
+    assert zones == [model.undecided, None, None]

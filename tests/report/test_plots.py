@@ -60,7 +60,7 @@ def test_a_timeline_names_its_model_and_why_frames_are_inconclusive(drawn: list[
     from spectral_detect.scanning.videos import VideoJudge
 
     frames = tuple(map(str, sorted((EXAMPLES / "real").glob("*.png"))))
-    judge = VideoJudge(Judge([load_model(MODELS / "photographs.pkl")], Rules(min_confidence=0.95)))
+    judge = VideoJudge(Judge(load_model(MODELS / "photographs.pkl"), Rules(min_confidence=0.95)))
     result = judge(FoundVideo(Location(str(EXAMPLES / "real")), frames))
     plots.plot_timeline(result, "t.png")
     (figure,) = drawn

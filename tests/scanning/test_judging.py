@@ -22,7 +22,7 @@ from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
 from spectral_detect.outputs.table import image_layout
 from spectral_detect.report.metrics import prevalence_text
-from spectral_detect.scanning.judge import Judge, Judgement, nearest_model
+from spectral_detect.scanning.judge import Judge, Judgement
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
 from spectral_detect.training.track_records import verdicts_of
@@ -48,17 +48,17 @@ def image(log_odds: float, edit: Edit | None = None) -> Extraction:
     return Extraction(Location("a.png"), width=128, height=128, features=np.array([log_odds]), edit=edit)
 
 
-def judge(variants: list[Extraction], models: list[Model], rules: Rules) -> Judgement:
-    return Judge(models, rules).judge(variants)
+def judge(variants: list[Extraction], model: Model, rules: Rules) -> Judgement:
+    return Judge(model, rules).judge(variants)
 
 
 def test_without_rules_the_threshold_decides(model: Model) -> None:
     for log_odds, verdict in ((0.1, "fake"), (-0.1, "real")):
-        judgement = judge([image(log_odds)], [model], Rules())
+        judgement = judge([image(log_odds)], model, Rules())
         assert (judgement.verdict, judgement.reason, judgement.warnings) == (verdict, None, ())
         assert judgement.log10_likelihood_ratio == pytest.approx(log_odds / np.log(10))
         assert judgement.posterior == pytest.approx(judgement.score)
-    assert judge([image(0.1)], [model], Rules(threshold=0.6)).verdict == "real"
+    assert judge([image(0.1)], model, Rules(threshold=0.6)).verdict == "real"
 
 
 @pytest.mark.parametrize("target_fpr", [None, 0.02])
@@ -70,7 +70,7 @@ def test_a_track_record_counts_the_verdicts_that_a_scan_gives(
     assert trained.undecided is not None
     like = replace(model, threshold=trained.threshold, undecided=trained.undecided)
     log_odds = np.concatenate([np.linspace(-6, 6, 241), [np.log(trained.threshold / (1 - trained.threshold))]])
-    judged = [judge([image(float(at))], [like], Rules()) for at in log_odds]
+    judged = [judge([image(float(at))], like, Rules()) for at in log_odds]
     counted = verdicts_of(np.array([each.score for each in judged]), trained.undecided)
     names = {FAKE: "fake", REAL: "real", -1: "inconclusive"}
     assert [each.verdict for each in judged] == [names[verdict] for verdict in counted.tolist()]
@@ -78,36 +78,43 @@ def test_a_track_record_counts_the_verdicts_that_a_scan_gives(
 
 def test_a_verdict_less_probable_than_asked_is_inconclusive(model: Model) -> None:
     rules = Rules(min_confidence=0.9)
-    verdicts = [judge([image(np.log(odds))], [model], rules).verdict for odds in (1 / 10, 1 / 8, 1, 8, 10)]
+    verdicts = [judge([image(np.log(odds))], model, rules).verdict for odds in (1 / 10, 1 / 8, 1, 8, 10)]
     assert verdicts == ["real", "inconclusive", "inconclusive", "inconclusive", "fake"]
-    doubt = judge([image(np.log(8))], [model], rules)
+    doubt = judge([image(np.log(8))], model, rules)
     assert doubt.reason == "low confidence"
     assert doubt.warnings == ("fake with a probability of only 0.889",)
-    between = judge([image(np.log(10))], [replace(model, threshold=0.95)], rules)  # neither side of it is sure
+    between = judge([image(np.log(10))], replace(model, threshold=0.95), rules)  # neither side of it is sure
     assert between.verdict == "inconclusive"
 
 
 def test_the_posterior_is_bayes_rule_and_no_surer_than_the_images(model: Model) -> None:
-    at = judge([image(np.log(99))], [model], Rules(prevalence=0.01))
+    at = judge([image(np.log(99))], model, Rules(prevalence=0.01))
     assert at.posterior == pytest.approx(0.5)
-    certain = judge([image(30.0)], [model], Rules(prevalence=0.01))
+    certain = judge([image(30.0)], model, Rules(prevalence=0.01))
     assert certain.score == pytest.approx(1.0)
     assert certain.posterior == pytest.approx(1000 / 1099)  # 1000 to 1 is all that 999 reals support
-    assert judge([image(7.0)], [model], Rules(prevalence=0.01, min_confidence=0.95)).reason == "low confidence"
+    assert judge([image(7.0)], model, Rules(prevalence=0.01, min_confidence=0.95)).reason == "low confidence"
+
+
+@pytest.mark.parametrize("name", ["threshold", "min_confidence", "prevalence"])
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
+def test_a_rule_that_is_no_share_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} is {value}; it must be from 0 to 1"):
+        Rules(**{name: value})
 
 
 def test_a_confidence_that_no_verdict_can_have_is_refused(model: Model) -> None:
-    Rules(min_confidence=0.998).check([model])
+    Rules(min_confidence=0.998).check(model)
     with pytest.raises(ModelFileError, match=r"is surer than 0.999, .* 999 real and 999 fake groups"):
-        Rules(min_confidence=0.9995).check([model])
-    Rules(min_confidence=0.9995, prevalence=0.01).check([model])  # a real may be: they are many
+        Rules(min_confidence=0.9995).check(model)
+    Rules(min_confidence=0.9995, prevalence=0.01).check(model)  # a real may be: they are many
 
 
 def test_a_verdict_less_probable_than_the_other_says_so(model: Model) -> None:
-    eager = judge([image(-1.0)], [replace(model, threshold=0.2)], Rules())
+    eager = judge([image(-1.0)], replace(model, threshold=0.2), Rules())
     assert eager.verdict == "fake"
     assert eager.warnings == ("called fake by the threshold of 0.200, with a probability of only 0.269",)
-    rare = judge([image(2.0)], [model], Rules(prevalence=0.01))
+    rare = judge([image(2.0)], model, Rules(prevalence=0.01))
     assert "with a probability of only" in rare.warnings[0]
 
 
@@ -117,38 +124,24 @@ def test_rules_need_a_calibrated_model() -> None:
     for rules in (Rules(min_confidence=0.9), Rules(prevalence=0.5)):
         with pytest.raises(ModelFileError, match=r"are not calibrated .* need 10 or more of each class"):
             scan([str(PHOTOGRAPHS)], few, rules=rules)
-    assert judge([Extraction(Location("a"), features=gaussian_data().features[0])], [few], Rules()).posterior is None
+    assert judge([Extraction(Location("a"), features=gaussian_data().features[0])], few, Rules()).posterior is None
 
 
 def test_a_verdict_that_an_edit_turns_depends_on_delivery(model: Model) -> None:
     rules = Rules(stability=True)
     steady = [image(2.0), *(image(1.0, edit) for edit in STABILITY)]
-    assert judge(steady, [model], rules).verdict == "fake"
+    assert judge(steady, model, rules).verdict == "fake"
     turned = [*steady[:2], image(-1.0, STABILITY[1]), image(-3.0, STABILITY[2])]
-    judgement = judge(turned, [model], rules)
+    judgement = judge(turned, model, rules)
     assert (judgement.verdict, judgement.reason) == ("inconclusive", "depends on delivery")
     assert judgement.warnings == ("depends on delivery: real after crop 0.9 (0.269), resize 0.9 (0.047)",)
     too_small = [steady[0], *(Extraction(Location("a.png"), edit=edit, error="too small") for edit in STABILITY)]
-    assert "large enough to check" in judge(too_small, [model], rules).warnings[0]
-
-
-def test_of_models_with_as_many_objections_the_one_for_that_size_judges(model: Model) -> None:
-    seen = model.experience
-    assert seen is not None
-    small = replace(model, name="small", experience=replace(seen, min_side_px=20, max_side_px=40))
-    assert model.cloud is not None
-    of_that_size = replace(model, name="fitting", cloud=replace(model.cloud, limits=np.full(2, 20.0)))
-    far = image(7.0)  # 49 from the training images: unlike those of `fitting`, and too large for `small`
-    for models in ([small, of_that_size], [of_that_size, small]):
-        nearest, objections = nearest_model(far, models)
-        assert nearest.name == "fitting"
-        assert len(objections) == 1
-        assert objections[0].startswith("features unlike those of its training images")
+    assert "large enough to check" in judge(too_small, model, rules).warnings[0]
 
 
 def test_every_doubt_is_named_and_the_first_is_the_reason(model: Model) -> None:
     far = replace(image(8.0), width=1000, height=1000)
-    judgement = judge([far], [model], Rules(min_confidence=0.99, prevalence=0.01))
+    judgement = judge([far], model, Rules(min_confidence=0.99, prevalence=0.01))
     assert judgement.reason == "outside experience"
     outside, unsure = judgement.warnings
     assert "1000x1000 pixels" in outside
@@ -158,8 +151,8 @@ def test_every_doubt_is_named_and_the_first_is_the_reason(model: Model) -> None:
 
 def test_an_image_of_which_much_is_transparent_is_inconclusive(model: Model) -> None:
     little, much = (replace(image(0.1), transparent_share=share) for share in (0.05, 0.051))
-    assert judge([little], [model], Rules()).verdict == "fake"
-    judgement = judge([much], [model], Rules())
+    assert judge([little], model, Rules()).verdict == "fake"
+    judgement = judge([much], model, Rules())
     assert (judgement.verdict, judgement.reason) == ("inconclusive", "transparent")
     assert "above 5 % of transparent pixels" in judgement.warnings[0]
 
@@ -210,7 +203,7 @@ def test_scan_tells_what_a_verdict_of_world_is_worth(run: Run) -> None:
         assert row in " ".join(said.split())
     assert " ".join(said.split()).count("called fake: fake") == len(world.track_record) > 1
     bare = replace(world, track_record=())
-    assert "is not known, as its file holds no record of them" in prevalence_text([bare], 0.01)
+    assert "is not known, as its file holds no record of them" in prevalence_text(bare, 0.01)
 
 
 @pytest.mark.parametrize("prevalence", [0.01, 0.5, 0.9])
@@ -229,12 +222,12 @@ def test_how_often_a_verdict_is_right_follows_from_the_rates_of_both_classes(pre
 
 def test_a_doubt_names_the_limit_that_gave_the_verdict(model: Model) -> None:
     leaves = replace(model, threshold=0.5, undecided=(0.3, 0.7))
-    doubted = judge([image(2.0)], [leaves], Rules(prevalence=0.01)).warnings
+    doubted = judge([image(2.0)], leaves, Rules(prevalence=0.01)).warnings
     assert doubted[0].startswith("called fake by the threshold of 0.700, with")
-    doubted = judge([image(-2.0)], [leaves], Rules(prevalence=0.99)).warnings
+    doubted = judge([image(-2.0)], leaves, Rules(prevalence=0.99)).warnings
     assert doubted[0].startswith("called real by the threshold of 0.300, with")
     given = Rules(threshold=0.6, prevalence=0.01)
-    assert judge([image(2.0)], [leaves], given).warnings[0].startswith("called fake by the threshold of 0.600")
+    assert judge([image(2.0)], leaves, given).warnings[0].startswith("called fake by the threshold of 0.600")
     assert given.limit_of(replace(model, undecided=(0.4, 0.4)), 0.2) == 0.6
     assert Rules().limit_of(replace(model, threshold=0.8, undecided=(0.4, 0.6)), 0.7) == 0.8
 
@@ -275,22 +268,22 @@ def test_augmented_often_a_model_has_seen_all_qualities(tmp_path: Path, run: Run
 
 def test_a_score_that_errs_too_often_is_undecided(model: Model) -> None:
     guarded = replace(model, undecided=(0.3, 0.8))
-    judgement = judge([image(0.0)], [guarded], Rules())
+    judgement = judge([image(0.0)], guarded, Rules())
     assert (judgement.verdict, judgement.reason) == ("inconclusive", "undecided")
     assert judgement.warnings == ("the model m errs too often at scores between 0.300 and 0.800",)
-    assert judge([image(2.0)], [guarded], Rules()).verdict == "fake"
-    assert judge([image(-2.0)], [guarded], Rules()).verdict == "real"
-    assert judge([image(0.1)], [guarded], Rules(threshold=0.5)).verdict == "fake"  # as asked
+    assert judge([image(2.0)], guarded, Rules()).verdict == "fake"
+    assert judge([image(-2.0)], guarded, Rules()).verdict == "real"
+    assert judge([image(0.1)], guarded, Rules(threshold=0.5)).verdict == "fake"  # as asked
 
 
 def test_a_record_says_how_often_such_a_verdict_was_right(model: Model) -> None:
     known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
-    judging = Judge([replace(model, undecided=(0.3, 0.8), track_record=(known,))])
+    judging = Judge(replace(model, undecided=(0.3, 0.8), track_record=(known,)))
     for log_odds, right in ((2.0, 0.9), (-2.0, 0.8), (0.0, None)):
         record = judging([image(log_odds)])
         assert (record.verdict_right, record.such_files) == (right, known.line)
         assert image_layout().cells(record).endswith("-" if right is None else f"{100 * right:.1f} %")
-    as_asked = Judge(judging.models, Rules(threshold=0.5))([image(2.0)])
+    as_asked = Judge(judging.model, Rules(threshold=0.5))([image(2.0)])
     assert (as_asked.verdict_right, as_asked.such_files) == (None, None)  # it was counted at the model's own scores
 
 
@@ -300,7 +293,7 @@ def test_a_score_that_decides_nothing_is_in_brackets_and_one_without_meaning_not
         ("  (0.881)         -", image(2.0), Rules(min_confidence=0.9)),
         ("        -         -", large, Rules()),
     ):
-        record = Judge([replace(model, track_record=(TrackRecord(None, None, 9, 9, 1.0, 1.0, 1.0),))], rules)([one])
+        record = Judge(replace(model, track_record=(TrackRecord(None, None, 9, 9, 1.0, 1.0, 1.0),)), rules)([one])
         assert record.verdict == "inconclusive"
         assert record.score == pytest.approx(0.881, abs=1e-3)
         assert image_layout().cells(record) == shown

@@ -18,6 +18,8 @@ from PIL import Image, PngImagePlugin
 from conftest import EXAMPLES, MODELS, SHARED, Run, needs_shared
 from spectral_detect import Model, Work, load_model, scan
 from spectral_detect.detector.calibration import Calibration
+from spectral_detect.detector.memory.files import TRAINING_IMAGE
+from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.images import DecodedImage, decode
@@ -166,9 +168,26 @@ def test_a_frame_scores_as_its_png_does(tmp_path: Path, photographs: Model) -> N
     with open_video(FoundVideo(Location(str(clip))), FrameOptions()) as video:
         for frame in video.frames():
             Image.fromarray(frame.image.pixels).save(tmp_path / f"{frame.index:03d}.png")
-    (result,) = scan_videos([FoundVideo(Location(str(clip)))], VideoJudge(Judge([photographs])), work=Work(jobs=0))
+    (result,) = scan_videos([FoundVideo(Location(str(clip)))], VideoJudge(Judge(photographs)), work=Work(jobs=0))
     stills = [r.score for r in scan([str(p) for p in sorted(tmp_path.glob("*.png"))], photographs)]
     assert [f.score for f in result.frames] == pytest.approx(stills, abs=1e-6)
+
+
+def test_a_frame_that_cannot_be_judged_takes_no_accuracy_from_the_others(tmp_path: Path, photographs: Model) -> None:
+    """A black first frame is no reason to know less of the rest."""
+    known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
+    model = replace(photographs, track_record=(known,), undecided=(0.3, 0.5))
+    clips = {}
+    for name, size in (("black", (256, 256)), ("none", None)):
+        (tmp_path / name).mkdir()
+        for k, image in enumerate(FAKES[:5]):
+            shutil.copy(image, tmp_path / name / f"{k + 1}.png")
+        if size:
+            Image.new("RGB", size).save(tmp_path / name / "0.png")
+        found = FoundVideo(Location(str(tmp_path / name)), tuple(map(str, sorted((tmp_path / name).iterdir()))))
+        (result,) = scan_videos([found], VideoJudge(Judge(model)), work=Work(jobs=0))
+        clips[name] = (result.record.verdict, result.record.verdict_right, result.record.such_files)
+    assert clips["black"] == clips["none"] == ("fake", 0.9, known.line)
 
 
 def test_a_folder_of_frames_is_a_video_in_natural_order(tmp_path: Path, run: Run) -> None:
@@ -299,7 +318,7 @@ def test_the_video_that_showed_the_fault(run: Run) -> None:
 def test_pooling_needs_a_calibrated_model(tmp_path: Path, photographs: Model) -> None:
     raw = replace(photographs, calibration=Calibration())
     with pytest.raises(ModelFileError, match="not calibrated"):
-        VideoJudge(Judge([raw]), vote="pooled")
+        VideoJudge(Judge(raw), vote="pooled")
 
 
 def test_faces_are_judged_and_frames_without_counted(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,6 +346,11 @@ def test_videos_train_and_evaluate(tmp_path: Path, run: Run) -> None:
     assert trained.exit_code == 0, trained.output
     assert "12 groups" in trained.stdout
     assert "36 frames" in trained.stdout
+    known, new = (
+        records(run, clip, "--model", model)[0]["warnings"]
+        for clip in (tmp_path / "real" / "0.mkv", write_clip(tmp_path / "new.mkv", REALS[:3]))
+    )
+    assert (TRAINING_IMAGE in known, TRAINING_IMAGE in new) == (True, False)
     found = json.loads(run("evaluate", model, *folders, "--frames", 2, "--json").stdout)
     assert (found["n_real"], found["n_fake"], found["n_groups"]) == (12, 12, 12)
     assert found["videos"]["n_videos"] == 12

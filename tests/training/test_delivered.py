@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, MODELS, Run
-from spectral_detect import load_model
+from conftest import EXAMPLES, Run
 from spectral_detect.detector.experience import codings_in_common
-from spectral_detect.errors import DatasetError, ModelFileError
+from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.images import decode, read_image
-from spectral_detect.scanning.judge import Judge
 from spectral_detect.sources.location import Location
 from spectral_detect.training.delivered import DELIVERY_FILE, how_delivered
 
@@ -174,11 +172,3 @@ def test_only_a_whole_copy_is_known_by_its_delivery(tmp_path: Path) -> None:
     assert delivered is not None
     assert delivered.delivery == Delivery(64, (80,))
     assert how_delivered([file, other]) is None
-
-
-def test_models_that_deliver_otherwise_do_not_judge_together() -> None:
-    from dataclasses import replace
-
-    photographs = load_model(MODELS / "photographs.pkl")
-    with pytest.raises(ModelFileError, match="take images delivered alike"):
-        Judge([photographs, replace(photographs, delivery=Delivery(256, (90,)))])

@@ -144,17 +144,17 @@ def test_a_file_of_two_generators_is_refused() -> None:
 
 def test_a_record_names_the_generator(model: Model) -> None:
     image = generator_data(seed=3).features[45]
-    record = Judge([model])([Extraction(Location("a.png"), width=64, height=64, features=image)])
+    record = Judge(model)([Extraction(Location("a.png"), width=64, height=64, features=image)])
     assert (record.verdict, record.generator) == ("fake", "one")
     assert record.generator_score is not None
     assert 0.4 < record.generator_score <= 1
-    far = Judge([model])([Extraction(Location("a.png"), width=900, height=900, features=image)])
+    far = Judge(model)([Extraction(Location("a.png"), width=900, height=900, features=image)])
     assert (far.reason, far.generator, far.generator_score) == ("outside experience", None, None)
 
 
 def test_a_record_says_that_verdict_and_name_contradict_each_other(model: Model) -> None:
     image = generator_data(seed=3).features[45]
-    record = Judge([replace(model, threshold=1.0)])([Extraction(Location("a"), width=64, height=64, features=image)])
+    record = Judge(replace(model, threshold=1.0))([Extraction(Location("a"), width=64, height=64, features=image)])
     assert (record.verdict, record.generator) == ("real", "one")
     assert record.warnings[-1].endswith("of the classes that the model names it is most like one")
 

@@ -51,7 +51,7 @@ def test_outsiders_that_are_like_the_others_are_hardly_found() -> None:
 def test_an_outsider_is_inconclusive_and_the_record_says_why(model: Model) -> None:
     seen = replace(model, experience=replace(model.experience, min_side_px=1, max_side_px=10**4), name="m")
     here = moved(200, by=9.0, seed=3).images.features[0]
-    record = Judge([seen])([Extraction(Location("a.png"), width=300, height=300, features=here)])
+    record = Judge(seen)([Extraction(Location("a.png"), width=300, height=300, features=here)])
     assert (record.verdict, record.reason) == ("inconclusive", "outside experience")
     assert record.warnings[0].endswith("it looks like drawings")
     assert any("no photograph" in step for step in next_steps(record, record.warnings))

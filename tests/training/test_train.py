@@ -20,7 +20,7 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.report.models import models_text
 from spectral_detect.report.training import training_text
 from spectral_detect.training.dataset import Dataset
-from spectral_detect.training.train import training_vectors
+from spectral_detect.training.fit import training_vectors
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -127,6 +127,9 @@ def test_files_of_little_weight_only_help_to_train() -> None:
     metrics = train_model(both, SPEC, "ridge").metrics
     assert metrics["n_real"] == metrics["n_fake"] == 30
     assert metrics["auroc"] < train_model(data, SPEC, "ridge").metrics["auroc"]  # these mislead
+    for classifier in ("svm", "logreg", "kmeans"):
+        with pytest.raises(DatasetError, match=f"a weight below 1 need .* for {classifier} all count alike"):
+            train_model(both, SPEC, classifier)
 
 
 def test_a_model_may_leave_scores_undecided() -> None:

@@ -107,7 +107,7 @@ def explain(
     """
     write = _writer(output, [image, model, encoder], kind)
     detector = load_default_model(encoder=encoder) if model is None else load_model(model, encoder=encoder)
-    judge = Judge((detector,), replace(rules, threshold=threshold))
+    judge = Judge(detector, replace(rules, threshold=threshold))
     found = expand([image])
     if len(found) != 1 or found[0].is_folder or os.path.isdir(found[0].path):
         raise click.UsageError("explain takes one image; spectral-detect scan takes folders and patterns")

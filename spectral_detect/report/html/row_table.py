@@ -78,8 +78,6 @@ class RowTable:
         Records by verdict, and `failed`.
     reasons : Counter
         Inconclusive records by the number of their reason, see `words.reasons_of`.
-    models : set of str
-        Hashes of the models that judged.
     n_listed : int
         Rows that the table has.
     n_outside, n_contradicted, n_claimed, n_changed, n_not_read : int
@@ -98,7 +96,6 @@ class RowTable:
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[int] = field(default_factory=Counter)
     improbable: Counter[str] = field(default_factory=Counter)
-    models: set[str] = field(default_factory=set)
     n_listed: int = 0
     n_outside: int = 0
     n_contradicted: int = 0
@@ -143,8 +140,6 @@ class RowTable:
         self.n_claimed += is_claimed
         self.n_changed += is_changed
         self.n_not_read += look.sha256 is None
-        if record["verdict"] and record["model_sha256"]:
-            self.models.add(record["model_sha256"])
         path = visible(record["path"])
         for holds, named, note in (
             (bool(record["error"]), self.failed, visible(str(record["error"]))),

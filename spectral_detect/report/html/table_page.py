@@ -45,7 +45,7 @@ class Content(Protocol):
     words : ModuleType
         The sentences, see `words`.
     judge : Judge
-        The models and rules.
+        The model and rules.
     settings_sha256 : str
         The hash of all that turned a file into a verdict.
     settings : sequence of (str, str)
@@ -195,9 +195,7 @@ class TableReport:
             n_skipped=n_skipped,
             finished=finished,
             digest=digest,
-            models=[
-                model_facts(model, judge.rules, of_videos=content.noun == "video") for model in _used(judge, table)
-            ],
+            model=model_facts(judge.model, judge.rules, of_videos=content.noun == "video"),
             settings=content.settings,
             prevalence=judge.rules.prevalence,
             settings_sha256=content.settings_sha256,
@@ -220,9 +218,8 @@ class TableReport:
     def _facts_of(self, table: RowTable) -> Values:
         """Return what the page's script needs beside the rows."""
         words, judge = self._content.words, self._content.judge
-        zones = {model.sha256: judge.undecided_of(model) for model in judge.models}
         return {
-            "undecided": {sha256: zone for sha256, zone in zones.items() if zone},
+            "undecided": {judge.model.sha256: judge.undecided} if judge.undecided else {},
             "columns": self._content.rows.columns,
             "n_of_record": len(self._content.rows.record_columns),
             "coded": sorted(CODED.intersection(self._content.rows.columns)),
@@ -237,11 +234,6 @@ class TableReport:
             "sides": sides_of(self._content.judge.class_names),
             **self._content.facts(),
         }
-
-
-def _used(judge: Judge, table: RowTable) -> list[Any]:
-    """Return the models that judged; all if none did."""
-    return [model for model in judge.models if model.sha256 in table.models] or list(judge.models)
 
 
 def rules_in_words(rules: Rules, class_names: tuple[str, str]) -> list[tuple[str, str]]:
