@@ -104,6 +104,9 @@ class ImageRecord:
     class_name : str or None
         What the model itself calls the class of the verdict, where it has names of its own for real and fake; else
         None.
+    undecided_low, undecided_high : float or None
+        Scores between these are inconclusive, lower ones real and higher ones fake, both ends included; None if each
+        score decides, by the threshold.
     """
 
     path: str
@@ -138,6 +141,8 @@ class ImageRecord:
     generator: str | None = None
     generator_score: float | None = None
     class_name: str | None = None
+    undecided_low: float | None = None
+    undecided_high: float | None = None
 
     @property
     def score_has_meaning(self) -> bool:
@@ -338,6 +343,8 @@ class VideoRecord:
         As in `ImageRecord`.
     verdict_right, such_files
         As in `ImageRecord`, of single frames: how often whole videos are right is not measured.
+    undecided_low, undecided_high
+        As in `ImageRecord`, of the scores of frames.
     """
 
     path: str
@@ -379,6 +386,8 @@ class VideoRecord:
     class_name: str | None = None
     verdict_right: float | None = None
     such_files: str | None = None
+    undecided_low: float | None = None
+    undecided_high: float | None = None
 
     @property
     def is_contradicted(self) -> bool:

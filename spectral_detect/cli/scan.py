@@ -34,12 +34,13 @@ from spectral_detect.custody.run import Given, this_run
 from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.rows import IMAGES, RowFormat
-from spectral_detect.outputs.table import image_layout
+from spectral_detect.outputs.table import Layout, image_layout
 from spectral_detect.outputs.writer import ReadyRow
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
-from spectral_detect.report.metrics import accuracy_text, prevalence_text
+from spectral_detect.report.metrics import accuracy_interval, accuracy_text, prevalence_text
+from spectral_detect.scanning.doubts import why_undecided
 from spectral_detect.scanning.images import scan_files, scan_to_rows
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
@@ -158,12 +159,7 @@ def _scan(
         left = (found for _, found in remaining(earlier, images.files, target.known_by))
         row_format = None if taking or target.row_format == "table" else target.row_format
         records = stack.enter_context(closing(_records(left, judge, row_format, work, limits)))
-        layout = image_layout(
-            with_posterior=judge.rules.prevalence is not None,
-            with_generator=judge.model.naming is not None,
-            class_names=judge.class_names,
-        )
-        results, stream = open_records(stack, ctx, target, layout, earlier)
+        results, stream = open_records(stack, ctx, target, _layout(judge), earlier)
         rows = begun(earlier)
         total = rows.n_remaining if rows else None if target.shows_rows else images.count()
         for made in progress(records, total=total, hidden=target.shows_rows):
@@ -180,11 +176,21 @@ def _scan(
             recorder.end(results.outcomes, images.n_skipped)
         summary = results.summary(images.n_skipped, video_note(images.n_videos))
         if target.is_table:
-            said = accuracy_text(judge, results.outcomes)
+            said = results.told_below + accuracy_text(judge, results.outcomes)
             stream.write(f"\n{said}{summary}\n{_worth(judge)}")
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)
     return results.outcomes
+
+
+def _layout(judge: Judge) -> Layout[ImageRecord]:
+    return image_layout(
+        with_posterior=judge.rules.prevalence is not None,
+        with_generator=judge.model.naming is not None,
+        class_names=judge.class_names,
+        accuracy=accuracy_interval(judge.model),
+        told_below=why_undecided(judge.model, judge.undecided) if judge.undecided else "",
+    )
 
 
 def _records(

@@ -43,7 +43,7 @@ from spectral_detect.outputs.table import frame_layout, video_layout
 from spectral_detect.outputs.writer import RecordStream
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import FrameRecord, VideoRecord
-from spectral_detect.report.metrics import accuracy_text
+from spectral_detect.report.metrics import accuracy_interval, accuracy_text
 from spectral_detect.report.plots import plot_timeline
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
@@ -200,6 +200,7 @@ def _scan(
         layout = video_layout(
             with_posterior=judge.judge.rules.prevalence is not None,
             class_names=judge.judge.class_names,
+            accuracy=accuracy_interval(judge.model),
         )
         records, stream = open_records(stack, ctx, target, layout, earlier)
         if outputs.frames is not None:

@@ -7,7 +7,6 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from io import StringIO
 from typing import Any
 
@@ -15,8 +14,6 @@ import numpy as np
 
 from spectral_detect.detector.metric_values import Metrics
 from spectral_detect.detector.metrics import evaluate_scores
-from spectral_detect.detector.model import Model
-from spectral_detect.detector.model_file import load_model, shipped_models
 from spectral_detect.errors import DatasetError
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources.text_encoding import how_to_convert, wide_encoding
@@ -137,31 +134,15 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
     """Yield the rows of a file, all of them of this class if one is given."""
     for number, values in _records(path):
         place = f"{path!r}, row {number}"
-        threshold = _number(values, "threshold", place, 0, ABOVE_ALL)
+        low, high = (_number(values, f"undecided_{end}", place, 0, 1) for end in ("low", "high"))
         yield _Row(
             _truth(values, place) if label is None else label,
             _number(values, "score", place, 0, 1),
             _number(values, "log10_likelihood_ratio", place),
             str(values["group"]) if values.get("group") not in (None, "") else None,
-            threshold,
-            _undecided(values, place, threshold),
+            _number(values, "threshold", place, 0, ABOVE_ALL),
+            None if low is None or high is None else (low, high),
         )
-
-
-def _undecided(values: Mapping[str, Any], place: str, threshold: float | None) -> tuple[float, float] | None:
-    """Return the scores between which a row's model decides nothing; of a scan's row if its model is a shipped one."""
-    low, high = (_number(values, f"undecided_{end}", place, 0, 1) for end in ("low", "high"))
-    if low is not None and high is not None:
-        return low, high
-    model = _shipped(str(values.get("model") or ""), str(values.get("model_sha256") or ""))
-    return model.undecided if model is not None and model.threshold == threshold else None
-
-
-@cache
-def _shipped(name: str, sha256: str) -> Model | None:
-    """Return the shipped model of this name and hash; None if there is none."""
-    model = load_model(name) if name in shipped_models() else None
-    return model if model is not None and model.sha256 == sha256 else None
 
 
 def _records(path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -11,6 +11,7 @@ from spectral_detect.records import CLASS_NAMES, LABELS, FrameRecord, ImageRecor
 from spectral_detect.text import cut_at_word, cut_in_the_middle, visible
 
 LONGEST_SAID = 160  # characters
+NOTHING = "-"  # in a cell
 LONGEST_GENERATOR = 18
 
 Record = TypeVar("Record", ImageRecord, VideoRecord, FrameRecord)
@@ -51,6 +52,8 @@ class Layout(Generic[Record]):
         Gives what a record's file says of its origin, where a reader of the verdict should know it.
     words : mapping of str to str
         Verdict -> what the model itself calls it, where it has names of its own.
+    told_below : str
+        A warning that many records share: their rows leave it out, as it stands once below the table.
     """
 
     kind: RowKind
@@ -58,6 +61,7 @@ class Layout(Generic[Record]):
     is_contradicted: Callable[[Record], bool] = lambda record: False
     said: Callable[[Record], str] = lambda record: ""
     words: Mapping[str, str] = field(default_factory=dict)
+    told_below: str = ""
 
     def head(self) -> str:
         """Return the headings of the table."""
@@ -74,15 +78,18 @@ def image_layout(
     with_posterior: bool = False,
     with_generator: bool = False,
     class_names: tuple[str, str] = CLASS_NAMES,
+    accuracy: str = NOTHING,
+    told_below: str = "",
 ) -> Layout[ImageRecord]:
-    """Lay out records of still images."""
+    """Lay out records of still images; `accuracy` is for verdicts of which no record tells how often they are right."""
     columns: list[Column[ImageRecord]] = [Column("score", ">7", _score)]
     if with_posterior:
         columns.append(_posterior_column(class_names))
-    columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
+    columns.append(_accuracy_column(accuracy))
     if with_generator:
         columns.append(Column("generator", "<24", _generator))
-    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words_of(class_names))
+    words = words_of(class_names)
+    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words, told_below)
 
 
 def _posterior_column(class_names: tuple[str, str]) -> Column[Any]:
@@ -101,11 +108,13 @@ def _generator(record: ImageRecord) -> str:
     return cut_in_the_middle(visible(record.generator or "-"), LONGEST_GENERATOR) + score
 
 
-def _how_often_right(record: ImageRecord | VideoRecord) -> float | None:
-    """Return how often such a verdict was right; of models that do not tell, how often any verdict was."""
-    if record.verdict not in LABELS:
-        return None
-    return record.verdict_right if record.such_files else record.model_balanced_accuracy
+def _accuracy_column(otherwise: str) -> Column[Any]:
+    def text(record: ImageRecord | VideoRecord) -> str:
+        if record.verdict not in LABELS:
+            return NOTHING
+        return _percent(record.verdict_right) if record.such_files else otherwise
+
+    return Column("accuracy", ">8", text)
 
 
 def _score(record: ImageRecord) -> str:
@@ -123,8 +132,10 @@ def _decided(record: ImageRecord | VideoRecord, value: float | None) -> float | 
     return value if record.verdict in LABELS else None
 
 
-def video_layout(*, with_posterior: bool = False, class_names: tuple[str, str] = CLASS_NAMES) -> Layout[VideoRecord]:
-    """Lay out records of videos."""
+def video_layout(
+    *, with_posterior: bool = False, class_names: tuple[str, str] = CLASS_NAMES, accuracy: str = NOTHING
+) -> Layout[VideoRecord]:
+    """Lay out records of videos; `accuracy` as in `image_layout`."""
     words = words_of(class_names)
     columns: list[Column[VideoRecord]] = [
         Column(
@@ -137,12 +148,12 @@ def video_layout(*, with_posterior: bool = False, class_names: tuple[str, str] =
     ]
     if with_posterior:
         columns.append(_posterior_column(class_names))
-    columns.append(Column("accuracy", ">8", lambda r: _percent(_how_often_right(r))))
+    columns.append(_accuracy_column(accuracy))
     return Layout(VIDEOS, tuple(columns), lambda record: record.is_contradicted, _said, words)
 
 
 def _share_of_fakes(record: VideoRecord) -> str:
-    return "-" if record.fake_fraction is None else f"{100 * record.fake_fraction:.0f} %"
+    return NOTHING if record.fake_fraction is None else f"{100 * record.fake_fraction:.0f} %"
 
 
 def frame_layout() -> Layout[FrameRecord]:
@@ -159,8 +170,8 @@ def _said(record: ImageRecord | VideoRecord) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+    return NOTHING if share is None else f"{100 * share:.1f} %"
 
 
 def _three_digits(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return NOTHING if value is None else f"{value:.3f}"

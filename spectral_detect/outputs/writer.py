@@ -86,6 +86,7 @@ class RecordStream(Generic[Record]):
         has_bom: bool = False,
     ) -> None:
         self.outcomes: Counter[str] = Counter(earlier)
+        self._leaves_out = False
         self._layout: Layout[Record] = layout
         self._noted: Counter[str] = Counter(noted)
         self._stream = stream
@@ -126,13 +127,20 @@ class RecordStream(Generic[Record]):
         n_records = counted(sum(self.outcomes.values()), self._layout.kind.noun)
         return f"{n_records}: {counts}{skipped}{claimed}{alarms}"
 
+    @property
+    def told_below(self) -> str:
+        """What stands below the table, as its rows leave it out; with its line end, or nothing."""
+        return f"in brackets: {visible(self._layout.told_below)}\n" if self._leaves_out else ""
+
     def _emit(self, line: str) -> None:
         self._stream.write(line)
         self._stream.flush()
 
     def _table_line(self, record: Record) -> str:
         name = _outcome(record)
-        notes = "; ".join(filter(None, (record.error, *record.warnings, self._layout.said(record))))
+        told_here: list[str] = [warning for warning in record.warnings if warning != self._layout.told_below]
+        self._leaves_out |= len(told_here) < len(record.warnings)
+        notes = "; ".join(filter(None, (record.error, *told_here, self._layout.said(record))))
         note = f"  ({visible(notes)})" if notes else ""
         cells = self._layout.cells(record)
         is_contradicted = self._layout.is_contradicted(record)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from spectral_detect.detector.metric_values import Estimate, PredictiveValues
+from spectral_detect.detector.metric_values import Estimate, PredictiveValues, stored_estimates
 from spectral_detect.detector.metrics import REALS_NEEDED, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.records import CLASS_NAMES
@@ -27,6 +27,11 @@ TITLES = {
     "brier": "Brier score",
     "cllr": "Cllr",
     "cllr_min": "Cllr, best possible",
+}
+CALIBRATIONS = {
+    "none": "not calibrated: they rank, and are no probabilities",
+    "platt": "calibrated by a sigmoid (Platt)",
+    "isotonic": "calibrated by isotonic regression",
 }
 OF_CLASS = ("real_accuracy", "fake_accuracy")
 TITLE_WIDTH = 20
@@ -77,15 +82,33 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
     """Say what the column `accuracy` of a table is; nothing where no verdict was given."""
     if not decided["real"] + decided["fake"]:
         return ""
-    name = visible(judge.model.name)
+    model, name = judge.model, visible(judge.model.name)
     if judge.rules.threshold is None and judge.model.track_record:
         fake = visible(judge.class_names[1])
         return f"accuracy: of such verdicts of {name} on {what} coded alike that it had not seen, half of them {fake}\n"
+    if not model.metrics:
+        why = "it was trained without labels" if model.is_guess else "its training images were too few to measure it"
+        return f"accuracy: of {name} not known, as {why}\n"
     at = "" if judge.rules.threshold is None else ", at its own threshold"
-    text = f"accuracy: of {name} in cross-validation on its own training images{at}; on others expect less"
-    if judge.model.training_warnings:
+    text = (
+        f"accuracy: of {name} in cross-validation on its own training images{at}, 95 % interval; on others expect less"
+    )
+    if model.training_warnings:
         text += ", much less: its training warned of that (spectral-detect models MODEL)"
-    return f"{text}\n"
+    return f"{text}\n{uncalibrated_text(model)}"
+
+
+def uncalibrated_text(model: Model) -> str:
+    """Say so if the scores of a model are not calibrated."""
+    if model.calibration.kind != "none":
+        return ""
+    return f"the scores of {visible(model.name)} are {CALIBRATIONS['none']}\n"
+
+
+def accuracy_interval(model: Model) -> str:
+    """Return the 95 % interval of a model's balanced accuracy, short; a dash if none was measured."""
+    found = stored_estimates(model.metrics).get("balanced_accuracy") if model.metrics else None
+    return "-" if found is None else f"{100 * found.low:.0f}-{100 * found.high:.0f} %"
 
 
 def prevalence_text(model: Model, prevalence: float) -> str:

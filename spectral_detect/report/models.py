@@ -14,14 +14,8 @@ from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.naming import Naming
 from spectral_detect.records import CLASS_NAMES
-from spectral_detect.report.metrics import metric_lines
+from spectral_detect.report.metrics import CALIBRATIONS, metric_lines
 from spectral_detect.text import cut_in_the_middle, visible
-
-CALIBRATIONS = {
-    "none": "not calibrated: they rank, and are no probabilities",
-    "platt": "calibrated by a sigmoid (Platt)",
-    "isotonic": "calibrated by isotonic regression",
-}
 
 LONGEST_CLASS = 24
 # of the table that examples/make_world_model.py writes: the names of the conditions, and the row of all sources

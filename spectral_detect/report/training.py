@@ -8,7 +8,7 @@ import numpy as np
 
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
-from spectral_detect.report.metrics import metric_lines
+from spectral_detect.report.metrics import CALIBRATIONS, metric_lines
 from spectral_detect.report.models import naming_lines, threshold_text, undecided_line
 from spectral_detect.text import visible
 
@@ -38,6 +38,8 @@ def training_text(model: Model, output: str) -> str:
         lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))
     else:
         lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
+    if model.metrics and model.calibration.kind == "none":
+        lines += [f"scores               {CALIBRATIONS['none']}"]
     lines += [f"threshold            {threshold_text(model)}", *_false_alarm_lines(facts.get("false_alarms"))]
     if model.undecided:
         lines += [undecided_line(model.undecided, "undecided            ")]

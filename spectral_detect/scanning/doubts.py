@@ -50,8 +50,13 @@ def undecided_score(model: Model, score: float, zone: tuple[float, float] | None
     """Return the doubt about a score that lies in the zone that the model leaves undecided, if there is one."""
     if zone is None or not zone[0] < score < zone[1]:
         return []
+    return [("undecided", why_undecided(model, zone))]
+
+
+def why_undecided(model: Model, zone: tuple[float, float]) -> str:
+    """Say at which scores a model leaves images undecided."""
     low, high = zone
-    return [("undecided", f"the model {model.name} errs too often at scores between {low:.3f} and {high:.3f}")]
+    return f"the model {model.name} errs too often at scores between {low:.3f} and {high:.3f}"
 
 
 def score_of(image: Extraction, model: Model) -> float:

@@ -179,6 +179,7 @@ class Judge:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
         said, verdict = image.provenance, judgement.verdict if judgement else None
+        low, high = self.undecided or (None, None)
         class_name = self.model.class_name(judgement.verdict) if judgement else None
         told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named)) if judgement else ()
         told += self.known_already(image.sha256, image.features) if judgement else ()
@@ -204,6 +205,8 @@ class Judge:
             provenance=said.line if said else None,
             says_generated=said.says_generated if said else None,
             class_name=class_name,
+            undecided_low=low,
+            undecided_high=high,
         )
 
     def failed(self, variants: Sequence[Extraction], reason: str) -> ImageRecord:

@@ -130,6 +130,7 @@ class VideoJudge:
                 known |= _facts(hashed, video)
                 judged = self._judge_frames(video, known, extremes)
                 known |= _counts(video, judged, self.frames)
+                known["warnings"] += _of_sizes(found, judged)
         except VideoReadError as error:
             return _unread(found, known, str(error))
         except MemoryError:
@@ -142,7 +143,7 @@ class VideoJudge:
             return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames, hashes=hashed.frames)
         ballot = _elect(judged, self.vote)
         known |= self._verdict(ballot, judgements)
-        notes = (*_doubts(ballot, judgements, known), *_remedy(ballot, judged, self.model))
+        notes = (*_doubts(ballot, judgements, known), *self._improbable(ballot), *_remedy(ballot, judged, self.model))
         notes += self.judge.known_already(hashed.sha256)
         told = contradictions(None if known["class_name"] else ballot.verdict, said)
         known["warnings"] = (*told, *known["warnings"], *notes)
@@ -190,6 +191,19 @@ class VideoJudge:
             "such_files": known.line_for(model.class_names) if known else None,
         }
 
+    def _improbable(self, ballot: Ballot) -> tuple[str, ...]:
+        """Say so if a verdict is less probable than its opposite, by the mean likelihood ratio of the votes."""
+        ratio, verdict = ballot.log10_likelihood_ratio, ballot.verdict
+        if ratio is None or verdict == "inconclusive":
+            return ()
+        posterior, is_fake = self.judge.rules.posterior(ratio), verdict == "fake"
+        confidence = posterior if is_fake else 1 - posterior
+        if confidence >= 0.5:
+            return ()
+        where = self.judge.rules.where(self.model, speaks_against=is_fake != (ratio >= 0))
+        name = self.model.class_name(verdict) or verdict
+        return (f"called {name} by its frames, with a probability of only {confidence:.3f} by their mean ratio{where}",)
+
     def _unknown(self) -> dict[str, Any]:
         """Return the columns of the record of a video that could not be read."""
         nothing = (
@@ -198,6 +212,7 @@ class VideoJudge:
             "posterior", "n_faces", "n_without_face", "threshold", "model", "model_sha256", "provenance",
             "says_generated", "class_name",
         )  # fmt: skip
+        low, high = self.judge.undecided or (None, None)
         return {
             **dict.fromkeys(nothing),
             **dict.fromkeys(("n_frames", "n_judged", "n_tracks"), 0),
@@ -206,6 +221,8 @@ class VideoJudge:
             "spec_sha256": self.judge.spec.sha256,
             "settings_sha256": self.settings_sha256,
             "tool_version": __version__,
+            "undecided_low": low,
+            "undecided_high": high,
         }
 
 
@@ -246,6 +263,14 @@ def _counts(video: Video, judged: Sequence[Judged], options: FrameOptions) -> di
         "warnings": tuple(video.warnings),
         "coding": coding.title if coding else None,
     }
+
+
+def _of_sizes(found: FoundVideo, judged: Sequence[Judged]) -> tuple[str, ...]:
+    """Ask whether a folder of images of several sizes is one video; a file's own reader tells of a change of size."""
+    sizes = {(e.width, e.height) for e, _ in judged if e.frame and e.frame.box is None}
+    if not found.frames or len(sizes) < 2:
+        return ()
+    return (f"images of {len(sizes)} sizes: if they are no frames of one video, judge each by spectral-detect scan",)
 
 
 def _why_none(known: dict[str, Any], frames: Sequence[FrameRecord]) -> str:

@@ -14,7 +14,7 @@ from spectral_detect import load_model
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
 PHOTOGRAPHS = EXAMPLES.parent / "models" / "photographs.pkl"
-OWN_IMAGES = "accuracy: of the model in cross-validation on its own training images; on others expect less"
+OWN_IMAGES = "accuracy: of {} in cross-validation on its own training images, 95 % interval; on others expect less"
 
 
 def biased_folders(folder: Path) -> tuple[Path, Path]:
@@ -37,18 +37,48 @@ def test_a_model_keeps_the_warning_that_metadata_tell_its_classes_apart(tmp_path
     assert str(tmp_path) not in warning
     assert f"warned         {warning}" in run("models", model).stdout
     table = run("scan", real, "--model", model, "--threshold", "0.5").stdout
-    own_images = OWN_IMAGES.replace(";", ", at its own threshold;")
+    own_images = OWN_IMAGES.format("m").replace(", 95", ", at its own threshold, 95")
     assert f"\n{own_images}, much less: its training warned of that (spectral-detect models MODEL)\n" in table
 
 
 def test_a_table_says_of_which_images_its_accuracy_is(run: Run) -> None:
     lines = run("scan", EXAMPLES / "real", "--model", PHOTOGRAPHS).stdout.splitlines()
-    assert lines[-2] == OWN_IMAGES
+    assert lines[-2] == OWN_IMAGES.format("photographs")
+    assert all(" 95-98 %  " in line for line in lines[1:13] if not line.startswith("inconclusive"))
     assert lines[-1].startswith("12 images: ")
     of_world = run("scan", EXAMPLES / "real").stdout.splitlines()[-2]
-    assert of_world == "accuracy: of such verdicts on files coded alike that the model had not seen, half of them fake"
+    assert (
+        of_world == "accuracy: of such verdicts of world on files coded alike that it had not seen, half of them fake"
+    )
     at_another = run("scan", EXAMPLES / "real", "--threshold", "0.5").stdout.splitlines()[-2]
-    assert at_another == OWN_IMAGES.replace(";", ", at its own threshold;")
+    assert at_another == OWN_IMAGES.format("world").replace(", 95", ", at its own threshold, 95")
+
+
+def test_what_all_undecided_images_share_stands_once_below_their_table(tmp_path: Path, run: Run) -> None:
+    table = run("scan", EXAMPLES / "real").stdout
+    shared = "the model world errs too often at scores between 0.329 and 0.865"
+    assert table.count(shared) == 1
+    assert f"\nin brackets: {shared}\n" in table
+    assert "in brackets" not in run("scan", EXAMPLES / "real" / "Picture_0B_by_freespace.png").stdout
+    rows = run("scan", EXAMPLES / "real", "--format", "jsonl").stdout
+    assert rows.count(shared) == rows.count('"inconclusive"') > 1
+
+
+def test_of_few_images_and_of_none_with_labels_no_accuracy_is_claimed(tmp_path: Path, run: Run) -> None:
+    folders = {}
+    for label in ("real", "fake"):
+        folders[label] = tmp_path / label
+        folders[label].mkdir()
+        for path in sorted((EXAMPLES / label).glob("*.png"))[:6]:
+            (folders[label] / path.name).write_bytes(path.read_bytes())
+    few, clusters = tmp_path / "few.pkl", tmp_path / "clusters.pkl"
+    said = run("train", "--real", folders["real"], "--fake", folders["fake"], "--output", few, "--allow-useless").stdout
+    assert "scores               not calibrated: they rank, and are no probabilities" in said
+    assert "\nthe scores of few are not calibrated: they rank" in run("scan", folders["real"], "--model", few).stdout
+    options = ("--classifier", "kmeans", "--features", "azimuthal", "--output", clusters)
+    assert run("train", "--unlabelled", tmp_path, *options).exit_code == 0
+    table = run("scan", folders["real"], "--model", clusters).stdout
+    assert "\naccuracy: of clusters not known, as it was trained without labels\n" in table
 
 
 def test_a_fused_model_keeps_the_warning_that_its_parts_knew_the_images(tmp_path: Path, run: Run) -> None:

@@ -111,18 +111,15 @@ def test_files_tell_threshold_and_undecided_scores(tmp_path: Path, run: Run) -> 
     assert (scored.threshold, scored.undecided) == (world.threshold, world.undecided)
 
 
-def test_scans_tell_the_undecided_scores_of_a_shipped_model_at_its_own_threshold(tmp_path: Path) -> None:
-    world = load_model("world")
-    header = "path,score,threshold,model,model_sha256\n"
-
-    def of(threshold: float, sha256: str, name: str = "world") -> tuple[float, float] | None:
-        row = f"a.png,0.5,{threshold},{name},{sha256}\n"
-        path = written(tmp_path / "s.csv", header + row)
-        return read_scored([], [path], [path])[0].undecided
-
-    assert of(world.threshold, world.sha256 or "") == world.undecided is not None
-    assert of(0.5, world.sha256 or "") is of(world.threshold, "0" * 64) is None
-    assert of(world.threshold, world.sha256 or "", "mine") is None
+def test_scans_tell_the_undecided_scores_of_their_model_unless_another_threshold_decides(
+    tmp_path: Path, run: Run
+) -> None:
+    for options, zone in (((), load_model("world").undecided), (("--threshold", 0.5), None)):
+        for label in ("real", "fake"):
+            output = ("--output", tmp_path / f"{label}.csv", "--jobs", 0)
+            assert run("scan", EXAMPLES / label, *output, *options).exit_code == 0
+        (scored,) = read_scored([], [str(tmp_path / "real.csv")], [str(tmp_path / "fake.csv")])
+        assert scored.undecided == zone
 
 
 def test_points_that_lie_near_each_other_are_drawn_apart() -> None:

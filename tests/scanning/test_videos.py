@@ -212,6 +212,27 @@ def test_a_folder_of_frames_is_a_video_in_natural_order(tmp_path: Path, run: Run
     assert "--group-by parent" in lost.stderr
 
 
+def test_a_folder_of_images_of_several_sizes_may_be_no_video(tmp_path: Path, run: Run) -> None:
+    for k, image in enumerate(REALS[:3]):
+        shutil.copy(image, tmp_path / f"{k}.png")
+    (alike,) = records(run, tmp_path, "--jobs", 0)
+    assert not any("sizes" in warning for warning in alike["warnings"])
+    with Image.open(REALS[3]) as picture:
+        picture.crop((0, 0, 240, 256)).save(tmp_path / "3.png")
+    (mixed,) = records(run, tmp_path, "--jobs", 0)
+    assert mixed["warnings"][0].startswith("images of 2 sizes: if they are no frames of one video, judge each by")
+
+
+def test_a_video_less_probable_than_its_opposite_says_so(tmp_path: Path, run: Run) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", REALS[:6])
+    (eager,) = records(run, clip, "--model", MODEL, "--threshold", 0.001, "--jobs", 0)
+    (plain,) = records(run, clip, "--model", MODEL, "--jobs", 0)
+    assert (eager["verdict"], plain["verdict"], plain["warnings"]) == ("fake", "real", [])
+    posterior = 1 / (1 + 10 ** -eager["log10_likelihood_ratio"])
+    said = f"called fake by its frames, with a probability of only {posterior:.3f} by their mean ratio"
+    assert eager["warnings"] == [said]
+
+
 def test_a_bad_file_costs_itself_alone(tmp_path: Path, run: Run) -> None:
     write_clip(tmp_path / "b.mkv", REALS[:4])
     (tmp_path / "a.mp4").write_bytes(b"no video")

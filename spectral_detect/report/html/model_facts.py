@@ -13,7 +13,8 @@ from spectral_detect.detector.track_record import track_record_of
 from spectral_detect.media.coding import LOSSLESS, VIDEO_CODECS
 from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.html.words import sides_of, support
-from spectral_detect.report.models import CALIBRATIONS, decides_text
+from spectral_detect.report.metrics import CALIBRATIONS
+from spectral_detect.report.models import decides_text
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
 
