@@ -17,6 +17,7 @@ from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.metrics import CALIBRATIONS, metric_lines
 from spectral_detect.text import cut_in_the_middle, visible
 
+DECIDES_NOTHING = "it calls every image inconclusive: the classes have no coding in common"
 LONGEST_CLASS = 24
 # of the table that examples/make_world_model.py writes: the names of the conditions, and the row of all sources
 TABLE_OF_CARD = re.compile(
@@ -100,6 +101,7 @@ def _headline(model: Model) -> list[str]:
         lines += [f"  augmented      each image {visible(edits)}; {model.training.get('copies')} copies in all"]
     if model.experience:
         lines += _experience_lines(model.experience)
+        lines += [] if model.experience.codings else [f"  inconclusive   {DECIDES_NOTHING}"]
     if model.undecided:
         lines += [undecided_line(model.undecided, "  undecided      ")]
     if model.is_guess:

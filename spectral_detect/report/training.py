@@ -9,7 +9,7 @@ import numpy as np
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.report.metrics import CALIBRATIONS, metric_lines
-from spectral_detect.report.models import naming_lines, threshold_text, undecided_line
+from spectral_detect.report.models import DECIDES_NOTHING, naming_lines, threshold_text, undecided_line
 from spectral_detect.text import visible
 
 
@@ -32,7 +32,7 @@ def training_text(model: Model, output: str) -> str:
         lines += [f"augmented            {facts['augment']}, {facts['copies']} copies of each image"]
         copies = ", augmented"
     if model.experience and not model.experience.codings:
-        lines += ["decides nothing      it calls every image inconclusive: the classes have no coding in common"]
+        lines += [f"decides nothing      {DECIDES_NOTHING}:", f"{'':<21}spectral-detect audit --fix matches them"]
     if model.metrics:
         lines += [f"cross-validated on these images{copies} (no better than their match in size and compression):"]
         lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))

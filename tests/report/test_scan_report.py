@@ -100,6 +100,14 @@ def test_the_page_is_told_which_scores_are_shown_in_brackets(run: Run, evidence:
     assert "a score in brackets decides nothing, and none is shown where the model cannot judge" in words_of(page)
 
 
+@pytest.mark.parametrize(
+    ("depth", "said"), [("header", "earlier JPEGs were not (--provenance full)."), ("none", "not looked for.")]
+)
+def test_it_says_how_far_was_looked_for_what_files_say(run: Run, evidence: Path, depth: str, said: str) -> None:
+    text = words_of(scanned(run, evidence, "--provenance", depth))
+    assert re.search(rf"What files say of their origin was .*{re.escape(said)}", text)
+
+
 def test_no_probability_of_fake_without_a_prevalence(run: Run, evidence: Path) -> None:
     assert "P(fake)" not in words_of(scanned(run, evidence))
     text = words_of(scanned(run, evidence, "--prevalence", 0.01))

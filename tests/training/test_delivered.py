@@ -87,6 +87,7 @@ def test_a_model_of_two_codings_that_tell_its_classes_apart_judges_neither(tmp_p
     records = verdicts(run, tmp_path / "originals", "--model", tmp_path / "m.pkl")
     assert {r["verdict"] for r in records} == {"inconclusive"}
     assert "(seen: no coding in both classes)" in str(records[0]["warnings"])
+    assert "it calls every image inconclusive: the classes have no coding" in run("models", tmp_path / "m.pkl").stdout
 
 
 def jpegs(*qualities: int) -> list[Coding | None]:

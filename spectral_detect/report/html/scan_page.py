@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from spectral_detect.media.limits import Limits
+from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import IMAGE_COLUMNS
 from spectral_detect.report.html import words
 from spectral_detect.report.html.row_table import RowKind
@@ -15,6 +16,12 @@ from spectral_detect.report.html.table_page import meanings_of, rules_in_words
 from spectral_detect.scanning.judge import Judge
 
 IMAGE_ROWS = RowKind(IMAGE_COLUMNS, words.reasons_of)
+SOUGHT: dict[Depth, str] = {
+    "none": "was not looked for",
+    "header": "was looked for in their headers; invisible watermarks, thumbnails and earlier JPEGs were not "
+    "(--provenance full)",
+    "full": "was looked for in their headers and pixels",
+}
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,16 @@ class ScanContent:
     @property
     def settings(self) -> list[tuple[str, str]]:
         """The settings in words."""
-        depth = {"none": "not looked for", "header": "header", "full": "full"}[self.judge.provenance]
         return [
             *rules_in_words(self.judge.rules, self.judge.class_names),
-            ("provenance", depth),
+            ("what files say of their origin", SOUGHT[self.judge.provenance]),
             *meanings_of(self.judge),
         ]
+
+    @property
+    def sought(self) -> str:
+        """How far was looked for what files say of their origin, as a sentence."""
+        return f"What files say of their origin {SOUGHT[self.judge.provenance]}."
 
     def look(self, record: dict[str, Any], more: dict[str, Any] | None, *, wants_picture: bool) -> SecondLook:
         """Read an image again."""

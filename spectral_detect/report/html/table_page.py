@@ -50,6 +50,8 @@ class Content(Protocol):
         The hash of all that turned a file into a verdict.
     settings : sequence of (str, str)
         The same in words: title and text.
+    sought : str
+        How far was looked for what files say of their origin, as a sentence; empty where there is no choice.
     thumbnail_px : int
         The longest side of a picture.
     """
@@ -69,6 +71,9 @@ class Content(Protocol):
 
     @property
     def settings(self) -> list[tuple[str, str]]: ...  # noqa: D102
+
+    @property
+    def sought(self) -> str: ...  # noqa: D102
 
     def look(self, record: Values, more: Values | None, *, wants_picture: bool) -> SecondLook:
         """Read a file again."""
@@ -197,6 +202,7 @@ class TableReport:
             digest=digest,
             model=model_facts(judge.model, judge.rules, of_videos=content.noun == "video"),
             settings=content.settings,
+            sought=content.sought,
             prevalence=judge.rules.prevalence,
             settings_sha256=content.settings_sha256,
             limits=self._limits,

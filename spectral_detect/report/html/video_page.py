@@ -52,6 +52,7 @@ class VideoContent:
     rows: ClassVar[RowKind] = VIDEO_ROWS
     words: ClassVar[ModuleType] = video_words
     thumbnail_px: ClassVar[int] = THUMBNAIL_PX
+    sought: ClassVar[str] = ""
 
     @property
     def judge(self) -> Judge:
