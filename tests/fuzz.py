@@ -214,6 +214,7 @@ def fuzz_models(count: int, seed: int, folder: Path) -> None:
     """Load `count` damaged or hostile model files."""
     from spectral_detect.detector.model_file import load_model
     from spectral_detect.errors import ModelFileError
+    from spectral_detect.report.models import card_text
 
     rng = np.random.default_rng(seed)
     sound = MODEL.read_bytes()
@@ -248,6 +249,7 @@ def fuzz_models(count: int, seed: int, folder: Path) -> None:
         if outcome == "loaded":  # then the damage was in a text, or in numbers that change nothing
             scores = model.scores(expected.reference)
             check(np.allclose(scores, expected_scores, atol=1e-6), f"model {number} scores differently")
+            check(card_text(model).replace("\n", "").isprintable(), f"model {number} writes to the terminal")
         outcomes[outcome] += 1
         check(not seen, f"model {number}: {seen}")
     print(f"{count} model files: {dict(outcomes)}; no forbidden event")

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.encoder.settings import Encoder
 from spectral_detect.features.spectrum import MAX_FREQUENCY, Centre
+from spectral_detect.text import printable
 
 SPEC_VERSION = 4
 MIN_BINS, MAX_BINS = 8, 100_000  # a cubic spline needs a few
@@ -314,7 +315,7 @@ class FusedSpec(FeatureSpec):
 
 
 def _other_version(version: Any) -> str:
-    return f"feature spec of version {str(version)[:20]}; this program knows version {SPEC_VERSION}"
+    return f"feature spec of version {printable(str(version))[:20]}; this program knows version {SPEC_VERSION}"
 
 
 # The choices in "azimuthal" are measured: mean balanced accuracy of a standardised SVM (C = 10) over the six

@@ -52,6 +52,7 @@ from spectral_detect.records import CLASS_NAMES, LABELS
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
+COUNTS = ("n_real", "n_fake", "n_unlabelled", "n_groups", "n_frames", "copies")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
@@ -225,7 +226,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
         scale=arrays["scale"],
         calibration=_calibration(header["calibration"], arrays),
         threshold=number(header["threshold"]),
-        training=dict(header["training"]),
+        training=_with_counts(header["training"]),
         metrics=_metrics(header["metrics"]),
         experience=_experience(header["experience"]),
         cloud=_cloud(header["variance_of_rest"], arrays),
@@ -248,13 +249,22 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
 
 
 def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
-    checked = dict(values)
+    checked = _with_counts(values)
     for name in set(METRICS) & set(values):
         if values[name] is None:
             continue
         low, high = values[f"{name}_ci"]
         checked |= {name: number(values[name]), f"{name}_ci": [number(low), number(high)]}
+    if "confusion" in values:
+        for true, n in (("real", values["n_real"]), ("fake", values["n_fake"])):
+            if sum(count(values["confusion"][true][called]) for called in CLASS_NAMES) > n:
+                raise ModelFileError("damaged: its counts do not fit together", remedy="train it again")
     return checked
+
+
+def _with_counts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy; `ModelFileError` if one of `COUNTS` is none."""
+    return {name: count(value) if name in COUNTS else value for name, value in values.items()}
 
 
 def _experience(values: Mapping[str, Any] | None) -> Experience | None:
