@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from spectral_detect.errors import ModelFileError
@@ -14,13 +13,9 @@ MAX_COUNT = 2**53  # beyond, floating point holds no whole number exactly
 
 def number(value: Any) -> float:
     """Return a finite number; raise `ModelFileError` if it is none, or too large for floating point."""
-    found = math.nan
-    if type(value) in (int, float):
-        with suppress(OverflowError):
-            found = float(value)
-    if not math.isfinite(found):
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
         raise ModelFileError("damaged: a value is not a finite number", remedy="train it again")
-    return found
+    return float(value)
 
 
 def count(value: Any) -> int:
