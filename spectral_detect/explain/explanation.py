@@ -28,7 +28,7 @@ from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason, is_improbable
-from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.judge import Judge, nearest_model
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
 
@@ -205,21 +205,20 @@ class Explainer:
         record = self.judge(variants)
         if record.error is not None or image is None or variants[0].features is None:
             return Explanation(record, region=self.region)
-        judgement = self.judge.judge(variants)
-        if judgement.reason == "constant image":
+        if record.reason == "constant image":
             return self._of_nothing(record, image)
         features = np.asarray(variants[0].features)
-        model = judgement.model
+        model, _ = nearest_model(variants[0], self.judge.models)
         tiles = tile_scores(model, features, _boxes(variants[0], image))
         neighbours = nearest(model, features)
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
-        evidence = evidence_of(model, features, judgement.threshold, self.judge.undecided_of(model))
+        evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), self.judge.undecided_of(model))
         return Explanation(
             record=record,
-            reason=judgement.reason,
+            reason=record.reason,
             undecided=self.judge.undecided_of(model),
             prevalence=self.judge.rules.prevalence,
             region=self.region,
