@@ -28,7 +28,7 @@ from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, save_model, tr
 from spectral_detect.evaluation.evaluate import evaluate_model, judge_dataset
 from spectral_detect.evaluation.results import Evaluation
 from spectral_detect.extraction.one_file import Extractor
-from spectral_detect.media.edits import PROCESSED, ROBUSTNESS, Edit, augmentation
+from spectral_detect.media.edits import ROBUSTNESS, Edit, augmentation
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import find_images
 from spectral_detect.sources.location import Location
@@ -43,6 +43,13 @@ TILE_VECTORS = {"faces": 3400}  # of a model; together the files stay under 5 MB
 DEFAULT_TILE_VECTORS = 1300
 SEED = 0
 SPEC = FeatureSpec.preset("residual")
+PROCESSED = (  # what happens to camera images without a neural network
+    Edit("jpeg", 75),
+    Edit("resize", 0.75),
+    Edit("sharpen", 1),
+    Edit("denoise", 5),
+    Edit("phone", 85),
+)
 TRAINING_EDITS: tuple[Edit | None, ...] = (None, *augmentation("wang0.1", 1, SEED))
 
 INTRODUCTION = """\

@@ -14,15 +14,17 @@ from strict_arrays import FUNCTIONS, StrictModule, StrictSparse, strict_backend,
 
 
 class FakeRuntime:
-    """`cupy.cuda.runtime`; `error` is what any look for a device gives."""
+    """`cupy.cuda.runtime`; `error` is what any look for a device gives, and `asked` counts such looks."""
 
     class CUDARuntimeError(RuntimeError):
         pass
 
     def __init__(self, error: str | None = None, *, n_devices: int = 1, driver: int = 0) -> None:
         self._error, self._n_devices, self._driver = error, n_devices, driver
+        self.asked = 0
 
     def getDeviceCount(self) -> int:
+        self.asked += 1
         if self._error:
             raise self.CUDARuntimeError(self._error)
         return self._n_devices

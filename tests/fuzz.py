@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import math
 import os
 import pickle
 import resource
@@ -22,8 +23,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -35,6 +37,8 @@ MODEL = ROOT / "examples" / "models" / "small.pkl"
 TIMEOUT_S = 20.0
 BATCH = 1000
 MAX_CHILD_MB = 3000  # the seeds are small; a header that lies may cost its pixels, but not this much
+
+STRANGE_VALUES = (10**400, -(10**400), 10**308, 2**64, -1, 0.5, math.inf, True, None, "\x1b]0;fuzz\x07", [])
 
 Mutation = Callable[[bytearray, np.random.Generator], bytes]
 
@@ -174,13 +178,28 @@ class _Hostile:
         return os.system, ("touch /tmp/spectral-detect-fuzz-was-here",)
 
 
+def places(values: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the dictionary or list that holds each value of a header, and its key or index there."""
+    for key, value in values.items() if isinstance(values, dict) else enumerate(values):
+        yield values, key
+        if isinstance(value, dict | list):
+            yield from places(value)
+
+
 def crafted(sound: bytes, rng: np.random.Generator) -> bytes:
     """A model with damaged content and the right hash of it, as only somebody with a purpose would make."""
     from spectral_detect.detector.content.model_content import content_sha256
 
     values = pickle.loads(sound)
-    if rng.integers(2):
+    kind = rng.integers(3)
+    if kind == 0:
         values["header"] = mutated(values["header"].encode(), rng).decode("utf-8", "replace")
+    elif kind == 1:
+        header = json.loads(values["header"])
+        holders = list(places(header))
+        holder, key = holders[rng.integers(len(holders))]
+        holder[key] = STRANGE_VALUES[rng.integers(len(STRANGE_VALUES))]
+        values["header"] = json.dumps(header)
     else:
         name = sorted(values["arrays"])[rng.integers(len(values["arrays"]))]
         values["arrays"][name] = mutated(values["arrays"][name], rng)
@@ -195,6 +214,7 @@ def fuzz_models(count: int, seed: int, folder: Path) -> None:
     """Load `count` damaged or hostile model files."""
     from spectral_detect.detector.model_file import load_model
     from spectral_detect.errors import ModelFileError
+    from spectral_detect.report.models import card_text
 
     rng = np.random.default_rng(seed)
     sound = MODEL.read_bytes()
@@ -229,6 +249,7 @@ def fuzz_models(count: int, seed: int, folder: Path) -> None:
         if outcome == "loaded":  # then the damage was in a text, or in numbers that change nothing
             scores = model.scores(expected.reference)
             check(np.allclose(scores, expected_scores, atol=1e-6), f"model {number} scores differently")
+            check(card_text(model).replace("\n", "").isprintable(), f"model {number} writes to the terminal")
         outcomes[outcome] += 1
         check(not seen, f"model {number}: {seen}")
     print(f"{count} model files: {dict(outcomes)}; no forbidden event")

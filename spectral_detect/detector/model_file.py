@@ -151,12 +151,13 @@ def read_model(name_or_path: str | os.PathLike[str]) -> Model:
     name = str(find_model(given))
     content = _read(name)
     try:
-        model, reference_scores = from_plain(unpickle_plain(content))
+        with np.errstate(all="ignore"):  # damaged numbers may be too large for whole ones
+            model, reference_scores = from_plain(unpickle_plain(content))
     except ModelFileError as error:
         raise ModelFileError(f"{name!r}: {error}") from None
     except FeatureError as error:
         raise ModelFileError(f"{name!r}: {error}", remedy="train it again") from None
-    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         raise ModelFileError(
             f"{name!r} is damaged ({type(error).__name__}: {error})", remedy="train it again"
         ) from None

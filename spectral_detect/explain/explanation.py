@@ -205,8 +205,7 @@ class Explainer:
         record = self.judge(variants)
         if record.error is not None or image is None or variants[0].features is None:
             return Explanation(record, region=self.region)
-        judgement = self.judge.judge(variants)
-        if judgement.reason == "constant image":
+        if record.reason == "constant image":
             return self._of_nothing(record, image)
         features = np.asarray(variants[0].features)
         model = self.judge.model
@@ -216,10 +215,10 @@ class Explainer:
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
-        evidence = evidence_of(model, features, judgement.threshold, self.judge.undecided)
+        evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), self.judge.undecided)
         return Explanation(
             record=record,
-            reason=judgement.reason,
+            reason=record.reason,
             undecided=self.judge.undecided,
             prevalence=self.judge.rules.prevalence,
             region=self.region,

@@ -34,6 +34,11 @@ from spectral_detect.features.spec import (
 OF_RGB = {"colour_cooccurrence": colour_cooccurrence, "chroma_cooccurrence": chroma_cooccurrence}
 OF_LUMA = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
+OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
+    1: ("gray with an axis too many", "drop it: `image[..., 0]`"),
+    2: ("gray and alpha", "drop the alpha channel: `image[..., 0]`"),
+    4: ("RGBA", "drop the alpha channel: `image[..., :3]`"),
+}
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
 COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
 
@@ -71,7 +76,7 @@ def extract_features(
     Raises
     ------
     FeatureError
-        If the spec cannot take the image's shape, type or size, or if values are not finite.
+        If there is no image, the spec cannot take its shape, type or size, or if values are not finite.
     """
     spec = spec or PRESETS["azimuthal"]
     backend = backend or numpy_backend()
@@ -241,8 +246,13 @@ def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
         raise FeatureError(f"a {type(image).__name__}: expected an array", remedy="`read_image` gives that of a file")
     shape, kind = tuple(image.shape), image.dtype.char
     is_rgb = image.ndim in (3, 4) and shape[-1] == 3
+    if image.ndim in (3, 4) and shape[-1] in OTHER_CHANNELS:
+        channels, remedy = OTHER_CHANNELS[shape[-1]]
+        raise FeatureError(f"an array of shape {shape}: {channels}; expected (H, W) or (H, W, 3)", remedy=remedy)
     if image.ndim - is_rgb not in (2, 3):
         raise FeatureError(f"an array of shape {shape}: expected (H, W), (H, W, 3), or a batch of these")
+    if not shape[0]:
+        raise FeatureError(f"an array of shape {shape}: it holds no image")
     if kind not in KINDS:
         name = image.dtype.name
         raise FeatureError(f"an array of {name}: expected uint8, uint16 or floating point on the scale 0 to 255")

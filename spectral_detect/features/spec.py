@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.encoder.settings import Encoder
 from spectral_detect.features.spectrum import MAX_FREQUENCY, Centre
+from spectral_detect.text import printable
 
 SPEC_VERSION = 4
 MIN_BINS, MAX_BINS = 8, 100_000  # a cubic spline needs a few
@@ -43,6 +45,18 @@ GROUPS_AT_EACH_SCALE = ("cooccurrence", "normalised_luma")
 GROUPS_OF_RGB = ("colour_cooccurrence", "chroma_cooccurrence")  # at the first scale
 WHOLE_IMAGE_GROUPS = (*GROUPS_OF_RGB, *GROUPS_AT_EACH_SCALE)  # of a reduced image, which is not cut into tiles for them
 COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence", "magnitude", *GROUPS_OF_RGB, ENCODER))
+
+TYPE_NAMES = {int: "a whole number", NoneType: "None", str: "a text", tuple: "a tuple", Encoder: "an `Encoder`"}
+FIELD_TYPES: dict[str, tuple[type, ...]] = {  # of fields that have no list of choices
+    "name": (str,),
+    "version": (int,),
+    "groups": (tuple,),
+    "scales": (tuple,),
+    "tiles_per_side": (int, NoneType),
+    "n_bins": (int, NoneType),
+    "min_size_px": (int,),
+    "encoder": (Encoder, NoneType),
+}
 
 Filter = Literal["none", "laplacian"]
 Scale = Literal["log_of_mean", "mean_of_log", "durall_db"]
@@ -111,17 +125,18 @@ class FeatureSpec:
     encoder: Encoder | None = None
 
     def __post_init__(self) -> None:
+        for field, kinds in FIELD_TYPES.items():
+            if type(getattr(self, field)) not in kinds:
+                expected = " or ".join(TYPE_NAMES[kind] for kind in kinds)
+                raise FeatureError(f"{field} {getattr(self, field)!r}: it is {expected}")
         if self.version != SPEC_VERSION:
             raise FeatureError(_other_version(self.version))
         choices = {"filter": Filter, "scale": Scale, "centre": Centre, "normalisation": Normalisation}
         for field, allowed in {**choices, "precision": Precision}.items():
             if getattr(self, field) not in get_args(allowed):
                 raise FeatureError(f"{field} {getattr(self, field)!r}: it is one of {', '.join(get_args(allowed))}")
-        if (
-            not self.groups
-            or not set(self.groups) <= set(FEATURE_GROUP_SIZES)
-            or len(set(self.groups)) < len(self.groups)
-        ):
+        known = all(group in tuple(FEATURE_GROUP_SIZES) for group in self.groups)
+        if not self.groups or not known or len(set(self.groups)) < len(self.groups):
             raise FeatureError(f"groups {self.groups!r}: one or more of {', '.join(FEATURE_GROUP_SIZES)}, none twice")
         if self.tiles_per_side is not None and not 1 <= self.tiles_per_side <= MAX_TILES_PER_SIDE:
             raise FeatureError(f"tiles_per_side {self.tiles_per_side}: it is None or 1 to {MAX_TILES_PER_SIDE}")
@@ -204,9 +219,6 @@ class FeatureSpec:
         expected = {f.name for f in fields(cls)} - ({ENCODER} - set(values))
         if set(values) != expected:
             raise FeatureError(f"a feature spec has the fields {sorted(expected)}, not {sorted(map(str, values))}")
-        whole = [values[k] or 0 for k in ("version", "min_size_px", "n_bins", "tiles_per_side")]
-        if not all(type(v) is int for v in whole) or not isinstance(values["name"], str):
-            raise FeatureError("a feature spec's version, sizes and counts are whole numbers, its name a string")
         try:
             encoder = {ENCODER: Encoder.from_dict(values[ENCODER])} if ENCODER in values else {}
             groups, scales = tuple(values["groups"]), tuple(values["scales"])
@@ -314,7 +326,7 @@ class FusedSpec(FeatureSpec):
 
 
 def _other_version(version: Any) -> str:
-    return f"feature spec of version {str(version)[:20]}; this program knows version {SPEC_VERSION}"
+    return f"feature spec of version {printable(str(version))[:20]}; this program knows version {SPEC_VERSION}"
 
 
 # The choices in "azimuthal" are measured: mean balanced accuracy of a standardised SVM (C = 10) over the six

@@ -25,6 +25,7 @@ from spectral_detect.text import short_repr
 Centre = Literal["zero_frequency", "array_centre"]
 
 MAX_FREQUENCY = float(np.sqrt(0.5))  # cycles per pixel, the corner of the spectrum
+PRECISIONS = "fdFD"  # codes of single and double, real and complex
 CACHE_BYTES = 256 * 2**20  # the operators of about sixty sizes of 1024 x 1024
 
 
@@ -96,7 +97,8 @@ def azimuthal_average(
     Parameters
     ----------
     power : (..., H, width//2 + 1) array
-        A function of the half spectrum of a real image (power, log power...).
+        A function of the half spectrum of a real image (power, log power...). Integers and half precision are averaged
+        in double precision, all else in its own.
     width : int
         Columns of the image itself, which the half spectrum does not tell (odd or even).
     ring_width : float, optional
@@ -128,6 +130,8 @@ def azimuthal_average(
     height, columns = power.shape[-2:]
     if columns != width // 2 + 1:
         raise FeatureError(f"a half spectrum of {columns} columns does not belong to an image {width} pixels wide")
+    if power.dtype.char not in PRECISIONS:
+        power = power.astype("float64")
     rings = ring_operator((height, width), ring_width, centre, power.dtype.name, backend or numpy_backend())
     return apply_rings(rings, power), rings.frequency
 

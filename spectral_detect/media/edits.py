@@ -178,13 +178,6 @@ ROBUSTNESS = (
     Edit("crop", 0.75),
 )
 CENTRE_224 = Edit("centre", 224)  # the test images of Wang et al.
-PROCESSED = (  # what happens to camera images without a neural network
-    Edit("jpeg", 75),
-    Edit("resize", 0.75),
-    Edit("sharpen", 1),
-    Edit("denoise", 5),
-    Edit("phone", 85),
-)
 
 
 def as_rgb(pixels: np.ndarray, is_ycc: bool) -> np.ndarray:

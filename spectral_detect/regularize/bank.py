@@ -5,6 +5,7 @@ Free of torch: the worker processes that read images import this module.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import get_args
 
@@ -47,7 +48,13 @@ class RealBank:
     whitening: np.ndarray
 
 
-def check_loss(features: str, normalisation: str, distance: str, per: str) -> None:
+def check_loss(
+    features: str = "profile",
+    normalisation: str = "log",
+    distance: str = "bce",
+    per: str = "batch",
+    value_range: tuple[float, float] = (-1.0, 1.0),
+) -> None:
     """Refuse a spectral loss that does not exist: `FeatureError`."""
     if features not in get_args(SpectralFeatures):
         raise FeatureError(f"features {features!r}: it is one of {', '.join(get_args(SpectralFeatures))}")
@@ -62,6 +69,9 @@ def check_loss(features: str, normalisation: str, distance: str, per: str) -> No
         raise FeatureError(f"per {per!r}: it is one of {', '.join(get_args(ComparedPer))}")
     if per == "image" and distance in DISTRIBUTIONS:
         raise FeatureError(f"distance {distance!r} is between distributions: it goes with per 'batch'")
+    black, white = value_range
+    if not (math.isfinite(black) and math.isfinite(white) and black < white):
+        raise FeatureError(f"value_range {value_range!r}: give the values of black and of white, such as (-1, 1)")
 
 
 def needs_bank(features: SpectralFeatures, distance: SpectralDistance) -> bool:

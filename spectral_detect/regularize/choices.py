@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypedDict
 
 ProfileNormalisation = Literal["log", "paper"]  # how a radial profile is brought to (0, 1)
 ProfileDistance = Literal["bce", "mse", "l1"]
@@ -12,3 +12,13 @@ ComparedPer = Literal["batch", "image"]  # whose profile is compared with that o
 Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]
 FdNetwork = Literal["random", "efficientnet-lite0"]  # whose features a Frechet distance compares
 DeviceName = Literal["auto", "cpu", "gpu"]
+
+
+class LossSettings(TypedDict, total=False):
+    """Settings of `SpectralLoss`, which says what they mean and what they are if left out."""
+
+    features: SpectralFeatures
+    normalisation: ProfileNormalisation
+    distance: SpectralDistance
+    per: ComparedPer
+    value_range: tuple[float, float]

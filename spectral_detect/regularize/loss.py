@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 import os
-from typing import cast
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -20,11 +23,21 @@ from spectral_detect.errors import FeatureError
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import ring_operator
 from spectral_detect.regularize.bank import RealBank, check_loss, needs_bank, real_bank
-from spectral_detect.regularize.choices import ComparedPer, ProfileNormalisation, SpectralDistance, SpectralFeatures
+from spectral_detect.regularize.choices import (
+    ComparedPer,
+    LossSettings,
+    ProfileNormalisation,
+    SpectralDistance,
+    SpectralFeatures,
+)
 from spectral_detect.regularize.detector_features import DetectorFeatures
 from spectral_detect.regularize.distances import BankDistance
 from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
-from spectral_detect.regularize.reals import N_PROFILES, folder_bank, real_profile
+from spectral_detect.regularize.reals import N_PROFILES, read_reals
+from spectral_detect.text import counted
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 BOUND_SD = 3.0  # distance of a log profile's bounds from its mean, in standard deviations of the reals
 AT_BOUND = 4.0  # argument of the logistic function at the bounds, where it is 0.02 and 0.98
@@ -92,9 +105,9 @@ class SpectralLoss(nn.Module):
         image's, as the paper does, which also makes images more alike in spectrum than camera images are.
     value_range : tuple of float
         (black, white) of the images that the loss is given; a generator that ends in tanh gives -1 and 1.
-    bank : RealBank, optional
-        Spectra of camera images; all need it but "bce", "mse" and "l1" of the profile. `from_folder` and `from_images`
-        make it.
+    bank : RealBank or callable, optional
+        Spectra of camera images, or what makes them of `features`; all need it but "bce", "mse" and "l1" of the
+        profile. `from_folder` and `from_images` give it.
 
     Raises
     ------
@@ -122,11 +135,10 @@ class SpectralLoss(nn.Module):
         distance: SpectralDistance = "bce",
         per: ComparedPer = "batch",
         value_range: tuple[float, float] = (-1.0, 1.0),
-        bank: RealBank | None = None,
+        bank: RealBank | Callable[[SpectralFeatures], RealBank] | None = None,
     ) -> None:
         super().__init__()
-        check_loss(features, normalisation, distance, per)
-        _check_range(value_range)
+        check_loss(features, normalisation, distance, per, value_range)
         self.reals, self.normalisation, self.distance, self.per = reals, normalisation, distance, per
         self.features, self.value_range = features, value_range
         self.profile = RadialProfile(reals.shape)
@@ -139,30 +151,22 @@ class SpectralLoss(nn.Module):
         self.seen = None if features == "profile" else DetectorFeatures(features, reals.shape)
         self.to_bank: BankDistance | None = None
         if needs_bank(features, distance):
-            self.to_bank = BankDistance(_fitting(bank, reals.shape, features), distance, per)
+            made = bank(features) if callable(bank) else bank
+            self.to_bank = BankDistance(_fitting(made, reals.shape, features), distance, per)
 
     @classmethod
-    def from_images(
-        cls,
-        images: np.ndarray,
-        *,
-        features: SpectralFeatures = "profile",
-        normalisation: ProfileNormalisation = "log",
-        distance: SpectralDistance = "bce",
-        per: ComparedPer = "batch",
-        value_range: tuple[float, float] = (-1.0, 1.0),
-    ) -> SpectralLoss:
-        """Make the loss from at least 50 camera images, (N, H, W, 3) or (N, H, W), uint8 or from 0 to 1."""
-        check_loss(features, normalisation, distance, per)
-        return cls(
-            mean_profile(images),
-            features=features,
-            normalisation=normalisation,
-            distance=distance,
-            per=per,
-            value_range=value_range,
-            bank=real_bank(images, features) if needs_bank(features, distance) else None,
-        )
+    def from_images(cls, images: np.ndarray, **settings: Unpack[LossSettings]) -> SpectralLoss:
+        """Make the loss from at least 50 camera images, (N, H, W, 3) or (N, H, W), uint8 or from 0 to 1.
+
+        Parameters
+        ----------
+        images : array
+            The camera images.
+        **settings
+            `features`, `normalisation`, `distance`, `per` and `value_range`, see `SpectralLoss`.
+        """
+        check_loss(**settings)
+        return cls(mean_profile(images), bank=partial(real_bank, images), **settings)
 
     @classmethod
     def from_folder(
@@ -171,30 +175,36 @@ class SpectralLoss(nn.Module):
         size: int,
         *,
         n_images: int = N_PROFILES,
-        features: SpectralFeatures = "profile",
-        normalisation: ProfileNormalisation = "log",
-        distance: SpectralDistance = "bce",
-        per: ComparedPer = "batch",
-        value_range: tuple[float, float] = (-1.0, 1.0),
+        **settings: Unpack[LossSettings],
     ) -> SpectralLoss:
-        """Make the loss from `n_images` camera images of a folder, brought to `size` pixels; see `reals.real_profile`.
+        """Make the loss from `n_images` camera images of a folder, brought to `size` pixels; see `reals.read_reals`.
+
+        It warns of images that cannot be used.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Holds the camera images.
+        size : int
+            Pixels on a side of the generated images.
+        n_images : int
+            How many are drawn at random, always the same ones.
+        **settings
+            As for `from_images`.
 
         Raises
         ------
         DatasetError
             Fewer than 50 images can be read and are large enough.
         """
-        check_loss(features, normalisation, distance, per)
-        place = os.fspath(folder)
-        return cls(
-            real_profile(place, size, n_images),
-            features=features,
-            normalisation=normalisation,
-            distance=distance,
-            per=per,
-            value_range=value_range,
-            bank=folder_bank(place, size, features, n_images) if needs_bank(features, distance) else None,
+        check_loss(**settings)
+        failures: list[str] = []
+        images = read_reals(
+            os.fspath(folder), size, n_images=n_images, on_failure=lambda *failure: failures.append(": ".join(failure))
         )
+        if failures:
+            warnings.warn(f"{counted(len(failures), 'image')} not used, the first: {failures[0]}", stacklevel=2)
+        return cls.from_images(images, **settings)
 
     @property
     def floor(self) -> float:
@@ -273,12 +283,6 @@ class SpectralLoss(nn.Module):
     def _target(self) -> Tensor:
         """Return the reals' mean profile in (0, 1), (n_rings,)."""
         return self.mean.clamp(MARGIN, 1 - MARGIN) if self.normalisation == "paper" else torch.full_like(self.mean, 0.5)
-
-
-def _check_range(value_range: tuple[float, float]) -> None:
-    black, white = value_range
-    if not (math.isfinite(black) and math.isfinite(white) and black < white):
-        raise FeatureError(f"value_range {value_range!r}: give the values of black and of white, such as (-1, 1)")
 
 
 def _fitting(bank: RealBank | None, shape: tuple[int, int], features: SpectralFeatures) -> RealBank:

@@ -1,4 +1,4 @@
-"""Read a folder of images as squares of one size, and their mean profile; both are kept in a cache beside the images.
+"""Read a folder of images as squares of one size; they are kept in a cache beside the images.
 
 Free of torch: the worker processes that decode import this module.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,9 +23,7 @@ from spectral_detect.media.images import MAX_PIXELS, read_image
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import FEW, Work, work_through
-from spectral_detect.regularize.bank import RealBank, real_bank
-from spectral_detect.regularize.choices import SpectralFeatures
-from spectral_detect.regularize.profiles import MIN_REALS, RealProfile, mean_profile
+from spectral_detect.regularize.profiles import MIN_REALS
 from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import without_credentials
@@ -35,7 +32,7 @@ N_PROFILES = 1000  # images whose mean profile is the target of the spectral los
 CACHE = ".spectral-detect"  # a folder beside the images
 CACHE_VERSION = 2
 LEAST_SIZE, LARGEST_SIZE = 8, 4096
-DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # raised for a missing or damaged cache file
+DAMAGED = (OSError, ValueError, EOFError)  # raised for a missing or damaged cache file
 
 Square = np.ndarray | str  # (size, size, 3) uint8, or the reason why there is none
 OnFailure = Callable[[str, str], None]  # path, reason
@@ -51,10 +48,11 @@ def read_reals(
     work: Work | None = None,
     limits: Limits | None = None,
     *,
+    n_images: int | None = None,
     on_failure: OnFailure = _ignore,
     progress: Callable[[Iterable[Square]], Iterable[Square]] = iter,
 ) -> np.ndarray:
-    """Read all images of a folder as squares; they are decoded once, then read from the cache beside them.
+    """Read the images of a folder as squares; they are decoded once, then read from the cache beside them.
 
     Parameters
     ----------
@@ -62,6 +60,8 @@ def read_reals(
         Searched as by `find_images`.
     size : int
         Pixels on a side, see `read_square`.
+    n_images : int, optional
+        How many files are read, drawn at random and always the same ones; default all.
     on_failure : callable
         Called with path and reason of each file that gave no square; the others are read.
     progress : callable
@@ -83,6 +83,10 @@ def read_reals(
     again when names, sizes or times of files change, and kept only if no file failed: bad files are named each time.
     """
     files = _files_of(folder)
+    if n_images is not None:
+        if n_images < MIN_REALS:
+            raise DatasetError(f"{n_images} images: at least {MIN_REALS} are needed")
+        files = [files[k] for k in sorted(np.random.default_rng(0).permutation(len(files))[:n_images])]
     caches = [place / f"images-{size}-{_key(files, size)}.npy" for place in _cache_folders(folder)]
     cached = _load_images(caches, (len(files), size, size, 3))
     if cached is not None:
@@ -99,59 +103,6 @@ def read_reals(
     if not n_failed:
         _keep(caches, images)
     return images
-
-
-def real_profile(
-    folder: str, size: int, n_images: int = N_PROFILES, work: Work | None = None, limits: Limits | None = None
-) -> RealProfile:
-    """Compute the mean profile of `n_images` of a folder; it is kept in a cache as `read_reals` keeps images.
-
-    The images are drawn at random, and always the same ones.
-
-    Raises
-    ------
-    DatasetError
-        There is no such folder, or fewer than `MIN_REALS` images in it can be used.
-    """
-    files = _files_of(folder)
-    caches = [place / f"profile-{size}-{n_images}-{_key(files, size)}.npz" for place in _cache_folders(folder)]
-    for cache in caches:
-        with suppress(*DAMAGED):
-            return _load_profile(cache)
-    profile = mean_profile(_some_squares(files, folder, size, n_images, work, limits))
-    _keep(caches, profile)
-    return profile
-
-
-def folder_bank(
-    folder: str,
-    size: int,
-    features: SpectralFeatures,
-    n_images: int = N_PROFILES,
-    work: Work | None = None,
-    limits: Limits | None = None,
-) -> RealBank:
-    """Compute the spectra of the same images as `real_profile`; they are read anew each time.
-
-    Raises
-    ------
-    DatasetError
-        There is no such folder, or fewer than `MIN_REALS` images in it can be used.
-    """
-    return real_bank(_some_squares(_files_of(folder), folder, size, n_images, work, limits), features)
-
-
-def _some_squares(
-    files: list[FoundFile], folder: str, size: int, n_images: int, work: Work | None, limits: Limits | None
-) -> np.ndarray:
-    """Read `n_images` of the files, drawn at random and always the same ones."""
-    if n_images < MIN_REALS:
-        raise DatasetError(f"{n_images} images: a mean profile needs at least {MIN_REALS}")
-    some = [files[k] for k in sorted(np.random.default_rng(0).permutation(len(files))[:n_images])]
-    read = _squares(some, size, work or Work(), limits or Limits())
-    squares = [square for square in read if not isinstance(square, str)]
-    _require_enough(len(squares), folder, size, len(some) - len(squares))
-    return np.stack(squares)
 
 
 def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Square:
@@ -232,13 +183,10 @@ def _cache_folders(folder: str) -> list[Path]:
     return [Path(folder) / CACHE, Path(home) / "spectral-detect"]
 
 
-def _keep(caches: Iterable[Path], content: np.ndarray | RealProfile) -> None:
+def _keep(caches: Iterable[Path], images: np.ndarray) -> None:
     """Write to the first place that can be written; a cache that cannot be kept is no error."""
     stream = io.BytesIO()
-    if isinstance(content, RealProfile):
-        np.savez(stream, **vars(content))
-    else:
-        np.save(stream, content, allow_pickle=False)
+    np.save(stream, images, allow_pickle=False)
     for cache in caches:
         with suppress(OSError, OutputError):
             cache.parent.mkdir(parents=True, exist_ok=True)
@@ -253,10 +201,3 @@ def _load_images(caches: Iterable[Path], shape: tuple[int, ...]) -> np.ndarray |
             if images.shape == shape and images.dtype == np.uint8:
                 return np.asarray(images)
     return None
-
-
-def _load_profile(cache: Path) -> RealProfile:
-    with open(cache, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
-        height, width = map(int, stored["shape"])
-        arrays = {name: stored[name] for name in ("frequency", "mean_log", "sd_log", "mean_ratio")}
-        return RealProfile((height, width), int(stored["n_images"]), **arrays)

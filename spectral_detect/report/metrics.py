@@ -131,7 +131,7 @@ def _by_coding(model: Model, prevalence: float) -> list[str]:
     name, named = visible(model.name), tuple(map(visible, model.class_names))
     if not model.track_record:
         return [f"{name}: how often its verdicts are right there is not known, as its file holds no record of them"]
-    width = max(len(record.kind) for record in model.track_record)
+    width = max(len(visible(record.kind)) for record in model.track_record)
     lines = [
         f"{name}, as measured on sources that it had not seen,",
         f"where {100 * prevalence:g} % of the images are {named[1]}, of those with a verdict:",
@@ -142,5 +142,5 @@ def _by_coding(model: Model, prevalence: float) -> list[str]:
             f"called {own}: {'none' if share is None else f'{own} {100 * share:5.1f} %'}"
             for own, share in zip(named[::-1], shares, strict=True)
         ]
-        lines.append(f"  {record.kind:<{width}}   {'   '.join(right)}")
+        lines.append(f"  {visible(record.kind):<{width}}   {'   '.join(right)}")
     return lines

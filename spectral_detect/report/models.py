@@ -63,42 +63,41 @@ def model_facts(model: Model) -> dict[str, Any]:
 
 def models_text(models: Sequence[Model]) -> str:
     """Return a paragraph for each shipped model: its kind, its training images, and its metrics."""
-    return "\n\n".join("\n".join(_headline(model)) for model in models) or "no models are shipped"
+    return "\n\n".join("\n".join(map(visible, _headline(model))) for model in models) or "no models are shipped"
 
 
 def card_text(model: Model) -> str:
     """Return the report of `models FILE`. A file may come from a stranger: its texts are made visible."""
-    libraries = ", ".join(f"{visible(name)} {visible(str(version))}" for name, version in model.libraries.items())
+    libraries = ", ".join(f"{name} {version}" for name, version in model.libraries.items())
     lines = [
         *_headline(model),
-        f"  created        {visible(model.created)} with {libraries}",
+        f"  created        {model.created} with {libraries}",
         f"  file           sha256 {model.sha256}",
         f"  features       sha256 {model.spec.sha256}",
-        *(f"    {name:<14} {visible(str(value))}" for name, value in model.spec.to_dict().items()),
+        *(f"    {name:<14} {value}" for name, value in model.spec.to_dict().items()),
     ]
-    lines += [f"  such files     {visible(kind.line_for(model.class_names))}" for kind in model.track_record]
-    lines += [f"  {line}" for line in naming_lines(model.naming)]
-    card = [visible(line) for line in model.card.splitlines()]
-    return "\n".join([*lines, *([""] if card else []), *card])
+    lines += [f"  such files     {kind.line_for(model.class_names)}" for kind in model.track_record]
+    naming = [f"  {line}" for line in naming_lines(model.naming)]
+    card = model.card.splitlines()
+    return "\n".join([*map(visible, lines), *naming, *([""] if card else []), *map(visible, card)])
 
 
 def _headline(model: Model) -> list[str]:
+    """Return lines whose texts are those of the file: they are not yet fit to be shown."""
     about = model.card.splitlines()[0].removeprefix(f"{model.name}: ") if model.card else ""
-    own_names = (
-        [] if model.class_names == CLASS_NAMES else [f"  classes        {visible(' and '.join(model.class_names))}"]
-    )
+    own_names = [] if model.class_names == CLASS_NAMES else [f"  classes        {' and '.join(model.class_names)}"]
     lines = [
-        visible(model.name),
-        *([f"  about          {visible(about)}"] if model.card else []),
-        f"  classifier     {model.classifier.kind} on {model.n_features} {visible(model.spec.name)} features",
-        *(f"  judges by      {visible(part.name)}, sha256 {visible(part.sha256)}" for part in model.parts),
+        model.name,
+        *([f"  about          {about}"] if model.card else []),
+        f"  classifier     {model.classifier.kind} on {model.n_features} {model.spec.name} features",
+        *(f"  judges by      {part.name}, sha256 {part.sha256}" for part in model.parts),
         *own_names,
         f"  trained on     {_training(model)}",
         f"  threshold      {threshold_text(model)}; scores {CALIBRATIONS[model.calibration.kind]}",
     ]
     if model.training.get("augment", "none") != "none":
         edits = str(model.training["augment"]).replace("none", "as it is")
-        lines += [f"  augmented      each image {visible(edits)}; {model.training.get('copies')} copies in all"]
+        lines += [f"  augmented      each image {edits}; {model.training.get('copies')} copies in all"]
     if model.experience:
         lines += _experience_lines(model.experience)
         lines += [] if model.experience.codings else [f"  inconclusive   {DECIDES_NOTHING}"]
@@ -106,16 +105,16 @@ def _headline(model: Model) -> list[str]:
         lines += [undecided_line(model.undecided, "  undecided      ")]
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
-    lines += [f"  warned         {visible(note)}" for note in model.training_warnings]
+    lines += [f"  warned         {note}" for note in model.training_warnings]
     if model.why_useless:
         lines += [f"  useless        {model.why_useless}; it calls every image inconclusive"]
     if model.outsiders:
         check = model.outsiders
-        lines += [f"  not made for   {visible(check.kinds)}: finds {100 * check.found:.0f} % of such images held out"]
+        lines += [f"  not made for   {check.kinds}: finds {100 * check.found:.0f} % of such images held out"]
     if model.delivery:
         lines += [f"  delivery       each image goes through this first: {model.delivery.title}"]
     if model.metrics:
-        n_groups = visible(str(model.metrics.get("n_groups")))
+        n_groups = model.metrics.get("n_groups")
         lines += [f"  cross-validated on the training images, {n_groups} groups, every image counting alike:"]
         estimates = stored_estimates(model.metrics)
         lines += [f"    {line}" for line in metric_lines(estimates, ("balanced_accuracy", "auroc"))]
@@ -203,11 +202,11 @@ def threshold_text(model: Model) -> str:
 
 def _training(model: Model) -> str:
     counts = [
-        f"{visible(str(model.training[key]))} {visible(word)}"
+        f"{model.training[key]} {word}"
         for key, word in zip(("n_real", "n_fake", "n_unlabelled"), (*model.class_names, "unlabelled"), strict=True)
         if model.training.get(key)
     ]
-    settings = visible(f"seed {model.training.get('seed')}")
+    settings = f"seed {model.training.get('seed')}"
     if model.training.get("paper_settings"):
         settings += ", the paper's settings"
     return f"{', '.join(counts) or 'unknown'} images, {settings}"
@@ -217,6 +216,6 @@ def _experience_lines(seen: Experience) -> list[str]:
     sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
     faces = f"; {100 * seen.portrait_share:.0f} % show a large face" if seen.needs_portrait else ""
     return [
-        f"  has seen       images with a shorter side of {sides} pixels, coded as {visible(seen.codings_text)}{faces}",
+        f"  has seen       images with a shorter side of {sides} pixels, coded as {seen.codings_text}{faces}",
         f"                 refuses about {100 * seen.refusal_rate:.1f} % of such images as unlike those it has seen",
     ]

@@ -16,13 +16,13 @@ from spectral_detect.text import visible
 def training_text(model: Model, output: str) -> str:
     """Return the report of `train`."""
     facts = model.training
-    first, second = map(visible, model.class_names)
+    first, second, features = map(visible, (*model.class_names, model.spec.name))
     counts = f"{facts['n_real']} {first}, {facts['n_fake']} {second}"
     if facts["n_unlabelled"]:
         counts = f"{facts['n_unlabelled']} unlabelled"
     lines = [
         f"trained on           {counts} {_noun(facts)} in {facts['n_groups']} groups",
-        f"features             {model.spec.name}, {model.n_features} values; classifier {model.classifier.kind}",
+        f"features             {features}, {model.n_features} values; classifier {model.classifier.kind}",
     ]
     lines += fused_lines(model)
     for used in filter(None, (part.spec.encoder for part in (model, *model.parts))):

@@ -103,6 +103,24 @@ def explained() -> object:
     return explain(FoundFile(Location(str(IMAGE))), Judge(load_model("world")), work=Work(jobs=0))
 
 
+def test_each_variant_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from spectral_detect.detector.model import Model
+    from spectral_detect.explain.explanation import Explainer
+    from spectral_detect.scanning.judge import Judge
+    from spectral_detect.scanning.rules import Rules
+    from spectral_detect.sources.discovery import FoundFile
+    from spectral_detect.sources.location import Location
+
+    n_scored = []
+    scores = Model.scores
+    monkeypatch.setattr(Model, "scores", lambda self, X: scores(self, [n_scored.append(1) or x for x in X]))
+    explainer = Explainer(Judge((load_model(MODELS / "small.pkl"),), Rules(stability=True)))
+    n_scored.clear()
+    explained = explainer(FoundFile(Location(str(IMAGE))))
+    assert explained.evidence is not None
+    assert len(n_scored) == len(explainer.judge.edits) == 4
+
+
 def drawn_texts(explanation: object) -> list[str]:
     from matplotlib.figure import Figure
 

@@ -85,7 +85,9 @@ def test_what_is_wrong_with_a_device_is_told_apart(runtime: FakeRuntime, message
 
 
 def test_a_device_is_enough() -> None:
-    check_device(FakeRuntime())
+    runtime = FakeRuntime()
+    check_device(runtime)
+    assert runtime.asked == 1
 
 
 def test_without_cupy_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

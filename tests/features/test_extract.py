@@ -122,6 +122,12 @@ def test_repeated_pixels_stand_out(rng: np.random.Generator) -> None:
         (np.zeros((40, 40), bool), "array of bool"),
         (np.full((40, 40), np.nan), "not finite"),
         (np.full((40, 40, 3), np.inf, np.float32), "not finite"),
+        (np.zeros((0, 40, 40), np.uint8), r"shape \(0, 40, 40\): it holds no image"),
+        (np.zeros((0, 40, 40, 3), np.uint8), "it holds no image"),
+        (np.zeros((64, 64, 4), np.uint8), r"\(64, 64, 4\): RGBA; .* drop the alpha channel: `image\[..., :3\]`"),
+        (np.zeros((2, 64, 64, 4), np.uint8), "RGBA"),
+        (np.zeros((64, 64, 2), np.uint8), "gray and alpha"),
+        (np.zeros((2, 64, 64, 1), np.uint8), r"gray with an axis too many.*`image\[..., 0\]`"),
         ("x.png", "a str: expected an array; `read_image` gives that of a file"),
     ],
 )

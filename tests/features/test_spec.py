@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields, replace
 
 import pytest
 
 from spectral_detect import FeatureSpec
 from spectral_detect.errors import FeatureError
+from spectral_detect.features.encoder.settings import Encoder
 from spectral_detect.features.spec import PRESETS
+
+HUGE = pytest.param(10**400, id="huge")
 
 
 def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
@@ -55,6 +59,30 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     known = "azimuthal, residual, world, magnitude, durall"
     with pytest.raises(FeatureError, match=f"no feature preset 'fancy': there are {known}"):
         FeatureSpec.preset("fancy")
+
+
+@pytest.mark.parametrize("value", [10.5, 16.0, "x", True, ("x",), ["x"], b"16", object(), HUGE])
+@pytest.mark.parametrize("field", [field.name for field in fields(FeatureSpec)])
+def test_no_field_takes_another_type(field: str, value: object) -> None:
+    if (field, type(value)) in {("name", str), ("min_size_px", int)}:
+        return
+    with pytest.raises(FeatureError, match=rf"{field}|version"):
+        replace(PRESETS["residual"], **{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [10.5, "x", True, (16,), [16], HUGE])
+@pytest.mark.parametrize("field", [field.name for field in fields(Encoder) if field.name != "path"])
+def test_no_field_of_an_encoder_takes_another_type(field: str, value: object) -> None:
+    if (field, type(value)) == ("name", str):
+        return
+    with pytest.raises(FeatureError, match=field.removesuffix("s")):
+        Encoder(**{"name": "a.onnx", "sha256": "0" * 64, "n_features": 8, field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mean", [pytest.param((0.5, 0.5, 10**400), id="huge"), (0.5, 0.5, float("nan")), (0.5, 0.5)])
+def test_the_mean_of_an_encoder_is_three_finite_numbers(mean: tuple[float, ...]) -> None:
+    with pytest.raises(FeatureError, match="mean: three numbers"):
+        Encoder("a.onnx", "0" * 64, 8, mean=mean)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spectrum import (
     CACHE_BYTES,
     MAX_FREQUENCY,
+    Centre,
     apply_rings,
     azimuthal_average,
     power_spectrum,
@@ -50,6 +51,20 @@ def test_an_impulse_gives_a_flat_profile(shape: tuple[int, int]) -> None:
 def test_equals_the_definition_over_the_full_spectrum(shape: tuple[int, int], rng: np.random.Generator) -> None:
     image = rng.normal(size=shape)
     np.testing.assert_allclose(profile_of(image)[0], brute_force(image), rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int16", "uint64", "float16"])
+@pytest.mark.parametrize("centre", ["zero_frequency", "array_centre"])
+def test_integers_and_half_precision_are_averaged_in_double(
+    dtype: str, centre: Centre, rng: np.random.Generator
+) -> None:
+    power = rng.integers(0, 100, (3, 16, 9)).astype(dtype)
+    profile, frequency = azimuthal_average(power, 16, centre=centre)
+    expected, expected_frequency = azimuthal_average(power.astype(np.float64), 16, centre=centre)
+    assert profile.dtype == np.float64
+    assert profile.mean() > 0.5
+    np.testing.assert_array_equal(profile, expected)
+    np.testing.assert_array_equal(frequency, expected_frequency)
 
 
 @pytest.mark.parametrize(("cycles_y", "cycles_x"), [(0, 9), (9, 0), (7, 3), (32, 32), (0, 32)])

@@ -16,6 +16,7 @@ from PIL import Image
 
 from conftest import Run
 from regularize.conftest import SMALL
+from spectral_detect.cli.regularize.stopping import stop_on_signal
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, load_checkpoint
 from spectral_detect.regularize.gan.log import LOG_FILE, read_log
 
@@ -190,6 +191,22 @@ def test_ctrl_c_saves(faces: Path, tmp_path: Path) -> None:
     n = len(read_log(tmp_path / "run"))
     stopped = load_checkpoint(tmp_path / "run" / CHECKPOINT_FILE).values["progress"]
     assert stopped["epoch"] == n >= 1
+
+
+def test_signals_that_nohup_ignores_stay_ignored() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        with stop_on_signal() as stop:
+            stop.may_wait = True
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.received == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_a_full_disk_leaves_whole_files(faces: Path, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
-"""Camera images as squares of one size, their mean profile, and the caches of both."""
+"""Camera images as squares of one size, their cache, and the loss that is made of them."""
 
 from __future__ import annotations
 
+import inspect
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +13,12 @@ from PIL import Image
 
 from regularize.conftest import natural
 from spectral_detect import SpectralLoss
-from spectral_detect.errors import DatasetError, ImageReadError
+from spectral_detect.errors import DatasetError, FeatureError, ImageReadError
+from spectral_detect.media.images import DecodedImage
 from spectral_detect.regularize import reals as reals_module
-from spectral_detect.regularize.reals import CACHE, read_reals, real_profile
+from spectral_detect.regularize.bank import check_loss
+from spectral_detect.regularize.choices import LossSettings
+from spectral_detect.regularize.reals import CACHE, read_reals
 from spectral_detect.sources.location import Location
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -66,16 +72,62 @@ def test_a_changed_folder_is_read_anew(folder: Path) -> None:
     assert len(read_reals(str(folder), 16)) == 59
 
 
-def test_the_mean_profile_is_computed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each file was decoded, by its name."""
+    counts: Counter[str] = Counter()
+    read = reals_module.read_image
+
+    def counting(path: str, **settings: Any) -> DecodedImage:
+        counts[Path(path).name] += 1
+        return read(path, **settings)
+
+    monkeypatch.setattr(reals_module, "read_image", counting)
+    return counts
+
+
+@pytest.fixture
+def photographs(folder: Path, rng: np.random.Generator) -> Path:
+    """The same sixty files, now each with a picture."""
     for k, image in enumerate(natural(rng, 60, 20)):
         Image.fromarray((255 * image).astype(np.uint8)).save(folder / f"{k:02d}.png")
-    first = SpectralLoss.from_folder(folder, 16, n_images=55).reals
-    assert first.n_images == 55
-    monkeypatch.setattr(reals_module, "_squares", None)
-    again = real_profile(str(folder), 16, 55)
-    np.testing.assert_array_equal(again.mean_log, first.mean_log)
-    assert again.shape == (16, 16)
+    return folder
+
+
+@pytest.mark.parametrize("features", ["profile", "azimuthal"])
+def test_a_loss_decodes_each_image_once(photographs: Path, features: Any, decoded: Counter[str]) -> None:
+    first = SpectralLoss.from_folder(photographs, 16, n_images=55, features=features)
+    assert first.reals.n_images == 55
+    assert len(decoded) == decoded.total() == 55
+    again = SpectralLoss.from_folder(photographs, 16, n_images=55, features=features)
+    assert decoded.total() == 55
+    np.testing.assert_array_equal(again.reals.mean_log, first.reals.mean_log)
+    images = read_reals(str(photographs), 16, n_images=55)
+    assert len(images) == 55
+    assert len(read_reals(str(photographs), 16)) == 60
+
+
+def test_a_loss_warns_once_of_the_images_that_it_leaves_out(photographs: Path) -> None:
+    (photographs / "07.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    Image.new("RGB", (8, 8)).save(photographs / "08.png")
+    with pytest.warns(UserWarning, match=r"^2 images not used, the first: .*07\.png: PNG: damaged") as warned:
+        loss = SpectralLoss.from_folder(photographs, 16, features="azimuthal")
+    assert len(warned) == 1
+    assert loss.reals.n_images == 58
+
+
+def test_a_loss_that_does_not_exist_reads_no_image(photographs: Path, decoded: Counter[str]) -> None:
+    for settings in ({"features": "pixels"}, {"distance": "mmd", "per": "image"}, {"value_range": (1.0, 0.0)}):
+        with pytest.raises(FeatureError):
+            SpectralLoss.from_folder(photographs, 16, **settings)  # type: ignore[arg-type]
+    assert not decoded
+
+
+def test_the_checks_know_what_a_loss_is_by_default() -> None:
+    defaults = inspect.signature(check_loss).parameters
+    own = inspect.signature(SpectralLoss).parameters
+    assert {name: own[name].default for name in defaults} == {n: p.default for n, p in defaults.items()}
+    assert LossSettings.__annotations__.keys() == defaults.keys()
 
 
 def test_a_damaged_cache_is_made_anew(folder: Path) -> None:
@@ -85,13 +137,6 @@ def test_a_damaged_cache_is_made_anew(folder: Path) -> None:
     for damaged in (whole[:1000], b"", b"nothing"):
         cache.write_bytes(damaged)
         assert read_reals(str(folder), 16).shape == (60, 16, 16, 3)
-        assert cache.read_bytes() == whole
-    real_profile(str(folder), 16)
-    (cache,) = (folder / CACHE).glob("*.npz")
-    whole = cache.read_bytes()
-    for damaged in (whole[:300], b"", b"nothing"):
-        cache.write_bytes(damaged)
-        assert real_profile(str(folder), 16).n_images == 60
         assert cache.read_bytes() == whole
 
 
@@ -121,12 +166,10 @@ def test_too_few_images_are_refused(tmp_path: Path, folder: Path) -> None:
         read_reals(str(tmp_path / "empty"), 16)
     with pytest.raises(DatasetError, match="0 images of at least 32x32 pixels, and 60 that could not be used"):
         read_reals(str(folder), 32)
-    with pytest.raises(DatasetError, match="0 images of at least 32x32 pixels, and 60"):
-        real_profile(str(folder), 32)
     with pytest.raises(DatasetError, match="is not a folder"):
         read_reals(str(folder / "00.png"), 16)
-    with pytest.raises(DatasetError, match="40 images: a mean profile needs at least 50"):
-        real_profile(str(folder), 16, 40)
+    with pytest.raises(DatasetError, match="40 images: at least 50 are needed"):
+        SpectralLoss.from_folder(folder, 16, n_images=40)
 
 
 def test_reading_a_file_that_cannot_be_read_gives_the_reason(tmp_path: Path) -> None:

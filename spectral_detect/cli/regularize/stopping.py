@@ -24,12 +24,15 @@ class Stop:
 
 @contextmanager
 def stop_on_signal() -> Iterator[Stop]:
-    """Let the first ctrl-C or SIGTERM during training ask for an end between two steps; a second one ends at once."""
+    """Let the first ctrl-C or SIGTERM during training ask for an end between two steps; a second one ends at once.
+
+    A signal that is ignored, as `nohup` does with SIGHUP, stays ignored.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {s: signal.getsignal(s) for s in SIGNALS if signal.getsignal(s) is not signal.SIG_IGN}
 
     def ask(number: int, frame: Any) -> None:
         handler = before[signal.Signals(number)]
@@ -38,7 +41,7 @@ def stop_on_signal() -> Iterator[Stop]:
         stop.received.append(number)
         click.echo("stopping after this step; once more to stop at once", err=True)
 
-    for number in SIGNALS:
+    for number in before:
         signal.signal(number, ask)
     try:
         yield stop

@@ -37,7 +37,7 @@ from spectral_detect.detector.content.memory import (
     summary_from_plain,
 )
 from spectral_detect.detector.content.naming import naming_arrays, naming_from_plain, plain_naming
-from spectral_detect.detector.content.numbers import number
+from spectral_detect.detector.content.numbers import count, number
 from spectral_detect.detector.content.outsiders import outsiders_from_plain, plain_outsiders
 from spectral_detect.detector.content.plain_pickle import unpickle_plain
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
@@ -52,6 +52,7 @@ from spectral_detect.records import CLASS_NAMES, LABELS
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
+COUNTS = ("n_real", "n_fake", "n_unlabelled", "n_groups", "n_frames", "copies")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
@@ -167,7 +168,7 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
         If the content is not a model of this version, is damaged, or does not fit together.
     FeatureError
         If the feature spec is not one of this version.
-    LookupError, TypeError, ValueError, AttributeError, RecursionError
+    LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError
         If damaged content has another structure.
     """
     values = _of_this_version(content)
@@ -225,7 +226,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
         scale=arrays["scale"],
         calibration=_calibration(header["calibration"], arrays),
         threshold=number(header["threshold"]),
-        training=dict(header["training"]),
+        training=_with_counts(header["training"]),
         metrics=_metrics(header["metrics"]),
         experience=_experience(header["experience"]),
         cloud=_cloud(header["variance_of_rest"], arrays),
@@ -248,25 +249,34 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
 
 
 def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
+    checked = _with_counts(values)
     for name in set(METRICS) & set(values):
         if values[name] is None:
             continue
-        number(values[name])
         low, high = values[f"{name}_ci"]
-        number(low), number(high)
-    return dict(values)
+        checked |= {name: number(values[name]), f"{name}_ci": [number(low), number(high)]}
+    if "confusion" in values:
+        for true, n in (("real", values["n_real"]), ("fake", values["n_fake"])):
+            if sum(count(values["confusion"][true][called]) for called in CLASS_NAMES) > n:
+                raise ModelFileError("damaged: its counts do not fit together", remedy="train it again")
+    return checked
+
+
+def _with_counts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy; `ModelFileError` if one of `COUNTS` is none."""
+    return {name: count(value) if name in COUNTS else value for name, value in values.items()}
 
 
 def _experience(values: Mapping[str, Any] | None) -> Experience | None:
     if values is None:
         return None
-    least, most, rate = (number(values[f.name]) for f in fields(Experience)[:3])
+    least, most = count(values["min_side_px"]), count(values["max_side_px"])
     codings = {str(kind): _qualities(seen) for kind, seen in values["codings"].items()}
-    return Experience(int(least), int(most), rate, codings, number(values["portrait_share"]))
+    return Experience(least, most, number(values["refusal_rate"]), codings, number(values["portrait_share"]))
 
 
 def _qualities(seen: Sequence[Any] | None) -> Qualities:
-    return None if seen is None else (int(number(seen[0])), int(number(seen[1])))
+    return None if seen is None else (count(seen[0]), count(seen[1]))
 
 
 def _undecided(values: Sequence[Any] | None) -> tuple[float, float] | None:
@@ -285,8 +295,8 @@ def _track_record(values: Mapping[str, Any]) -> TrackRecord:
     return TrackRecord(
         coding=None if values["coding"] is None else str(values["coding"]),
         qualities=_qualities(values["qualities"]),
-        n_files=int(number(values["n_files"])),
-        n_groups=int(number(values["n_groups"])),
+        n_files=count(values["n_files"]),
+        n_groups=count(values["n_groups"]),
         decided=values["decided"],
         fake_right=values["fake_right"],
         real_right=values["real_right"],
@@ -317,7 +327,7 @@ def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCl
 def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:
     if values is None:
         return None
-    side_px, *qualities = (int(number(value)) for value in (values["side_px"], *values["qualities"]))
+    side_px, *qualities = map(count, (values["side_px"], *values["qualities"]))
     if side_px < GRID_PX or not qualities or not 1 <= min(qualities) <= max(qualities) <= 100:
         raise ModelFileError("damaged: its delivery is not valid", remedy="train it again")
     return Delivery(side_px, tuple(qualities))
@@ -326,11 +336,11 @@ def _delivery(values: Mapping[str, Any] | None) -> Delivery | None:
 def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Calibration:
     kind, slope, n_real, n_fake = (values[name] for name in CALIBRATION_NUMBERS)
     knots, log_odds = arrays["calibration_values"], arrays["calibration_log_odds"]
-    is_sound = kind in get_args(CalibrationKind) and number(slope) > 0 and min(number(n_real), number(n_fake)) >= 0
+    is_sound = kind in get_args(CalibrationKind) and number(slope) > 0
     is_rising = knots.ndim == 1 and knots.shape == log_odds.shape and len(knots) > 0 and not _falls(knots, log_odds)
     if not (is_sound and is_rising):
         raise ModelFileError("damaged: its calibration is not valid", remedy="train it again")
-    return Calibration(kind, float(slope), int(n_real), int(n_fake), knots, log_odds)
+    return Calibration(kind, float(slope), count(n_real), count(n_fake), knots, log_odds)
 
 
 def _falls(*arrays: np.ndarray) -> bool:

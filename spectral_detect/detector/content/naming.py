@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from spectral_detect.detector.content.numbers import numbers_of
+from spectral_detect.detector.content.numbers import count, numbers_of
 from spectral_detect.detector.naming import CAMERA, Naming, NamingKind, NamingReport
 from spectral_detect.errors import ModelFileError
 
@@ -61,11 +61,11 @@ def naming_from_plain(values: Mapping[str, Any] | None, arrays: Mapping[str, np.
 
 
 def _report(values: Mapping[str, Any], names: tuple[str, ...]) -> NamingReport:
-    n_files, n_groups = (tuple(map(int, numbers_of(values[key]))) for key in ("n_files", "n_groups"))
-    confusion = np.array([numbers_of(row) for row in values["confusion"]])
+    n_files, n_groups = (tuple(map(count, values[key])) for key in ("n_files", "n_groups"))
+    confusion = np.array([[count(n) for n in row] for row in values["confusion"]])
     auroc, refused = (dict(values[key]) for key in ("open_set_auroc", "open_set_refused"))
     fits = len(n_files) == len(n_groups) == len(names) and confusion.shape == (len(names), len(names) + 1)
-    fits &= {*auroc, *refused} <= set(names) and bool((confusion >= 0).all())
+    fits &= {*auroc, *refused} <= set(names)
     if not fits or not all(0 <= share <= 1 for share in numbers_of([*auroc.values(), *refused.values()])):
         raise ModelFileError(DAMAGED, remedy="train it again")
-    return NamingReport(n_files, n_groups, confusion.astype(int), auroc, refused)
+    return NamingReport(n_files, n_groups, confusion, auroc, refused)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -125,7 +125,10 @@ def _problems(encoder: Encoder) -> Sequence[str]:
             _is_count(encoder.crop, MAX_PX) and (encoder.side is None or _is_count(encoder.side, MAX_PX)),
             f"side, crop: whole numbers of pixels up to {MAX_PX}, or null as the side for the image as it is",
         ),
-        (encoder.side is None or encoder.side >= encoder.crop, "side: not smaller than crop"),
+        (
+            type(encoder.side) is not int or type(encoder.crop) is not int or encoder.side >= encoder.crop,
+            "side: not smaller than crop",
+        ),
         (type(encoder.tiles) is int and encoder.tiles in TILES, "tiles: 1, the middle, or 5, the corners as well"),
         (_are_numbers(encoder.mean), "mean: three numbers, of red, green and blue on the scale 0 to 1"),
         (
@@ -164,7 +167,7 @@ def _are_numbers(values: Any) -> bool:
     return (
         isinstance(values, tuple)
         and len(values) == 3
-        and all(type(value) in (int, float) and math.isfinite(value) for value in values)
+        and all(type(value) in (int, float) and abs(value) <= sys.float_info.max for value in values)
     )
 
 

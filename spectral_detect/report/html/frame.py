@@ -62,11 +62,6 @@ def render(template: str, subject: str, run: RunFacts, scripts: Sequence[str] = 
     )
 
 
-def percent_of(count: int, total: int) -> str:
-    """Return a share in whole per cent."""
-    return f"{100 * count / total:.0f}" if total else "0"
-
-
 def _joined(scripts: Sequence[str]) -> str:
     if not scripts:
         return ""
