@@ -58,7 +58,7 @@ def written(path: Path, values: dict[str, Any], header: dict[str, Any]) -> Path:
 
 def shown(model: Model) -> str:
     page = model_facts(model, Rules(), of_videos=True)
-    return "\n".join([card_text(model), models_text([model]), repr(model), prevalence_text([model], 0.1), str(page)])
+    return "\n".join([card_text(model), models_text([model]), repr(model), prevalence_text(model, 0.1), str(page)])
 
 
 @pytest.fixture(scope="module", params=["world", "naming"])
