@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import click
-import numpy as np
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, check_plot, require_matplotlib
@@ -37,7 +36,7 @@ from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.comparison import curve_text, generators_text
 from spectral_detect.report.evaluation import evaluation_text, robustness_text, scores_csv
-from spectral_detect.report.evaluation_plots import pictures_of, plot_evaluation
+from spectral_detect.report.evaluation_plots import Picture, pictures_of, pictures_of_generators, plot_evaluation
 from spectral_detect.report.html.run_facts import RunFacts
 from spectral_detect.scanning.judge import Judgement
 from spectral_detect.scanning.rules import Rules
@@ -122,7 +121,7 @@ def evaluate(
     if by is not None:
         table, beside = _by_generator(detector, by, real, protocol, rules, extractor, work)
         click.echo(json.dumps(table.to_dict(), indent=2) if as_json else generators_text(table))
-        _report(report, facts, detector, rules, table, beside)
+        _report(report, facts, detector, rules, table, beside, partial(pictures_of_generators, table))
         ctx.exit(1 if beside.failures else 0)
     files = labelled_files(real, fake, manifest, group_by)
     images, judgements, evaluation, beside = _evaluate(detector, files, rules, extractor, work)
@@ -131,8 +130,9 @@ def evaluate(
     if scores is not None:
         write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
     if plot is not None:
-        plot_evaluation(evaluation, images.y, judgements, plot)
-    _report(report, facts, detector, rules, evaluation, beside, images.y, judgements)
+        plot_evaluation(evaluation, images, judgements, plot)
+    pictures = partial(pictures_of, evaluation, images, judgements)
+    _report(report, facts, detector, rules, evaluation, beside, pictures)
     ctx.exit(1 if evaluation.n_failed else 0)
 
 
@@ -165,16 +165,14 @@ def _report(
     rules: Rules,
     result: Evaluation | GeneratorTable,
     beside: _Beside,
-    y: np.ndarray | None = None,
-    judgements: Sequence[Judgement] = (),
+    pictures: Callable[[], list[Picture]],
 ) -> None:
     """Write the page that `--report` asks for."""
     if output is None:
         return
     from spectral_detect.report.html.evaluation_page import Measured, write_evaluation
 
-    pictures = pictures_of(result, np.empty(0) if y is None else y, judgements)
-    measured = Measured(result, pictures, **vars(beside))
+    measured = Measured(result, pictures(), **vars(beside))
     write_evaluation(output, facts, detector, rules, measured)
     click.echo(f"{visible(output)}: report of the evaluation", err=True)
 

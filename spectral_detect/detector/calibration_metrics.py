@@ -40,15 +40,15 @@ def expected_calibration_error(y: np.ndarray, scores: np.ndarray, weights: np.nd
     return np.asarray(np.sum([np.abs(excess[:, in_bin == b].sum(axis=1)) for b in range(N_BINS)], axis=0))
 
 
-def reliability(y: np.ndarray, scores: np.ndarray) -> list[ReliabilityPoint]:
+def reliability(y: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[ReliabilityPoint]:
     """Return the reliability diagram: a point for each bin of the score that holds images.
 
     `expected_calibration_error` sums it up.
 
     Parameters
     ----------
-    y, scores : (n_samples,) array
-        Labels, and scores in [0, 1].
+    y, scores, groups : (n_samples,) array
+        Labels, scores in [0, 1], and groups, of which each counts as one independent image for the interval.
 
     Returns
     -------
@@ -62,9 +62,10 @@ def reliability(y: np.ndarray, scores: np.ndarray) -> list[ReliabilityPoint]:
     for b in np.unique(in_bin):
         here = in_bin == b
         fakes, everything, n = (weights * y)[here].sum(), weights[here].sum(), int(here.sum())
-        k = n * fakes / everything
+        n_independent = len(np.unique(groups[here]))
+        k = n_independent * fakes / everything
         with np.errstate(divide="ignore"):  # amid SciPy's search, where a bin holds one class
-            low, high = beta.ppf([0.025, 0.975], k + JEFFREYS, n - k + JEFFREYS)
+            low, high = beta.ppf([0.025, 0.975], k + JEFFREYS, n_independent - k + JEFFREYS)
         mean_score = float(np.average(scores[here], weights=weights[here]))
         share = float(fakes / everything)
         points.append(ReliabilityPoint(mean_score, share, float(low), float(high), n))

@@ -115,7 +115,13 @@ def _widened(found: Estimate, perfect: Estimate | None) -> Estimate:
 
 
 def predictive_values(
-    confusion: Confusion, n_real: int, n_fake: int, prevalence: float, *, seed: int = 0
+    confusion: Confusion,
+    n_real: int,
+    n_fake: int,
+    prevalence: float,
+    *,
+    n_groups: tuple[int, int] | None = None,
+    seed: int = 0,
 ) -> PredictiveValues:
     """Return how often verdicts are right if a share `prevalence` of the images is fake.
 
@@ -127,6 +133,8 @@ def predictive_values(
         Images of each class, with or without a verdict.
     prevalence : float
         Share of fakes, 0 to 1.
+    n_groups : (int, int), optional
+        Groups among the images of each class: as many count as independent. Default: each image is.
     seed : int
         Seed of the random numbers.
 
@@ -136,13 +144,14 @@ def predictive_values(
     none among all; the estimates are the medians, the intervals hold 95 %.
     """
     rng = np.random.default_rng(seed)
+    of_reals, of_fakes = n_groups or (n_real, n_fake)
 
-    def rate(true: str, called: str, n: int) -> np.ndarray:
-        hits = confusion[true][called]
-        return rng.beta(hits + JEFFREYS, n - hits + JEFFREYS, N_DRAWS)
+    def rate(true: str, called: str, n: int, n_independent: int) -> np.ndarray:
+        hits = confusion[true][called] * n_independent / n
+        return rng.beta(hits + JEFFREYS, n_independent - hits + JEFFREYS, N_DRAWS)
 
-    reals = {called: (1 - prevalence) * rate("real", called, n_real) for called in ("fake", "real")}
-    fakes = {called: prevalence * rate("fake", called, n_fake) for called in ("fake", "real")}
+    reals = {called: (1 - prevalence) * rate("real", called, n_real, of_reals) for called in ("fake", "real")}
+    fakes = {called: prevalence * rate("fake", called, n_fake, of_fakes) for called in ("fake", "real")}
 
     def share(called: str, right: np.ndarray, wrong: np.ndarray) -> Estimate | None:
         if confusion["real"][called] + confusion["fake"][called] == 0:

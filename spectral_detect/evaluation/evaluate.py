@@ -58,7 +58,10 @@ def summarise(
     decided = _decided(images.y, is_decided, is_right, rules.prevalence)
     at_prevalence = None
     if rules.prevalence is not None:
-        at_prevalence = predictive_values(decided.confusion, images.n_real, images.n_fake, rules.prevalence, seed=seed)
+        real, fake = (len(np.unique(images.groups[images.y == label])) for label in (REAL, FAKE))
+        at_prevalence = predictive_values(
+            decided.confusion, images.n_real, images.n_fake, rules.prevalence, n_groups=(real, fake), seed=seed
+        )
     return Evaluation(
         model=model.name,
         model_sha256=model.sha256,

@@ -47,8 +47,10 @@ def learning_curve(
     Raises
     ------
     DatasetError
-        There are too few groups for folds.
+        There are too few groups for folds, or the model is fused of two, which were trained on other images.
     """
+    if model.parts:
+        raise DatasetError("a fused model has no learning curve", remedy="measure its parts")
     dataset = replace(dataset, groups=groups_with_lookalikes(dataset))
     parts = [p for p in folds(dataset.y, dataset.groups, N_DRAWS, seed) if len(np.unique(dataset.y[p[1]])) == 2]
     most = min((2 * np.bincount(dataset.y[train], minlength=2).min() for train, _ in parts), default=0)

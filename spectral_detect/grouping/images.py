@@ -15,9 +15,9 @@ from spectral_detect.extraction.many_files import extract_files
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE, Extraction, Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.grouping.clusters import Clusters, find_clusters
+from spectral_detect.grouping.record import GroupRecord
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
-from spectral_detect.records import GroupRecord
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
 

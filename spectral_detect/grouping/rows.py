@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 
+from spectral_detect.grouping.record import GROUP_COLUMNS, GroupRecord
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.outputs.writer import StreamFormat
-from spectral_detect.records import GROUP_COLUMNS, GroupRecord
 from spectral_detect.text import visible
 
 ROW = "{:<8}  {:>11}  {}\n"

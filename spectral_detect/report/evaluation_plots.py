@@ -23,6 +23,7 @@ from spectral_detect.report.pictures.scores import (
 )
 from spectral_detect.report.plots import BLUE, ORANGE, WIDTH, new_figure, picture_uri, plain, write_figure
 from spectral_detect.scanning.judge import Judgement
+from spectral_detect.training.dataset import Dataset
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,15 +48,15 @@ class Picture:
     is_wide: bool = False
 
 
-def plot_evaluation(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[Judgement], output: str) -> None:
+def plot_evaluation(evaluation: Evaluation, images: Dataset, judgements: Sequence[Judgement], output: str) -> None:
     """Draw reliability, Tippett and ROC of an evaluation; below, its robustness and learning curve, if it has any.
 
     Parameters
     ----------
     evaluation : Evaluation
         The numbers.
-    y : np.ndarray
-        (n_images,) labels of the judged images.
+    images : Dataset
+        The judged images.
     judgements : sequence of Judgement
         One for each image.
     output : str
@@ -70,7 +71,7 @@ def plot_evaluation(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[
     n_rows = 1 + (evaluation.robustness is not None) + (evaluation.curve is not None)
     figure = new_figure(WIDTH, ROW_HEIGHT * n_rows)
     grid = figure.add_gridspec(n_rows, 3)
-    measured = [(_scored(evaluation.model, y, judgements, metrics.threshold), metrics)]
+    measured = [(_scored(evaluation.model, images, judgements, metrics.threshold), metrics)]
     for column, draw in enumerate((draw_reliability, draw_tippett, draw_roc)):
         draw(figure.add_subplot(grid[0, column]), measured)
     if evaluation.robustness is not None:
@@ -82,12 +83,15 @@ def plot_evaluation(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[
     write_figure(figure, output)
 
 
-def pictures_of(result: Evaluation | GeneratorTable, y: np.ndarray, judgements: Sequence[Judgement]) -> list[Picture]:
-    """Return the pictures of a page; of generators, their numbers alone."""
-    if isinstance(result, GeneratorTable):
-        return [_wide("AUROC and balanced accuracy of each generator", lambda axes: _generators(axes, result))]
+def pictures_of_generators(table: GeneratorTable) -> list[Picture]:
+    """Return the picture of a page about generators: their numbers."""
+    return [_wide("AUROC and balanced accuracy of each generator", lambda axes: _generators(axes, table))]
+
+
+def pictures_of(result: Evaluation, images: Dataset, judgements: Sequence[Judgement]) -> list[Picture]:
+    """Return the pictures of a page."""
     metrics = result.metrics
-    measured = [(_scored(result.model, y, judgements, metrics.threshold), metrics)]
+    measured = [(_scored(result.model, images, judgements, metrics.threshold), metrics)]
     pictures = [_square(title, draw, measured) for title, draw in PANELS_OF_PAGE]
     if (rows := result.robustness) is not None:
         pictures.append(_wide("After an edit of both classes", lambda axes: _robustness(axes, rows)))
@@ -123,13 +127,13 @@ def _generators(axes: Axes, table: GeneratorTable) -> None:
     _finish_percent(axes, "Each generator by itself")
 
 
-def _scored(name: str, y: np.ndarray, judgements: Sequence[Judgement], threshold: float) -> ScoredSet:
+def _scored(name: str, images: Dataset, judgements: Sequence[Judgement], threshold: float) -> ScoredSet:
     ratios = [j.log10_likelihood_ratio for j in judgements]
     return ScoredSet(
         name,
-        y,
+        images.y,
         np.array([j.score for j in judgements]),
-        np.arange(len(y)),
+        images.groups,
         None if None in ratios else np.array(ratios, dtype=float),
         threshold,
         undecided=undecided_of(judgements),

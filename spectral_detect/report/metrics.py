@@ -121,7 +121,8 @@ def prevalence_text(model: Model, prevalence: float) -> str:
     if "confusion" not in model.metrics:
         return ""
     n_real, n_fake = model.metrics["n_real"], model.metrics["n_fake"]
-    at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence)
+    independent = model.calibration.n_real or n_real, model.calibration.n_fake or n_fake
+    at = predictive_values(model.metrics["confusion"], n_real, n_fake, prevalence, n_groups=independent)
     lines = prevalence_lines(at, model.class_names)
     return "\n".join([f"{visible(model.name)}, as cross-validated on its training images,", *lines])
 

@@ -37,7 +37,7 @@ def test_the_interval_of_a_bin_is_jeffreys(n_reals: int, n_fakes: int) -> None:
     y = np.repeat([0, 1], n_of_class)
     scores = np.where(y == 1, 0.95, 0.05)
     scores[:n_reals] = scores[n_of_class : n_of_class + n_fakes] = 0.45
-    (point,) = [p for p in reliability(y, scores) if p.mean_score == pytest.approx(0.45)]
+    (point,) = [p for p in reliability(y, scores, np.arange(len(y))) if p.mean_score == pytest.approx(0.45)]
     share = np.sin((np.arange(100_000) + 0.5) / 100_000 * np.pi / 2) ** 2
     posterior = share**n_fakes * (1 - share) ** n_reals
     posterior /= posterior.sum()

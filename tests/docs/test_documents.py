@@ -22,6 +22,7 @@ import pytest
 from conftest import ROOT
 from spectral_detect import records
 from spectral_detect.cli import main
+from spectral_detect.grouping.record import GROUP_COLUMNS
 
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
@@ -160,7 +161,7 @@ def _make_cli() -> dict[str, object]:
         ("Videos", records.VIDEO_COLUMNS),
         ("Frames", records.FRAME_COLUMNS),
         ("Provenance", records.PROVENANCE_COLUMNS),
-        ("Groups", records.GROUP_COLUMNS),
+        ("Groups", GROUP_COLUMNS),
         ("Features", (*records.FEATURE_COLUMNS, *records.TILE_COLUMNS, "f0", "f1")),
     ],
 )

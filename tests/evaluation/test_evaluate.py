@@ -83,6 +83,19 @@ def test_a_positive_is_worth_little_where_fakes_are_rare() -> None:
     assert few.ppv.low < 0.3 < few.ppv.value < 1  # no false alarm among 20 is not none
 
 
+def test_as_many_images_count_as_independent_as_there_are_groups() -> None:
+    """Three hundred frames of one video, all right, are no proof that a false alarm is rare."""
+    right = {"real": {"real": 300, "fake": 0}, "fake": {"real": 0, "fake": 300}}
+    found = [predictive_values(right, 300, 300, 0.01, n_groups=n).ppv for n in (None, (300, 300), (5, 5))]
+    assert found[0] == found[1]
+    assert found[0] is not None and found[2] is not None
+    assert found[2].low < 0.1 * found[0].low
+    y, scores = np.repeat([0, 1], 50), np.full(100, 0.45)
+    (alone,), (together,) = (reliability(y, scores, groups) for groups in (np.arange(100), np.arange(100) // 25))
+    assert alone.fake_share == together.fake_share == 0.5
+    assert together.high - together.low > 3 * (alone.high - alone.low)
+
+
 def test_refusing_raises_what_a_verdict_is_worth(photographs: Model) -> None:
     """At a prevalence both the refusals and what they are worth follow it, whatever the classes' shares in the test."""
     data = gaussian_data(400, shift=1.0)
@@ -101,7 +114,7 @@ def test_the_reliability_diagram_sums_up_to_the_error() -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 500)
     scores = rng.random(500)
-    points = reliability(y, scores)
+    points = reliability(y, scores, np.arange(500))
     assert sum(p.n for p in points) == 500
     for p in points:
         assert p.low <= p.fake_share <= p.high

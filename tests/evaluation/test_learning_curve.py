@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,3 +27,5 @@ def test_more_images_are_better_and_no_tested_image_is_trained_on() -> None:
     assert learning_curve(train_model(noise, SPEC), noise)[-1].auroc == pytest.approx(0.5, abs=0.15)
     with pytest.raises(DatasetError, match="a learning curve needs more images"):
         learning_curve(model, gaussian_data(10))
+    with pytest.raises(DatasetError, match="a fused model has no learning curve; measure its parts"):
+        learning_curve(replace(model, parts=(model, model)), data)

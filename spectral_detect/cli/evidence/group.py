@@ -23,11 +23,11 @@ from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.folders.embedding import MIN_IMAGES, Method, embed
 from spectral_detect.grouping.clusters import ALONE
 from spectral_detect.grouping.images import MOST_IMAGES, Grouped, check_number, group_images
+from spectral_detect.grouping.record import GroupRecord
 from spectral_detect.grouping.rows import rows
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.writer import StreamFormat
 from spectral_detect.parallel.work import Work
-from spectral_detect.records import GroupRecord
 from spectral_detect.text import counted, visible
 
 MOST_DRAWN = 14  # clusters with a colour of their own; more make no picture

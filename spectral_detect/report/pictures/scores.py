@@ -126,7 +126,7 @@ def draw_reliability(axes: Axes, measured: Measured) -> None:
     """Draw reliability diagrams: the share of fakes against the score, each class with half of the weight."""
     axes.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--", label="perfect")
     for k, (scored, metrics) in enumerate(measured):
-        points = reliability(scored.y, scored.scores)
+        points = reliability(scored.y, scored.scores, scored.groups)
         x, share = [p.mean_score for p in points], [p.fake_share for p in points]
         below = [max(0.0, p.fake_share - p.low) for p in points]
         above = [max(0.0, p.high - p.fake_share) for p in points]
