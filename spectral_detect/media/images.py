@@ -78,6 +78,11 @@ class DecodedImage:
     orientation: int = UPRIGHT
 
     @property
+    def n_rows(self) -> int:
+        """Return how many rows the header announces, in the order of the file; fewer are there if it ends early."""
+        return self.width if self.orientation in TURNED else self.height
+
+    @property
     def is_constant(self) -> bool:
         """Tell whether all pixels are alike."""
         first = self.pixels[0, 0]
