@@ -75,6 +75,7 @@ class _Row:
     group: str | None
     threshold: float | None
     undecided: tuple[float, float] | None
+    model: str | None = None
 
 
 def read_scored(labelled: Sequence[str], real: Sequence[str] = (), fake: Sequence[str] = ()) -> list[ScoredSet]:
@@ -91,7 +92,8 @@ def read_scored(labelled: Sequence[str], real: Sequence[str] = (), fake: Sequenc
     Raises
     ------
     DatasetError
-        A file cannot be read, has no scores, or its labels are verdicts; a set lacks a class.
+        A file cannot be read, has no scores, or its labels are verdicts; a set lacks a class, or several models gave
+        its scores.
     """
     names = told_apart([*labelled, *real, *fake])
     sets = [_set_of(name, path, _rows_of(path, None)) for name, path in zip(names, labelled, strict=False)]
@@ -112,6 +114,11 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
         raise DatasetError(
             f"{place!r}: {counts['real']} real and {counts['fake']} fake images with a score",
             remedy="a figure of scores needs both classes",
+        )
+    if len(models := sorted({row.model for row in scored if row.model})) > 1:
+        raise DatasetError(
+            f"{place!r}: scores of {len(models)} models ({', '.join(models)}), which are on different scales",
+            remedy="scan the images of both classes with one model",
         )
     ratios = [row.log10_ratio for row in scored]
     thresholds, zones = {row.threshold for row in scored}, {row.undecided for row in scored}
@@ -145,6 +152,7 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
             str(values["group"]) if values.get("group") not in (None, "") else None,
             threshold,
             _undecided(values, place, threshold),
+            f"{values.get('model')} ({str(values['model_sha256'])[:12]})" if values.get("model_sha256") else None,
         )
 
 
