@@ -11,6 +11,7 @@ import numpy as np
 
 from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.memory.summary import TrainingSummary
+from spectral_detect.detector.metric_values import Estimate, plain_estimates, stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import is_shipped
 from spectral_detect.explain.advice import next_steps
@@ -120,6 +121,9 @@ class Explanation:
         What to do.
     class_names : (str, str)
         What the model calls real and fake.
+    cross_validated : Estimate or None
+        The model's balanced accuracy in cross-validation, where the verdict follows its own threshold alone: None if it
+        holds none, leaves scores undecided, or cannot judge such an image.
     """
 
     record: ImageRecord
@@ -141,6 +145,7 @@ class Explanation:
     missing: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     class_names: tuple[str, str] = CLASS_NAMES
+    cross_validated: Estimate | None = None
     __repr__ = short_repr
 
     @property
@@ -172,6 +177,7 @@ class Explanation:
             "missing": list(self.missing),
             "next_steps": list(self.next_steps),
             "class_names": list(self.class_names),
+            "cross_validated": plain_estimates({"balanced_accuracy": self.cross_validated}),
         }
 
 
@@ -216,11 +222,12 @@ class Explainer:
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
-        evidence = evidence_of(model, features, judgement.threshold, self.judge.undecided_of(model))
+        undecided = self.judge.undecided_of(model)
+        evidence = evidence_of(model, features, judgement.threshold, undecided)
         return Explanation(
             record=record,
             reason=judgement.reason,
-            undecided=self.judge.undecided_of(model),
+            undecided=undecided,
             prevalence=self.judge.rules.prevalence,
             region=self.region,
             picture=_picture(image),
@@ -239,6 +246,7 @@ class Explainer:
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings, model.class_names)),
             class_names=model.class_names,
+            cross_validated=_cross_validated(model, record) if undecided is None else None,
         )
 
     def _of_nothing(self, record: ImageRecord, image: DecodedImage) -> Explanation:
@@ -324,6 +332,12 @@ def _profile(model: Model, image: DecodedImage) -> Profile:
 
 def _has_profiles(summary: TrainingSummary) -> bool:
     return bool(summary.profile_means.shape[1] == len(FREQUENCIES))
+
+
+def _cross_validated(model: Model, record: ImageRecord) -> Estimate | None:
+    """Return the balanced accuracy of verdicts such as this one, which the model's own threshold alone decided."""
+    is_own = record.threshold == model.threshold and record.verdict != "inconclusive"
+    return stored_estimates(model.metrics)["balanced_accuracy"] if is_own else None
 
 
 def _class_distances(model: Model, features: np.ndarray, evidence: Evidence) -> tuple[tuple[float, float], ...]:

@@ -1,4 +1,4 @@
-"""The numbers of a page are those of the chart, and a peak is laid to a grid only where there may be one."""
+"""What the sheet says: the numbers of its charts, the likelihood ratio, how often it is right, and what is behind peaks."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
+from spectral_detect import load_model
 from spectral_detect.explain.spectrum import EARLIER_GRID, JPEG_GRID, OTHER_GRID, Peak, grid_of
 from spectral_detect.media.coding import Coding
 
@@ -77,3 +78,42 @@ def test_of_a_png_the_sheet_says_why_it_names_a_jpeg(run: Run, tmp_path: Path) -
     for name, grid in (("x.png", EARLIER_GRID), ("x.jpg", JPEG_GRID)):
         said = " ".join(run("explain", tmp_path / name, *HERE).stdout.split())
         assert f"{grid}, or a regular pattern in the scene" in said
+
+
+def said(run: Run, *arguments: object) -> str:
+    return " ".join(run("explain", *arguments, *HERE).stdout.split())
+
+
+def test_the_likelihood_ratio_is_said_in_numbers_and_words(run: Run, tmp_path: Path) -> None:
+    model = ("--model", MODELS / "photographs.pkl")
+    ratio = (
+        10
+        ** json.loads(run("explain", IMAGE, *model, *HERE, "--format", "json").stdout)["record"][
+            "log10_likelihood_ratio"
+        ]
+    )
+    words = f"{ratio:.0f} (generated to camera): moderate support for generated (ENFSI 2015"
+    assert f"likelihood ratio {words}" in said(run, IMAGE, *model)
+    assert run("explain", IMAGE, *model, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert f'<p id="likelihood-ratio">{words}' in (tmp_path / "x.html").read_text()
+    of_camera = said(run, EXAMPLES / "real" / "Aqua.png", *model)
+    assert re.search(r"likelihood ratio 1/[\d.,]+ \(generated to camera\): [a-z ]+ support for camera", of_camera)
+
+
+def test_an_inconclusive_verdict_has_no_likelihood_ratio(run: Run) -> None:
+    text = said(run, IMAGE, "--model", MODELS / "photographs.pkl", "--min-confidence", 0.98)
+    assert ": inconclusive, score" in text and "likelihood ratio" not in text and "Balanced accuracy" not in text
+
+
+def test_a_model_without_a_track_record_says_its_cross_validation(run: Run, tmp_path: Path) -> None:
+    path = MODELS / "photographs.pkl"
+    metrics = load_model(path).metrics
+    value, (low, high) = metrics["balanced_accuracy"], metrics["balanced_accuracy_ci"]
+    words = f"training images: {100 * value:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
+    assert f"Balanced accuracy in cross-validation on its {words}" in said(run, IMAGE, "--model", path)
+    facts = json.loads(run("explain", IMAGE, "--model", path, *HERE, "--format", "json").stdout)
+    assert facts["cross_validated"] == {"balanced_accuracy": value, "balanced_accuracy_ci": [low, high]}
+    assert run("explain", IMAGE, "--model", path, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert words in (tmp_path / "x.html").read_text()
+    for others in (("--model", path, "--threshold", 0.2), ()):  # another threshold; a model with a track record
+        assert "cross-validation" not in said(run, IMAGE, *others)

@@ -11,6 +11,7 @@ from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.outputs.writer import ALARMS
 from spectral_detect.records import LABELS
+from spectral_detect.report.html.words import SCALE_NAME, sides_of, support
 from spectral_detect.report.models import decides_text
 from spectral_detect.text import visible
 
@@ -77,6 +78,7 @@ def explanation_text(explanation: Explanation) -> str:
         reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
         lines += _rows("reason", [sentence(visible(reason))] if reason else [])
         lines += _evidence_lines(explanation)
+        lines += _rows("likelihood ratio", [ratio_sentence(explanation)])
         lines += _rows("generator", [generator_sentence(explanation)])
         lines += _rows("track record", [track_sentence(explanation)])
         lines += _rows("spectrum", [spectrum_sentence(explanation)])
@@ -117,10 +119,31 @@ def generator_sentence(explanation: Explanation) -> str:
     return f"Of the classes that the model names it is most like {visible(name)}{probability}."
 
 
+def ratio_sentence(explanation: Explanation) -> str:
+    """Say the likelihood ratio in numbers and words, as a scan's report does; nothing beside an inconclusive verdict."""
+    ratio = explanation.record.log10_likelihood_ratio
+    if ratio is None or explanation.record.verdict == "inconclusive":
+        return ""
+    sides, size = sides_of(explanation.class_names), 10 ** abs(ratio)
+    number = f"{size:.1f}" if size < 10 else f"{size:,.0f}"
+    return (
+        f"{number if ratio >= 0 else f'1/{number}'} ({sides[1]} to {sides[0]}): {support(ratio, sides)} ({SCALE_NAME}). It holds for images such as those "
+        "that the model was validated on."
+    )
+
+
 def track_sentence(explanation: Explanation) -> str:
-    """Say how the model did on files like this one; nothing if it does not know."""
+    """Say how the model did on files like this one, or in cross-validation; nothing if it does not know."""
     such, fake = explanation.record.such_files, names_of(explanation)[1]
-    return f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}." if such else ""
+    if such:
+        return f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}."
+    if (right := explanation.cross_validated) is None:
+        return ""
+    value, low, high = (100 * share for share in (right.value, right.low, right.high))
+    return (
+        f"Balanced accuracy in cross-validation on its training images: {value:.1f} % (95 % interval {low:.1f} to "
+        f"{high:.1f} %). On images of other sources it may be lower."
+    )
 
 
 def why_sentence(explanation: Explanation) -> str:
