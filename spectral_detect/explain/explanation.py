@@ -45,6 +45,10 @@ NO_SUMMARY_OF_PARTS = (
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
 NO_TILES = "its features are of the whole image, so that no place has a score of its own"
+NO_TILES_OF_PARTS = (
+    "a fused model judges by the likelihood ratios of its parts, each of the whole image; explain the image by a part "
+    "whose features are of tiles to see the score of each place"
+)
 NOTHING_TO_EXPLAIN = "all pixels are alike: there is nothing to measure, and so nothing to explain"
 
 
@@ -345,8 +349,13 @@ def _class_distances(model: Model, features: np.ndarray, evidence: Evidence) -> 
     return tuple(pair for pair in found if pair is not None)
 
 
+def _no_tiles(model: Model) -> str:
+    has_tiles = any(part.spec.gives_tiles for part in model.parts)
+    return NO_TILES_OF_PARTS if has_tiles else NO_TILES
+
+
 def _missing(model: Model) -> Sequence[str]:
-    notes = [] if model.spec.gives_tiles else [NO_TILES]
+    notes = [] if model.spec.gives_tiles else [_no_tiles(model)]
     if model.summary is None:
         return [*notes, NO_SUMMARY_OF_PARTS if model.parts else NO_SUMMARY]
     if not _has_profiles(model.summary):
