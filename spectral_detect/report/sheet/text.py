@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from spectral_detect.explain.advice import sentence, text_of_reason
+from spectral_detect.explain.advice import sentence, text_of_reason, title_of
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
@@ -106,6 +106,8 @@ def verdict_line(explanation: Explanation) -> str:
         )
     decides = decides_text(record.threshold, explanation.undecided, explanation.class_names)
     decides += ", where it errs too often" if explanation.reason == "undecided" else ""
+    if explanation.reason in ("low confidence", "depends on delivery"):  # by the score alone it would be decided
+        decides = title_of(explanation.reason)
     model = visible(record.model or "")
     return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
 
