@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +17,14 @@ from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model
+from spectral_detect.explain.explanation import Explanation, explain
 from spectral_detect.explain.spectrum import EARLIER_GRID, JPEG_GRID, OTHER_GRID, Peak, grid_of
 from spectral_detect.media.coding import Coding
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.sheet.text import LEAST_WIDTH, explanation_text
+from spectral_detect.scanning.judge import Judge
+from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.location import Location
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -118,3 +128,37 @@ def test_a_model_without_a_track_record_says_its_cross_validation(run: Run, tmp_
     assert words in (tmp_path / "x.html").read_text()
     for others in (("--model", path, "--threshold", 0.2), ()):  # another threshold; a model with a track record
         assert "cross-validation" not in said(run, IMAGE, *others)
+
+
+def explanation(class_names: tuple[str, str]) -> Explanation:
+    judge = Judge((replace(load_model(MODELS / "photographs.pkl"), class_names=class_names),))
+    return explain(FoundFile(Location(str(IMAGE))), judge, work=Work(jobs=0))
+
+
+def test_kinds_of_trace_stand_in_one_column_whatever_the_classes_are_called() -> None:
+    found = explanation(("clean", "upscaled"))
+    lines = explanation_text(found).splitlines()
+    titles = [title for title, _ in found.evidence.kinds] if found.evidence else []
+    rows = [line for line in lines if re.match(r" {21} *[+-]\d\.\d{3} (clean|upscaled) ", line)]
+    assert len(rows) == len(titles) > 1 and any(" clean " in row for row in rows)
+    places = {row.index(title) for row, title in zip(rows, titles, strict=True)}
+    assert places == {next(line for line in lines if "= the decision value" in line).index("=")}
+
+
+@pytest.mark.parametrize(("columns", "limit"), [(80, 80), (1000, 100), (None, 100), (1, LEAST_WIDTH)])
+def test_text_is_no_wider_than_the_terminal(columns: int | None, limit: int) -> None:
+    found = explanation(("clean", "upscaled"))
+    text = explanation_text(found) if columns is None else explanation_text(found, columns)
+    widths = [len(line) for line in text.splitlines()[1:]]
+    assert limit - 12 < max(widths) <= limit
+
+
+def test_an_explanation_on_a_terminal_is_as_wide_as_it() -> None:
+    import pty
+
+    first, second = pty.openpty()
+    command = (sys.executable, "-m", "spectral_detect", "explain", str(IMAGE), *HERE)
+    done = subprocess.run(command, stdout=second, env={**os.environ, "COLUMNS": "70"}, check=True, timeout=120)
+    os.close(second)
+    shown = os.read(first, 2**16).decode()
+    assert done.returncode == 0 and max(map(len, shown.splitlines()[1:])) <= 70 and "likelihood ratio" in shown
