@@ -31,7 +31,8 @@ class Advice:
     title : str
         The reason of an inconclusive verdict in a few words; empty for a warning.
     subject : str
-        What it is about, where a reason and a warning are about the same: then the reason's step stands for both.
+        What it is about, where several are about the same: then the step of the first stands for all, and that of a
+        reason before that of a warning.
     """
 
     reason: Reason | None
@@ -72,6 +73,13 @@ ADVICE = (
         "it looks like",
         "look at the image: if it is no photograph, this model says nothing of it; train one on such pictures",
         "a kind of picture that the model was not made for",
+    ),
+    Advice(
+        "transparent",
+        "no pixel is opaque",
+        "get the image without transparency from its source: this one has no opaque part to judge",
+        "no opaque pixel",
+        "transparency",
     ),
     Advice(
         "transparent",

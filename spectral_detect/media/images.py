@@ -241,7 +241,11 @@ def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> Decode
 
 
 def _transparency_notes(share: float) -> tuple[str, ...]:
-    return (f"{percentage(share)} of the pixels are transparent, and their hidden colours count",) if share else ()
+    if share == 1:
+        return ("no pixel is opaque: the stored colours count, which a viewer sees pale, or not at all",)
+    if not share:
+        return ()
+    return (f"{percentage(share)} of the pixels are transparent, in full or in part, and their stored colours count",)
 
 
 def _dim_notes(pixels: np.ndarray) -> tuple[str, ...]:
