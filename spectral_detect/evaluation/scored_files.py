@@ -18,7 +18,7 @@ from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model, shipped_models
 from spectral_detect.errors import DatasetError
-from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, REAL
 from spectral_detect.sources.text_encoding import how_to_convert, wide_encoding
 from spectral_detect.text import short_repr, told_apart
 
@@ -45,6 +45,8 @@ class ScoredSet:
         That of the verdicts; None if the file does not tell, or tells several.
     undecided : (float, float) or None
         Scores between which the model decides nothing, if all rows have the same.
+    class_names : (str, str)
+        What the classes are called in a figure.
     n_left_out : int
         Rows without a score: files that failed.
     """
@@ -57,6 +59,7 @@ class ScoredSet:
     threshold: float | None = None
     n_left_out: int = 0
     undecided: tuple[float, float] | None = None
+    class_names: tuple[str, str] = CLASS_NAMES
     __repr__ = short_repr
 
     def measure(self) -> Metrics:

@@ -20,6 +20,7 @@ from spectral_detect.report.pictures.scores import (
     draw_reliability,
     draw_roc,
     draw_tippett,
+    fakes_in_words,
 )
 from spectral_detect.report.plots import BLUE, ORANGE, WIDTH, new_figure, picture_uri, plain, write_figure
 from spectral_detect.scanning.judge import Judgement
@@ -31,9 +32,9 @@ ROW_HEIGHT = 4.3
 SQUARE = (5.4, 5.2)
 PANELS_OF_PAGE: tuple[tuple[str, Callable[[Axes, Measured], None]], ...] = (
     ("Scores of both classes, and the threshold", lambda axes, measured: draw_histogram(axes, measured[0][0])),
-    ("ROC: fakes found against false alarms, whatever the threshold", draw_roc),
+    ("ROC: {fakes} found against false alarms, whatever the threshold", draw_roc),
     ("DET: misses against false alarms, on axes on which normal scores give a line", draw_det),
-    ("Reliability: share of fakes against the score; on the diagonal it is a probability", draw_reliability),
+    ("Reliability: share of {fakes} against the score; on the diagonal it is a probability", draw_reliability),
     ("Tippett: share of images with a likelihood ratio above each value", draw_tippett),
 )
 
@@ -70,7 +71,7 @@ def plot_evaluation(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[
     n_rows = 1 + (evaluation.robustness is not None) + (evaluation.curve is not None)
     figure = new_figure(WIDTH, ROW_HEIGHT * n_rows)
     grid = figure.add_gridspec(n_rows, 3)
-    measured = [(_scored(evaluation.model, y, judgements, metrics.threshold), metrics)]
+    measured = [(_scored(evaluation, y, judgements), metrics)]
     for column, draw in enumerate((draw_reliability, draw_tippett, draw_roc)):
         draw(figure.add_subplot(grid[0, column]), measured)
     if evaluation.robustness is not None:
@@ -86,9 +87,9 @@ def pictures_of(result: Evaluation | GeneratorTable, y: np.ndarray, judgements: 
     """Return the pictures of a page; of generators, their numbers alone."""
     if isinstance(result, GeneratorTable):
         return [_wide("AUROC and balanced accuracy of each generator", lambda axes: _generators(axes, result))]
-    metrics = result.metrics
-    measured = [(_scored(result.model, y, judgements, metrics.threshold), metrics)]
-    pictures = [_square(title, draw, measured) for title, draw in PANELS_OF_PAGE]
+    measured = [(_scored(result, y, judgements), result.metrics)]
+    fakes = fakes_in_words(result.class_names)
+    pictures = [_square(title.format(fakes=fakes), draw, measured) for title, draw in PANELS_OF_PAGE]
     if (rows := result.robustness) is not None:
         pictures.append(_wide("After an edit of both classes", lambda axes: _robustness(axes, rows)))
     if (curve := result.curve) is not None:
@@ -123,16 +124,17 @@ def _generators(axes: Axes, table: GeneratorTable) -> None:
     _finish_percent(axes, "Each generator by itself")
 
 
-def _scored(name: str, y: np.ndarray, judgements: Sequence[Judgement], threshold: float) -> ScoredSet:
+def _scored(evaluation: Evaluation, y: np.ndarray, judgements: Sequence[Judgement]) -> ScoredSet:
     ratios = [j.log10_likelihood_ratio for j in judgements]
     return ScoredSet(
-        name,
+        evaluation.model,
         y,
         np.array([j.score for j in judgements]),
         np.arange(len(y)),
         None if None in ratios else np.array(ratios, dtype=float),
-        threshold,
+        evaluation.metrics.threshold,
         undecided=undecided_of(judgements),
+        class_names=evaluation.class_names,
     )
 
 
