@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, ImageRecord, Reason
 from spectral_detect.text import visible
 
-
 PROBABILITY = "probability"  # the subject of what says that the opposite of a verdict is more probable
 
 
@@ -46,8 +45,8 @@ ADVICE = (
     Advice(
         "outside experience",
         r"\d+x\d+ pixels \(seen: ",
-        "train a model on images of this size; if you have the original, scan that. Never resize the image to fit: this "
-        "changes the traces",
+        "train a model on images of this size; if you have the original, scan that. Never resize the image to fit: "
+        "this changes the traces",
         "a size that the model has not seen",
     ),
     Advice(

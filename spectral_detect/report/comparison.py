@@ -45,8 +45,8 @@ def generators_text(table: GeneratorTable) -> str:
     titles = dict(columns)
     lines = [
         f"model {visible(table.model)}; n: images; all else in per cent; {titles['real_accuracy']}, "
-        f"{titles['fake_accuracy']}: share of the class",
-        "that the threshold calls so; AP: average precision; oracle: balanced accuracy at each set's own best threshold",
+        f"{titles['fake_accuracy']}: share of the class that",
+        "the threshold calls so; AP: average precision; oracle: balanced accuracy at each set's own best threshold",
         *_table([*rows, ("mean", ("", ""), table.mean)], columns, names, 10),
     ]
     return "\n".join(lines if table.wang is None else [*lines, "", *_wang_lines(table.wang, names)])

@@ -43,7 +43,7 @@ TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "only the threshold makes it fake": "called fake by the threshold of 0.424, with a probability of only 0.269",
     "at the prevalence": "called fake by the threshold of 0.424, with a probability of only 0.269 where 1 % are fake",
     "labelled images": GUESS,
-    "the opaque part alone with": "2 % of the pixels are transparent, in full or in part, and their stored colours count",
+    "the opaque part alone with": "2 % of the pixels are transparent, in full or in part, and their colours count",
     "spectral-detect video": SEVERAL,
     "the whole file": "truncated: only the upper 32 of 64 rows are there and were judged",
     "on the full scale": "no pixel is brighter than 4095 of 65535: perhaps the file holds fewer than 16 bits",

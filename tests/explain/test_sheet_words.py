@@ -1,4 +1,4 @@
-"""What the sheet says: the numbers of its charts, the likelihood ratio, how often it is right, and what is behind peaks."""
+"""What the sheet says: the numbers of its charts, likelihood ratios, how often it is right, what is behind peaks."""
 
 from __future__ import annotations
 

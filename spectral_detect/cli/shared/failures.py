@@ -67,8 +67,8 @@ class Failure(click.ClickException):
 
 
 COMPARE_MODELS = (
-    "To compare models, write the scores of each (spectral-detect evaluate a.pkl --manifest test.csv --scores a.csv; the "
-    "same with b.pkl), and draw both (spectral-detect plot scores a.csv b.csv)."
+    "To compare models, write the scores of each (spectral-detect evaluate a.pkl --manifest test.csv --scores a.csv; "
+    "the same with b.pkl), and draw both (spectral-detect plot scores a.csv b.csv)."
 )
 
 
@@ -91,7 +91,7 @@ class HintedCommand(click.Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             if error.message.startswith("Got unexpected extra argument"):
-                error.message = f"{error.message}. {self.hint}"
+                raise click.UsageError(f"{error.message}. {self.hint}", ctx) from None
             raise
 
 

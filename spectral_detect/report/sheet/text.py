@@ -124,15 +124,15 @@ def generator_sentence(explanation: Explanation) -> str:
 
 
 def ratio_sentence(explanation: Explanation) -> str:
-    """Say the likelihood ratio in numbers and words, as a scan's report does; nothing beside an inconclusive verdict."""
+    """Say the likelihood ratio in numbers and words, as a report does; nothing beside an inconclusive verdict."""
     ratio = explanation.record.log10_likelihood_ratio
     if ratio is None or explanation.record.verdict == "inconclusive":
         return ""
     sides, size = sides_of(explanation.class_names), 10 ** abs(ratio)
-    number = f"{size:.1f}" if size < 10 else f"{size:,.0f}"
+    number = ("" if ratio >= 0 else "1/") + (f"{size:.1f}" if size < 10 else f"{size:,.0f}")
     return (
-        f"{number if ratio >= 0 else f'1/{number}'} ({sides[1]} to {sides[0]}): {support(ratio, sides)} ({SCALE_NAME}). It holds for images such as those "
-        "that the model was validated on."
+        f"{number} ({sides[1]} to {sides[0]}): {support(ratio, sides)} ({SCALE_NAME}). It holds for images such as "
+        "those that the model was validated on."
     )
 
 
