@@ -277,8 +277,8 @@ def _generators(table: GeneratorTable) -> Rows:
     real_right, fake_right = (dict(columns)[name] for name in OF_CLASS)
     note = (
         f"in brackets 95 % intervals; each generator counts once in the means; AP: average precision; {real_right}, "
-        f"{fake_right}: share of the class that the threshold calls so; oracle: balanced accuracy at each set's own best "
-        "threshold; inconcl.: inconclusive"
+        f"{fake_right}: share of the class that the threshold calls so; oracle: balanced accuracy at each set's own "
+        "best threshold; inconcl.: inconclusive"
     )
     return Rows("Each generator by itself", titles, rows, note)
 
