@@ -9,7 +9,7 @@ from typing import get_args
 
 import click
 
-from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.failures import COMPARE_MODELS, HintedCommand, report_failure
 from spectral_detect.cli.shared.inputs import labelled_files, warn_of_bias
 from spectral_detect.cli.shared.options import encoder_option, feature_spec, frame_options, labelled_options
 from spectral_detect.cli.shared.progress import progress
@@ -28,7 +28,7 @@ from spectral_detect.training.labelled_files import LabelledFile
 TRIED = tuple(name for name in PRESETS if name != "magnitude")  # that one is for adversarial images
 
 
-@click.command()
+@click.command(cls=HintedCommand, hint=f"Features and classifiers are tried on labelled images. {COMPARE_MODELS}")
 @labelled_options
 @click.option(
     "--features",

@@ -11,6 +11,7 @@ import click
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, check_plot, require_matplotlib
+from spectral_detect.cli.shared.failures import COMPARE_MODELS, HintedCommand
 from spectral_detect.cli.shared.inputs import (
     labelled_files,
     read_labelled,
@@ -45,7 +46,7 @@ from spectral_detect.training.dataset import Dataset, members_of
 from spectral_detect.training.labelled_files import LabelledFile, files_by_generator, files_of_all
 
 
-@click.command()
+@click.command(cls=HintedCommand, hint=f"One model is measured, on images named by options. {COMPARE_MODELS}")
 @click.argument("model")
 @encoder_of_model
 @labelled_options

@@ -97,6 +97,11 @@ class GeneratorTable:
     mean: Mapping[str, float | None]
     wang: WangTable | None = None
 
+    @property
+    def class_names(self) -> tuple[str, str]:
+        """What the model calls real and fake."""
+        return self.generators[0].evaluation.class_names
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         values: dict[str, Any] = {

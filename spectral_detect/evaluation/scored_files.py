@@ -15,7 +15,7 @@ import numpy as np
 from spectral_detect.detector.metric_values import Metrics
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.errors import DatasetError
-from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, REAL
 from spectral_detect.sources.text_encoding import how_to_convert, wide_encoding
 from spectral_detect.text import short_repr, told_apart
 
@@ -42,6 +42,8 @@ class ScoredSet:
         That of the verdicts; None if the file does not tell, or tells several.
     undecided : (float, float) or None
         Scores between which the model decides nothing, if all rows have the same.
+    class_names : (str, str)
+        What the classes are called in a figure.
     n_left_out : int
         Rows without a score: files that failed.
     """
@@ -54,6 +56,7 @@ class ScoredSet:
     threshold: float | None = None
     n_left_out: int = 0
     undecided: tuple[float, float] | None = None
+    class_names: tuple[str, str] = CLASS_NAMES
     __repr__ = short_repr
 
     def measure(self) -> Metrics:
@@ -72,6 +75,7 @@ class _Row:
     group: str | None
     threshold: float | None
     undecided: tuple[float, float] | None
+    model: str | None = None
 
 
 def read_scored(labelled: Sequence[str], real: Sequence[str] = (), fake: Sequence[str] = ()) -> list[ScoredSet]:
@@ -88,7 +92,8 @@ def read_scored(labelled: Sequence[str], real: Sequence[str] = (), fake: Sequenc
     Raises
     ------
     DatasetError
-        A file cannot be read, has no scores, or its labels are verdicts; a set lacks a class.
+        A file cannot be read, has no scores, or its labels are verdicts; a set lacks a class, or several models gave
+        its scores.
     """
     names = told_apart([*labelled, *real, *fake])
     sets = [_set_of(name, path, _rows_of(path, None)) for name, path in zip(names, labelled, strict=False)]
@@ -109,6 +114,11 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
         raise DatasetError(
             f"{place!r}: {counts['real']} real and {counts['fake']} fake images with a score",
             remedy="a figure of scores needs both classes",
+        )
+    if len(models := sorted({row.model for row in scored if row.model})) > 1:
+        raise DatasetError(
+            f"{place!r}: scores of {len(models)} models ({', '.join(models)}), which are on different scales",
+            remedy="scan the images of both classes with one model",
         )
     ratios = [row.log10_ratio for row in scored]
     thresholds, zones = {row.threshold for row in scored}, {row.undecided for row in scored}
@@ -142,6 +152,7 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
             str(values["group"]) if values.get("group") not in (None, "") else None,
             _number(values, "threshold", place, 0, ABOVE_ALL),
             None if low is None or high is None else (low, high),
+            f"{values.get('model')} ({str(values['model_sha256'])[:12]})" if values.get("model_sha256") else None,
         )
 
 

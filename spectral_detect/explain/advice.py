@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, ImageRecord, Reason
 from spectral_detect.text import visible
 
+PROBABILITY = "probability"  # the subject of what says that the opposite of a verdict is more probable
+
 
 @dataclass(frozen=True)
 class Advice:
@@ -28,7 +30,8 @@ class Advice:
     title : str
         The reason of an inconclusive verdict in a few words; empty for a warning.
     subject : str
-        What it is about, where a reason and a warning are about the same: then the reason's step stands for both.
+        What it is about, where several are about the same: then the step of the first stands for all, and that of a
+        reason before that of a warning.
     """
 
     reason: Reason | None
@@ -42,20 +45,20 @@ ADVICE = (
     Advice(
         "outside experience",
         r"\d+x\d+ pixels \(seen: ",
-        "train on images of this size; if you have the original, scan that. Never resize the image to fit: this "
-        "changes the traces",
+        "train a model on images of this size; if you have the original, scan that. Never resize the image to fit: "
+        "this changes the traces",
         "a size that the model has not seen",
     ),
     Advice(
         "outside experience",
         r"coded as .* \(seen: ",
-        "train on images of such a coding. Do not convert: a WebP saved as PNG is still a WebP inside",
+        "train a model on images of such a coding. Do not convert: a WebP saved as PNG is still a WebP inside",
         "a coding that the model has not seen",
     ),
     Advice(
         "outside experience",
         "features unlike those of its training images",
-        "look at the image: an effect, a drawing, a screenshot, noise? Train on such images",
+        "look at the image: an effect, a drawing, a screenshot, noise? Train a model on such images",
         "features unlike those of the training images",
     ),
     Advice(
@@ -69,6 +72,13 @@ ADVICE = (
         "it looks like",
         "look at the image: if it is no photograph, this model says nothing of it; train one on such pictures",
         "a kind of picture that the model was not made for",
+    ),
+    Advice(
+        "transparent",
+        "no pixel is opaque",
+        "get the image without transparency from its source: this one has no opaque part to judge",
+        "no opaque pixel",
+        "transparency",
     ),
     Advice(
         "transparent",
@@ -94,13 +104,13 @@ ADVICE = (
     Advice(
         "low confidence",
         r"^(?!called ).+ with a probability of only",
-        "lower --min-confidence, or train on more images",
+        "lower --min-confidence, or train a model of your own on more images",
         "less certain than asked for",
     ),
     Advice(
         "depends on delivery",
         "depends on delivery|whether the verdict depends on its delivery",
-        "get the file in its original form; train with --augment",
+        "get the file in its original form; train a model with --augment",
         "the verdict depends on delivery",
     ),
     Advice(
@@ -108,12 +118,14 @@ ADVICE = (
         r"^called .+ by the threshold of .*(only [\d.]+|equally frequent)$",
         "take it for undecided: only the threshold makes it {called}; by the score itself {other} is more probable, "
         "also where both are equally frequent; ask for certainty with --min-confidence 0.9",
+        subject=PROBABILITY,
     ),
     Advice(
         None,
         r"^called .+ by the threshold of .*only [\d.]+ where (?!.*equally frequent$)",
         "take it for undecided: the score speaks for {called}, but at the prevalence that you gave (--prevalence) "
         "{other} is more probable; look for other evidence, or ask for certainty with --min-confidence 0.9",
+        subject=PROBABILITY,
     ),
     Advice(
         None,
@@ -162,7 +174,8 @@ def next_steps(record: ImageRecord, warnings: tuple[str, ...], class_names: tupl
     steps = [a.next_step.format(**names) for a in fitting if not a.subject or by_subject[a.subject] is a]
     first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
     after = OF_OWN_CLASS if record.class_name else AFTER.get(record.verdict or "")
-    return [*dict.fromkeys([*first, *steps, *([after] if after else [])])]
+    last = [after] if after and PROBABILITY not in by_subject else []  # not after a verdict to be taken for undecided
+    return [*dict.fromkeys([*first, *steps, *last])]
 
 
 def text_of_reason(reason: Reason | None, warnings: tuple[str, ...]) -> str:
@@ -170,6 +183,11 @@ def text_of_reason(reason: Reason | None, warnings: tuple[str, ...]) -> str:
     patterns = [advice.pattern for advice in ADVICE if advice.reason == reason]
     telling = (warning for warning in warnings if any(re.search(pattern, warning) for pattern in patterns))
     return next(telling, warnings[0] if warnings else "")
+
+
+def title_of(reason: Reason) -> str:
+    """Return a reason of an inconclusive verdict in a few words, the first that has them."""
+    return next(advice.title for advice in ADVICE if advice.reason == reason)
 
 
 def sentence(text: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.memory.summary import TrainingSummary
+from spectral_detect.detector.metric_values import Estimate, plain_estimates, stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import is_shipped
 from spectral_detect.explain.advice import next_steps
@@ -44,6 +45,10 @@ NO_SUMMARY_OF_PARTS = (
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
 NO_TILES = "its features are of the whole image, so that no place has a score of its own"
+NO_TILES_OF_PARTS = (
+    "a fused model judges by the likelihood ratios of its parts, each of the whole image; explain the image by a part "
+    "whose features are of tiles to see the score of each place"
+)
 NOTHING_TO_EXPLAIN = "all pixels are alike: there is nothing to measure, and so nothing to explain"
 
 
@@ -120,6 +125,9 @@ class Explanation:
         What to do.
     class_names : (str, str)
         What the model calls real and fake.
+    cross_validated : Estimate or None
+        The model's balanced accuracy in cross-validation, where the verdict follows its own threshold alone: None if it
+        holds none, leaves scores undecided, or cannot judge such an image.
     """
 
     record: ImageRecord
@@ -141,6 +149,7 @@ class Explanation:
     missing: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     class_names: tuple[str, str] = CLASS_NAMES
+    cross_validated: Estimate | None = None
     __repr__ = short_repr
 
     @property
@@ -172,6 +181,7 @@ class Explanation:
             "missing": list(self.missing),
             "next_steps": list(self.next_steps),
             "class_names": list(self.class_names),
+            "cross_validated": plain_estimates({"balanced_accuracy": self.cross_validated}),
         }
 
 
@@ -215,11 +225,12 @@ class Explainer:
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = replace(record, warnings=(*record.warnings, *notes))
-        evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), self.judge.undecided)
+        undecided = self.judge.undecided
+        evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), undecided)
         return Explanation(
             record=record,
             reason=record.reason,
-            undecided=self.judge.undecided,
+            undecided=undecided,
             prevalence=self.judge.rules.prevalence,
             region=self.region,
             picture=_picture(image),
@@ -238,6 +249,7 @@ class Explainer:
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings, model.class_names)),
             class_names=model.class_names,
+            cross_validated=_cross_validated(model, record) if undecided is None else None,
         )
 
     def _of_nothing(self, record: ImageRecord, image: DecodedImage) -> Explanation:
@@ -325,13 +337,24 @@ def _has_profiles(summary: TrainingSummary) -> bool:
     return bool(summary.profile_means.shape[1] == len(FREQUENCIES))
 
 
+def _cross_validated(model: Model, record: ImageRecord) -> Estimate | None:
+    """Return the balanced accuracy of verdicts such as this one, which the model's own threshold alone decided."""
+    is_own = record.threshold == model.threshold and record.verdict != "inconclusive"
+    return stored_estimates(model.metrics)["balanced_accuracy"] if is_own else None
+
+
 def _class_distances(model: Model, features: np.ndarray, evidence: Evidence) -> tuple[tuple[float, float], ...]:
     found = [distances_to_classes(model, features, group.group) for group in evidence.groups]
     return tuple(pair for pair in found if pair is not None)
 
 
+def _no_tiles(model: Model) -> str:
+    has_tiles = any(part.spec.gives_tiles for part in model.parts)
+    return NO_TILES_OF_PARTS if has_tiles else NO_TILES
+
+
 def _missing(model: Model) -> Sequence[str]:
-    notes = [] if model.spec.gives_tiles else [NO_TILES]
+    notes = [] if model.spec.gives_tiles else [_no_tiles(model)]
     if model.summary is None:
         return [*notes, NO_SUMMARY_OF_PARTS if model.parts else NO_SUMMARY]
     if not _has_profiles(model.summary):

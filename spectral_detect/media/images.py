@@ -78,6 +78,11 @@ class DecodedImage:
     orientation: int = UPRIGHT
 
     @property
+    def n_rows(self) -> int:
+        """Return how many rows the header announces, in the order of the file; fewer are there if it ends early."""
+        return self.width if self.orientation in TURNED else self.height
+
+    @property
     def is_constant(self) -> bool:
         """Tell whether all pixels are alike."""
         first = self.pixels[0, 0]
@@ -236,7 +241,11 @@ def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> Decode
 
 
 def _transparency_notes(share: float) -> tuple[str, ...]:
-    return (f"{percentage(share)} of the pixels are transparent, and their hidden colours count",) if share else ()
+    if share == 1:
+        return ("no pixel is opaque: the stored colours count, which a viewer sees pale, or not at all",)
+    if not share:
+        return ()
+    return (f"{percentage(share)} of the pixels are transparent, in full or in part, and their stored colours count",)
 
 
 def _dim_notes(pixels: np.ndarray) -> tuple[str, ...]:

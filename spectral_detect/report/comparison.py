@@ -10,6 +10,7 @@ from spectral_detect.evaluation.compare import Candidate, Comparison
 from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
 from spectral_detect.evaluation.results import LearningCurveRow
 from spectral_detect.report.evaluation import FEW
+from spectral_detect.report.metrics import OF_CLASS
 from spectral_detect.text import cut_in_the_middle, visible
 
 WIDEST_NAME = 28
@@ -17,55 +18,66 @@ BY_GENERATOR = (
     ("average_precision", "AP"),
     ("auroc", "AUROC"),
     ("accuracy", "accuracy"),
-    ("real_accuracy", "real"),
-    ("fake_accuracy", "fake"),
+    ("real_accuracy", "real right"),
+    ("fake_accuracy", "fake right"),
     ("oracle_accuracy", "oracle"),
     ("ece", "ECE"),
     ("inconclusive_rate", "inconcl."),
 )
+Row = tuple[str, tuple[int | str, int | str], Mapping[str, float | None]]  # generator, images of each class, shares
 IF_MEASURED = (("ppv", "PPV"), ("named", "named"))
 
 
 def columns_of(table: GeneratorTable) -> tuple[tuple[str, str], ...]:
-    """Return the name and the title of each column of a table by generator."""
-    return (*BY_GENERATOR, *(column for column in IF_MEASURED if column[0] in table.mean))
+    """Return the name and the title of each column of a table by generator, classes by the model's own names."""
+    right = dict(zip(OF_CLASS, (f"{visible(name)} right" for name in table.class_names), strict=True))
+    columns = (*BY_GENERATOR, *(column for column in IF_MEASURED if column[0] in table.mean))
+    return tuple((name, right.get(name, title)) for name, title in columns)
 
 
 def generators_text(table: GeneratorTable) -> str:
     """Return a row for each generator and their unweighted means, in per cent."""
-    rows = [
-        (_beginning(row.generator, row.evaluation.metrics.n_real, row.evaluation.metrics.n_fake), row.shares)
-        for row in table.generators
+    metrics = [row.evaluation.metrics for row in table.generators]
+    rows: list[Row] = [
+        (row.generator, (m.n_real, m.n_fake), row.shares) for row, m in zip(table.generators, metrics, strict=True)
     ]
-    lines = [f"model {visible(table.model)}; per cent; oracle: balanced accuracy at each set's own best threshold"]
-    lines += _table([*rows, (_beginning("mean"), table.mean)], columns_of(table), 10)
-    return "\n".join(lines if table.wang is None else [*lines, "", *_wang_lines(table.wang)])
+    columns, names = columns_of(table), table.class_names
+    titles = dict(columns)
+    lines = [
+        f"model {visible(table.model)}; n: images; all else in per cent; {titles['real_accuracy']}, "
+        f"{titles['fake_accuracy']}: share of the class that",
+        "the threshold calls so; AP: average precision; oracle: balanced accuracy at each set's own best threshold",
+        *_table([*rows, ("mean", ("", ""), table.mean)], columns, names, 10),
+    ]
+    return "\n".join(lines if table.wang is None else [*lines, "", *_wang_lines(table.wang, names)])
 
 
-def _wang_lines(table: WangTable) -> list[str]:
+def _wang_lines(table: WangTable, class_names: tuple[str, str]) -> list[str]:
     columns = (("no_crop", "AP, no crop"), ("crop_224", "AP, crop 224"))
-    rows: list[tuple[str, Mapping[str, float | None]]] = [
-        (
-            _beginning(row.generator, row.n_real, row.n_fake),
-            {"no_crop": row.no_crop.value, "crop_224": row.crop_224.value},
-        )
+    rows: list[Row] = [
+        (row.generator, (row.n_real, row.n_fake), {"no_crop": row.no_crop.value, "crop_224": row.crop_224.value})
         for row in table.generators
     ]
-    rows.append((_beginning("mean"), {"no_crop": table.mean_no_crop, "crop_224": table.mean_crop_224}))
+    rows.append(("mean", ("", ""), {"no_crop": table.mean_no_crop, "crop_224": table.mean_crop_224}))
     title = "as the tables of CNNDetection (Wang et al. 2020), average precision in per cent; mean: mAP"
-    return [title, *_table(rows, columns, 14)]
+    return [title, *_table(rows, columns, class_names, 14)]
 
 
 def _table(
-    rows: Sequence[tuple[str, Mapping[str, float | None]]], columns: Sequence[tuple[str, str]], width: int
+    rows: Sequence[Row], columns: Sequence[tuple[str, str]], class_names: tuple[str, str], width: int
 ) -> list[str]:
-    """Return a head and a line for each row: its beginning, then the shares that the columns name."""
-    head = _beginning("generator", "real", "fake") + "".join(f"{title:>{width}}" for _, title in columns)
-    return [head, *(start + "".join(f"{_per_cent(s[name]):>{width}}" for name, _ in columns) for start, s in rows)]
-
-
-def _beginning(name: str, n_real: int | str = "", n_fake: int | str = "") -> str:
-    return f"{_short(name):<{WIDEST_NAME}}{n_real:>7}{n_fake:>7}"
+    """Return a head and a line for each row: its name, the numbers of images, the shares that the columns name."""
+    titles = [*(f"n {visible(name)}" for name in class_names), *(title for _, title in columns)]
+    widths = [max(least, len(title) + 2) for title, least in zip(titles, (8, 8, *[width] * len(columns)), strict=True)]
+    cells = [("generator", titles)]
+    cells += [
+        (name, [*map(str, counts), *(_per_cent(shares[column]) for column, _ in columns)])
+        for name, counts, shares in rows
+    ]
+    return [
+        f"{_short(name):<{WIDEST_NAME}}" + "".join(f"{text:>{w}}" for text, w in zip(texts, widths, strict=True))
+        for name, texts in cells
+    ]
 
 
 def curve_text(rows: Sequence[LearningCurveRow]) -> str:

@@ -20,6 +20,7 @@ from spectral_detect.report.pictures.scores import (
     draw_reliability,
     draw_roc,
     draw_tippett,
+    fakes_in_words,
 )
 from spectral_detect.report.plots import BLUE, ORANGE, WIDTH, new_figure, picture_uri, plain, write_figure
 from spectral_detect.scanning.judge import Judgement
@@ -32,9 +33,9 @@ ROW_HEIGHT = 4.3
 SQUARE = (5.4, 5.2)
 PANELS_OF_PAGE: tuple[tuple[str, Callable[[Axes, Measured], None]], ...] = (
     ("Scores of both classes, and the threshold", lambda axes, measured: draw_histogram(axes, measured[0][0])),
-    ("ROC: fakes found against false alarms, whatever the threshold", draw_roc),
+    ("ROC: {fakes} found against false alarms, whatever the threshold", draw_roc),
     ("DET: misses against false alarms, on axes on which normal scores give a line", draw_det),
-    ("Reliability: share of fakes against the score; on the diagonal it is a probability", draw_reliability),
+    ("Reliability: share of {fakes} against the score; on the diagonal it is a probability", draw_reliability),
     ("Tippett: share of images with a likelihood ratio above each value", draw_tippett),
 )
 
@@ -71,7 +72,7 @@ def plot_evaluation(evaluation: Evaluation, images: Dataset, judgements: Sequenc
     n_rows = 1 + (evaluation.robustness is not None) + (evaluation.curve is not None)
     figure = new_figure(WIDTH, ROW_HEIGHT * n_rows)
     grid = figure.add_gridspec(n_rows, 3)
-    measured = [(_scored(evaluation.model, images, judgements, metrics.threshold), metrics)]
+    measured = [(_scored(evaluation, images, judgements), metrics)]
     for column, draw in enumerate((draw_reliability, draw_tippett, draw_roc)):
         draw(figure.add_subplot(grid[0, column]), measured)
     if evaluation.robustness is not None:
@@ -90,9 +91,9 @@ def pictures_of_generators(table: GeneratorTable) -> list[Picture]:
 
 def pictures_of(result: Evaluation, images: Dataset, judgements: Sequence[Judgement]) -> list[Picture]:
     """Return the pictures of a page."""
-    metrics = result.metrics
-    measured = [(_scored(result.model, images, judgements, metrics.threshold), metrics)]
-    pictures = [_square(title, draw, measured) for title, draw in PANELS_OF_PAGE]
+    measured = [(_scored(result, images, judgements), result.metrics)]
+    fakes = fakes_in_words(result.class_names)
+    pictures = [_square(title.format(fakes=fakes), draw, measured) for title, draw in PANELS_OF_PAGE]
     if (rows := result.robustness) is not None:
         pictures.append(_wide("After an edit of both classes", lambda axes: _robustness(axes, rows)))
     if (curve := result.curve) is not None:
@@ -127,16 +128,17 @@ def _generators(axes: Axes, table: GeneratorTable) -> None:
     _finish_percent(axes, "Each generator by itself")
 
 
-def _scored(name: str, images: Dataset, judgements: Sequence[Judgement], threshold: float) -> ScoredSet:
+def _scored(evaluation: Evaluation, images: Dataset, judgements: Sequence[Judgement]) -> ScoredSet:
     ratios = [j.log10_likelihood_ratio for j in judgements]
     return ScoredSet(
-        name,
+        evaluation.model,
         images.y,
         np.array([j.score for j in judgements]),
         images.groups,
         None if None in ratios else np.array(ratios, dtype=float),
-        threshold,
+        evaluation.metrics.threshold,
         undecided=undecided_of(judgements),
+        class_names=evaluation.class_names,
     )
 
 

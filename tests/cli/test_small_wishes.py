@@ -135,3 +135,13 @@ def test_other_commands_that_write_rows_end_with_their_counts(run: Run, tmp_path
     assert made.stderr.splitlines()[-1] == f"{features}: 12 images, 1 failed"
     none = run("extract", bad, "--jobs", 0, "--output", tmp_path / "none.npz")
     assert "none.npz" not in none.stderr and not (tmp_path / "none.npz").exists()
+
+
+@pytest.mark.parametrize("command", ["compare", "evaluate"])
+def test_two_models_are_told_how_they_are_compared(run: Run, command: str) -> None:
+    result = run(command, MODELS / "photographs.pkl", MODELS / "small.pkl")
+    said = " ".join(result.stderr.split())
+    assert result.exit_code == 2 and "small.pkl)" in said
+    assert "spectral-detect evaluate a.pkl --manifest test.csv --scores a.csv" in said
+    assert "spectral-detect plot scores a.csv b.csv" in said
+    assert "compare models" not in run(command, "--no-such").stderr

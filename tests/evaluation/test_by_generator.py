@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import EXAMPLES, MODELS, Run
+from spectral_detect import load_model, save_model
 from spectral_detect.media.edits import CENTRE_224
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.text import cut_in_the_middle
@@ -48,11 +51,24 @@ def test_rules_count_for_each_generator(generators: Path, run: Run) -> None:
     command = ("evaluate", MODEL, "--by", generators, "--real", generators / "0_real")
     strict = run(*command, "--min-confidence", "0.9", "--prevalence", "0.1")
     assert strict.exit_code == 0, strict.output
-    head = strict.stdout.splitlines()[1].split()
+    head = strict.stdout.splitlines()[2].split()
     assert head[-2:] == ["inconcl.", "PPV"]
-    shares = [float(line.split()[-2]) for line in strict.stdout.splitlines()[2:4]]
-    plain = [float(line.split()[-1]) for line in run(*command).stdout.splitlines()[2:4]]
+    shares = [float(line.split()[-2]) for line in strict.stdout.splitlines()[3:5]]
+    plain = [float(line.split()[-1]) for line in run(*command).stdout.splitlines()[3:5]]
     assert all(a > b for a, b in zip(shares, plain, strict=True))
+
+
+@pytest.mark.parametrize("names", [("real", "fake"), ("clean", "upscaled by some network")])
+def test_no_two_columns_have_one_title(names: tuple[str, str], generators: Path, run: Run, tmp_path: Path) -> None:
+    save_model(replace(load_model(MODEL), class_names=names), tmp_path / "own.pkl")
+    table = run("evaluate", tmp_path / "own.pkl", "--by", generators, "--protocol", "wang").stdout
+    legend, (head, row) = " ".join(table.splitlines()[:2]), table.splitlines()[2:4]
+    titles = re.split(r" {2,}", head)
+    assert titles[1:3] == [f"n {name}" for name in names] and len(set(titles)) == len(titles)
+    assert all(f"{name} right" in titles and f"{name} right" in legend for name in names)
+    ends = [found.end() for found in re.finditer(r"\S+( \S+)*", head)]
+    assert ends[1:] == [found.end() for found in re.finditer(r"\S+", row)][1:]  # each number below its title
+    assert names == ("real", "fake") or not re.search(r"\b(real|fake)\b", table)
 
 
 def test_the_centre_crop_is_that_of_torchvision() -> None:

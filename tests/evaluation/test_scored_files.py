@@ -51,6 +51,15 @@ def test_scans_are_named_by_class(tmp_path: Path, run: Run) -> None:
         read_scored([outputs["real"]])
 
 
+def test_scores_of_two_models_are_not_mixed(tmp_path: Path) -> None:
+    head = "path,score,model,model_sha256\n"
+    real = written(tmp_path / "r.csv", f"{head}a.png,0.1,faces,aaaa\nb.png,,,\n")
+    same, other = (written(tmp_path / f"{sha}.csv", f"{head}c.png,0.9,faces,{sha}\n") for sha in ("aaaa", "bbbb"))
+    assert read_scored([], [real], [same])[0].scores.tolist() == [0.1, 0.9]
+    with pytest.raises(DatasetError, match=r"scores of 2 models \(faces \(aaaa\), faces \(bbbb\)\).*with one model"):
+        read_scored([], [real], [other])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -16,6 +16,7 @@ from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import SEVERAL
 from spectral_detect.records import ImageRecord, Reason
+from spectral_detect.report.html.words import REASONS, reasons_of
 from spectral_detect.scanning.doubts import TRANSPARENT
 from spectral_detect.scanning.judge import GUESS
 from spectral_detect.scanning.names import CONTRADICTED
@@ -32,6 +33,7 @@ PARTS = (
 )
 OBJECTIONS = [*SEEN.objections(2000, 1000, Coding("JPEG", 90), 2.0, is_portrait=False), "it looks like drawings"]
 TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
+    "no opaque part": "no pixel is opaque: the stored colours count, which a viewer sees pale, or not at all",
     "a crop, or explain --region": TRANSPARENT,
     "nothing to find here": CONSTANT_IMAGE,
     "do not use this model": "the model m is no better than chance: cross-validated AUROC 51.0 %",
@@ -41,7 +43,7 @@ TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "only the threshold makes it fake": "called fake by the threshold of 0.424, with a probability of only 0.269",
     "at the prevalence": "called fake by the threshold of 0.424, with a probability of only 0.269 where 1 % are fake",
     "labelled images": GUESS,
-    "the opaque part alone with": "2 % of the pixels are transparent, and their hidden colours count",
+    "the opaque part alone with": "2 % of the pixels are transparent, in full or in part, and their colours count",
     "spectral-detect video": SEVERAL,
     "the whole file": "truncated: only the upper 32 of 64 rows are there and were judged",
     "on the full scale": "no pixel is brighter than 4095 of 65535: perhaps the file holds fewer than 16 bits",
@@ -82,6 +84,14 @@ def test_a_reason_and_a_warning_of_one_subject_give_one_step() -> None:
     assert text_of_reason("undecided", (share,)) == share
     steps = next_steps(record("inconclusive"), (share, TRANSPARENT, TEXTS["report no finding"]))
     assert len(steps) == 2
+
+
+def test_without_an_opaque_pixel_no_crop_is_advised() -> None:
+    nothing = TEXTS["no opaque part"]
+    for warnings in ((nothing, TRANSPARENT), (TRANSPARENT, nothing)):
+        (step,) = next_steps(record("inconclusive"), warnings)
+        assert "no opaque part" in step and "crop" not in step
+        assert [REASONS[k].title for k in reasons_of("inconclusive", warnings)] == ["no opaque pixel"]
 
 
 def test_what_the_file_says_of_itself_comes_first() -> None:

@@ -68,6 +68,7 @@ def test_json_holds_the_same_facts_as_a_scan(run: Run, explained: Path) -> None:
     assert set(facts) == {
         "schema", "record", "reason", "undecided", "prevalence", "region", "evidence", "class_distances", "spectrum",
         "profile", "tiles", "neighbours", "is_training_image", "missing", "next_steps", "class_names",
+        "cross_validated",
     }  # fmt: skip
     assert facts["schema"] == "spectral-detect/explanation/1"
     evidence = facts["evidence"]

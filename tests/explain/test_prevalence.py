@@ -71,6 +71,8 @@ def test_the_advice_says_which_of_the_two_holds(run: Run, tmp_path: Path) -> Non
     model = ("--model", tmp_path / "own.pkl", "--jobs", "0")
     (step,) = steps_of(run, IMAGES["fake"], *model, "--prevalence", 0.01)
     assert "the score speaks for upscaled" in step and "plain is more probable" in step and "threshold" not in step
+    alarm = json.loads(run("explain", IMAGES["fake"], *PHOTOGRAPHS, "--prevalence", 0.01, "--format", "json").stdout)
+    assert len(alarm["next_steps"]) == 1  # and not what follows a verdict without doubt
     (step,) = steps_of(run, IMAGES["fake"], *model, "--threshold", 0.9999)
     assert "only the threshold makes it plain" in step and "prevalence" not in step
     (step,) = steps_of(run, IMAGES["fake"], *model, "--threshold", 0.9999, "--prevalence", 0.4)
@@ -82,6 +84,6 @@ def test_the_advice_says_which_of_the_two_holds(run: Run, tmp_path: Path) -> Non
 def test_names_with_braces_do_no_harm() -> None:
     record = ImageRecord(*("x" for _ in range(7)), "fake", *(None for _ in range(5)), "", "", "")  # type: ignore[arg-type]
     warning = "called {0} by the threshold of 0.424, with a probability of only 0.269"
-    step, _ = next_steps(record, (warning,), ("{other}", "{0}"))
+    (step,) = next_steps(record, (warning,), ("{other}", "{0}"))
     assert "makes it {0}" in step and "itself {other} is" in step
     assert "makes it fake" in next_steps(record, (warning,), CLASS_NAMES)[0]

@@ -1,10 +1,14 @@
-"""The numbers of a page are those of the chart, and a peak is laid to a grid only where there may be one."""
+"""What the sheet says: the numbers of its charts, likelihood ratios, how often it is right, what is behind peaks."""
 
 from __future__ import annotations
 
 import html
 import json
+import os
 import re
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +16,15 @@ import pytest
 from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
+from spectral_detect import load_model
+from spectral_detect.explain.explanation import Explanation, explain
 from spectral_detect.explain.spectrum import EARLIER_GRID, JPEG_GRID, OTHER_GRID, Peak, grid_of
 from spectral_detect.media.coding import Coding
+from spectral_detect.parallel.work import Work
+from spectral_detect.report.sheet.text import LEAST_WIDTH, explanation_text
+from spectral_detect.scanning.judge import Judge
+from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.location import Location
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -77,3 +88,77 @@ def test_of_a_png_the_sheet_says_why_it_names_a_jpeg(run: Run, tmp_path: Path) -
     for name, grid in (("x.png", EARLIER_GRID), ("x.jpg", JPEG_GRID)):
         said = " ".join(run("explain", tmp_path / name, *HERE).stdout.split())
         assert f"{grid}, or a regular pattern in the scene" in said
+
+
+def said(run: Run, *arguments: object) -> str:
+    return " ".join(run("explain", *arguments, *HERE).stdout.split())
+
+
+def test_the_likelihood_ratio_is_said_in_numbers_and_words(run: Run, tmp_path: Path) -> None:
+    model = ("--model", MODELS / "photographs.pkl")
+    ratio = (
+        10
+        ** json.loads(run("explain", IMAGE, *model, *HERE, "--format", "json").stdout)["record"][
+            "log10_likelihood_ratio"
+        ]
+    )
+    words = f"{ratio:.0f} (generated to camera): moderate support for generated (ENFSI 2015"
+    assert f"likelihood ratio {words}" in said(run, IMAGE, *model)
+    assert run("explain", IMAGE, *model, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert f'<p id="likelihood-ratio">{words}' in (tmp_path / "x.html").read_text()
+    of_camera = said(run, EXAMPLES / "real" / "Aqua.png", *model)
+    assert re.search(r"likelihood ratio 1/[\d.,]+ \(generated to camera\): [a-z ]+ support for camera", of_camera)
+
+
+def test_an_inconclusive_verdict_has_no_likelihood_ratio(run: Run) -> None:
+    text = said(run, IMAGE, "--model", MODELS / "photographs.pkl", "--min-confidence", 0.98)
+    assert ": inconclusive, score" in text and "(0 real to 1 fake; less certain than asked for)" in text
+    assert "likelihood ratio" not in text and "Balanced accuracy" not in text
+
+
+def test_a_model_without_a_track_record_says_its_cross_validation(run: Run, tmp_path: Path) -> None:
+    path = MODELS / "photographs.pkl"
+    metrics = load_model(path).metrics
+    value, (low, high) = metrics["balanced_accuracy"], metrics["balanced_accuracy_ci"]
+    words = f"training images: {100 * value:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)."
+    assert f"Balanced accuracy in cross-validation on its {words}" in said(run, IMAGE, "--model", path)
+    facts = json.loads(run("explain", IMAGE, "--model", path, *HERE, "--format", "json").stdout)
+    assert facts["cross_validated"] == {"balanced_accuracy": value, "balanced_accuracy_ci": [low, high]}
+    assert run("explain", IMAGE, "--model", path, *HERE, "--output", tmp_path / "x.html").exit_code == 0
+    assert words in (tmp_path / "x.html").read_text()
+    for others in (("--model", path, "--threshold", 0.2), ()):  # another threshold; a model with a track record
+        assert "cross-validation" not in said(run, IMAGE, *others)
+
+
+def explanation(class_names: tuple[str, str]) -> Explanation:
+    judge = Judge(replace(load_model(MODELS / "photographs.pkl"), class_names=class_names))
+    return explain(FoundFile(Location(str(IMAGE))), judge, work=Work(jobs=0))
+
+
+def test_kinds_of_trace_stand_in_one_column_whatever_the_classes_are_called() -> None:
+    found = explanation(("clean", "upscaled"))
+    lines = explanation_text(found).splitlines()
+    titles = [title for title, _ in found.evidence.kinds] if found.evidence else []
+    rows = [line for line in lines if re.match(r" {21} *[+-]\d\.\d{3} (clean|upscaled) ", line)]
+    assert len(rows) == len(titles) > 1 and any(" clean " in row for row in rows)
+    places = {row.index(title) for row, title in zip(rows, titles, strict=True)}
+    assert places == {next(line for line in lines if "= the decision value" in line).index("=")}
+
+
+@pytest.mark.parametrize(("columns", "limit"), [(80, 80), (1000, 100), (None, 100), (1, LEAST_WIDTH)])
+def test_text_is_no_wider_than_the_terminal(columns: int | None, limit: int) -> None:
+    found = explanation(("clean", "upscaled"))
+    text = explanation_text(found) if columns is None else explanation_text(found, columns)
+    widths = [len(line) for line in text.splitlines()[1:]]
+    assert limit - 12 < max(widths) <= limit
+
+
+def test_an_explanation_on_a_terminal_is_as_wide_as_it() -> None:
+    import pty
+
+    first, second = pty.openpty()
+    command = (sys.executable, "-m", "spectral_detect", "explain", str(IMAGE), *HERE)
+    done = subprocess.run(command, stdout=second, env={**os.environ, "COLUMNS": "70"}, check=True, timeout=120)
+    os.close(second)
+    shown = os.read(first, 2**16).decode()
+    assert done.returncode == 0 and max(map(len, shown.splitlines()[1:])) <= 70 and "likelihood ratio" in shown

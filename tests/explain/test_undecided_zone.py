@@ -67,7 +67,7 @@ def test_an_explanation_says_on_which_scale_its_ends_are(run: Run, tmp_path: Pat
     for value, score in zip(facts["undecided"], world.undecided or (), strict=True):
         assert float(world.calibration.scores([value])[0]) == pytest.approx(score, abs=1e-9)
     low, high = facts["undecided"]
-    text = run("explain", IMAGE, *HERE).stdout
+    text = " ".join(run("explain", IMAGE, *HERE).stdout.split())  # lines are wrapped
     assert f"= the decision value; on its scale real up to {low:+.3f}, fake from {high:+.3f} on, inconclusive" in text
     assert "threshold" not in text
     assert run("explain", IMAGE, *HERE, "--output", tmp_path / "x.html").exit_code == 0

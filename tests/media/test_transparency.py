@@ -51,16 +51,25 @@ def test_alpha_below_full_is_counted(name: str) -> None:
     image = decode(saved(veiled(mode, 0), image_format, **options))
     assert image.transparent_share == pytest.approx(0.25, abs=0.01)
     (warning,) = image.warnings
-    assert (
-        warning
-        == f"{percentage(image.transparent_share)} of the pixels are transparent, and their hidden colours count"
-    )
+    share = percentage(image.transparent_share)
+    assert warning == f"{share} of the pixels are transparent, in full or in part, and their stored colours count"
     if image_format != "GIF":  # has no half alpha
         assert decode(saved(veiled(mode, 100), image_format, **options)).transparent_share == pytest.approx(
             0.25, abs=0.01
         )
     opaque = decode(saved(veiled(mode, 255), image_format, **options))
     assert (opaque.transparent_share, opaque.warnings) == (0.0, ())
+
+
+@pytest.mark.parametrize("alpha", [0, 128, 254])
+def test_an_image_without_an_opaque_pixel_is_told_apart(alpha: int) -> None:
+    picture = veiled("RGBA", 255)
+    picture.putalpha(alpha)
+    assert decode(saved(picture, "PNG")).warnings == (
+        "no pixel is opaque: the stored colours count, which a viewer sees pale, or not at all",
+    )
+    picture.putpixel((0, 0), (1, 2, 3, 255))
+    assert decode(saved(picture, "PNG")).warnings[0].startswith("99.9 % of the pixels are transparent")
 
 
 def test_sixteen_bits_of_alpha_are_counted() -> None:

@@ -181,12 +181,14 @@ def _no_frames(path: Path) -> None:
         (lambda path: path.touch(), "the file is empty; copy it again"),
         (lambda path: path.mkdir(), "holds no image of its own; .* `group_by_parent`"),
         (os.mkfifo, "not a regular file"),
-        (lambda path: path.write_bytes(b"hello, I am a text"), "not a video in a known format"),
+        (lambda path: path.write_bytes(b"hello, I am a text"), "not a video in a known format; look at what it is"),
+        (lambda path: path.write_bytes(b"Good day, " * 60), "not a video in a known format; look at what it is"),
+        (lambda path: path.write_bytes((b"G" + bytes(187)) * 3), "no pictures that can be decoded"),
         (_without_index, r"the index of the video \(moov\) is missing"),
         (_sound_only, "no pictures that can be decoded: sound only"),
         (_no_frames, "no frame can be decoded|no pictures that can be decoded"),
     ],
-    ids=["missing", "empty", "folder", "pipe", "text", "no index", "sound", "no frames"],
+    ids=["missing", "empty", "folder", "pipe", "text", "text of G", "empty stream", "no index", "sound", "no frames"],
 )
 def test_what_cannot_be_judged_is_refused(tmp_path: Path, make: Any, message: str, capfd: Any) -> None:
     make(tmp_path / "clip.mp4")

@@ -219,6 +219,15 @@ def test_a_thumbnail_of_another_picture_is_said() -> None:
     assert texts[1] == "thumbnail tables of libjpeg at quality 80, also used by many cameras"
 
 
+def test_a_truncated_file_is_called_that_and_not_cropped_or_edited() -> None:
+    content = with_thumbnail(photograph("Aqua"), photograph("Garden", 120))
+    part = content[: len(content) * 6 // 10]
+    image = decode(part, colour=True)
+    said = with_pixels(Provenance(), part, image)
+    assert f"truncated: only the upper {len(image.pixels)} of 256 rows are there" in [f.text for f in said.findings]
+    assert thumbnail_texts(part) == thumbnail_texts(content)[1:]  # all but that it shows another picture
+
+
 @pytest.mark.parametrize("turns", [0, 90, 180, 270])
 def test_the_same_picture_turned_or_with_bars_is_the_same(turns: int) -> None:
     bars = Image.new("RGB", (120, 140))

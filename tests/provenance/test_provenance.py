@@ -171,6 +171,16 @@ def test_failed_files_are_counted_among_all(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_skipped_videos_are_named_with_what_reads_them(run: Run, folder: Path) -> None:
+    (folder / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    (folder / "notes.txt").write_text("no image")
+    counted = run("provenance", folder).stdout
+    assert "; 2 other files skipped, of which 1 video (for `spectral-detect video`, whose column provenance" in counted
+    alone = run("provenance", folder / "clip.mp4").stdout
+    assert "judge it with spectral-detect video, whose column provenance holds what it says of itself" in alone
+    assert "give it the suffix" not in alone
+
+
 def test_a_failed_file_that_says_something_is_counted_by_that_too() -> None:
     counts = ProvenanceCounts()
     for says, error in (("yes", "damaged"), ("yes", None), (None, "damaged"), (None, None)):

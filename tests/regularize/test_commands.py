@@ -132,7 +132,7 @@ def test_bad_folders(run: Run, faces: Path, tmp_path: Path) -> None:
     assert "at least 50 are needed: add images, or take a smaller --size\n" in result.stderr
     result = run("regularize", "train", faces, "-o", tmp_path / "run2", *SMALL, "--batch-size", 200)
     assert result.exit_code == 2
-    assert "--batch-size 200: there are only 100 images" in result.stderr
+    assert "--batch-size 200: there are only 100 images; give --batch-size 100 or less, or add images" in result.stderr
     result = run("regularize", "train", faces, "-o", faces / "run", *SMALL)
     assert result.exit_code == 2
     assert "its pictures would be trained on" in result.stderr

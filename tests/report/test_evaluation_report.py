@@ -15,7 +15,7 @@ import pytest
 
 from conftest import EXAMPLES, MODELS, Run
 from headless_chromium import chromium, needs_browser
-from spectral_detect import load_model
+from spectral_detect import load_model, save_model
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.report import evaluation_plots, plots
 from spectral_detect.scanning.judge import Judge
@@ -167,3 +167,27 @@ def test_the_undecided_scores_are_drawn_unless_another_threshold_decides() -> No
     decides_all = Judge(replace(model, undecided=(0.5, 0.5))).judge([far])
     zones = [evaluation_plots.undecided_of([each]) for each in (*judged, decides_all)]
     assert zones == [model.undecided, None, None]
+
+
+def test_pictures_call_the_classes_as_the_model_does(
+    run: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    drawn: list[str] = []
+
+    def noted(figure: Figure) -> str:
+        drawn.extend(text.get_text() for text in figure.findobj(Text))
+        return ""
+
+    monkeypatch.setattr(evaluation_plots, "picture_uri", noted)
+    save_model(replace(load_model(MODEL), class_names=("clean", "upscaled")), tmp_path / "own.pkl")
+    command = ("evaluate", tmp_path / "own.pkl", "--jobs", 0, "--report", tmp_path / "x.html")
+    for options in (("--manifest", MANIFEST, "--robustness"), ("--by", images)):
+        assert run(*command, *options).exit_code in (0, 1)
+        page = (tmp_path / "x.html").read_text("utf-8")
+        assert "ROC: fakes" not in page and not re.search(r'<th scope="col"[^>]*>[^<]*\b(real|fake)\b', page)
+        assert ("clean right" in page) is (options[0] == "--by")
+    assert {"clean images", "upscaled images", "score (1: upscaled)", "upscaled images found"} <= set(drawn)
+    assert not [text for text in drawn if re.search(r"\b(real|fakes?)\b", text) and text != "fake"]  # a folder

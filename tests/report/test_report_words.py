@@ -44,6 +44,7 @@ def test_each_reason_that_the_judge_gives_has_a_next_step() -> None:
         "face": "outside the experience of the model m: no large face found (95 % of its training images show one)",
         "outsider": "outside the experience of the model m: it looks like drawings",
         "transparent": doubts.TRANSPARENT,
+        "nothing opaque": "no pixel is opaque: the stored colours count",
         "undecided": "the model m errs too often at scores between 0.339 and 0.847",
         "confidence": "fake with a probability of only 0.645",
         "delivery": "depends on delivery: real after jpeg 90 (0.1)",

@@ -16,6 +16,7 @@ from made_onnx import detail, saved
 from spectral_detect import FeatureSpec, Model, files_in_folders, load_model, read_dataset, save_model, train_model
 from spectral_detect.detector.experience import Experience
 from spectral_detect.errors import DatasetError, FeatureError, ModelFileError
+from spectral_detect.explain.explanation import NO_TILES, NO_TILES_OF_PARTS
 from spectral_detect.features.encoder.find import read_encoder
 from spectral_detect.features.extract import extract_features
 from spectral_detect.features.spec import FusedSpec
@@ -189,6 +190,7 @@ def test_records_show_both(run: Run, models: tuple[Model, Model], held: Path, tm
     told = json.loads(result.stdout)
     titles = {kind["title"] for kind in told["evidence"]["kinds"]}
     assert titles == {"the model spectrum (residual features)", "the model clip (encoder features)"}
+    assert told["tiles"] is None and NO_TILES_OF_PARTS in told["missing"] and NO_TILES not in told["missing"]
     result = run("evaluate", tmp_path / "both.pkl", *folders, "--json", "--jobs", 0)
     assert json.loads(result.stdout)["auroc"] == 1.0
     for command in (("models", tmp_path / "both.pkl"), ("models", tmp_path / "both.pkl", "--json")):

@@ -251,7 +251,7 @@ def test_videos_may_be_named_one_by_one(tmp_path: Path, rng: np.random.Generator
 def test_a_video_without_the_suffix_of_one_says_what_to_do(tmp_path: Path, rng: np.random.Generator, run: Run) -> None:
     video = clip(tmp_path / "r.mp4", rng, doubled=False).rename(tmp_path / "r")
     result = run("train", "--real", video, "--fake", video, "--output", tmp_path / "m.pkl")
-    assert "to train on it, give it the suffix of a video, such as .mp4" in result.stderr
+    assert "train and evaluate take it if its name has the suffix of a video, such as .mp4" in result.stderr
 
 
 @pytest.mark.parametrize(("name", "kind"), [("x.png", "an image"), ("x.JPG", "an image"), ("x.mp4", "a video")])

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from shutil import get_terminal_size
 
 import click
 
@@ -24,7 +25,7 @@ from spectral_detect.explain.explanation import explain as explain_file
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Region
 from spectral_detect.parallel.work import Work
-from spectral_detect.report.sheet.text import explanation_text, verdict_line
+from spectral_detect.report.sheet.text import WIDTH, explanation_text, verdict_line
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile
@@ -124,7 +125,7 @@ def explain(
 def _writer(output: str | None, inputs: list[str | None], kind: str) -> Callable[[Explanation], None]:
     """Return what writes the sheet; `Failure`, before anything is computed, if it cannot be written."""
     if output is None:
-        return partial(_print, _as_json if kind == "json" else explanation_text)
+        return _print_json if kind == "json" else _print_text
     check_output(output, inputs)
     suffix = os.path.splitext(output)[1].lower()
     if suffix not in SUFFIXES:
@@ -143,9 +144,16 @@ def _as_json(explanation: Explanation) -> str:
     return json.dumps(explanation.to_dict(), indent=2)
 
 
-def _print(as_text: Callable[[Explanation], str], explanation: Explanation) -> None:
+def _print_json(explanation: Explanation) -> None:
     with result_stream(None) as stream:
-        stream.write(f"{as_text(explanation)}\n")
+        stream.write(f"{_as_json(explanation)}\n")
+
+
+def _print_text(explanation: Explanation) -> None:
+    """Print the text, no wider than the terminal if there is one."""
+    with result_stream(None) as stream:
+        width = get_terminal_size().columns if stream.isatty() else WIDTH
+        stream.write(f"{explanation_text(explanation, width)}\n")
 
 
 def _draw(explanation: Explanation, *, output: str, as_page: bool) -> None:

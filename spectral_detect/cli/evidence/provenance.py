@@ -9,7 +9,7 @@ import click
 
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
-from spectral_detect.cli.shared.found_images import FoundImages
+from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.result_stream import format_of, output_option, result_stream
@@ -24,6 +24,7 @@ from spectral_detect.report.provenance import CAUTION, ProvenanceCounts, provena
 from spectral_detect.scanning.provenance import ProvenanceReader, read_provenance
 
 MOST_CERTIFICATES = 2**23  # characters
+FOR_VIDEO = "for `spectral-detect video`, whose column provenance holds what they say"
 
 
 @click.command()
@@ -120,7 +121,7 @@ def _write(
             stream.flush()
             if record.error and not is_text:
                 report_failure(record.path, record.error)
-        summary = counts.text(images.n_skipped)
+        summary = counts.text(images.n_skipped, video_note(images.n_videos, FOR_VIDEO))
         stream.write(f"{summary}\n{CAUTION}\n" if is_text else "")
     if output is not None or not is_text:
         show_counts(summary, output)

@@ -38,7 +38,7 @@ def scores(
     """Draw the scores that evaluate or scan has written.
 
     SCORES.csv is what `evaluate --scores` writes: it holds the labels. Several files are compared, a curve for each.
-    What a scan writes (CSV or JSON Lines) holds no truth: name such files by --real and --fake.
+    What a scan writes (CSV or JSON Lines) holds no truth: name such files by --real and --fake, all of one model.
 
     The figures: histogram of the scores of either class; ROC; DET, on axes of normal deviates; reliability; Tippett, if
     all images have likelihood ratios.

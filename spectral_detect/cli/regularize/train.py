@@ -145,7 +145,7 @@ training_options = together(
         type=click.IntRange(2),
         default=TrainingOptions.batch_size,
         show_default=True,
-        help="Take this many images for a step.",
+        help="Take this many images for a step. Each pass leaves out, drawn anew, the images that fill no whole batch.",
     ),
     click.option(
         "--learning-rate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -64,6 +64,35 @@ class Failure(click.ClickException):
     """Something named on the command line is missing, unusable or not writable."""
 
     exit_code = 2
+
+
+COMPARE_MODELS = (
+    "To compare models, write the scores of each (spectral-detect evaluate a.pkl --manifest test.csv --scores a.csv; "
+    "the same with b.pkl), and draw both (spectral-detect plot scores a.csv b.csv)."
+)
+
+
+class HintedCommand(click.Command):
+    """A command that says what to do when it is given more arguments than it takes.
+
+    Parameters
+    ----------
+    hint : str
+        Sentences that follow click's message.
+    """
+
+    def __init__(self, *args: Any, hint: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.hint = hint
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as every command does."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if error.message.startswith("Got unexpected extra argument"):
+                raise click.UsageError(f"{error.message}. {self.hint}", ctx) from None
+            raise
 
 
 def in_options(text: str) -> str:

@@ -17,11 +17,11 @@ from spectral_detect.text import counted
 VIDEOS = " (videos are for `spectral-detect video`)"
 
 
-def video_note(n_videos: int) -> str:
+def video_note(n_videos: int, purpose: str = "for `spectral-detect video`") -> str:
     """Say how many of the skipped files are videos, and what judges them; nothing if none is."""
     if not n_videos:
         return ""
-    return f", of which {counted(n_videos, 'video')} (for `spectral-detect video`)"
+    return f", of which {counted(n_videos, 'video')} ({purpose})"
 
 
 class FoundImages:

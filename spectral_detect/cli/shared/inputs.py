@@ -74,7 +74,7 @@ def _warn_of_transparency(dataset: Dataset) -> None:
     if paths:
         click.echo(
             f"warning: more than {percentage(MOST_TRANSPARENT)} of the pixels are transparent in "
-            f"{counted(len(paths), 'image')}, the first: {visible(paths[0])}; their hidden colours count",
+            f"{counted(len(paths), 'image')}, the first: {visible(paths[0])}; their stored colours count",
             err=True,
         )
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from spectral_detect.errors import VideoReadError
-from spectral_detect.media.video_files.damage import ISO_BOXES, iso_boxes, read_start
-from spectral_detect.sources.formats import has_image_signature
+from spectral_detect.media.video_files.damage import ISO_BOXES, TS_PACKETS, iso_boxes, read_start
+from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -24,7 +24,7 @@ DEMUXERS = (
 # not by suffix: only formats that hold their own pictures are allowed, and no protocol but that of files.
 OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(DEMUXERS)}
 MAX_FAILURES = 1000  # 0.5 ms each: after that the rest is lost
-START_BYTES = 16
+START_BYTES = 256  # the starts of two packets of a transport stream
 
 
 def open_container(path: str) -> InputContainer:
@@ -116,11 +116,16 @@ def reason_not_opened(path: str) -> str:
     """Return what is wrong with a file that FFmpeg refuses, and the remedy."""
     start = read_start(path, START_BYTES)
     is_iso = start[4:8] in ISO_BOXES
-    if has_image_signature(read_start(path, 32)):
+    if has_image_signature(start[:SIGNATURE_BYTES]):
         return "a still image, no video (or a damaged animation): the command scan judges images"
     if is_iso and b"moov" not in {kind for kind, _ in iso_boxes(path)}:
         return "the index of the video (moov) is missing: the recording or the copy was cut off; get an intact copy"
     known = is_iso or start[:4] in (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"FLV\x01", b"\0\0\1\xba")
-    if known or start[:1] == b"G" or start[:3] == b"ID3":
+    if known or start[:3] == b"ID3" or _is_transport_stream(start):
         return "no pictures that can be decoded: sound only, damaged, or in an unknown codec; convert it to H.264"
-    return "not a video in a known format; convert it to MP4"
+    return "not a video in a known format; look at what it is: convert a video to MP4, or leave the file out"
+
+
+def _is_transport_stream(start: bytes) -> bool:
+    """Tell whether a file has the byte of synchronisation at the start of its first two packets."""
+    return any(start[at : at + 1] == b"G" == start[at + n_bytes :][:1] for n_bytes, at in TS_PACKETS)

@@ -50,12 +50,15 @@ def _findings(content: bytes, image: DecodedImage) -> Iterator[Finding]:
     if pixels.ndim == 3:
         yield from watermark_findings(as_rgb(pixels, image.is_ycc))
     luma = np.ascontiguousarray(pixels[..., 0 if image.is_ycc else 1]) if pixels.ndim == 3 else pixels
-    yield from _thumbnails(content, luma)
+    if len(luma) < image.n_rows:
+        yield Finding("note", f"truncated: only the upper {len(luma)} of {image.n_rows} rows are there", "pixels")
+    yield from _thumbnails(content, luma, is_whole=len(luma) == image.n_rows)
     if image.format == "JPEG" and (image.is_ycc or pixels.ndim == 2):
         yield from _history(content, image, luma)
 
 
-def _thumbnails(content: bytes, luma: np.ndarray) -> Iterator[Finding]:
+def _thumbnails(content: bytes, luma: np.ndarray, *, is_whole: bool) -> Iterator[Finding]:
+    """Yield what is to say of each thumbnail; with a picture that lacks rows it is not compared."""
     for segment in segments_of(content):
         if segment.kind != "exif" or segment.key == "TIFF":
             continue
@@ -63,7 +66,7 @@ def _thumbnails(content: bytes, luma: np.ndarray) -> Iterator[Finding]:
         if thumbnail is None:
             continue
         place = f"{segment.place}, thumbnail"
-        gray = gray_thumbnail(thumbnail)
+        gray = gray_thumbnail(thumbnail) if is_whole else None
         agreement = correlation(gray, luma) if gray is not None else 1.0
         if agreement < LEAST_CORRELATION:
             text = (

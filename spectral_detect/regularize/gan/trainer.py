@@ -104,7 +104,10 @@ class Trainer:
         bank: RealBank | None = None,
     ) -> None:
         if len(images) < options.batch_size:
-            raise SpectralDetectError(f"`batch_size={options.batch_size}`: there are only {len(images)} images")
+            raise SpectralDetectError(
+                f"`batch_size={options.batch_size}`: there are only {len(images)} images",
+                remedy=f"give `batch_size={len(images)}` or less, or add images",
+            )
         self.options, self.images, self.path = options, images, folder / CHECKPOINT_FILE
         self.gan = Gan(options, reals, choose_device(options.device, options.threads), bank)
         self.progress = Progress()

@@ -130,7 +130,8 @@ def _counts(result: Evaluation | GeneratorTable) -> str:
         metrics = result.metrics
         real, fake = _names(result)
         return f"{metrics.n_real} {real} and {metrics.n_fake} {fake} images in {metrics.n_groups} groups"
-    return f"{counted(len(result.generators), 'generator')}, each against camera images"
+    real = "camera" if result.class_names == CLASS_NAMES else visible(result.class_names[0])
+    return f"{counted(len(result.generators), 'generator')}, each against {real} images"
 
 
 def _is_small(result: Evaluation | GeneratorTable) -> bool:
@@ -272,13 +273,19 @@ def _generators(table: GeneratorTable) -> Rows:
         cells = [_cell(metrics.estimates.get(name), row.shares[name]) for name, _ in columns]
         rows.append((visible(row.generator), str(metrics.n_real), str(metrics.n_fake), *cells))
     rows.append(("mean", "", "", *(_cell(None, table.mean[name]) for name, _ in columns)))
-    titles = ("generator", "real images", "fake images", *(title for _, title in columns))
+    titles = ("generator", *_image_titles(table), *(title for _, title in columns))
+    real_right, fake_right = (dict(columns)[name] for name in OF_CLASS)
     note = (
-        "in brackets 95 % intervals; each generator counts once in the means; AP: average precision; real, fake: "
-        "share of each class called right; oracle: balanced accuracy at each set's own best threshold; inconcl.: "
-        "inconclusive"
+        f"in brackets 95 % intervals; each generator counts once in the means; AP: average precision; {real_right}, "
+        f"{fake_right}: share of the class that the threshold calls so; oracle: balanced accuracy at each set's own "
+        "best threshold; inconcl.: inconclusive"
     )
     return Rows("Each generator by itself", titles, rows, note)
+
+
+def _image_titles(table: GeneratorTable) -> tuple[str, str]:
+    real, fake = map(visible, table.class_names)
+    return f"{real} images", f"{fake} images"
 
 
 def _wang(table: GeneratorTable) -> list[Rows]:
@@ -289,7 +296,7 @@ def _wang(table: GeneratorTable) -> list[Rows]:
         for row in table.wang.generators
     ]
     rows.append(("mean (mAP)", "", "", _percent(table.wang.mean_no_crop), _percent(table.wang.mean_crop_224)))
-    titles = ("generator", "real images", "fake images", "AP, no crop", "AP, crop 224")
+    titles = ("generator", *_image_titles(table), "AP, no crop", "AP, crop 224")
     return [Rows("As the tables of CNNDetection", titles, rows, "average precision (Wang et al. 2020)")]
 
 

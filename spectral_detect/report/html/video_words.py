@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from spectral_detect.explain.advice import Advice
 from spectral_detect.report.html import words
-from spectral_detect.report.html.words import REFERENCES, SCALE, SCALE_NAME
+from spectral_detect.report.html.words import REFERENCES, SCALE, SCALE_NAME, fitting_of
 
 __all__ = [
     "CAMERA", "GENERATED", "KNOWN_KINDS", "LIMITS", "OTHER_REASON", "REASONS", "REFERENCES", "SCALE", "SCALE_NAME",
@@ -82,5 +82,4 @@ def reasons_of(verdict: str | None, warnings: Iterable[str]) -> list[int]:
     if verdict != "inconclusive":
         return []
     texts = [OF_FRAMES.sub("", text) for text in warnings]
-    found = [k for k, advice in enumerate(REASONS) if any(re.search(advice.pattern, text) for text in texts)]
-    return found or [len(REASONS)]
+    return fitting_of(REASONS, texts) or [len(REASONS)]

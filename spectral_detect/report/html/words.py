@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import log10
 from types import ModuleType
 
@@ -77,9 +77,13 @@ def reasons_of(verdict: str | None, warnings: Iterable[str]) -> list[int]:
     """Return the numbers in `REASONS` of the reasons of an inconclusive verdict; its length for another reason."""
     if verdict != "inconclusive":
         return []
-    texts = list(warnings)
-    found = [k for k, advice in enumerate(REASONS) if any(re.search(advice.pattern, text) for text in texts)]
-    return found or [len(REASONS)]
+    return fitting_of(REASONS, list(warnings)) or [len(REASONS)]
+
+
+def fitting_of(reasons: Sequence[Advice], texts: Sequence[str]) -> list[int]:
+    """Return the numbers of the reasons that texts match, the first alone of those about one subject."""
+    found = [k for k, advice in enumerate(reasons) if any(re.search(advice.pattern, text) for text in texts)]
+    return sorted({reasons[k].subject or str(k): k for k in reversed(found)}.values())
 
 
 def verdicts_of(verdicts: Mapping[str, str], class_names: tuple[str, str]) -> dict[str, str]:

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import SubplotSpec
 
-CLASSES = ((REAL, "real images", BLUE, "--"), (FAKE, "fake images", ORANGE, "-"))
 N_BINS, FEW_BINS = 20, 10
 ENOUGH, FEW = 100, 40  # images of the smaller class: for all bins; below, single points show more than bars
 MOST_POINTS = 400
 POINT_WIDTH = 0.028  # of the axis of scores: points that lie nearer stand above each other
 STEP, REACH = 0.08, 5  # between such points, and how many of these to either side of the row of their class
 THRESHOLD, UNDECIDED = "threshold", "undecided"
+
+
+def classes_of(scored: ScoredSet) -> tuple[tuple[int, str, str, str], ...]:
+    """Return label, name, colour and line of either class."""
+    real, fake = map(plain, scored.class_names)
+    return (REAL, f"{real} images", BLUE, "--"), (FAKE, f"{fake} images", ORANGE, "-")
 
 
 def draw_histograms(figure: Figure, place: SubplotSpec, sets: Sequence[ScoredSet]) -> None:
@@ -38,7 +43,7 @@ def draw_histograms(figure: Figure, place: SubplotSpec, sets: Sequence[ScoredSet
         _histogram(axes, scored)
         axes.set_title(", ".join([plain(scored.name, 40), *_limits(scored)]), fontsize=8)
         axes.tick_params(labelbottom=k == len(sets) - 1)
-    drawn[-1].set_xlabel("score (1: fake)")
+    drawn[-1].set_xlabel(f"score (1: {plain(sets[-1].class_names[1])})")
     _legend(drawn, sets)
 
 
@@ -46,7 +51,7 @@ def draw_histogram(axes: Axes, scored: ScoredSet) -> None:
     """Draw the histogram of one set."""
     axes.set_ylabel(_histogram(axes, scored))
     axes.set_title("Scores")
-    axes.set_xlabel("score (1: fake)")
+    axes.set_xlabel(f"score (1: {plain(scored.class_names[1])})")
     _legend([axes], [scored])
 
 
@@ -88,12 +93,12 @@ def _histogram(axes: Axes, scored: ScoredSet) -> str:
 
 def _points(axes: Axes, scored: ScoredSet) -> None:
     """Draw a point for each image, the classes in rows of their own."""
-    for (label, _, colour, _), marker in zip(CLASSES, MARKERS, strict=False):
+    for (label, _, colour, _), marker in zip(classes_of(scored), MARKERS, strict=False):
         scores = np.sort(scored.scores[scored.y == label])
         heights = label + stacked(scores)
         axes.scatter(scores, heights, s=26, marker=marker, color=colour, alpha=0.75, clip_on=False)
     axes.set_ylim(-0.55, 1.55)
-    axes.set_yticks([REAL, FAKE], ["real", "fake"])
+    axes.set_yticks([REAL, FAKE], list(map(plain, scored.class_names)))
 
 
 def stacked(scores: np.ndarray) -> np.ndarray:
@@ -114,7 +119,7 @@ def stacked(scores: np.ndarray) -> np.ndarray:
 
 def _bars(axes: Axes, scored: ScoredSet, n_bins: int) -> None:
     edges = np.linspace(0, 1, n_bins + 1)
-    for label, name, colour, line in CLASSES:
+    for label, name, colour, line in classes_of(scored):
         of_class = scored.scores[scored.y == label]
         share = np.histogram(of_class, edges)[0] / len(of_class)
         if label == REAL:

@@ -11,8 +11,8 @@ from spectral_detect.detector.calibration_metrics import reliability
 from spectral_detect.detector.metric_values import Estimate, Metrics
 from spectral_detect.detector.metrics import Curves
 from spectral_detect.evaluation.scored_files import ScoredSet
-from spectral_detect.records import FAKE
-from spectral_detect.report.pictures.histograms import CLASSES, draw_histograms
+from spectral_detect.records import CLASS_NAMES, FAKE
+from spectral_detect.report.pictures.histograms import classes_of, draw_histograms
 from spectral_detect.report.plots import (
     COLOURS,
     MARKERS,
@@ -63,6 +63,11 @@ def plot_scores(sets: Sequence[ScoredSet], kind: Kind | None, output: str) -> No
     write_figure(figure, output)
 
 
+def fakes_in_words(class_names: tuple[str, str]) -> str:
+    """Return what the images with the label 1 are called."""
+    return "fakes" if class_names == CLASS_NAMES else f"{plain(class_names[1])} images"
+
+
 def draw_roc(axes: Axes, measured: Measured) -> None:
     """Draw ROC curves: fakes found against false alarms."""
     axes.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--", label="guessing")
@@ -77,7 +82,12 @@ def draw_roc(axes: Axes, measured: Measured) -> None:
             label = f"threshold {scored.threshold:.3f}" if len(measured) == 1 else None
             colour = ORANGE if len(measured) == 1 else COLOURS[k % len(COLOURS)]
             axes.plot(alarms, hits, "s", color=colour, label=label, clip_on=False)
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel="false alarms", ylabel="fakes found")
+    axes.set(
+        xlim=(-0.01, 1.01),
+        ylim=(-0.01, 1.02),
+        xlabel="false alarms",
+        ylabel=f"{fakes_in_words(measured[0][0].class_names)} found",
+    )
     only = measured[0][1]
     numbers = f": AUROC {100 * only.auroc.value:.1f} %, EER {100 * only.eer.value:.1f} %"
     axes.set_title("ROC" + (numbers if len(measured) == 1 else ""))
@@ -137,7 +147,9 @@ def draw_reliability(axes: Axes, measured: Measured) -> None:
             at = (p.mean_score, p.fake_share)
             beside = (5, 3 if p.fake_share < 0.1 else -11)  # not on the numbers of the axis
             axes.annotate(str(p.n), at, xytext=beside, textcoords="offset points", fontsize=7)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="score", ylabel="share of fakes, classes equally frequent")
+    fakes = fakes_in_words(measured[0][0].class_names)
+    label = f"share of {fakes}, classes equally frequent"
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="score", ylabel=label)
     only = measured[0][1]
     numbers = f": ECE {100 * only.ece.value:.1f} %, Brier {only.brier.value:.3f}"
     axes.set_title("Reliability" + (numbers if len(measured) == 1 else ""))
@@ -156,7 +168,7 @@ def draw_tippett(axes: Axes, measured: Measured) -> None:
         return
     edge = max(float(np.abs(np.asarray(scored.log10_ratios)).max()) for _, scored, _ in known) + 0.2
     for k, scored, metrics in known:
-        for label, name, colour, line in CLASSES:
+        for label, name, colour, line in classes_of(scored):
             x, share = tippett_steps(scored, label, edge)
             if len(measured) > 1:
                 shown = _label(scored, f"Cllr {metrics.cllr.value:.2f}", measured) if label == FAKE else None
@@ -164,7 +176,8 @@ def draw_tippett(axes: Axes, measured: Measured) -> None:
             axes.step(x, share, where="post", color=colour, linestyle=line, label=name)
     axes.axvline(0, color="0.5", linewidth=1, linestyle=":")
     axes.set(xlim=(-edge, edge), ylim=(0, 1.02), xlabel="log10 likelihood ratio", ylabel="share of images above it")
-    title = None if len(measured) == 1 else "solid: fake images, dashed: real ones"
+    real, fake = map(plain, measured[0][0].class_names)
+    title = None if len(measured) == 1 else f"solid: {fake} images, dashed: {real} ones"
     legend_below(axes, 2 if len(measured) == 1 else 1, title=title)
 
 

@@ -27,6 +27,7 @@ from spectral_detect.report.sheet.text import (
     meaning,
     neighbour_sentences,
     other_warnings,
+    ratio_sentence,
     shown_verdict,
     spectrum_sentence,
     tiles_sentence,
@@ -115,8 +116,9 @@ def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]
     """Return what stands below the charts: to the left what is known, to the right what to do."""
     record = explanation.record
     track, facts = track_sentence(explanation), [spectrum_sentence(explanation), tiles_sentence(explanation)]
-    named = generator_sentence(explanation)
+    named, ratio = generator_sentence(explanation), ratio_sentence(explanation)
     known: list[Paragraph] = [
+        ("likelihood ratio", [ratio] if ratio else []),
         ("which generator", [named] if named else []),
         ("nearest training images", list(neighbour_sentences(explanation))),
         ("how often it is right", [track] if track else []),

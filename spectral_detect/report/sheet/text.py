@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from textwrap import wrap
 
-from spectral_detect.explain.advice import sentence, text_of_reason
+from spectral_detect.explain.advice import sentence, text_of_reason, title_of
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.outputs.writer import ALARMS
 from spectral_detect.records import LABELS
+from spectral_detect.report.html.words import SCALE_NAME, sides_of, support
 from spectral_detect.report.models import decides_text
 from spectral_detect.text import visible
 
-WIDTH, TITLE = 110, 21
+WIDTH, TITLE = 100, 21
+LEAST_WIDTH = TITLE + 20
 MEANINGS = {
     "fake": "it looks more like the generated images that the model has seen",
     "real": "it looks more like the camera images that the model has seen",
@@ -69,23 +72,24 @@ def other_warnings(explanation: Explanation) -> list[str]:
     return [visible(note) for note in explanation.record.warnings if note != reason_of(explanation)]
 
 
-def explanation_text(explanation: Explanation) -> str:
-    """Return the report of `explain`: verdict, score, evidence, what to do next."""
-    record = explanation.record
+def explanation_text(explanation: Explanation, width: int = WIDTH) -> str:
+    """Return the report of `explain`: verdict, score, evidence, what to do next; wrapped at so many columns."""
+    record, rows = explanation.record, partial(_rows, width=max(LEAST_WIDTH, min(WIDTH, width)))
     lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
     if record.error is None:
         reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
-        lines += _rows("reason", [sentence(visible(reason))] if reason else [])
-        lines += _evidence_lines(explanation)
-        lines += _rows("generator", [generator_sentence(explanation)])
-        lines += _rows("track record", [track_sentence(explanation)])
-        lines += _rows("spectrum", [spectrum_sentence(explanation)])
-        lines += _rows("tiles", [tiles_sentence(explanation)])
-        lines += _rows("nearest", list(neighbour_sentences(explanation)))
-        lines += _rows("the file says", [visible(record.provenance or "")])
-        lines += _rows("not known", [sentence(note) for note in explanation.missing])
-        lines += _rows("warnings", other_warnings(explanation))
-        lines += _rows("what to do next", [sentence(step) for step in explanation.next_steps])
+        lines += rows("reason", [sentence(visible(reason))] if reason else [])
+        lines += _evidence_lines(explanation, rows)
+        lines += rows("likelihood ratio", [ratio_sentence(explanation)])
+        lines += rows("generator", [generator_sentence(explanation)])
+        lines += rows("track record", [track_sentence(explanation)])
+        lines += rows("spectrum", [spectrum_sentence(explanation)])
+        lines += rows("tiles", [tiles_sentence(explanation)])
+        lines += rows("nearest", list(neighbour_sentences(explanation)))
+        lines += rows("the file says", [visible(record.provenance or "")])
+        lines += rows("not known", [sentence(note) for note in explanation.missing])
+        lines += rows("warnings", other_warnings(explanation))
+        lines += rows("what to do next", [sentence(step) for step in explanation.next_steps])
     return "\n".join(lines)
 
 
@@ -104,6 +108,8 @@ def verdict_line(explanation: Explanation) -> str:
         )
     decides = decides_text(record.threshold, explanation.undecided, explanation.class_names)
     decides += ", where it errs too often" if explanation.reason == "undecided" else ""
+    if explanation.reason in ("low confidence", "depends on delivery"):  # by the score alone it would be decided
+        decides = title_of(explanation.reason)
     model = visible(record.model or "")
     return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
 
@@ -117,10 +123,31 @@ def generator_sentence(explanation: Explanation) -> str:
     return f"Of the classes that the model names it is most like {visible(name)}{probability}."
 
 
+def ratio_sentence(explanation: Explanation) -> str:
+    """Say the likelihood ratio in numbers and words, as a report does; nothing beside an inconclusive verdict."""
+    ratio = explanation.record.log10_likelihood_ratio
+    if ratio is None or explanation.record.verdict == "inconclusive":
+        return ""
+    sides, size = sides_of(explanation.class_names), 10 ** abs(ratio)
+    number = ("" if ratio >= 0 else "1/") + (f"{size:.1f}" if size < 10 else f"{size:,.0f}")
+    return (
+        f"{number} ({sides[1]} to {sides[0]}): {support(ratio, sides)} ({SCALE_NAME}). It holds for images such as "
+        "those that the model was validated on."
+    )
+
+
 def track_sentence(explanation: Explanation) -> str:
-    """Say how the model did on files like this one; nothing if it does not know."""
+    """Say how the model did on files like this one, or in cross-validation; nothing if it does not know."""
     such, fake = explanation.record.such_files, names_of(explanation)[1]
-    return f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}." if such else ""
+    if such:
+        return f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}."
+    if (right := explanation.cross_validated) is None:
+        return ""
+    value, low, high = (100 * share for share in (right.value, right.low, right.high))
+    return (
+        f"Balanced accuracy in cross-validation on its training images: {value:.1f} % (95 % interval {low:.1f} to "
+        f"{high:.1f} %). On images of other sources it may be lower."
+    )
 
 
 def why_sentence(explanation: Explanation) -> str:
@@ -185,19 +212,32 @@ def decision_text(explanation: Explanation, evidence: Evidence) -> str:
     return f"on its scale {decides_text(evidence.boundary, evidence.undecided, explanation.class_names, '+.3f')}"
 
 
-def _evidence_lines(explanation: Explanation) -> list[str]:
+def _evidence_lines(explanation: Explanation, rows: Callable[..., list[str]]) -> list[str]:
+    """Return the sum that the decision value is: numbers, sides and kinds of trace in columns."""
     evidence, names = explanation.evidence, names_of(explanation)
     if evidence is None:
         return []
-    value, decides = f"{evidence.decision_value:+8.3f}", decision_text(explanation, evidence)
+    decides = f"= the decision value; {decision_text(explanation, evidence)}"
+    parts = [
+        (evidence.start, "", "start: the decision value of the mean training vector"),
+        *((value, side_of(value, names), title) for title, value in evidence.kinds),
+        (evidence.decision_value, "", decides),
+    ]
+    side = max(map(len, names))
+    indent = " " * len(f"{0:+8.3f} {'':<{side}}  ")
     return [
-        f"{'why':<{TITLE}}{evidence.start:+8.3f}       start: the decision value of the mean training vector",
-        *(f"{'':<{TITLE}}{value:+8.3f} {side_of(value, names)}  {title}" for title, value in evidence.kinds),
-        f"{'':<{TITLE}}{value}       = the decision value; {decides}",
+        line
+        for k, (value, name, text) in enumerate(parts)
+        for line in rows("" if k else "why", [f"{value:+8.3f} {name:<{side}}  {text}"], indent=indent)
     ]
 
 
-def _rows(title: str, sentences: list[str]) -> list[str]:
-    """Return wrapped lines, the first with the title in front."""
-    wrapped = [line for text in sentences if text for line in wrap(text, WIDTH - TITLE)]
+def _rows(title: str, sentences: list[str], *, width: int, indent: str = "") -> list[str]:
+    """Return wrapped lines, the first with the title in front, and those after the first of a sentence indented."""
+    wrapped = [
+        line
+        for text in sentences
+        if text
+        for line in wrap(text, width - TITLE, subsequent_indent=indent[: (width - TITLE) // 2])
+    ]
     return [f"{title if not k else '':<{TITLE}}{line}" for k, line in enumerate(wrapped)]
