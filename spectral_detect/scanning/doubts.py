@@ -14,7 +14,7 @@ from spectral_detect.records import Reason, Verdict
 MOST_TRANSPARENT = 0.05  # share of the pixels; the rounded corners of a window are less than 1 %
 TRANSPARENT = (
     f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does: it can "
-    "judge a crop of the opaque part only"
+    "judge opaque pixels only"
 )
 
 Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 WIDTH_IN = 9.24  # 1200 pixels
 TOP_IN, CHARTS_IN, LINE_IN, PARAGRAPH_IN = 0.95, 3.3, 0.165, 0.16
 PICTURES_IN, LARGE_PICTURES_IN = 2.75, 3.5  # three beside each other, or two
-CHARACTERS, WHOLE_LINE = 75, 138  # of a line in half the width, and of a larger one in all of it
+CHARACTERS, WHOLE_LINE = 70, 138  # of a line in half the width, and of a larger one in all of it
 HEAD_LINE_IN = 0.2
 
 Paragraph = tuple[str, Sequence[str]]
