@@ -28,7 +28,7 @@ from spectral_detect.detector.model_file import load_model
 from spectral_detect.evaluation.by_generator import GeneratorTable, evaluate_by_generator, wang_protocol
 from spectral_detect.evaluation.evaluate import count_trained_on, judge_dataset, summarise
 from spectral_detect.evaluation.learning_curve import learning_curve
-from spectral_detect.evaluation.results import Evaluation
+from spectral_detect.evaluation.results import Evaluation, RobustnessRow
 from spectral_detect.evaluation.robustness import measure_robustness
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import CENTRE_224
@@ -119,21 +119,25 @@ def evaluate(
     warn_if_useless(detector)
     rules.check(detector)
     extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames, delivery=detector.delivery)
+    test = _Test(detector, rules, extractor, work)
     if by is not None:
-        table, beside = _by_generator(detector, by, real, protocol, rules, extractor, work)
+        table, beside = test.by_generator(by, real, protocol)
         click.echo(json.dumps(table.to_dict(), indent=2) if as_json else generators_text(table))
-        _report(report, facts, detector, rules, table, beside, partial(pictures_of_generators, table))
+        test.report(report, facts, table, beside, partial(pictures_of_generators, table))
         ctx.exit(1 if beside.failures else 0)
     files = labelled_files(real, fake, manifest, group_by)
-    images, judgements, evaluation, beside = _evaluate(detector, files, rules, extractor, work)
-    evaluation = _measure_more(evaluation, detector, files, images, rules, extractor, work, with_robustness, with_curve)
+    images, judgements, evaluation, beside = test.of_all(files)
+    if with_robustness:
+        evaluation = replace(evaluation, robustness=test.robustness(files, images))
+    if with_curve:
+        curve = learning_curve(detector, images, progress=partial(progress, unit="detectors"))
+        evaluation = replace(evaluation, curve=curve)
     click.echo(json.dumps(evaluation.to_dict(), indent=2) if as_json else _text(evaluation))
     if scores is not None:
         write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
     if plot is not None:
         plot_evaluation(evaluation, images, judgements, plot)
-    pictures = partial(pictures_of, evaluation, images, judgements)
-    _report(report, facts, detector, rules, evaluation, beside, pictures)
+    test.report(report, facts, evaluation, beside, partial(pictures_of, evaluation, images, judgements))
     ctx.exit(1 if evaluation.n_failed else 0)
 
 
@@ -159,25 +163,6 @@ def _beside(dataset: Dataset, warnings: list[str]) -> _Beside:
     return _Beside(warnings, [(failure.path, failure.error or "") for failure in dataset.failures], dataset.sha256)
 
 
-def _report(
-    output: str | None,
-    facts: RunFacts,
-    detector: Model,
-    rules: Rules,
-    result: Evaluation | GeneratorTable,
-    beside: _Beside,
-    pictures: Callable[[], list[Picture]],
-) -> None:
-    """Write the page that `--report` asks for."""
-    if output is None:
-        return
-    from spectral_detect.report.html.evaluation_page import Measured, write_evaluation
-
-    measured = Measured(result, pictures(), **vars(beside))
-    write_evaluation(output, facts, detector, rules, measured)
-    click.echo(f"{visible(output)}: report of the evaluation", err=True)
-
-
 def _check_outputs(scores: str | None, plot: str | None, report: str | None, inputs: list[str | None]) -> None:
     check_apart(scores=scores, plot=plot, report=report)
     if report is not None:
@@ -194,39 +179,6 @@ def _check_outputs(scores: str | None, plot: str | None, report: str | None, inp
         check_plot(plot, inputs)
 
 
-def _evaluate(
-    detector: Model, files: Sequence[LabelledFile], rules: Rules, extractor: Extractor, work: Work
-) -> tuple[Dataset, list[Judgement], Evaluation, _Beside]:
-    """Evaluate all images as one set."""
-    dataset = read_labelled(files, extractor, work)
-    warnings = warn_of_bias(dataset, class_names=detector.class_names)
-    images, judgements = judge_dataset(detector, dataset, rules)
-    evaluation = summarise(detector, images, judgements, rules, n_failed=len(dataset.failures))
-    warnings += warn_of_training_images(detector, evaluation.n_trained_on, len(images.y))
-    return images, judgements, evaluation, _beside(dataset, warnings)
-
-
-def _measure_more(
-    evaluation: Evaluation,
-    detector: Model,
-    files: Sequence[LabelledFile],
-    images: Dataset,
-    rules: Rules,
-    extractor: Extractor,
-    work: Work,
-    with_robustness: bool,
-    with_curve: bool,
-) -> Evaluation:
-    """Add `--robustness` and `--curve`."""
-    if with_robustness:
-        rows = measure_robustness(detector, files, images, rules, work, extractor=extractor, progress=progress)
-        evaluation = replace(evaluation, robustness=rows)
-    if with_curve:
-        curve = learning_curve(detector, images, progress=partial(progress, unit="detectors"))
-        evaluation = replace(evaluation, curve=curve)
-    return evaluation
-
-
 def _text(evaluation: Evaluation) -> str:
     texts = [evaluation_text(evaluation)]
     if evaluation.robustness is not None:
@@ -236,28 +188,61 @@ def _text(evaluation: Evaluation) -> str:
     return "\n\n".join(texts)
 
 
-def _by_generator(
-    detector: Model,
-    folder: str,
-    real: tuple[str, ...],
-    protocol: str | None,
-    rules: Rules,
-    extractor: Extractor,
-    work: Work,
-) -> tuple[GeneratorTable, _Beside]:
-    """Evaluate the images of each sub-folder."""
-    generators = files_by_generator(folder, real)
-    files = files_of_all(generators)
-    dataset = read_labelled(files, extractor, work)
-    members = members_of(dataset, generators)
-    warnings = []
-    for name, at in members.items():
-        warnings += warn_of_bias(dataset.select(at), name, class_names=detector.class_names)
-    table = evaluate_by_generator(detector, dataset, members, rules)
-    n_images = sum(sample.edit == dataset.edits[0] for sample in dataset.samples)
-    warnings += warn_of_training_images(detector, count_trained_on(detector, dataset), n_images)
-    if protocol == "wang":
-        cropped = read_labelled(files, replace(extractor, edits=(CENTRE_224,)), work)
-        wang = wang_protocol(detector, table.generators, cropped, members_of(cropped, generators))
-        table = replace(table, wang=wang)
-    return table, _beside(dataset, warnings)
+@dataclass(frozen=True, eq=False)
+class _Test:
+    """The model that is measured, and how its images are read and judged."""
+
+    model: Model
+    rules: Rules
+    extractor: Extractor
+    work: Work
+
+    def of_all(self, files: Sequence[LabelledFile]) -> tuple[Dataset, list[Judgement], Evaluation, _Beside]:
+        """Evaluate all images as one set."""
+        dataset = read_labelled(files, self.extractor, self.work)
+        warnings = warn_of_bias(dataset, class_names=self.model.class_names)
+        images, judgements = judge_dataset(self.model, dataset, self.rules)
+        evaluation = summarise(self.model, images, judgements, self.rules, n_failed=len(dataset.failures))
+        warnings += warn_of_training_images(self.model, evaluation.n_trained_on, len(images.y))
+        return images, judgements, evaluation, _beside(dataset, warnings)
+
+    def robustness(self, files: Sequence[LabelledFile], images: Dataset) -> tuple[RobustnessRow, ...]:
+        """Evaluate the same images after edits."""
+        return measure_robustness(
+            self.model, files, images, self.rules, self.work, extractor=self.extractor, progress=progress
+        )
+
+    def by_generator(self, folder: str, real: tuple[str, ...], protocol: str | None) -> tuple[GeneratorTable, _Beside]:
+        """Evaluate the images of each sub-folder."""
+        generators = files_by_generator(folder, real)
+        files = files_of_all(generators)
+        dataset = read_labelled(files, self.extractor, self.work)
+        members = members_of(dataset, generators)
+        warnings = []
+        for name, at in members.items():
+            warnings += warn_of_bias(dataset.select(at), name, class_names=self.model.class_names)
+        table = evaluate_by_generator(self.model, dataset, members, self.rules)
+        n_images = sum(sample.edit == dataset.edits[0] for sample in dataset.samples)
+        warnings += warn_of_training_images(self.model, count_trained_on(self.model, dataset), n_images)
+        if protocol == "wang":
+            cropped = read_labelled(files, replace(self.extractor, edits=(CENTRE_224,)), self.work)
+            wang = wang_protocol(self.model, table.generators, cropped, members_of(cropped, generators))
+            table = replace(table, wang=wang)
+        return table, _beside(dataset, warnings)
+
+    def report(
+        self,
+        output: str | None,
+        facts: RunFacts,
+        result: Evaluation | GeneratorTable,
+        beside: _Beside,
+        pictures: Callable[[], list[Picture]],
+    ) -> None:
+        """Write the page that `--report` asks for."""
+        if output is None:
+            return
+        from spectral_detect.report.html.evaluation_page import Measured, write_evaluation
+
+        measured = Measured(result, pictures(), **vars(beside))
+        write_evaluation(output, facts, self.model, self.rules, measured)
+        click.echo(f"{visible(output)}: report of the evaluation", err=True)
