@@ -26,6 +26,7 @@ from spectral_detect.cli.shared.options import (
     labelled_options,
 )
 from spectral_detect.cli.shared.paths import expand
+from spectral_detect.cli.shared.progress import show_stage
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.class_names import why_no_class_names
 from spectral_detect.detector.classifiers import ClassifierName
@@ -184,9 +185,11 @@ def train(
     notes = warn_of_bias(dataset, class_names=class_names or CLASS_NAMES)
     if attribute:
         _warn_of_generators(dataset)
+    others = _read_outsiders(outsiders, extractor, work)
+    show_stage(f"fitting {classifier}, once and for each fold that is held out")
     model = train_model(
         dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, verdict_errors=verdict_errors,
-        outsiders=_read_outsiders(outsiders, extractor, work), attribute=attribute, seed=seed,
+        outsiders=others, attribute=attribute, seed=seed,
     )  # fmt: skip
     _refuse_useless(model, output, allow_useless)
     _warn_of_codings(model)

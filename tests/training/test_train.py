@@ -16,6 +16,7 @@ from PIL import Image
 from conftest import EXAMPLES, MODELS, Run, texture
 from gaussian import SPEC, gaussian_data
 from spectral_detect import FAKE, load_model, train_model
+from spectral_detect.cli.shared import progress
 from spectral_detect.errors import DatasetError
 from spectral_detect.report.models import models_text
 from spectral_detect.report.training import training_text
@@ -265,3 +266,10 @@ def test_no_model_is_named_like_an_image(
     assert result.exit_code == 2
     assert f"a model named like {kind} would be read as one; end it in .pkl" in result.stderr
     assert not output.exists()
+
+
+def test_a_terminal_sees_what_takes_a_while(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ("train", "--manifest", MANIFEST, "--features", "azimuthal", "--output", tmp_path / "m.pkl", "--jobs", 0)
+    assert "fitting" not in run(*command).stderr
+    monkeypatch.setattr(progress, "shows_progress", lambda: True)
+    assert "fitting svm, once and for each fold that is held out ...\n" in run(*command).stderr

@@ -26,6 +26,12 @@ def show_counts(counts: str, output: str | None) -> None:
         click.echo(counts, err=True)
 
 
+def show_stage(what: str) -> None:
+    """Say on a terminal what takes a while and has no bar."""
+    if shows_progress():
+        click.echo(f"{what} ...", err=True)
+
+
 def progress(
     items: Iterable[T],
     *,
