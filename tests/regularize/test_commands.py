@@ -167,6 +167,7 @@ def start(faces: Path, folder: Path, *more: object, limit_bytes: int | None = No
     command = ["regularize", "train", faces, "-o", folder, *SMALL, "--epochs", 3, *more]
 
     def limit() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts what it puts into the background without it
         if limit_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 

@@ -233,7 +233,7 @@ def test_the_command_learns_generators_and_scan_names_them(three_generators: Pat
     told = run("explain", three_generators / "linear" / "0.png", "--model", model, "--jobs", 0).stdout
     assert "generator            Of the classes that the model names it is most like linear, with a probabil" in told
     by = run("evaluate", model, "--by", three_generators, "--jobs", 0)
-    head, *rows_of_generators, mean = by.stdout.splitlines()[1:]
+    head, *rows_of_generators, mean = by.stdout.splitlines()[2:]
     assert head.endswith("named") and len(rows_of_generators) == 3, by.stderr
     shares = [float(row.split()[-1]) for row in rows_of_generators]
     assert float(mean.split()[-1]) == pytest.approx(sum(shares) / 3, abs=0.1)
