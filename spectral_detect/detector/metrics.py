@@ -110,8 +110,8 @@ def least_auroc(n_lower: int, n_upper: int) -> float:
 
 def _widened(found: Estimate, perfect: Estimate | None) -> Estimate:
     """Return the interval of a perfect value where its own has the width 0, as no resample has an error."""
-    is_perfect = perfect is not None and found.value == found.low == found.high == perfect.value
-    return perfect if perfect is not None and is_perfect else found
+    values = np.array([found.value, found.low, found.high])  # sums of weights, whose last digits may differ
+    return perfect if perfect is not None and np.allclose(values, perfect.value, rtol=0, atol=1e-9) else found
 
 
 def predictive_values(

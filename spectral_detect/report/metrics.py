@@ -85,7 +85,9 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
     model, name = judge.model, visible(judge.model.name)
     if judge.rules.threshold is None and judge.model.track_record:
         fake = visible(judge.class_names[1])
-        return f"accuracy: of such verdicts of {name} on {what} coded alike that it had not seen, half of them {fake}\n"
+        warned = "; its training warned: spectral-detect models MODEL" * bool(model.training_warnings)
+        seen = f"{what} coded alike that it had not seen, half of them {fake}{warned}"
+        return f"accuracy: of such verdicts of {name} on {seen}\n{uncalibrated_text(model)}"
     if not model.metrics:
         why = "it was trained without labels" if model.is_guess else "its training images were too few to measure it"
         return f"accuracy: of {name} not known, as {why}\n"

@@ -42,8 +42,9 @@ class Extremes:
                 del kept[N_THUMBNAILS:]
 
     def chosen(self) -> tuple[tuple[Thumbnail, ...], tuple[Thumbnail, ...]]:
-        """Return the frames with the highest scores, and those with the lowest."""
-        return tuple(self.highest), tuple(self.lowest)
+        """Return the frames with the highest scores, and those of the others with the lowest."""
+        shown = {thumbnail.frame for thumbnail in self.highest}
+        return tuple(self.highest), tuple(thumbnail for thumbnail in self.lowest if thumbnail.frame not in shown)
 
 
 def _thumbnail(frame: Frame, score: float) -> Thumbnail:

@@ -22,7 +22,7 @@ def verdicts_of(scores: np.ndarray, undecided: tuple[float, float]) -> np.ndarra
 def track_records(
     y: np.ndarray, verdicts: np.ndarray, groups: np.ndarray, codings: Sequence[Coding | None]
 ) -> tuple[TrackRecord, ...]:
-    """Return a record of each kind of coding that is frequent enough, and of all files the last.
+    """Return a record of each kind of coding that is frequent enough, and of all files the last, if they are enough.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def track_records(
     for kind, qualities in _kinds(codings):
         probe = TrackRecord(kind, qualities, 0, 0, 0.0, None, None)
         here = np.array([probe.is_of(coding) for coding in codings], dtype=bool)
-        if kind is None or _is_frequent(y[here], groups[here]):
+        if _is_frequent(y[here], groups[here]):
             found.append(_record(kind, qualities, y[here], verdicts[here], groups[here]))
     return tuple(found)
 

@@ -38,6 +38,9 @@ def test_a_model_keeps_the_warning_that_metadata_tell_its_classes_apart(tmp_path
     assert f"warned         {warning}" in run("models", model).stdout
     table = run("scan", real, "--model", model, "--threshold", "0.5").stdout
     own_images = OWN_IMAGES.format("m").replace(", 95", ", at its own threshold, 95")
+    page = tmp_path / "r.html"
+    run("scan", real, "--model", model, "--report", page, "--output", tmp_path / "o.csv")
+    assert "metadata alone reach an AUROC of 1.000" in page.read_text("utf-8")
     assert f"\n{own_images}, much less: its training warned of that (spectral-detect models MODEL)\n" in table
 
 
@@ -74,7 +77,10 @@ def test_of_few_images_and_of_none_with_labels_no_accuracy_is_claimed(tmp_path: 
     few, clusters = tmp_path / "few.pkl", tmp_path / "clusters.pkl"
     said = run("train", "--real", folders["real"], "--fake", folders["fake"], "--output", few, "--allow-useless").stdout
     assert "scores               not calibrated: they rank, and are no probabilities" in said
-    assert "\nthe scores of few are not calibrated: they rank" in run("scan", folders["real"], "--model", few).stdout
+    page = ("--report", tmp_path / "r.html")
+    table = run("scan", folders["real"], "--model", few, *page).stdout
+    assert "\nthe scores of few are not calibrated: they rank" in table
+    assert "scores are not calibrated: they rank images, and are no probabilities." in page[1].read_text("utf-8")
     options = ("--classifier", "kmeans", "--features", "azimuthal", "--output", clusters)
     assert run("train", "--unlabelled", tmp_path, *options).exit_code == 0
     table = run("scan", folders["real"], "--model", clusters).stdout

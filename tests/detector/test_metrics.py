@@ -194,3 +194,13 @@ def test_predictive_values_are_those_of_jeffreys_posterior(called_fake: tuple[in
         # a quantile p of 100 000 draws has the standard error sqrt(p (1 - p) / 100 000): 0.0016 and 0.0005; five times
         assert below[1] == pytest.approx(0.5, abs=0.008)
         assert [below[0], below[2]] == pytest.approx([0.025, 0.975], abs=0.0025)
+
+
+def test_a_perfect_value_whose_last_digits_differ_has_an_exact_interval_as_well() -> None:
+    """Weights of groups add up to one but for rounding."""
+    y, groups = np.repeat([0, 1], 12), np.tile(np.arange(12), 2)
+    scores = np.where(y == 1, 0.9, 0.1) + np.linspace(0, 0.05, 24)
+    found = evaluate_scores(y, scores, 0.5, groups)
+    for estimate in (found.auroc, found.average_precision, found.balanced_accuracy):
+        assert estimate.value == pytest.approx(1.0)
+        assert estimate.low < 0.95

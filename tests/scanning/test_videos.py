@@ -438,6 +438,16 @@ def test_a_video_that_cannot_be_read_has_a_hash_all_the_same(run: Run, tmp_path:
     assert (record["sha256"], record["size_bytes"]) == (hashlib.sha256(b"no video").hexdigest(), 8)
 
 
+def test_no_frame_is_shown_twice() -> None:
+    extremes = Extremes(True)
+    image = decode(REALS[0].read_bytes(), colour=True)
+    for k, score in enumerate((0.9, 0.1, 0.5, 0.7)):
+        extremes.offer(Frame(k, None, image, None, 0, 0), score)
+    highest, lowest = extremes.chosen()
+    assert [each.frame for each in highest] == [0, 3, 2]
+    assert [each.frame for each in lowest] == [1]
+
+
 def test_a_turned_frame_is_shown_upright() -> None:
     image = DecodedImage(np.zeros((60, 120, 3), np.uint8), 60, 120, "VIDEO")
     extremes = Extremes(True)

@@ -46,17 +46,23 @@ def test_no_verdict_at_all_is_no_share() -> None:
     assert jpeg.line == "JPEG, quality 70 to 87: decided 0 % of 200"
 
 
+def test_of_few_groups_no_share_can_be_told() -> None:
+    assert records([REAL] * N + [FAKE] * N, n_groups=2 * MIN_GROUPS - 2) == ()
+
+
 def test_a_coding_of_few_groups_has_no_record_of_its_own() -> None:
-    (everything,) = records([REAL] * N + [FAKE] * N, n_groups=2 * MIN_GROUPS - 2)
-    assert everything.coding is None
-    assert everything.line == "all files: decided 100 % of 200; fake right 100 %, real right 100 %"
+    y, groups = np.repeat([REAL, FAKE], N), np.arange(2 * N) // 5
+    codings = [JPEG_75 if group % 20 < 2 else JPEG_95 for group in groups.tolist()]
+    found = track_records(y, y, groups, codings)
+    assert [(record.coding, record.qualities) for record in found] == [("JPEG", (88, 100)), (None, None)]
+    assert found[-1].line == "all files: decided 100 % of 200; fake right 100 %, real right 100 %"
 
 
 def test_a_large_group_counts_as_much_as_a_small_one() -> None:
     y = np.repeat([REAL, FAKE], N)
-    groups = np.concatenate([[0] * 90, [1] * 10, np.arange(N) % 8 + 2])
-    (everything,) = track_records(y, np.array([FAKE] * 90 + [REAL] * 10 + [FAKE] * N), groups, [JPEG_75] * 2 * N)
-    assert everything.fake_right == pytest.approx(2 / 3)  # one of two cameras is called fake
+    groups = np.concatenate([[0] * 93, np.arange(1, 8), np.arange(N) % 8 + 8])
+    everything = track_records(y, np.array([FAKE] * 93 + [REAL] * 7 + [FAKE] * N), groups, [JPEG_75] * 2 * N)[-1]
+    assert everything.fake_right == pytest.approx(8 / 9)  # one of eight cameras is called fake
 
 
 def test_the_record_of_a_file_is_that_of_its_coding_and_quality() -> None:

@@ -42,7 +42,7 @@ LIMITS = (
     "No number here is the probability that an image called {fake} is {fake}: that depends also on how frequent such "
     "images are among those examined. The option --prevalence states it.",
     "An interval covers the choice of these images (by whole groups of the manifest, or folder), and not that of the "
-    "sources, generators and cameras, which were not drawn at random. Without an error it is too narrow.",
+    "sources, generators and cameras, which were not drawn at random.",
     "The oracle threshold was chosen on these very images: nobody has it beforehand. A threshold chosen from these "
     "numbers has to be measured on other images.",
 )

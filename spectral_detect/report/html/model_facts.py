@@ -40,6 +40,8 @@ class ModelFacts:
         The same of the conditions of its validation.
     card : str
         Its card.
+    is_calibrated : bool
+        Whether its score is a probability.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ModelFacts:
     facts: Sequence[tuple[str, str]]
     conditions: Sequence[tuple[str, str]]
     card: str
+    is_calibrated: bool
 
 
 def model_facts(model: Model, rules: Rules, *, of_videos: bool = False) -> ModelFacts:
@@ -60,6 +63,7 @@ def model_facts(model: Model, rules: Rules, *, of_videos: bool = False) -> Model
         ("created", model.created),
         ("scores", CALIBRATIONS[model.calibration.kind]),
         ("likelihood ratio", _strongest(model)),
+        ("its training warned", "; ".join(model.training_warnings)),
     ]
     return ModelFacts(
         name=visible(model.name or "(not saved)"),
@@ -69,6 +73,7 @@ def model_facts(model: Model, rules: Rules, *, of_videos: bool = False) -> Model
         facts=[(title, visible(text)) for title, text in (("about", about), *facts) if text],
         conditions=[(title, visible(text)) for title, text in (*_conditions(model), *_of_videos(model) * of_videos)],
         card="\n".join(map(visible, model.card.splitlines())),
+        is_calibrated=model.calibration.kind != "none",
     )
 
 
