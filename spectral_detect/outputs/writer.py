@@ -33,8 +33,6 @@ class ReadyRow(NamedTuple):
     says_generated, is_contradicted, is_alarm : bool
         Whether the record's own file says that AI made it; whether that contradicts the verdict; and whether the
         opposite is more probable.
-    model : str or None
-        Name of the model that judged it.
     """
 
     line: str
@@ -42,15 +40,12 @@ class ReadyRow(NamedTuple):
     says_generated: bool
     is_contradicted: bool
     is_alarm: bool
-    model: str | None
 
 
 def ready_row(record: ImageRecord, row_format: RowFormat) -> ReadyRow:
     """Return the row of a record as a `RecordStream` writes it."""
     line = LINES[row_format](record)
-    return ReadyRow(
-        line, _outcome(record), _says_generated(record), record.is_contradicted, _is_alarm(record), record.model
-    )
+    return ReadyRow(line, _outcome(record), _says_generated(record), record.is_contradicted, _is_alarm(record))
 
 
 class RecordStream(Generic[Record]):

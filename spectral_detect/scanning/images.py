@@ -38,6 +38,7 @@ def scan(
     paths : str or path-like, or an iterable of them
         Files, folders (searched recursively) and patterns; also URLs.
     model : Model
+        What judges.
     rules : Rules, optional
         How a score becomes a verdict: a threshold, the least confidence, the prevalence of fakes, a check of stability.
     work : Work, optional

@@ -77,6 +77,7 @@ class Judge:
     Attributes
     ----------
     model : Model
+        What judges.
     rules : Rules
         How a score becomes a verdict.
     provenance : {"none", "header", "full"}

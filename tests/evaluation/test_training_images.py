@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import Run, texture
+from conftest import EXAMPLES, Run, texture
 from gaussian import SPEC, gaussian_data
 from spectral_detect import load_model, save_model, train_model
-from spectral_detect.detector.memory.files import MARK_DIGITS, MAX_MARKS, is_marked, marks_of
+from spectral_detect.detector.memory.files import MARK_DIGITS, MAX_MARKS, TRAINING_IMAGE, is_marked, marks_of
+from spectral_detect.detector.memory.summary import are_same
 from spectral_detect.errors import ModelFileError
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -103,3 +104,24 @@ def test_a_fused_model_knows_the_files_of_its_parts() -> None:
     assert [whole.was_trained_on(digest, None) for digest in HASHES[:3]] == [True, True, False]
     assert whole.knows_its_files
     assert not replace(whole, parts=(part, replace(part, file_marks=np.empty(0)))).knows_its_files
+
+
+def test_a_scan_knows_a_copy_of_a_training_image_by_its_features(tmp_path: Path, run: Run) -> None:
+    model = tmp_path / "m.pkl"
+    manifest = EXAMPLES / "manifest.csv"
+    assert run("train", "--manifest", manifest, "--features", "azimuthal", "--output", model).exit_code == 0
+    with Image.open(EXAMPLES / "real" / "Aqua.png") as picture:
+        picture.convert("RGB").save(tmp_path / "copy.png", compress_level=1)  # other bytes, the same pixels
+        picture.convert("RGB").crop((8, 8, 256, 256)).save(tmp_path / "part.png")
+    rows = run("scan", tmp_path / "copy.png", tmp_path / "part.png", "--model", model, "--format", "jsonl").stdout
+    assert [TRAINING_IMAGE in row for row in rows.splitlines()] == [True, False]
+
+
+def test_the_positions_held_are_looked_through_as_one_by_one() -> None:
+    summary = load_model("world").summary
+    assert summary is not None
+    steps = np.random.default_rng(0).normal(size=(200, 8)) * 0.004
+    for at in summary.positions[:200] + steps:
+        assert summary.holds(at) == bool(are_same(summary.positions, at).any())
+    assert summary.holds(summary.positions[7])
+    assert not replace(summary, positions=np.empty((len(summary.labels), 0))).holds(np.empty(0))

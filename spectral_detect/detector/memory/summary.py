@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -47,10 +48,24 @@ class TrainingSummary:
 
     def holds(self, position: np.ndarray) -> bool:
         """Tell whether an image at this position is one of those whose positions are held, or a copy of one."""
-        return len(self.labels) > 0 and bool(are_same(self.positions, position).any())
+        if not position.size:
+            return False
+        held, step = self._along_first
+        (near,) = np.nonzero(np.abs(held - position[:1]) <= step)  # a scan asks for every image
+        return bool(are_same(self.positions[near], position).any())
+
+    @cached_property
+    def _along_first(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (n_images,) the positions along the first direction, and how far a rounded one may lie off."""
+        held = np.ascontiguousarray(self.positions[:, 0])
+        return held, _half_step(held)
 
 
 def are_same(held: np.ndarray, position: np.ndarray) -> np.ndarray:
     """Tell whether a position is that which a file holds, (..., n_directions), in half precision; (...,) booleans."""
-    step = np.spacing(np.abs(held).astype(np.float16)).astype(np.float64)
-    return np.asarray((np.abs(held - position) <= step).all(axis=-1))
+    return np.asarray((np.abs(held - position) <= _half_step(held)).all(axis=-1))
+
+
+def _half_step(held: np.ndarray) -> np.ndarray:
+    """Return the distance from each number to the next in half precision."""
+    return np.asarray(np.spacing(np.abs(held).astype(np.float16)).astype(np.float64))
