@@ -43,6 +43,7 @@ NO_SUMMARY_OF_PARTS = (
     "by each of the models that it was made of"
 )
 NO_PROFILES = "this model holds no radial profiles of its training images; train it anew"
+UNCALIBRATED = "the model's scores are not calibrated: they rank images, and are no probabilities"
 NO_LIMIT = "this model does not hold how much the tiles of its training images disagree: mixed pictures are not found"
 NO_TILES = "its features are of the whole image, so that no place has a score of its own"
 NO_TILES_OF_PARTS = (
@@ -224,7 +225,7 @@ class Explainer:
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
-        record = replace(record, warnings=(*record.warnings, *notes))
+        record = replace(record, warnings=(*record.warnings, *notes, *_notes_of_model(model)))
         undecided = self.judge.undecided
         evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), undecided)
         return Explanation(
@@ -351,6 +352,12 @@ def _class_distances(model: Model, features: np.ndarray, evidence: Evidence) -> 
 def _no_tiles(model: Model) -> str:
     has_tiles = any(part.spec.gives_tiles for part in model.parts)
     return NO_TILES_OF_PARTS if has_tiles else NO_TILES
+
+
+def _notes_of_model(model: Model) -> tuple[str, ...]:
+    """Return what a reader of each verdict of the model should know, and no scan repeats for each."""
+    of_training = [f"the training of the model warned: {note}" for note in model.training_warnings]
+    return (*of_training, *([UNCALIBRATED] if model.calibration.kind == "none" else []))
 
 
 def _missing(model: Model) -> Sequence[str]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
+from numbers import Integral
 from types import NoneType
 from typing import Any, Literal, get_args
 
@@ -126,9 +127,12 @@ class FeatureSpec:
 
     def __post_init__(self) -> None:
         for field, kinds in FIELD_TYPES.items():
-            if type(getattr(self, field)) not in kinds:
+            value = getattr(self, field)
+            if int in kinds and type(value) is not bool and isinstance(value, Integral):
+                object.__setattr__(self, field, int(value))  # a whole number of NumPy is one
+            elif type(value) not in kinds:
                 expected = " or ".join(TYPE_NAMES[kind] for kind in kinds)
-                raise FeatureError(f"{field} {getattr(self, field)!r}: it is {expected}")
+                raise FeatureError(f"{field} {value!r}: it is {expected}")
         if self.version != SPEC_VERSION:
             raise FeatureError(_other_version(self.version))
         choices = {"filter": Filter, "scale": Scale, "centre": Centre, "normalisation": Normalisation}

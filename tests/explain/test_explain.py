@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import re
 import shutil
@@ -17,11 +18,12 @@ from PIL import Image, ImageOps, PngImagePlugin
 from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
+from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.model_file import find_model
-from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE, Explanation
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE, UNCALIBRATED, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.records import ImageRecord
-from spectral_detect.report.sheet.text import neighbour_sentences
+from spectral_detect.report.sheet.text import WIDTH, neighbour_sentences
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -54,8 +56,8 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_text_says_verdict_reasons_and_the_next_step(run: Run) -> None:
     result = run("explain", FAKE, "--model", MODEL, "--jobs", 1)  # in a worker process
     assert result.exit_code == 0 and result.stderr == ""
-    first, *rows = result.stdout.splitlines()
-    assert re.search(r"Garden\.png: fake, score 0\.9\d\d by the model photographs", first)
+    name, verdict, *rows = result.stdout.splitlines()
+    assert name.endswith("Garden.png:") and re.match(r"fake, score 0\.9\d\d by the model photographs", verdict)
     start, *parts = [float(found[1]) for row in rows if (found := re.match(r".{21} *([+-]\d\.\d{3})", row))]
     assert start + sum(parts[:-1]) == pytest.approx(parts[-1], abs=0.005)
     assert "what to do next      Ask where the image comes from" in result.stdout
@@ -220,9 +222,7 @@ def test_what_is_refused(run: Run, arguments: tuple[object, ...], message: str, 
 
 
 def test_a_model_without_a_summary_says_so(run: Run, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    save_model(replace(load_model(MODELS / "small.pkl"), summary=None), tmp_path / "bare.pkl")
+    save_model(dataclasses.replace(load_model(MODELS / "small.pkl"), summary=None), tmp_path / "bare.pkl")
     model = ("--model", tmp_path / "bare.pkl", *HERE)
     assert "holds no summary of its training images" in " ".join(run("explain", FAKE, *model).stdout.split())
     facts = json.loads(run("explain", FAKE, *model, "--format", "json").stdout)
@@ -270,9 +270,26 @@ def test_a_region_of_one_colour_has_nothing_to_explain(run: Run, tmp_path: Path)
 
 def test_a_model_that_leaves_scores_undecided_says_which(run: Run) -> None:
     low, high = load_model("world").undecided or (0, 0)
-    said = run("explain", FAKE, *HERE).stdout.splitlines()[0]
+    said = said_first(run("explain", FAKE, *HERE).stdout)
     assert f"real up to {low:.3f}, fake from {high:.3f} on, inconclusive between" in said and "threshold" not in said
-    assert "fake from 0.500 on)" in run("explain", FAKE, *HERE, "--threshold", 0.5).stdout.splitlines()[0]
+    assert "fake from 0.500 on)" in said_first(run("explain", FAKE, *HERE, "--threshold", 0.5).stdout)
+
+
+def said_first(text: str) -> str:
+    """Return what a text says before the table of reasons, in one line."""
+    first, _, _ = text.partition("\nwhy ")
+    assert all(len(line) <= WIDTH for line in first.splitlines()[1:])
+    return " ".join(first.split())
+
+
+def test_what_the_training_warned_of_stands_beside_each_verdict(run: Run, tmp_path: Path) -> None:
+    model = load_model(MODELS / "small.pkl")
+    training = {**model.training, "warnings": ["few images"]}
+    save_model(dataclasses.replace(model, calibration=Calibration(), training=training), tmp_path / "few.pkl")
+    few = ("--model", tmp_path / "few.pkl", *HERE)
+    notes = json.loads(run("explain", FAKE, *few, "--format", "json").stdout)["record"]["warnings"]
+    assert notes[-2:] == ["the training of the model warned: few images", UNCALIBRATED]
+    assert UNCALIBRATED in " ".join(run("explain", FAKE, *few).stdout.split())
 
 
 def with_neighbour(label: str, source: str) -> Explanation:

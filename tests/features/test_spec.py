@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
 from spectral_detect import FeatureSpec
@@ -53,6 +54,13 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(FeatureError, match=message):
         FeatureSpec.preset("azimuthal", **changes)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    spec = FeatureSpec.preset("azimuthal", n_bins=np.int64(80), min_size_px=np.uint8(32))
+    assert spec == FeatureSpec.preset("azimuthal", n_bins=80, min_size_px=32)
+    assert type(spec.n_bins) is type(spec.min_size_px) is int
+    assert json.loads(json.dumps(spec.to_dict()))["n_bins"] == 80
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:

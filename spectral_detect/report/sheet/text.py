@@ -74,8 +74,11 @@ def other_warnings(explanation: Explanation) -> list[str]:
 
 def explanation_text(explanation: Explanation, width: int = WIDTH) -> str:
     """Return the report of `explain`: verdict, score, evidence, what to do next; wrapped at so many columns."""
-    record, rows = explanation.record, partial(_rows, width=max(LEAST_WIDTH, min(WIDTH, width)))
-    lines = [f"{visible(record.path)}: {verdict_line(explanation)}"]
+    record, width = explanation.record, max(LEAST_WIDTH, min(WIDTH, width))
+    rows = partial(_rows, width=width)
+    lines = [f"{visible(record.path)}:", *wrap(verdict_line(explanation), width, break_long_words=False)]
+    if len(" ".join(lines)) <= width:
+        lines = [" ".join(lines)]
     if record.error is None:
         reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
         lines += rows("reason", [sentence(visible(reason))] if reason else [])
