@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
+from threading import RLock
 
 import numpy as np
 import PIL.Image
@@ -20,7 +21,7 @@ from spectral_detect.media.stills.announced_size import announced_size
 from spectral_detect.media.stills.bare_files import bare_picture_of, picture_of
 from spectral_detect.media.stills.refusals import refusal, too_large
 from spectral_detect.media.stills.remedies import INTACT_COPY
-from spectral_detect.media.stills.transparency import percentage, transparent_share
+from spectral_detect.media.stills.transparency import hidden_pixels, transparency_notes
 from spectral_detect.media.tiff.camera_raw import refuse_camera_raw
 from spectral_detect.media.tiff.directories import read_directories
 from spectral_detect.media.tiff.layout import Layout, deep_layout
@@ -39,6 +40,7 @@ DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
 UPRIGHT = 1
 TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 MCU_ROWS = 16  # at most so many rows are coded together
+_SETTINGS_OF_PILLOW = RLock()
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class DecodedImage:
         The three channels are luma, Cb and Cr.
     metadata : Metadata or None
         More facts of the header.
-    transparent_share : float
-        Share of the pixels whose alpha is below full, 0 to 1.
+    hidden : (H, W) bool array or None
+        Which pixels have an alpha below full; None if none has.
     orientation : int
         1 to 8, as EXIF or TIFF tells it.
     """
@@ -74,8 +76,13 @@ class DecodedImage:
     is_ycc: bool = False
     metadata: Metadata | None = None
     __repr__ = short_repr
-    transparent_share: float = 0.0
+    hidden: np.ndarray | None = None
     orientation: int = UPRIGHT
+
+    @property
+    def transparent_share(self) -> float:
+        """Return the share of the pixels whose alpha is below full, 0 to 1."""
+        return 0.0 if self.hidden is None else float(self.hidden.mean())
 
     @property
     def n_rows(self) -> int:
@@ -127,6 +134,8 @@ def decode(content: bytes, *, max_pixels: int = MAX_PIXELS, colour: bool = False
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, colour: bool = False) -> DecodedImage:
     """Read and decode one image file as a scan does; its `pixels` are what `extract_features` takes.
 
+    Threads decode in turn: for several cores use processes, as `scan` does.
+
     Parameters
     ----------
     path : str or path-like
@@ -148,14 +157,18 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, co
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Replace Pillow's own limit, a process-wide constant with a warning, by `max_pixels`; silence its warnings."""
-    limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():  # about damaged metadata, which the verdict does not use
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        PIL.Image.MAX_IMAGE_PIXELS = limit
+    """Replace Pillow's own limit, a process-wide constant with a warning, by `max_pixels`; silence its warnings.
+
+    Threads take turns, as the limit, the warnings and the switch for truncated files are the process's.
+    """
+    with _SETTINGS_OF_PILLOW:
+        limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
+        try:
+            with warnings.catch_warnings():  # about damaged metadata, which the verdict does not use
+                warnings.simplefilter("ignore")
+                yield
+        finally:
+            PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
 def _decode_what_is_sound(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:
@@ -213,11 +226,10 @@ def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, col
         width, height = (height, width) if orientation in TURNED else (width, height)
         metadata = read_metadata(picture, content, image_format, (width, height), is_gray=is_gray)
         is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
-        share = transparent_share(picture, pixels, metadata.coding.bits)
-        notes += _transparency_notes(share)
-        return DecodedImage(
-            pixels, width, height, image_format, notes, is_ycc, metadata, share, max(turned, orientation)
-        )
+        hidden = hidden_pixels(picture, pixels, metadata.coding.bits)
+        orientation = max(turned, orientation)
+        image = DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata, hidden, orientation)
+        return with_transparency_notes(image)
 
 
 def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> DecodedImage:
@@ -227,25 +239,23 @@ def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> Decode
     deep = read_samples(content, layout)
     notes: tuple[str, ...] = (SEVERAL,) if layout.directory.has_next else ()
     notes += () if deep.is_scale_told else _dim_notes(deep.colours)
-    notes += _transparency_notes(deep.transparent_share)
     metadata = tiff_metadata(layout)
-    return DecodedImage(
+    image = DecodedImage(
         deep.colours,
         *layout.displayed_size,
         "TIFF",
         notes,
         metadata=metadata,
-        transparent_share=deep.transparent_share,
+        hidden=deep.hidden,
         orientation=layout.orientation,
     )
+    return with_transparency_notes(image)
 
 
-def _transparency_notes(share: float) -> tuple[str, ...]:
-    if share == 1:
-        return ("no pixel is opaque: the stored colours count, which a viewer sees pale, or not at all",)
-    if not share:
-        return ()
-    return (f"{percentage(share)} of the pixels are transparent, in full or in part, and their stored colours count",)
+def with_transparency_notes(image: DecodedImage) -> DecodedImage:
+    """Return the image with a warning if some of its pixels are transparent."""
+    notes = transparency_notes(image.transparent_share)
+    return replace(image, warnings=(*image.warnings, *notes)) if notes else image
 
 
 def _dim_notes(pixels: np.ndarray) -> tuple[str, ...]:

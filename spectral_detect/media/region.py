@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from spectral_detect.errors import ImageReadError
 from spectral_detect.features.encoder.orientation import TURNS
-from spectral_detect.media.images import DecodedImage
+from spectral_detect.media.images import DecodedImage, with_transparency_notes
+from spectral_detect.media.stills.transparency import transparency_notes
 
 GRID_PX = 8  # a block of JPEG: a part that begins on this grid keeps the blocks whole
 
@@ -55,8 +54,23 @@ class Region:
         right, bottom = left + width, top + height
         left, top = left // GRID_PX * GRID_PX, top // GRID_PX * GRID_PX
         box = as_displayed((left, top, right - left, bottom - top), (columns, rows), image.orientation)
-        pixels = np.ascontiguousarray(image.pixels[top:bottom, left:right])
-        return replace(image, pixels=pixels, width=box[2], height=box[3]), Region(*box)
+        return cut(image, box), Region(*box)
+
+
+def cut(image: DecodedImage, box: Box) -> DecodedImage:
+    """Return the part of an image within a box as displayed; its pixels stay as stored.
+
+    So no feature depends on how an image is displayed. The part keeps none of the whole's pixels in memory, and the
+    warnings of transparent pixels are its own.
+    """
+    rows, columns = image.pixels.shape[:2]
+    left, top, width, height = as_stored(box, (columns, rows), image.orientation)
+    place = slice(top, top + height), slice(left, left + width)
+    hidden = None if image.hidden is None or not image.hidden[place].any() else image.hidden[place].copy()
+    of_whole = transparency_notes(image.transparent_share)
+    notes = tuple(note for note in image.warnings if note not in of_whole)
+    part = replace(image, pixels=image.pixels[place].copy(), width=box[2], height=box[3], hidden=hidden, warnings=notes)
+    return with_transparency_notes(part)
 
 
 def as_displayed(box: Box, stored_size: tuple[int, int], orientation: int) -> Box:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from spectral_detect.media import face_detection as faces
 from spectral_detect.media.face_detection import FaceBox
 from spectral_detect.media.face_tracks import PATIENCE, Tracker
 from spectral_detect.media.images import MAX_PIXELS, DecodedImage
+from spectral_detect.media.region import cut
 from spectral_detect.media.video_files.clip import VideoFacts
 from spectral_detect.media.video_files.sources import AnimationSource, ClipSource, Source, Stills, WholeFrame
 from spectral_detect.sources.discovery import FoundVideo
@@ -80,8 +81,6 @@ class Frame:
         x, y, width, height of the cut in pixels of the frame as displayed; None if nothing was cut.
     track : int
         Number of the face, if all are followed.
-    turns : int
-        Quarter turns, counter-clockwise, from the pixels of `image` to those displayed.
     """
 
     index: int
@@ -89,7 +88,6 @@ class Frame:
     image: DecodedImage
     box: FaceBox | None
     track: int = 0
-    turns: int = 0
 
 
 class Video:
@@ -226,14 +224,8 @@ def _central_square(pixels: np.ndarray) -> FaceBox:
 
 
 def _cut(whole: WholeFrame, box: FaceBox | None, track: int = 0) -> Frame:
-    """Cut a box as displayed; its pixels stay as stored, so that no feature depends on how a frame is displayed."""
-    image = whole.image
-    if box is not None:
-        x, y, width, height = box
-        cut = whole.displayed[y : y + height, x : x + width]
-        pixels = np.rot90(cut, -whole.turns).copy()  # a view would keep the whole frame alive
-        image = replace(image, pixels=pixels, width=width, height=height)
-    return Frame(whole.index, whole.time_s, image, box, track, whole.turns)
+    image = whole.image if box is None else cut(whole.image, box)
+    return Frame(whole.index, whole.time_s, image, box, track)
 
 
 def _eight_bits(whole: WholeFrame) -> np.ndarray:

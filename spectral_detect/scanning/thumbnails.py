@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.video import Frame
 
@@ -50,7 +51,7 @@ class Extremes:
 def _thumbnail(frame: Frame, score: float) -> Thumbnail:
     import cv2
 
-    pixels = np.ascontiguousarray(np.rot90(as_rgb(frame.image.pixels, frame.image.is_ycc), frame.turns))
+    pixels = np.ascontiguousarray(upright(as_rgb(frame.image.pixels, frame.image.is_ycc), frame.image.orientation))
     scale = THUMBNAIL_PX / max(pixels.shape[:2])
     size = tuple(max(1, round(scale * side)) for side in pixels.shape[1::-1])
     reduced = cv2.resize(pixels, (size[0], size[1]), interpolation=cv2.INTER_AREA)

@@ -100,3 +100,14 @@ def test_what_cannot_be_judged_is_refused(tmp_path: Path, textures: list[np.ndar
     still = animate(tmp_path / "still.png", textures[:1])
     with pytest.raises(VideoReadError, match="a still image, no video"):
         open_video(FoundVideo(Location(str(still))), FrameOptions())
+
+
+@pytest.mark.parametrize(("name", "options"), [("a.webp", {"lossless": True, "exact": True}), ("a.png", {"blend": 0})])
+def test_transparent_frames_are_known_as_those_of_stills_are(
+    tmp_path: Path, textures: list[np.ndarray], name: str, options: dict[str, Any]
+) -> None:
+    alpha = np.full((SIZE, SIZE, 1), 255, np.uint8)
+    alpha[:, SIZE // 2 :] = 0
+    frames, _ = read(animate(tmp_path / name, [np.dstack([each, alpha]) for each in textures], duration=100, **options))
+    assert {frame.image.transparent_share for frame in frames} == {0.5}
+    assert all("50 % of the pixels are transparent" in frame.image.warnings[0] for frame in frames)

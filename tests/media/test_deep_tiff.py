@@ -137,8 +137,10 @@ def test_the_share_of_transparent_pixels_is_known() -> None:
         pixels[:9, :, 3] = 65534
         options: dict[str, Any] = {"photometric": "rgb", "planarconfig": planes, "extrasamples": ("unassalpha",)}
         content = written(pixels, **options)
-        assert deep_pixels(content).transparent_share == 9 / HEIGHT
-        assert deep_pixels(written(RGB, photometric="rgb", planarconfig=planes)).transparent_share == 0
+        hidden = deep_pixels(content).hidden
+        assert hidden is not None and hidden[:9].all() and not hidden[9:].any()
+        assert decode(content).transparent_share == 9 / HEIGHT
+        assert deep_pixels(written(RGB, photometric="rgb", planarconfig=planes)).hidden is None
 
 
 def test_associated_alpha_of_gray_is_undone() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import cv2
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image
 
 from conftest import EXAMPLES, texture
 from spectral_detect.errors import ImageReadError
-from spectral_detect.media.images import decode
+from spectral_detect.media.images import decode, quiet_pillow
 from spectral_detect.sources.formats import FORMATS, SIGNATURE_BYTES, has_image_signature
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
@@ -189,3 +191,24 @@ def test_signatures() -> None:
         b"%PDF-1.7",
     ):
         assert not has_image_signature(start)
+
+
+def test_threads_leave_the_settings_of_pillow_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12345)
+    content = encoded(Image.new("L", (64, 64)), "PNG")
+    started, go_on = Event(), Event()
+
+    def slowly() -> None:
+        with quiet_pillow():
+            started.set()
+            go_on.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(slowly)
+        assert started.wait(10)
+        second = pool.submit(decode, content)
+        assert not second.done()
+        go_on.set()
+        first.result()
+        second.result()
+    assert Image.MAX_IMAGE_PIXELS == 12345

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from spectral_detect.errors import ImageReadError
 from spectral_detect.features.encoder.orientation import upright
-from spectral_detect.media.images import DecodedImage
+from spectral_detect.media.images import DecodedImage, decode
 from spectral_detect.media.region import Region, as_displayed, as_stored
 
 
@@ -51,3 +53,22 @@ def test_a_part_outside_is_refused(box: tuple[int, int, int, int]) -> None:
     image = DecodedImage(np.zeros((64, 96), np.uint8), 96, 64, "PNG")
     with pytest.raises(ImageReadError, match="does not lie within 96x64 pixels; give x,y,width,height"):
         Region(*box).crop(image)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_part_has_its_own_share_of_transparent_pixels(orientation: int) -> None:
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[:, :32, 3] = 255
+    stream = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(stream, "PNG", exif=exif)
+    image = decode(stream.getvalue())
+    assert image.hidden is not None and image.transparent_share == 0.5 and len(image.warnings) == 1
+    shares = []
+    for x, y in ((0, 0), (32, 0), (0, 32), (32, 32)):
+        part, _ = Region(x, y, 32, 32).crop(image)
+        assert part.transparent_share == upright(image.hidden, orientation)[y : y + 32, x : x + 32].mean()
+        assert len(part.warnings) == (part.transparent_share > 0)
+        shares.append(part.transparent_share)
+    assert sorted(shares) == [0, 0, 1, 1]

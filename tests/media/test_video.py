@@ -16,9 +16,10 @@ from PIL import Image
 from counting_video import ALL, check_identity, counting, counting_clip, read, write_video
 from drawn_faces import frame_with_faces
 from spectral_detect.errors import VideoReadError
+from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.video import FrameOptions, open_video
-from spectral_detect.sources.discovery import FoundVideo
+from spectral_detect.sources.discovery import FoundVideo, video_at
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import video_sha256
 
@@ -186,3 +187,20 @@ def test_a_folder_is_known_by_its_frames(folder: FoundVideo) -> None:
 def test_what_is_missing_has_no_hash(tmp_path: Path) -> None:
     with pytest.raises(VideoReadError, match="No such file"):
         video_sha256(FoundVideo(Location(str(tmp_path / "clip.mp4"))))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_parts_of_turned_stills_lie_where_they_are_displayed(tmp_path: Path, orientation: int) -> None:
+    shown = np.zeros((48, 96, 3), np.uint8)
+    shown[:, 24:72] = np.arange(48, dtype=np.uint8)[:, None, None]
+    stored = upright(shown, {6: 8, 8: 6}.get(orientation, orientation))
+    for k in range(2):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(stored).save(tmp_path / f"{k}.png", exif=exif)
+    found = video_at(str(tmp_path))
+    with open_video(found, FrameOptions(crop="centre")) as video:
+        frames = list(video.frames())
+        assert (video.facts.width, video.facts.height) == (96, 48)
+    assert [frame.box for frame in frames] == [(24, 0, 48, 48)] * 2
+    np.testing.assert_array_equal(upright(frames[0].image.pixels, orientation), shown[:, 24:72])

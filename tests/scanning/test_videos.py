@@ -442,14 +442,14 @@ def test_no_frame_is_shown_twice() -> None:
     extremes = Extremes(True)
     image = decode(REALS[0].read_bytes(), colour=True)
     for k, score in enumerate((0.9, 0.1, 0.5, 0.7)):
-        extremes.offer(Frame(k, None, image, None, 0, 0), score)
+        extremes.offer(Frame(k, None, image, None), score)
     highest, lowest = extremes.chosen()
     assert [each.frame for each in highest] == [0, 3, 2]
     assert [each.frame for each in lowest] == [1]
 
 
 def test_a_turned_frame_is_shown_upright() -> None:
-    image = DecodedImage(np.zeros((60, 120, 3), np.uint8), 60, 120, "VIDEO")
+    image = DecodedImage(np.zeros((60, 120, 3), np.uint8), 60, 120, "VIDEO", orientation=8)
     extremes = Extremes(True)
-    extremes.offer(Frame(0, 0.0, image, None, turns=1), 0.5)
+    extremes.offer(Frame(0, 0.0, image, None), 0.5)
     assert extremes.chosen()[0][0].pixels.shape == (120, 60, 3)

@@ -9,10 +9,11 @@ from spectral_detect.media.coding import FULL_BITS
 
 ALPHA_BANDS = ("A", "a")
 OPAQUE = 255
+N_INDICES = 256
 
 
-def transparent_share(picture: PIL.Image.Image, pixels: np.ndarray, bits: int) -> float:
-    """Return the share of the pixels whose alpha is below full, 0 to 1.
+def hidden_pixels(picture: PIL.Image.Image, pixels: np.ndarray, bits: int) -> np.ndarray | None:
+    """Return (H, W) bool, which pixels have an alpha below full; None if none has.
 
     A bitmap (BMP) whose alpha is zero everywhere has none: many programs leave that byte empty.
 
@@ -26,23 +27,36 @@ def transparent_share(picture: PIL.Image.Image, pixels: np.ndarray, bits: int) -
         Bits of a channel as stored.
     """
     if picture.getbands()[-1] in ALPHA_BANDS:
-        counts = picture.getchannel(picture.getbands()[-1]).histogram()
-        is_unused = picture.format == "BMP" and counts[0] == sum(counts)
-        return 0.0 if is_unused else 1 - counts[OPAQUE] / sum(counts)
+        alpha = np.asarray(picture.getchannel(picture.getbands()[-1]))
+        is_unused = picture.format == "BMP" and not alpha.any()
+        return None if is_unused else _unless_empty(alpha < OPAQUE)
     key = picture.info.get("transparency")
     if key is None:
-        return 0.0
+        return None
     if picture.mode == "P":
-        return _share_of_indices(picture.histogram(), key)
+        return _unless_empty(_are_hidden(key)[np.asarray(picture)])
     if picture.mode == "L" and bits < FULL_BITS:
         key = key * OPAQUE // (2**bits - 1)  # the file has it on the scale of its own few bits
-    return float((pixels == np.asarray(key)).reshape(*pixels.shape[:2], -1).all(axis=2).mean())
+    return _unless_empty((pixels == np.asarray(key)).reshape(*pixels.shape[:2], -1).all(axis=2))
 
 
-def _share_of_indices(counts: list[int], key: int | bytes) -> float:
-    """Return the share of a palette's indices that are not opaque; a key is one index, or the alpha of the first."""
+def _are_hidden(key: int | bytes) -> np.ndarray:
+    """Return (256,) bool of a palette's indices; a key is one index, or the alpha of the first."""
     hidden = [key] if isinstance(key, int) else [index for index, alpha in enumerate(key) if alpha < OPAQUE]
-    return sum(counts[index] for index in hidden if index < len(counts)) / sum(counts)
+    return np.isin(np.arange(N_INDICES), hidden)
+
+
+def _unless_empty(mask: np.ndarray) -> np.ndarray | None:
+    return mask if mask.any() else None
+
+
+def transparency_notes(share: float) -> tuple[str, ...]:
+    """Return what to say of an image of which such a share of the pixels is transparent."""
+    if share == 1:
+        return ("no pixel is opaque: the stored colours count, which a viewer sees pale, or not at all",)
+    if not share:
+        return ()
+    return (f"{percentage(share)} of the pixels are transparent, in full or in part, and their stored colours count",)
 
 
 def percentage(share: float) -> str:

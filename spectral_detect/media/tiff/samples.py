@@ -32,9 +32,9 @@ class DeepPixels:
     is_scale_told: bool
 
     @property
-    def transparent_share(self) -> float:
-        """Share of the pixels whose alpha is below full, 0 to 1."""
-        return 0.0 if self.alpha is None else float((self.alpha < WHITE).mean())
+    def hidden(self) -> np.ndarray | None:
+        """(H, W) bool, which pixels have an alpha below full; None if none has."""
+        return None if self.alpha is None or self.alpha.min() == WHITE else self.alpha < WHITE
 
 
 def read_samples(content: bytes, layout: Layout) -> DeepPixels:

@@ -13,7 +13,8 @@ import PIL.Image
 from spectral_detect.errors import ImageReadError, VideoReadError
 from spectral_detect.media.coding import still_coding
 from spectral_detect.media.header import Metadata
-from spectral_detect.media.images import DecodedImage, quiet_pillow
+from spectral_detect.media.images import DecodedImage, quiet_pillow, with_transparency_notes
+from spectral_detect.media.stills.transparency import hidden_pixels
 from spectral_detect.media.video_files.clip import VideoFacts
 from spectral_detect.sources.formats import ANIMATED_FORMATS
 from spectral_detect.sources.location import Location
@@ -80,9 +81,10 @@ class Animation:
                 with quiet_pillow():
                     picture.seek(self._first + index)
                     pixels = _as_rgb(picture)
+                    hidden = hidden_pixels(picture, pixels, self._coding.bits)
                 metadata = Metadata(self._format, self._width, self._height, self._coding)
-                image = DecodedImage(pixels, self._width, self._height, self._format, metadata=metadata)
-                yield AnimationFrame(index, float(self.times_s[index]), image)
+                image = DecodedImage(pixels, self._width, self._height, self._format, metadata=metadata, hidden=hidden)
+                yield AnimationFrame(index, float(self.times_s[index]), with_transparency_notes(image))
 
     def _opened(self) -> Any:
         return PIL.Image.open(BytesIO(self._content), formats=ANIMATED_FORMATS)

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from spectral_detect.errors import ImageReadError, VideoReadError
+from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.header import VIDEO_FORMAT, Metadata
 from spectral_detect.media.images import DecodedImage, decode
 from spectral_detect.media.video_files.animation import Animation
@@ -17,20 +18,21 @@ from spectral_detect.media.video_files.clip import Clip, VideoFacts
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
 
+ORIENTATIONS = (1, 8, 3, 6)  # of EXIF, for none to three quarter turns counter-clockwise
+
 
 @dataclass(frozen=True)
 class WholeFrame:
-    """Hold a frame before anything is cut from it, and the quarter turns from its pixels to what is displayed."""
+    """Hold a frame before anything is cut from it."""
 
     index: int
     time_s: float | None
     image: DecodedImage
-    turns: int = 0
 
     @property
     def displayed(self) -> np.ndarray:
         """The pixels as displayed."""
-        return np.rot90(self.image.pixels, self.turns)
+        return upright(self.image.pixels, self.image.orientation)
 
 
 class Source(Protocol):
@@ -67,8 +69,9 @@ class ClipSource(Source):
         for frame in self._clip.decode(wanted):
             height, width = frame.pixels.shape[:2] if frame.turns % 2 == 0 else frame.pixels.shape[1::-1]
             metadata = Metadata(VIDEO_FORMAT, width, height, self._clip.coding)
-            image = DecodedImage(frame.pixels, width, height, VIDEO_FORMAT, metadata=metadata)
-            yield WholeFrame(frame.index, frame.time_s, image, frame.turns)
+            turned = ORIENTATIONS[frame.turns]
+            image = DecodedImage(frame.pixels, width, height, VIDEO_FORMAT, metadata=metadata, orientation=turned)
+            yield WholeFrame(frame.index, frame.time_s, image)
 
 
 class AnimationSource(Source):
