@@ -126,7 +126,7 @@ def _limits(run: Run | None, checks: Checks) -> Limits:
 
 def _limit(run: Run, name: str, otherwise: int) -> int:
     value = run.limits.get(name)
-    return value if is_count(value) else otherwise
+    return value if is_count(value) and value else otherwise
 
 
 def _compare_files(

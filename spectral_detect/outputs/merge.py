@@ -172,7 +172,7 @@ class Merger:
         """Give the bytes of each file's rows in the output that has them first, preferring rows without an error."""
         has_one_row = self.kind is not None and self.kind.has_one_row
         taken, is_duplicate = None, False
-        for row in self._index.by_file():
+        for row in self._index.by_file(has_one_row=has_one_row):
             if taken is None or row.key != taken.key:
                 taken, is_duplicate = row, False
                 merged.n_files += 1

@@ -44,8 +44,11 @@ AND NOT EXISTS (SELECT 1 FROM record WHERE record.key = unseen.key AND state = {
 BY_FILE = f"""
 SELECT record.{COLUMNS}
 FROM record LEFT JOIN {PLACE_OF_KEY} AS expected ON expected.key = record.key
-ORDER BY place IS NULL, place, record.key, failed, source, start_byte
-"""
+ORDER BY place IS NULL, place, record.key, """
+IN_ORDER_OF_FAILURES = {  # by whether a file has one row
+    True: "failed, source, start_byte",
+    False: "sum(failed) OVER (PARTITION BY record.key, source), source, start_byte",
+}
 MISSING = f"""
 SELECT key FROM {PLACE_OF_KEY} AS expected
 WHERE NOT EXISTS (SELECT 1 FROM record WHERE record.key = expected.key) ORDER BY place
@@ -196,12 +199,13 @@ class RowIndex:
 
     # -------------------------------------------------------------------------------------------------------- merging
 
-    def by_file(self) -> Iterator[IndexedRow]:
+    def by_file(self, *, has_one_row: bool) -> Iterator[IndexedRow]:
         """Give all rows, by the order of the files that are to have rows, then by key.
 
-        The rows of one file come by their outputs, those without an error first.
+        The rows of one file come by their outputs, and in the order that they have there: first those of the output
+        with the fewest errors, or, where a file has one row, those without an error.
         """
-        return map(IndexedRow._make, self._database.execute(BY_FILE))
+        return map(IndexedRow._make, self._database.execute(BY_FILE + IN_ORDER_OF_FAILURES[has_one_row]))
 
     def has_inputs(self) -> bool:
         """Return whether any file is to have rows."""

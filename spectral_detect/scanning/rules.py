@@ -90,7 +90,7 @@ class Rules:
 
     def posterior(self, log10_ratio: float) -> float:
         """Return the probability of fake by a likelihood ratio, at the prevalence of the rules."""
-        return posterior_of(log10_ratio, self.prevalence or 0.5)
+        return posterior_of(log10_ratio, 0.5 if self.prevalence is None else self.prevalence)
 
     def where(self, model: Model, *, speaks_against: bool) -> str:
         """Say at which prevalence a verdict is improbable, and whether its score alone speaks against it."""

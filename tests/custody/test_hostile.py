@@ -203,6 +203,8 @@ def test_a_manifest_cannot_raise_the_limits(sound: bytes, tmp_path: Path, run: R
     assert result.exit_code == 1
     assert "error: recorded null, now " in result.stdout
     assert "the run took larger images: --max-pixels 1000000000000" in result.stdout
+    path.write_bytes(chained(head | {"limits": {"max_pixels": 0, "max_bytes": 0}}, record))
+    assert run("verify", path, "--jobs", "0").exit_code in (0, 1)
     path.write_bytes(chained(head | {"limits": {"max_pixels": 100}}, record))
     assert "error: recorded null, now " in run("verify", path, "--jobs", 0).stdout
 

@@ -26,10 +26,12 @@ from PIL.PngImagePlugin import PngInfo
 from conftest import MODELS, Run, texture
 from spectral_detect.errors import OutputError
 from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.outputs.reader import Output
 from spectral_detect.outputs.resume import resumed
 from spectral_detect.outputs.rows import FEATURES, FRAMES, IMAGES
-from spectral_detect.records import FEATURE_COLUMNS, IMAGE_COLUMNS
+from spectral_detect.outputs.writer import LINES
+from spectral_detect.records import FEATURE_COLUMNS, FRAME_COLUMNS, IMAGE_COLUMNS, FrameRecord
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard, path_hash
@@ -411,7 +413,7 @@ def test_any_cut_of_any_csv_leaves_the_rows_before_it(paths: list[str], data: st
     from spectral_detect.outputs.csv_text import cell_text, csv_line, spreadsheet_cell
 
     columns = len(IMAGE_COLUMNS)
-    lines = [csv_line(["s", path, *"x" * (columns - 2)]).encode() for path in paths]
+    lines = [csv_line(["s", path, *"1" * (columns - 2)]).encode() for path in paths]
     header = csv_line(IMAGE_COLUMNS).encode()
     cut = data.draw(st.integers(len(header), len(header) + sum(map(len, lines))))
     name = f"/dev/shm/resume-{os.getpid()}.csv" if os.path.isdir("/dev/shm") else f"resume-{os.getpid()}.csv"
@@ -687,3 +689,38 @@ def test_an_output_that_shrinks_while_it_is_read_is_noticed(tmp_path: Path) -> N
         pytest.raises(OutputError, match="became shorter"),
     ):
         copy_rows(source, target, [(0, 9)])
+
+
+def test_merged_rows_of_one_video_keep_their_order(tmp_path: Path, run: Run) -> None:
+    """Also those of frames that failed; of two outputs of one video, that with fewer failures is taken."""
+
+    def write(name: str, video: str, failed: tuple[int, ...]) -> Path:
+        rows = [
+            FrameRecord(
+                video, k, None, float(k), 0, None, 64, 64, *((None,) * 3 if k in failed else ("real", 0.1, None)),
+                error="too small" if k in failed else None,
+            )
+            for k in range(4)
+        ]  # fmt: skip
+        path = tmp_path / name
+        path.write_text(csv_line(FRAME_COLUMNS) + "".join(map(LINES["csv"], rows)))
+        return path
+
+    parts = [write("a.csv", "a.mp4", (1,)), write("b.csv", "b.mp4", (0, 2)), write("c.csv", "b.mp4", (3,))]
+    assert run("merge", *parts, "--output", tmp_path / "all.csv").exit_code == 1  # some frames failed
+    with (tmp_path / "all.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["path"], int(row["frame"])) for row in rows] == [(v, k) for v in ("a.mp4", "b.mp4") for k in range(4)]
+    assert [k for k, row in enumerate(rows) if row["error"]] == [1, 7]
+
+
+@pytest.mark.parametrize(("name", "value"), [("posterior", "0,1"), ("verdict", "\ud800"), ("sha256", "\ud800")])
+def test_rows_with_values_that_nobody_can_use_are_refused(
+    evidence: Path, scan: Scan, run: Run, name: str, value: str
+) -> None:
+    whole = scan("out.jsonl").splitlines(keepends=True)
+    record = json.loads(whole[0]) | {name: value}
+    Path("out.jsonl").write_bytes(f"{json.dumps(record)}\n".encode() + b"".join(whole[1:]))
+    scan("out.jsonl", status=2, says="'out.jsonl': no record begins at byte 0, where one should")
+    merged = run("merge", "out.jsonl", "--output", "all.jsonl")
+    assert merged.exit_code == 2 and "no record begins at byte 0" in merged.stderr

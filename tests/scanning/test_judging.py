@@ -90,6 +90,7 @@ def test_a_verdict_less_probable_than_asked_is_inconclusive(model: Model) -> Non
 def test_the_posterior_is_bayes_rule_and_no_surer_than_the_images(model: Model) -> None:
     at = judge([image(np.log(99))], model, Rules(prevalence=0.01))
     assert at.posterior == pytest.approx(0.5)
+    assert (Rules(prevalence=0.0).posterior(1.0), Rules(prevalence=1.0).posterior(1.0)) == (0.0, 1.0)
     certain = judge([image(30.0)], model, Rules(prevalence=0.01))
     assert certain.score == pytest.approx(1.0)
     assert certain.posterior == pytest.approx(1000 / 1099)  # 1000 to 1 is all that 999 reals support
