@@ -11,7 +11,7 @@ import click
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, check_plot, require_matplotlib
-from spectral_detect.cli.shared.failures import COMPARE_MODELS, HintedCommand
+from spectral_detect.cli.shared.failures import COMPARE_MODELS, Failure, HintedCommand
 from spectral_detect.cli.shared.inputs import (
     labelled_files,
     read_labelled,
@@ -25,6 +25,7 @@ from spectral_detect.cli.shared.report_options import check_apart, check_page, f
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model
+from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.by_generator import GeneratorTable, evaluate_by_generator, wang_protocol
 from spectral_detect.evaluation.evaluate import count_trained_on, judge_dataset, summarise
 from spectral_detect.evaluation.learning_curve import learning_curve
@@ -129,15 +130,21 @@ def evaluate(
     images, judgements, evaluation, beside = test.of_all(files)
     if with_robustness:
         evaluation = replace(evaluation, robustness=test.robustness(files, images))
+    no_curve = ""
     if with_curve:
-        curve = learning_curve(detector, images, progress=partial(progress, unit="detectors"))
-        evaluation = replace(evaluation, curve=curve)
+        try:
+            curve = learning_curve(detector, images, progress=partial(progress, unit="detectors"))
+            evaluation = replace(evaluation, curve=curve)
+        except DatasetError as error:
+            no_curve = f"no learning curve: {error}"
     click.echo(json.dumps(evaluation.to_dict(), indent=2) if as_json else _text(evaluation))
     if scores is not None:
         write_aside(scores, scores_csv(images, judgements).encode("utf-8", "surrogateescape"))
     if plot is not None:
         plot_evaluation(evaluation, images, judgements, plot)
     test.report(report, facts, evaluation, beside, partial(pictures_of, evaluation, images, judgements))
+    if no_curve:
+        raise Failure(no_curve)
     ctx.exit(1 if evaluation.n_failed else 0)
 
 

@@ -188,7 +188,7 @@ def _layout(judge: Judge) -> Layout[ImageRecord]:
         with_posterior=judge.rules.prevalence is not None,
         with_generator=judge.model.naming is not None,
         class_names=judge.class_names,
-        accuracy=accuracy_interval(judge.model),
+        accuracy=accuracy_interval(judge),
         told_below=why_undecided(judge.model, judge.undecided) if judge.undecided else "",
     )
 

@@ -200,7 +200,7 @@ def _scan(
         layout = video_layout(
             with_posterior=judge.judge.rules.prevalence is not None,
             class_names=judge.judge.class_names,
-            accuracy=accuracy_interval(judge.model),
+            accuracy=accuracy_interval(judge.judge),
         )
         records, stream = open_records(stack, ctx, target, layout, earlier)
         if outputs.frames is not None:

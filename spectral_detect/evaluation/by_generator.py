@@ -73,6 +73,7 @@ class GeneratorRow:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         values = {"generator": self.generator, **self.evaluation.to_dict()}
+        del values["n_failed"]  # that of all generators stands in the table
         return values | {name: self.shares[name] for name in ("ppv",) if name in self.shares}
 
 
@@ -88,6 +89,8 @@ class GeneratorTable:
     ----------
     mean : mapping of str to float or None
         Mean of each of `GeneratorRow.shares`; None if a generator lacks it.
+    n_failed : int
+        Files that could not be used.
     wang : WangTable or None
         None if it was not measured.
     """
@@ -95,6 +98,7 @@ class GeneratorTable:
     model: str
     generators: tuple[GeneratorRow, ...]
     mean: Mapping[str, float | None]
+    n_failed: int = 0
     wang: WangTable | None = None
 
     @property
@@ -108,6 +112,7 @@ class GeneratorTable:
             "model": self.model,
             "generators": [row.to_dict() for row in self.generators],
             "mean": dict(self.mean),
+            "n_failed": self.n_failed,
         }
         return values if self.wang is None else values | {"wang": self.wang.to_dict()}
 
@@ -134,7 +139,8 @@ def evaluate_by_generator(
         GeneratorRow(name, evaluate_model(model, dataset.select(at), rules, seed=seed)) for name, at in members.items()
     )
     shares = [row.shares for row in rows]
-    return GeneratorTable(model.name, rows, {name: _mean([s[name] for s in shares]) for name in shares[0]})
+    means = {name: _mean([s[name] for s in shares]) for name in shares[0]}
+    return GeneratorTable(model.name, rows, means, n_failed=len(dataset.failures))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -158,20 +158,27 @@ def _decided(y: np.ndarray, is_decided: np.ndarray, is_right: np.ndarray, preval
 def _of_videos(images: Dataset, judgements: Sequence[Judgement], seed: int) -> VideoMetrics | None:
     """Evaluate whole videos: by the share of fakes among their frames, and by their mean score.
 
-    Every frame votes, by score >= threshold; half of the votes are no majority.
+    Every frame votes, by score >= threshold; half of the votes are no majority. Where faces are followed, the one with
+    the largest share, or the largest mean, decides on the video, as in `voting.decide`.
     """
-    members: dict[tuple[str, int], list[int]] = {}
+    members: dict[tuple[str, int], dict[int, list[int]]] = {}
     for k, sample in enumerate(images.samples):
         if sample.frame is not None:
-            members.setdefault((sample.path, int(images.y[k])), []).append(k)
+            of_video = members.setdefault((sample.path, int(images.y[k])), {})
+            of_video.setdefault(sample.frame.track, []).append(k)
     if not members:
         return None
     y = np.array([label for _, label in members])
     if len(np.unique(y)) < 2:
         return VideoMetrics(len(members))
-    groups = np.array([images.groups[at[0]] for at in members.values()])
-    votes = np.array([np.mean([judgements[k].score >= judgements[k].threshold for k in at]) for at in members.values()])
-    means = np.array([np.mean([judgements[k].score for k in at]) for at in members.values()])
+    groups = np.array([images.groups[next(iter(tracks.values()))[0]] for tracks in members.values()])
+
+    def largest_mean(values: np.ndarray) -> np.ndarray:
+        """Return (n_videos,), the largest mean over the frames of a face."""
+        return np.array([max(values[at].mean() for at in tracks.values()) for tracks in members.values()])
+
+    votes = largest_mean(np.array([float(judged.score >= judged.threshold) for judged in judgements]))
+    means = largest_mean(np.array([judged.score for judged in judgements]))
     return VideoMetrics(
         n_videos=len(members),
         n_ties=int(np.sum(votes == 0.5)),

@@ -100,8 +100,11 @@ def cross_generators(
     test = {name: dataset.select(at[is_held_out[at]]) for name, at in members.items()}
     for name, part in test.items():
         if not (part.n_real and part.n_fake):
+            n = len(np.unique(dataset.groups[members[name]]))
             raise DatasetError(
-                f"{name!r}: {part.n_real} real and {part.n_fake} fake images held out", remedy="it needs more"
+                f"{name!r}: {part.n_real} real and {part.n_fake} fake images are held out: its {len(members[name])} "
+                f"images are {n} groups (those that look the same are one)",
+                remedy="add independent images",
             )
     rows: dict[str, dict[str, Metrics]] = {}
     for title, trained_on, measured_on in progress(_runs(list(members))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -33,7 +34,8 @@ def learning_curve(
         The model whose features and classifier are used.
     dataset : Dataset
         Labelled images, read with the model's spec. Each of `N_DRAWS` folds is measured by detectors that were trained
-        on parts of the others, half of each class; groups, and images that look the same, stay together.
+        on parts of the others, half of each class; groups, and images that look the same, stay together. An image of
+        each group is trained on before any second one.
     seed : int
         Seed of the folds and of the choice of images.
     progress : callable
@@ -47,7 +49,8 @@ def learning_curve(
     Raises
     ------
     DatasetError
-        There are too few groups for folds, or the model is fused of two, which were trained on other images.
+        There are too few groups for folds or to train on, or the model is fused of two, which were trained on other
+        images.
     """
     if model.parts:
         raise DatasetError("a fused model has no learning curve", remedy="measure its parts")
@@ -56,15 +59,36 @@ def learning_curve(
     most = min((2 * np.bincount(dataset.y[train], minlength=2).min() for train, _ in parts), default=0)
     if most < 2 * MIN_PER_CLASS:
         raise DatasetError(f"a learning curve needs more images: {most} can be trained on while others are kept apart")
+    n_groups = min(len(np.unique(dataset.groups[at])) for train, _ in parts for at in _by_class(dataset, train))
+    if n_groups < MIN_PER_CLASS:
+        raise DatasetError(
+            f"a learning curve needs images that are independent: {n_groups} groups of a class are left to train on "
+            f"while others are kept apart, and it takes {MIN_PER_CLASS}"
+        )
     shots = [n for n in CURVE_SHOTS if n < most] + [int(most)]
     measured: dict[int, list[tuple[float, float]]] = {n: [] for n in shots}
     for n, draw in progress([(n, draw) for n in shots for draw in range(len(parts))]):
         train, test = parts[draw]
         rng = np.random.default_rng([seed, n, draw])
-        chosen = [rng.permutation(train[dataset.y[train] == label])[: n // 2] for label in (REAL, FAKE)]
+        chosen = [_one_of_each_group_first(dataset, at, rng)[: n // 2] for at in _by_class(dataset, train)]
         detector = _trained_like(model, dataset.select(np.concatenate(chosen)), seed)
         measured[n].append(_balanced_accuracy_and_auroc(detector, dataset.select(test)))
     return tuple(_row(n, np.array(values)) for n, values in measured.items())
+
+
+def _by_class(dataset: Dataset, at: np.ndarray) -> list[np.ndarray]:
+    return [at[dataset.y[at] == label] for label in (REAL, FAKE)]
+
+
+def _one_of_each_group_first(dataset: Dataset, at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the indices in a random order in which each group has its first image before any has its second."""
+    shuffled = rng.permutation(at)
+    seen: Counter[int] = Counter()
+    turns = []
+    for group in dataset.groups[shuffled].tolist():
+        turns.append(seen[group])
+        seen[group] += 1
+    return np.asarray(shuffled[np.argsort(turns, kind="stable")])
 
 
 def _trained_like(model: Model, dataset: Dataset, seed: int) -> Model:

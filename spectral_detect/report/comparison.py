@@ -9,8 +9,7 @@ from spectral_detect.evaluation.by_generator import GeneratorTable, WangTable
 from spectral_detect.evaluation.compare import Candidate, Comparison
 from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
 from spectral_detect.evaluation.results import LearningCurveRow
-from spectral_detect.report.evaluation import FEW
-from spectral_detect.report.metrics import OF_CLASS
+from spectral_detect.report.metrics import OF_CLASS, few_images_lines
 from spectral_detect.text import cut_in_the_middle, visible
 
 WIDEST_NAME = 28
@@ -123,12 +122,9 @@ def _short(name: str) -> str:
 def detectors_text(comparison: Comparison) -> str:
     """Return the report of `compare`."""
     counts = f"{comparison.n_real} real, {comparison.n_fake} fake in {comparison.n_groups} groups"
-    caution = []
-    if min(comparison.n_real, comparison.n_fake) < FEW:
-        caution = [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
     lines = [
         f"{counts}; each cross-validated on the same folds of them",
-        *caution,
+        *few_images_lines(comparison.n_real, comparison.n_fake),
         "",
         f"{'features':<10} {'classifier':<10} {'balanced accuracy':<26} {'AUROC':<26} AUROC behind the best",
         f"{_candidate_line(comparison.best)}      -",

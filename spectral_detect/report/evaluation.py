@@ -9,12 +9,11 @@ from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.evaluation.results import Evaluation, RobustnessRow, VideoMetrics
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.records import LABELS
-from spectral_detect.report.metrics import metric_lines, prevalence_lines
+from spectral_detect.report.metrics import few_images_lines, metric_lines, prevalence_lines
 from spectral_detect.scanning.judge import Judgement
 from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
 
-FEW = 20  # from so few images the percentile bootstrap gives too narrow an interval
 MOST = 0.5
 
 AT_THRESHOLD = ("accuracy", "balanced_accuracy", "real_accuracy", "fake_accuracy")
@@ -29,9 +28,7 @@ SCORE_COLUMNS = (
 def evaluation_text(evaluation: Evaluation) -> str:
     """Return the report of `evaluate`."""
     metrics, names = evaluation.metrics, tuple(map(visible, evaluation.class_names))
-    caution = []
-    if min(metrics.n_real, metrics.n_fake) < FEW:
-        caution = [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
+    caution = few_images_lines(metrics.n_real, metrics.n_fake)
     if evaluation.inconclusive_rate > MOST:
         share = f"{100 * evaluation.inconclusive_rate:.1f} %"
         caution += [

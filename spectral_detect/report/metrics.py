@@ -33,6 +33,7 @@ CALIBRATIONS = {
     "platt": "calibrated by a sigmoid (Platt)",
     "isotonic": "calibrated by isotonic regression",
 }
+FEW = 20  # from so few images the percentile bootstrap gives too narrow an interval
 OF_CLASS = ("real_accuracy", "fake_accuracy")
 TITLE_WIDTH = 20
 PLAIN = frozenset(("brier", "cllr", "cllr_min"))  # no shares; Cllr in bits
@@ -78,23 +79,30 @@ def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, st
     return lines
 
 
+def few_images_lines(n_real: int, n_fake: int) -> list[str]:
+    """Return a caution, in one line or none, where intervals are of few images."""
+    if min(n_real, n_fake) >= FEW:
+        return []
+    return [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
+
+
 def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> str:
     """Say what the column `accuracy` of a table is; nothing where no verdict was given."""
     if not decided["real"] + decided["fake"]:
         return ""
     model, name = judge.model, visible(judge.model.name)
-    if judge.rules.threshold is None and judge.model.track_record:
+    if judge.rules.threshold is not None:
+        return f"accuracy: of {name} not known at another threshold than its own\n{uncalibrated_text(model)}"
+    if model.track_record:
         fake = visible(judge.class_names[1])
         warned = "; its training warned: spectral-detect models MODEL" * bool(model.training_warnings)
         seen = f"{what} coded alike that it had not seen, half of them {fake}{warned}"
-        return f"accuracy: of such verdicts of {name} on {seen}\n{uncalibrated_text(model)}"
+        of_png = "; a PNG made from a JPEG is right as often as a JPEG" if what == "files" else ""
+        return f"accuracy: of such verdicts of {name} on {seen}{of_png}\n{uncalibrated_text(model)}"
     if not model.metrics:
         why = "it was trained without labels" if model.is_guess else "its training images were too few to measure it"
         return f"accuracy: of {name} not known, as {why}\n"
-    at = "" if judge.rules.threshold is None else ", at its own threshold"
-    text = (
-        f"accuracy: of {name} in cross-validation on its own training images{at}, 95 % interval; on others expect less"
-    )
+    text = f"accuracy: of {name} in cross-validation on its own training images, 95 % interval; on others expect less"
     if model.training_warnings:
         text += ", much less: its training warned of that (spectral-detect models MODEL)"
     return f"{text}\n{uncalibrated_text(model)}"
@@ -107,9 +115,14 @@ def uncalibrated_text(model: Model) -> str:
     return f"the scores of {visible(model.name)} are {CALIBRATIONS['none']}\n"
 
 
-def accuracy_interval(model: Model) -> str:
-    """Return the 95 % interval of a model's balanced accuracy, short; a dash if none was measured."""
-    found = stored_estimates(model.metrics).get("balanced_accuracy") if model.metrics else None
+def accuracy_interval(judge: Judge) -> str:
+    """Return the 95 % interval of a model's balanced accuracy, short; a dash if none was measured.
+
+    It was measured at the model's own threshold, and no other.
+    """
+    model = judge.model
+    is_known = model.metrics and judge.rules.threshold is None
+    found = stored_estimates(model.metrics).get("balanced_accuracy") if is_known else None
     return "-" if found is None else f"{100 * found.low:.0f}-{100 * found.high:.0f} %"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
-from spectral_detect.report.metrics import CALIBRATIONS, metric_lines
+from spectral_detect.report.metrics import CALIBRATIONS, few_images_lines, metric_lines
 from spectral_detect.report.models import DECIDES_NOTHING, naming_lines, threshold_text, undecided_line
 from spectral_detect.text import visible
 
@@ -34,8 +34,10 @@ def training_text(model: Model, output: str) -> str:
     if model.experience and not model.experience.codings:
         lines += [f"decides nothing      {DECIDES_NOTHING}:", f"{'':<21}spectral-detect audit --fix matches them"]
     if model.metrics:
-        lines += [f"cross-validated on these images{copies} (no better than their match in size and compression):"]
+        lines += [f"cross-validated on these images{copies}; worth no more than the match of both classes in size and"]
+        lines += ["compression (spectral-detect audit):"]
         lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))
+        lines += few_images_lines(model.metrics["n_real"], model.metrics["n_fake"])
     else:
         lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
     if model.metrics and model.calibration.kind == "none":

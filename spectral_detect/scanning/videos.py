@@ -296,7 +296,8 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
     if ballot.doubt:
         notes.insert(0, ballot.doubt)
     if known["n_tracks"] > 1:
-        notes.append(f"{known['n_tracks']} faces followed; the votes are those of the one most often called {fake}")
+        first = f"one called {fake} if there is one, else an inconclusive one"
+        notes.append(f"{known['n_tracks']} faces followed; the votes are those of the face that decides: {first}")
     if judgements[0].model.is_guess:
         notes.append(GUESS)
     return tuple(notes)

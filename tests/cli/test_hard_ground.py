@@ -310,6 +310,9 @@ def test_near_duplicates_across_classes_are_warned_of(run: Run, labelled_folder:
     assert result.exit_code == 0
     assert "warning: 1 pair of images, one real and one fake, look the same, the first: " in result.stderr
     assert "photo_small.jpg; " in result.stderr
+    photograph.resize((220, 220)).save(labelled_folder / "real" / "photo_again.png")
+    again = run("train", *folders, "-o", labelled_folder / "m.pkl").stderr
+    assert "warning: 1 pair of images, both real, look the same, the first: " in again
 
 
 def test_before_and_after_are_near_duplicates_and_strangers_are_not() -> None:

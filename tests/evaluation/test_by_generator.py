@@ -84,3 +84,11 @@ def test_long_names_are_told_apart_by_their_ends() -> None:
     short = [cut_in_the_middle(name, 24) for name in names]
     assert short == ["stylegan2_..._psi_0.5"[:10] + "..." + name[-11:] for name in names]
     assert all(len(name) == 24 for name in short)
+
+
+def test_files_that_failed_are_counted_once_for_all_generators(generators: Path, run: Run) -> None:
+    (generators / "one" / "zz.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    result = run("evaluate", MODEL, "--by", generators, "--real", generators / "0_real", "--json")
+    found = json.loads(result.stdout)
+    assert (result.exit_code, found["n_failed"]) == (1, 1)
+    assert not any("n_failed" in row for row in found["generators"])

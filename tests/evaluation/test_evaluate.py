@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ import pytest
 
 from conftest import EXAMPLES, MODELS, Run
 from gaussian import SPEC, gaussian_data
-from spectral_detect import Model, load_model, train_model
+from spectral_detect import FAKE, Model, load_model, train_model
 from spectral_detect.detector.calibration_metrics import reliability
 from spectral_detect.detector.metrics import predictive_values
 from spectral_detect.evaluation.evaluate import evaluate_model
-from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.extraction.one_file import Extractor, FramePlace
 from spectral_detect.media.images import decode
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import read_dataset
 from spectral_detect.training.labelled_files import files_in_manifest
 
@@ -154,3 +156,23 @@ def test_no_name_spoils_a_picture(tmp_path: Path, run: Run) -> None:
     result = run("evaluate", model, "--manifest", MANIFEST, "--plot", tmp_path / "p.svg")
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.stdout + (tmp_path / "p.svg").read_text()
+
+
+def test_one_fake_face_makes_a_fake_video() -> None:
+    """As `video` decides: two faces in each video, two frames of each, one face swapped in a fake one."""
+    known = gaussian_data(200, shift=2.0)
+    model = train_model(known, SPEC, "logreg")
+    scores = model.scores(known.features)
+    real, fake = known.features[int(scores.argmin())], known.features[int(scores.argmax())]
+    data = gaussian_data(80)
+    videos, faces = np.arange(80) // 4, np.arange(80) // 2 % 2
+    is_swapped = (faces == 1) & (data.y == FAKE)
+    samples = tuple(
+        replace(sample, location=Location(f"{video}.mp4"), frame=FramePlace(k % 2, None, face, None))
+        for k, (video, face, sample) in enumerate(zip(videos.tolist(), faces.tolist(), data.samples, strict=True))
+    )
+    features = [fake if swapped else real for swapped in is_swapped.tolist()]
+    found = evaluate_model(model, replace(data, features=features, samples=samples, groups=videos)).videos
+    assert found is not None and (found.n_videos, found.n_ties) == (20, 0)
+    for by in (found.majority, found.mean):
+        assert by is not None and by.to_dict()["balanced_accuracy"] == 1

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import MODELS, Run
 from gaussian import SPEC, gaussian_data
 from spectral_detect import train_model
 from spectral_detect.errors import DatasetError
@@ -29,3 +31,20 @@ def test_more_images_are_better_and_no_tested_image_is_trained_on() -> None:
         learning_curve(model, gaussian_data(10))
     with pytest.raises(DatasetError, match="a fused model has no learning curve; measure its parts"):
         learning_curve(replace(model, parts=(model, model)), data)
+
+
+def test_groups_of_many_images_are_spread_over_the_training_images() -> None:
+    data = gaussian_data(120)
+    grouped = replace(data, groups=np.arange(120) // 6)  # 10 groups of a class, of 6 images each
+    rows = learning_curve(train_model(data, SPEC, "logreg"), grouped)
+    assert rows[0].n_train == 10
+    few = replace(data, groups=np.arange(120) // 12)  # 5 groups: 4 are left to train on
+    with pytest.raises(DatasetError, match="4 groups of a class are left to train on while others are kept apart"):
+        learning_curve(train_model(data, SPEC, "logreg"), few)
+
+
+def test_an_evaluation_is_printed_though_there_is_no_curve(run: Run, labelled_folder: Path) -> None:
+    folders = ("--real", labelled_folder / "real", "--fake", labelled_folder / "fake", "--group-by", "parent")
+    result = run("evaluate", MODELS / "small.pkl", *folders, "--curve", "--jobs", 0)
+    assert result.exit_code == 2
+    assert "AUROC" in result.stdout and "Error: no learning curve: " in result.stderr

@@ -105,12 +105,19 @@ def _bias_notes(dataset: Dataset, class_names: tuple[str, str] | None) -> list[s
         return []
     audit = audit_dataset(dataset)
     notes = [bias_warning(audit)] if audit.is_biased else []
-    lookalikes = audit.duplicates.near.across
-    if lookalikes.n_pairs and class_names is not None:
-        first, second = map(visible, lookalikes.first[0])
-        pairs, (real, fake) = counted(lookalikes.n_pairs, "pair"), map(visible, class_names)
-        notes.append(
-            f"{pairs} of images, one {real} and one {fake}, {LOOK_THE_SAME}, the first: {first} and "
-            f"{second}; an estimate of accuracy is too good or too bad unless a manifest puts each pair into one group"
-        )
+    if class_names is None:
+        return notes
+    near, (real, fake) = audit.duplicates.near, map(visible, class_names)
+    for pairs, which, wrong in (
+        (near.across, f"one {real} and one {fake}", "too good or too bad"),
+        (near.real, f"both {real}", "too good"),
+        (near.fake, f"both {fake}", "too good"),
+    ):
+        if pairs.n_pairs:
+            first, second = map(visible, pairs.first[0])
+            counts = counted(pairs.n_pairs, "pair")
+            notes.append(
+                f"{counts} of images, {which}, {LOOK_THE_SAME}, the first: {first} and {second}; "
+                f"an estimate of accuracy is {wrong} unless a manifest puts each pair into one group"
+            )
     return notes

@@ -15,7 +15,7 @@ from spectral_detect.evaluation.by_generator import GeneratorTable
 from spectral_detect.evaluation.results import Evaluation, RobustnessRow
 from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.comparison import columns_of
-from spectral_detect.report.evaluation import AT_THRESHOLD, CALIBRATION, FEW, RANKING
+from spectral_detect.report.evaluation import AT_THRESHOLD, CALIBRATION, RANKING
 from spectral_detect.report.evaluation_plots import Picture
 from spectral_detect.report.html import words
 from spectral_detect.report.html.frame import render
@@ -23,7 +23,7 @@ from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import Named
 from spectral_detect.report.html.run_facts import RunFacts, utc_now
 from spectral_detect.report.html.table_page import rules_in_words
-from spectral_detect.report.metrics import OF_CLASS, PLAIN, TITLES
+from spectral_detect.report.metrics import FEW, OF_CLASS, PLAIN, TITLES
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
 

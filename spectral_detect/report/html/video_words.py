@@ -62,8 +62,7 @@ NEXT_STEPS = {  # by the title of the reason; the others read the same for frame
     "no large face, and the model has seen little else": "look at the frames; give --crop face if there are faces, or "
     "use a model that has seen such content",
     "a score at which the model errs too often": "report no finding; look at the timeline, and at what the file says "
-    "of itself (spectral-detect provenance); "
-    "a model that you train on such videos may decide",
+    "of itself, which stands beside the verdict; a model that you train on such videos may decide",
     "the verdict depends on delivery": "get the file in its original form; train on videos compressed in several ways",
 }
 CLOSE = Advice(

@@ -57,8 +57,8 @@ LIMITS = (  # {kind}: what images of the class with the label 1 are
     "A verdict says what an image's spectrum resembles. It does not say who made the image, with what, or why, and it "
     "is never the only evidence: weigh it with the origin of the file and with other examinations.",
     KNOWN_KINDS,
-    "Resizing, recompression, filters and screenshots weaken the traces or imitate them. A file outside the conditions "
-    "under which the model was validated gets no verdict.",
+    "Resizing, recompression, filters and screenshots weaken the traces or imitate them. A file that is noticed to lie "
+    "outside the conditions under which the model was validated gets no verdict; not every edit is noticed.",
     "The image is judged as a whole: a small part that was replaced does not show.",
     "The likelihood ratio holds for images such as those of the validation. It is not the probability that an image is "
     "{kind}: that depends also on how frequent such images are among those examined.",
