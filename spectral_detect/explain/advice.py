@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import log10
 
 from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, ImageRecord, Reason
 from spectral_detect.text import visible
@@ -41,14 +42,15 @@ class Advice:
     subject: str = ""
 
 
+OF_SIZE = Advice(
+    "outside experience",
+    r"\d+x\d+ pixels \(seen: ",
+    "train a model on images of this size; if you have the original, scan that. Never resize the image to fit: "
+    "this changes the traces",
+    "a size that the model has not seen",
+)
 ADVICE = (
-    Advice(
-        "outside experience",
-        r"\d+x\d+ pixels \(seen: ",
-        "train a model on images of this size; if you have the original, scan that. Never resize the image to fit: "
-        "this changes the traces",
-        "a size that the model has not seen",
-    ),
+    OF_SIZE,
     Advice(
         "outside experience",
         r"coded as .* \(seen: ",
@@ -164,7 +166,21 @@ SAYS_GENERATED = (
 )
 
 
-def next_steps(record: ImageRecord, warnings: tuple[str, ...], class_names: tuple[str, str] = CLASS_NAMES) -> list[str]:
+OF_PART = "name a larger part with --region: the model has seen no images as small as this one"
+WEAK = (
+    "take it for undecided: the threshold makes it {called}, but its score is nearly as frequent among {other} images; "
+    "ask for certainty with --min-confidence 0.9"
+)
+LEAST_RATIO = log10(2)
+
+
+def next_steps(
+    record: ImageRecord,
+    warnings: tuple[str, ...],
+    class_names: tuple[str, str] = CLASS_NAMES,
+    *,
+    is_part: bool = False,
+) -> list[str]:
     """Return what to do next, the steps for the reasons of an inconclusive verdict first, each once."""
     label = LABELS.get(record.verdict or "", FAKE)
     names = {"called": visible(class_names[label]), "other": visible(class_names[1 - label])}
@@ -172,9 +188,13 @@ def next_steps(record: ImageRecord, warnings: tuple[str, ...], class_names: tupl
     fitting.sort(key=lambda a: a.reason is None)
     by_subject = {a.subject: a for a in reversed(fitting)}
     steps = [a.next_step.format(**names) for a in fitting if not a.subject or by_subject[a.subject] is a]
+    steps = [OF_PART if is_part and step == OF_SIZE.next_step else step for step in steps]
+    is_improbable, ratio = PROBABILITY in by_subject, record.log10_likelihood_ratio
+    is_weak = record.verdict in LABELS and ratio is not None and abs(ratio) < LEAST_RATIO and not is_improbable
+    steps += [WEAK.format(**names)] if is_weak else []
     first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
     after = OF_OWN_CLASS if record.class_name else AFTER.get(record.verdict or "")
-    last = [after] if after and PROBABILITY not in by_subject else []  # not after a verdict to be taken for undecided
+    last = [after] if after and not (is_weak or is_improbable) else []  # not after what is to be taken for undecided
     return [*dict.fromkeys([*first, *steps, *last])]
 
 

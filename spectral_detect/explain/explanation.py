@@ -29,7 +29,7 @@ from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason, is_improbable
-from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.judge import Judge, hash_of_settings
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
 
@@ -225,7 +225,7 @@ class Explainer:
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
         is_new = TRAINING_IMAGE not in record.warnings
         notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
-        record = replace(record, warnings=(*record.warnings, *notes, *_notes_of_model(model)))
+        record = self._of_part(replace(record, warnings=(*record.warnings, *notes, *_notes_of_model(model))))
         undecided = self.judge.undecided
         evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), undecided)
         return Explanation(
@@ -248,10 +248,17 @@ class Explainer:
             n_positions=len(model.summary.labels) if model.summary else 0,
             tells_sources=not is_shipped(model),
             missing=tuple(_missing(model)),
-            next_steps=tuple(next_steps(record, record.warnings, model.class_names)),
+            next_steps=tuple(next_steps(record, record.warnings, model.class_names, is_part=self.region is not None)),
             class_names=model.class_names,
             cross_validated=_cross_validated(model, record) if undecided is None else None,
         )
+
+    def _of_part(self, record: ImageRecord) -> ImageRecord:
+        """Return the record with settings that tell a verdict on a part from one on the whole."""
+        if self.region is None:
+            return record
+        settings = {**self.judge.settings, "region": list(self.region.box)}
+        return replace(record, settings_sha256=hash_of_settings(settings))
 
     def _of_nothing(self, record: ImageRecord, image: DecodedImage) -> Explanation:
         """Return the explanation of an image of one colour: the numbers of its features mean nothing."""

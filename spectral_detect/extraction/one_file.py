@@ -275,10 +275,11 @@ class Extractor:
         if self.region is None:
             return image
         part, where = self.region.crop(image)
-        if where != self.region:
-            note = f"the part begins on the grid of a JPEG's blocks: {','.join(map(str, where.box))} was judged"
-            part = replace(part, warnings=(*part.warnings, note))
+        note = f"only a part was judged: {','.join(map(str, where.box))} (left, top, width, height)"
+        note += "" if where == self.region else ", as parts begin on the grid of a JPEG's blocks"
+        part = replace(part, warnings=(*part.warnings, note))
         known |= {"width": part.width, "height": part.height, "warnings": part.warnings}
+        known["transparent_share"] = part.transparent_share
         return part
 
     def _extract(self, extraction: Extraction, image: DecodedImage | None) -> Extraction:

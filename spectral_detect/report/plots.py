@@ -175,4 +175,9 @@ def picture_uri(figure: Figure) -> str:
 
 def plain(name: str, longest: int = 24) -> str:
     """Return a name as matplotlib may draw it: no mathematics, and not too long."""
-    return cut_in_the_middle(visible(name), longest).replace("$", r"\$")
+    return as_it_is(cut_in_the_middle(visible(name), longest))
+
+
+def as_it_is(text: str) -> str:
+    """Return a text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")

@@ -166,7 +166,7 @@ def test_a_part_scores_like_the_crop(run: Run, tmp_path: Path) -> None:
     assert part["record"]["score"] == crop["record"]["score"]
     assert part["record"]["width"] == 192
     assert part["region"] == [64, 32, 192, 192]
-    assert "192x192 pixels" in part["record"]["warnings"][0]
+    assert "192x192 pixels" in part["record"]["warnings"][1]
     assert part["tiles"]["tiles"] == crop["tiles"]["tiles"]
 
 
@@ -181,7 +181,8 @@ def test_a_page_without_jinja_names_the_extra(run: Run, tmp_path: Path, monkeypa
 
 def test_a_part_off_the_grid_says_where_it_begins(run: Run) -> None:
     part = json.loads(run("explain", FAKE, *PHOTOGRAPHS, "--region", "70,33,100,100", "--format", "json").stdout)
-    assert "the part begins on the grid of a JPEG's blocks: 64,32,106,101 was judged" in part["record"]["warnings"]
+    where = "only a part was judged: 64,32,106,101 (left, top, width, height)"
+    assert f"{where}, as parts begin on the grid of a JPEG's blocks" in part["record"]["warnings"]
     assert (part["record"]["width"], part["record"]["height"]) == (106, 101)
 
 
@@ -378,3 +379,40 @@ def test_of_transparent_pixels_the_sheet_says_once_what_to_do(run: Run, tmp_path
     assert sum("opaque part" in step for step in facts["next_steps"]) == 1
     text = " ".join(run("explain", tmp_path / "cutout.png", *PHOTOGRAPHS).stdout.split())
     assert text.count("Judge the opaque part") == 1
+
+
+def test_dollars_in_a_name_are_no_mathematics(run: Run, tmp_path: Path) -> None:
+    model = dataclasses.replace(load_model(MODEL), class_names=("camera", r"x$\q"))
+    save_model(model, tmp_path / "own.pkl")
+    written = run("explain", FAKE, "--model", tmp_path / "own.pkl", *HERE, "--output", tmp_path / "x.png")
+    assert written.exit_code == 0, written.stderr
+
+
+def test_a_part_is_judged_by_its_own_transparency(run: Run, tmp_path: Path) -> None:
+    with Image.open(REAL) as image:
+        pixels = np.asarray(image.convert("RGBA")).copy()
+    pixels[:, :64, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "cutout.png")
+    part = ("--region", "64,0,192,192", "--format", "json")
+    facts = json.loads(run("explain", tmp_path / "cutout.png", *PHOTOGRAPHS, *part).stdout)
+    assert facts["reason"] != "transparent" and not any("transparent" in note for note in facts["record"]["warnings"])
+
+
+def test_a_verdict_on_a_part_does_not_pass_for_one_on_the_whole(run: Run, tmp_path: Path) -> None:
+    box = ("--region", "0,0,128,128")
+    part, whole = (json.loads(run("explain", FAKE, *PHOTOGRAPHS, *r, "--format", "json").stdout) for r in (box, ()))
+    assert part["record"]["settings_sha256"] != whole["record"]["settings_sha256"]
+    assert part["record"]["warnings"][0] == "only a part was judged: 0,0,128,128 (left, top, width, height)"
+    assert "Garden.png, part 0,0,128,128: " in " ".join(run("explain", FAKE, *PHOTOGRAPHS, *box).stdout.split())
+    written = run("explain", FAKE, *PHOTOGRAPHS, *box, "--output", tmp_path / "x.txt").stdout
+    assert "Garden.png, part 0,0,128,128: " in written
+    small = run("explain", FAKE, *HERE, "--region", "0,0,100,100", "--format", "json")
+    assert json.loads(small.stdout)["next_steps"][0].startswith("name a larger part with --region")
+
+
+def test_a_score_that_hardly_speaks_for_its_verdict_is_to_be_taken_for_undecided(run: Run) -> None:
+    facts = json.loads(run("explain", REAL, *PHOTOGRAPHS, "--format", "json").stdout)
+    assert (facts["record"]["verdict"], abs(facts["record"]["log10_likelihood_ratio"]) < 0.3) == ("real", True)
+    (step,) = facts["next_steps"]
+    assert step.startswith("take it for undecided: the threshold makes it real, but its score is nearly as frequent")
+    assert "take it for undecided" not in run("explain", FAKE, *PHOTOGRAPHS).stdout

@@ -190,7 +190,7 @@ def test_an_evaluation_is_in_the_names(named: Path, labelled_folder: Path, tmp_p
 
 def test_an_explanation_is_in_the_names(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
     image = labelled_folder / "fake" / "00.png"
-    text = run("explain", image, "--model", named).stdout
+    text = " ".join(run("explain", image, "--model", named).stdout.split())
     assert ": perturbed, score" in text and "0 clean to 1 perturbed; perturbed from" in text
     assert "generated" not in text and not {"real", "fake"} & set(text.split())
     for name in ("sheet.html", "sheet.png", "sheet.json"):

@@ -25,7 +25,7 @@ from spectral_detect.explain.explanation import explain as explain_file
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Region
 from spectral_detect.parallel.work import Work
-from spectral_detect.report.sheet.text import WIDTH, explanation_text, verdict_line
+from spectral_detect.report.sheet.text import WIDTH, explanation_text, verdict_line, what_was_judged
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile
@@ -119,7 +119,7 @@ def explain(
         ctx.exit(1)
     write(explanation)
     if output is not None:
-        click.echo(f"{visible(output)}: {visible(explanation.record.path)}: {verdict_line(explanation)}")
+        click.echo(f"{visible(output)}: {what_was_judged(explanation)}: {verdict_line(explanation)}")
 
 
 def _writer(output: str | None, inputs: list[str | None], kind: str) -> Callable[[Explanation], None]:

@@ -23,7 +23,11 @@ from spectral_detect.text import visible
     "--n", "n", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="Make this many images."
 )
 @click.option("-o", "--output", required=True, metavar="DIR", help="Write the images to DIR, a new or empty folder.")
-@click.option("--reals", metavar="DIR", help="Also write as many camera images to DIR, reduced as in training.")
+@click.option(
+    "--reals",
+    metavar="DIR",
+    help="Also write as many camera images to DIR (at most those of the training), reduced as in training.",
+)
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
@@ -70,4 +74,10 @@ def _write_reals(run: Path, n: int, output: str) -> None:
     hooks = Hooks(on_failure=report_failure, reading_progress=partial(progress, unit="images"))
     with folder_aside(output) as aside:
         n_reals = write_images(load_reals(run, n, Work(), hooks), aside)
+    if n_reals < n:
+        click.echo(
+            f"warning: no more than {n_reals} camera images were written, all that the run was trained on: a detector "
+            f"wants as many of both (--n {n_reals})",
+            err=True,
+        )
     click.echo(f"wrote {n_reals} camera images to {visible(output)}")

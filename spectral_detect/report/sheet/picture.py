@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spectral_detect.explain.advice import sentence
 from spectral_detect.explain.explanation import Explanation
-from spectral_detect.report.plots import new_figure, plain, write_figure
+from spectral_detect.report.plots import as_it_is, new_figure, plain, write_figure
 from spectral_detect.report.sheet.panels import (
     NORMAL,
     SMALL,
@@ -82,7 +82,8 @@ def _draw_head(figure: SubFigure, explanation: Explanation, lines: Sequence[str]
     colour = colour_of(explanation)
     figure.text(0.02, 1 - 0.34 / height_in, shown.upper(), fontsize=24, fontweight="bold", color=colour, va="top")
     for k, line in enumerate(lines):
-        figure.text(0.02, 1 - (TOP_IN + k * HEAD_LINE_IN) / height_in, line, fontsize=NORMAL + 0.5, va="top")
+        y = 1 - (TOP_IN + k * HEAD_LINE_IN) / height_in
+        figure.text(0.02, y, as_it_is(line), fontsize=NORMAL + 0.5, va="top")
     if not explanation.is_empty:
         draw_gauge(figure.add_axes((0.56, 1 - 0.68 / height_in, 0.41, 0.25 / height_in)), explanation)
 
@@ -156,6 +157,6 @@ def _write(figure: Figure | SubFigure, x: float, column: Sequence[Paragraph], he
     y = 1.0
     for title, sentences in column:
         figure.text(x, y, title, fontsize=NORMAL, fontweight="bold", va="top")
-        text = "\n".join(_lines(sentences)).replace("$", r"\$")
-        figure.text(x, y - LINE_IN * 1.1 / height_in, text, fontsize=SMALL, va="top", linespacing=1.25)
+        text = "\n".join(_lines(sentences))
+        figure.text(x, y - LINE_IN * 1.1 / height_in, as_it_is(text), fontsize=SMALL, va="top", linespacing=1.25)
         y -= _height((title, sentences)) / height_in

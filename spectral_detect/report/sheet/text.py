@@ -18,6 +18,7 @@ from spectral_detect.text import visible
 
 WIDTH, TITLE = 100, 21
 LEAST_WIDTH = TITLE + 20
+MADE_FROM_JPEG = "If it was made from a JPEG, the verdict is right as often as one on a JPEG, which is less."
 MEANINGS = {
     "fake": "it looks more like the generated images that the model has seen",
     "real": "it looks more like the camera images that the model has seen",
@@ -76,7 +77,7 @@ def explanation_text(explanation: Explanation, width: int = WIDTH) -> str:
     """Return the report of `explain`: verdict, score, evidence, what to do next; wrapped at so many columns."""
     record, width = explanation.record, max(LEAST_WIDTH, min(WIDTH, width))
     rows = partial(_rows, width=width)
-    lines = [f"{visible(record.path)}:", *wrap(verdict_line(explanation), width, break_long_words=False)]
+    lines = [f"{what_was_judged(explanation)}:", *wrap(verdict_line(explanation), width, break_long_words=False)]
     if len(" ".join(lines)) <= width:
         lines = [" ".join(lines)]
     if record.error is None:
@@ -94,6 +95,12 @@ def explanation_text(explanation: Explanation, width: int = WIDTH) -> str:
         lines += rows("warnings", other_warnings(explanation))
         lines += rows("what to do next", [sentence(step) for step in explanation.next_steps])
     return "\n".join(lines)
+
+
+def what_was_judged(explanation: Explanation) -> str:
+    """Return the path, and the part that was named."""
+    region, path = explanation.region, visible(explanation.record.path)
+    return path if region is None else f"{path}, part {','.join(map(str, region.box))}"
 
 
 def verdict_line(explanation: Explanation) -> str:
@@ -143,7 +150,8 @@ def track_sentence(explanation: Explanation) -> str:
     """Say how the model did on files like this one, or in cross-validation; nothing if it does not know."""
     such, fake = explanation.record.such_files, names_of(explanation)[1]
     if such:
-        return f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}."
+        known = f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}."
+        return f"{known} {MADE_FROM_JPEG}" if such.startswith("lossless") else known
     if (right := explanation.cross_validated) is None:
         return ""
     value, low, high = (100 * share for share in (right.value, right.low, right.high))
