@@ -168,8 +168,8 @@ SAYS_GENERATED = (
 
 OF_PART = "name a larger part with --region: the model has seen no images as small as this one"
 WEAK = (
-    "take it for undecided: the threshold makes it {called}, but its score is nearly as frequent among {other} images; "
-    "ask for certainty with --min-confidence 0.9"
+    "take it for undecided: such a score is nearly as frequent among {other} images as among {called} ones; ask for "
+    "certainty with --min-confidence 0.9"
 )
 LEAST_RATIO = log10(2)
 

@@ -414,5 +414,5 @@ def test_a_score_that_hardly_speaks_for_its_verdict_is_to_be_taken_for_undecided
     facts = json.loads(run("explain", REAL, *PHOTOGRAPHS, "--format", "json").stdout)
     assert (facts["record"]["verdict"], abs(facts["record"]["log10_likelihood_ratio"]) < 0.3) == ("real", True)
     (step,) = facts["next_steps"]
-    assert step.startswith("take it for undecided: the threshold makes it real, but its score is nearly as frequent")
+    assert step.startswith("take it for undecided: such a score is nearly as frequent among fake images as among real")
     assert "take it for undecided" not in run("explain", FAKE, *PHOTOGRAPHS).stdout
