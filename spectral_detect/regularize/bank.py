@@ -20,7 +20,7 @@ from spectral_detect.regularize.profiles import MIN_REALS, check_images, log_pro
 AT_ONCE = 256  # images in memory with all that their features need
 RIDGE = 3e-3  # added to the variance in each direction, of features of unit variance
 LEAST_VARIANCE = 1e-6  # of features of unit variance; below, a direction holds rounding errors
-DISTRIBUTIONS: tuple[SpectralDistance, ...] = ("energy", "mmd")
+DISTRIBUTIONS: tuple[SpectralDistance, ...] = ("energy", "mmd", "discriminator")
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ from typing import Literal, TypedDict
 
 ProfileNormalisation = Literal["log", "paper"]  # how a radial profile is brought to (0, 1)
 ProfileDistance = Literal["bce", "mse", "l1"]
-SpectralDistance = Literal["bce", "mse", "l1", "energy", "mmd"]  # the last two between distributions, not their means
+# the last three between distributions, not their means
+SpectralDistance = Literal["bce", "mse", "l1", "energy", "mmd", "discriminator"]
 SpectralFeatures = Literal["profile", "azimuthal", "residual"]  # the last two as the detector's presets
 ComparedPer = Literal["batch", "image"]  # whose profile is compared with that of the reals
 Upsampling = Literal["transconv", "upconv-nearest", "upconv-bilinear"]

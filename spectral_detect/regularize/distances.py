@@ -1,4 +1,4 @@
-"""Measure how far a batch of spectra is from those of camera images: of the means, or of the distributions."""
+"""Measure how far a batch of spectra is from those of camera images: by the means, the distributions, or a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,23 @@ from spectral_detect.regularize.choices import ComparedPer, SpectralDistance
 SCALE = 0.75  # argument of the logistic function at one standard deviation: 4 at three, as for the mean profile
 WIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the Gaussian kernels, in medians of the squared distance between reals
 N_PAIRED = 1000  # reals whose distances to each other are measured
+N_HIDDEN = 64  # units of the spectral discriminator
 TINY = 1e-6  # under a root whose gradient would be infinite at 0
+
+
+class Whitening(nn.Module):
+    """Give (N, n_features) vectors about unit variance in all directions in which those of a bank vary."""
+
+    def __init__(self, bank: RealBank) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.matrix: Tensor
+        keep(self, "mean", bank.mean)
+        keep(self, "matrix", bank.whitening)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Return (N, n_directions) whitened vectors, in the precision of these."""
+        return (vectors - self.mean.to(vectors)) @ self.matrix.to(vectors)
 
 
 class BankDistance(nn.Module):
@@ -40,20 +56,14 @@ class BankDistance(nn.Module):
     def __init__(self, bank: RealBank, distance: SpectralDistance, per: ComparedPer) -> None:
         super().__init__()
         self.distance, self.per = distance, per
-        self.mean: Tensor
-        self.whitening: Tensor
+        self.whiten = Whitening(bank)
         self.reals: Tensor
-        self._keep("mean", bank.mean)
-        self._keep("whitening", bank.whitening)
         whitened = (bank.vectors - bank.mean) @ bank.whitening
-        self._keep("reals", whitened)
+        keep(self, "reals", whitened)
         between = _squared_distances(*2 * [torch.from_numpy(whitened[:N_PAIRED]).double()])
         self.median = float(between[~torch.eye(len(between), dtype=torch.bool)].median().clamp_min(TINY))
         self.mean_distance = float(_mean_of_pairs((between + TINY).sqrt()))
         self.mean_kernel = float(_mean_of_pairs(self._kernel(between)))
-
-    def _keep(self, name: str, values: np.ndarray) -> None:
-        self.register_buffer(name, torch.from_numpy(np.array(values, np.float64)), persistent=False)
 
     def forward(self, vectors: Tensor, like: Tensor | None = None) -> Tensor:
         """Return the distance of (N, n_features) vectors from the bank, or from other vectors.
@@ -63,8 +73,8 @@ class BankDistance(nn.Module):
         FeatureError
             There is a single vector, which is no distribution.
         """
-        x = self._whitened(vectors)
-        y = None if like is None else self._whitened(like)
+        x = self.whiten(vectors)
+        y = None if like is None else self.whiten(like)
         if self.distance in ("energy", "mmd"):
             if len(x) < 2:
                 raise FeatureError(f"distance {self.distance!r} is between distributions: give a batch of 2 or more")
@@ -74,9 +84,6 @@ class BankDistance(nn.Module):
         if self.distance == "bce":
             return functional.binary_cross_entropy_with_logits(x / SCALE, (target / SCALE).sigmoid())
         return functional.l1_loss(x, target) if self.distance == "l1" else functional.mse_loss(x, target)
-
-    def _whitened(self, vectors: Tensor) -> Tensor:
-        return (vectors - self.mean.to(vectors)) @ self.whitening.to(vectors)
 
     def _gather(self, rows: Tensor) -> Tensor:
         return rows.mean(dim=0, keepdim=True) if self.per == "batch" else rows
@@ -94,6 +101,56 @@ class BankDistance(nn.Module):
     def _kernel(self, squared: Tensor) -> Tensor:
         kernels = [(-squared / (2 * width * self.median)).exp() for width in WIDTHS]
         return torch.stack(kernels).mean(dim=0)
+
+
+class SpectralDiscriminator(nn.Module):
+    """Tell generated from camera images by their spectra: a small network, which learns in turn with the generator.
+
+    Its loss for the generator is -ln of the probability that the network gives to "camera image"; ln 2 where the
+    network cannot tell.
+
+    Parameters
+    ----------
+    bank : RealBank
+        Spectra of camera images, which say how vectors are whitened.
+
+    Notes
+    -----
+    Chen et al., "SSD-GAN: Measuring the Realness in the Spatial and Spectral Domains", AAAI 2021, has a single layer on
+    the radial profile, and judges by a mean of its output and the image discriminator's; so both share one loss. Here
+    there is a hidden layer, so that not only means must agree, and its own loss with its own weight, which goes with
+    every objective.
+    """
+
+    def __init__(self, bank: RealBank) -> None:
+        super().__init__()
+        self.whiten = Whitening(bank)
+        n_directions = bank.whitening.shape[1]
+        self.network = nn.Sequential(nn.Linear(n_directions, N_HIDDEN), nn.LeakyReLU(0.2), nn.Linear(N_HIDDEN, 1))
+
+    def forward(self, vectors: Tensor, like: Tensor | None = None) -> Tensor:
+        """Return the generator's loss for (N, n_features) vectors.
+
+        Raises
+        ------
+        FeatureError
+            There are others to compare with; it knows camera images alone.
+        """
+        if like is not None:
+            raise FeatureError("distance 'discriminator' compares with all camera images: leave `like` out")
+        return functional.softplus(-self._logits(vectors)).mean()
+
+    def learning_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return its own loss, the cross-entropy of both kinds of vectors; 2 ln 2 where it cannot tell."""
+        return functional.softplus(-self._logits(real)).mean() + functional.softplus(self._logits(fake)).mean()
+
+    def _logits(self, vectors: Tensor) -> Tensor:
+        return torch.as_tensor(self.network(self.whiten(vectors).float()))
+
+
+def keep(module: nn.Module, name: str, values: np.ndarray) -> None:
+    """Keep an array as a buffer of a module, which moves with it and is not saved with it."""
+    module.register_buffer(name, torch.from_numpy(np.array(values, np.float64)), persistent=False)
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:

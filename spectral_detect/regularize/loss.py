@@ -31,7 +31,7 @@ from spectral_detect.regularize.choices import (
     SpectralFeatures,
 )
 from spectral_detect.regularize.detector_features import DetectorFeatures
-from spectral_detect.regularize.distances import BankDistance
+from spectral_detect.regularize.distances import BankDistance, SpectralDiscriminator
 from spectral_detect.regularize.profiles import GRAY, ROUNDING_POWER, RealProfile, mean_profile
 from spectral_detect.regularize.reals import N_PROFILES, read_reals
 from spectral_detect.text import counted
@@ -95,11 +95,12 @@ class SpectralLoss(nn.Module):
         profile, with bounds per ring taken from the reals (mean +- 3 standard deviations at 0.02 and 0.98), so that all
         frequencies count alike. "paper": AI / AI_0, as in the paper; power falls so fast with the frequency that the
         highest frequencies hardly count.
-    distance : {"bce", "mse", "l1", "energy", "mmd"}
+    distance : {"bce", "mse", "l1", "energy", "mmd", "discriminator"}
         "bce": binary cross-entropy, equation 11. "mse", "l1": between the log profiles, in natural logarithms, or the
         whitened features. "energy", "mmd": energy distance, or maximum mean discrepancy with Gaussian kernels, between
         the distribution of the batch's whitened log profiles or features and that of the camera images; so not only
-        their mean must agree.
+        their mean must agree. "discriminator": a small network learns to tell the batch's from those of camera images,
+        see `discriminator_loss`.
     per : {"batch", "image"}
         "batch" compares the batch's mean normalised (or log) profile with that of the reals. "image" compares each
         image's, as the paper does, which also makes images more alike in spectrum than camera images are.
@@ -123,7 +124,7 @@ class SpectralLoss(nn.Module):
     -----
     L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of generated images and t that of
     the reals. The zero frequency, which holds the brightness, takes no part. The least value of L is not 0 but `floor`,
-    the entropy of t. See `BankDistance` for the distances between distributions.
+    the entropy of t. See `BankDistance` for the distances between distributions, and `SpectralDiscriminator`.
     """
 
     def __init__(
@@ -149,10 +150,11 @@ class SpectralLoss(nn.Module):
         spread = np.maximum(BOUND_SD * reals.sd_log, LEAST_SPREAD) / AT_BOUND
         self.register_buffer("scale", torch.from_numpy(spread), persistent=False)
         self.seen = None if features == "profile" else DetectorFeatures(features, reals.shape)
-        self.to_bank: BankDistance | None = None
+        self.to_bank: BankDistance | SpectralDiscriminator | None = None
         if needs_bank(features, distance):
-            made = bank(features) if callable(bank) else bank
-            self.to_bank = BankDistance(_fitting(made, reals.shape, features), distance, per)
+            made = _fitting(bank(features) if callable(bank) else bank, reals.shape, features)
+            learns = distance == "discriminator"
+            self.to_bank = SpectralDiscriminator(made) if learns else BankDistance(made, distance, per)
 
     @classmethod
     def from_images(cls, images: np.ndarray, **settings: Unpack[LossSettings]) -> SpectralLoss:
@@ -208,11 +210,11 @@ class SpectralLoss(nn.Module):
 
     @property
     def floor(self) -> float:
-        """Return the least possible value: cross-entropy of the target with itself; 0 for all but "bce".
+        """Return the value for images like the reals: cross-entropy of the target with itself, or 0.
 
-        "energy" and "mmd" are estimates and may fall below.
+        It is the least one but for "energy" and "mmd", which are estimates, and "discriminator", which may be deceived.
         """
-        if self.distance != "bce":
+        if self.distance not in ("bce", "discriminator"):
             return 0.0
         if self.to_bank is not None:
             return math.log(2)
@@ -240,6 +242,26 @@ class SpectralLoss(nn.Module):
             profile = self.profiles(images)
             target = None if like is None else self.profiles(like.detach())
             return self._distance(profile, target)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return what the network of distance "discriminator" learns by, in turn with the generator.
+
+        Give `parameters()` to the optimiser of the image discriminator, and add this to that one's loss.
+
+        Parameters
+        ----------
+        real, fake : Tensor
+            Camera images and generated ones, as for `forward`. No gradient flows to them.
+
+        Raises
+        ------
+        FeatureError
+            The distance is another one, in which nothing learns.
+        """
+        if not isinstance(self.to_bank, SpectralDiscriminator):
+            raise FeatureError(f"distance {self.distance!r} learns nothing: this is for 'discriminator'")
+        with torch.autocast(fake.device.type, enabled=False):
+            return self.to_bank.learning_loss(self.vectors(real.detach()), self.vectors(fake.detach()))
 
     def profiles(self, images: Tensor) -> Tensor:
         """Return the gray images' profiles, (N, n_rings) from the zero frequency on, on the scale 0 to 1."""

@@ -134,6 +134,32 @@ def test_a_right_mean_is_not_enough_for_a_distribution(distance: Any, rng: np.ra
     assert abs(np.mean(others)) < 3 * np.std(others) / np.sqrt(len(others)) + 2e-3  # no bias, though batches are small
 
 
+@pytest.mark.parametrize("features", FEATURES)
+def test_images_come_nearer_by_deceiving_a_network_that_learns_in_turn(features: Any, photographs: np.ndarray) -> None:
+    torch.manual_seed(0)
+    loss = SpectralLoss.from_images(photographs, features=features, distance="discriminator")
+    judge = torch.optim.Adam(loss.parameters(), 0.002, (0.5, 0.999))
+    images = as_batch(gaussian_filter(photographs[:32], (0, 0.7, 0.7, 0), mode="wrap")).requires_grad_()
+    adam = torch.optim.Adam([images], 0.01, (0.5, 0.999))
+    reals = as_batch(photographs)
+    energy = SpectralLoss.from_images(photographs, features=features, distance="energy")
+    before = energy(images).item()
+    for step in range(200):
+        judge.zero_grad()
+        own = loss.discriminator_loss(reals, images)
+        own.backward()
+        judge.step()
+        if step == 50:
+            assert images.grad is None  # its own loss has no gradient there
+            assert own.item() < 0.5 * 2 * np.log(2)  # it has learned to tell them
+            assert loss(images).item() > 2 * loss.floor > 3 * loss(reals).item()
+        if step >= 50:
+            adam.zero_grad()
+            loss(images).backward()
+            adam.step()
+    assert energy(images).item() < 0.2 * before
+
+
 def test_distances_have_the_values_of_their_equations(rng: np.random.Generator) -> None:
     vectors, x = rng.normal(size=(60, 3)), rng.normal(size=(5, 3)) + 1
     bank = RealBank((8, 8), "profile", vectors.astype(np.float32), np.zeros(3), np.eye(3))
@@ -193,12 +219,20 @@ def test_images_without_detail_have_a_finite_loss_and_gradient(photographs: np.n
 
 
 def test_wrong_use_is_named(photographs: np.ndarray) -> None:
+    with pytest.raises(FeatureError, match="distance 'discriminator' is between distributions: it goes with per"):
+        SpectralLoss.from_images(photographs, distance="discriminator", per="image")
     for distance in ("energy", "mmd"):
         with pytest.raises(FeatureError, match=f"distance '{distance}' is between distributions: it goes with per"):
             SpectralLoss.from_images(photographs, distance=distance, per="image")  # type: ignore[arg-type]
         loss = SpectralLoss.from_images(photographs, distance=distance)  # type: ignore[arg-type]
         with pytest.raises(FeatureError, match="give a batch of 2 or more"):
             loss(as_batch(photographs[:1]))
+    learning = SpectralLoss.from_images(photographs, distance="discriminator")
+    batch = as_batch(photographs[:2])
+    with pytest.raises(FeatureError, match="'discriminator' compares with all camera images: leave `like` out"):
+        learning(batch, like=batch)
+    with pytest.raises(FeatureError, match="distance 'bce' learns nothing: this is for 'discriminator'"):
+        SpectralLoss.from_images(photographs).discriminator_loss(batch, batch)
     with pytest.raises(FeatureError, match="features 'azimuthal' are logarithms: they go with normalisation 'log'"):
         SpectralLoss.from_images(photographs, features="azimuthal", normalisation="paper")
     with pytest.raises(FeatureError, match="compares with a bank of 'azimuthal' of camera images of 32x32 pixels"):

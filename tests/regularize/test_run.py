@@ -115,8 +115,11 @@ def test_the_spectral_loss_begins_in_the_epoch_that_is_named(options: TrainingOp
         replace(options, spectral_from=0).check()
 
 
-def test_a_late_spectral_loss_is_resumed_to_the_same_numbers(options: TrainingOptions, tmp_path: Path) -> None:
-    late = replace(options, spectral_weight=2.0, spectral_from=3)
+@pytest.mark.parametrize(("distance", "first"), [("bce", 3), ("discriminator", 2)])
+def test_a_late_spectral_loss_is_resumed_to_the_same_numbers(
+    distance: Any, first: int, options: TrainingOptions, tmp_path: Path
+) -> None:
+    late = replace(options, spectral_weight=2.0, spectral_from=first, distance=distance)
     train_gan(late, tmp_path / "whole", Work(jobs=0), Hooks())
     train_gan(replace(late, epochs=2), tmp_path / "parts", Work(jobs=0), Hooks())
     train_gan(late, tmp_path / "parts", Work(jobs=0), Hooks(), resume=True)

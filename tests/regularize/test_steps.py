@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from regularize.conftest import random_images
+from spectral_detect.regularize.bank import real_bank
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.samples import to_uint8
 from spectral_detect.regularize.gan.steps import Gan, to_tensor
@@ -42,6 +43,26 @@ def test_a_step_trains_one_network_and_leaves_the_other(
     assert not has_changed(gan.D)
     assert set(losses) == {"loss_g", "spectral_loss"}
     assert losses["spectral_loss"].requires_grad == (weight > 0)
+
+
+def test_a_spectral_discriminator_learns_with_d_from_the_first_epoch_of_its_loss_on(options: TrainingOptions) -> None:
+    images = random_images()
+    chosen = replace(options, spectral_weight=2.0, spectral_from=2, distance="discriminator")
+    gan = Gan(chosen, mean_profile(images), torch.device("cpu"), real_bank(images, "profile"))
+
+    def weights() -> torch.Tensor:
+        return nn.utils.parameters_to_vector(gan.spectral.parameters()).clone()
+
+    x, initial = to_tensor(images[:8], gan.device), weights()
+    gan.begin_epoch(1)
+    gan.step_d(x)
+    assert torch.equal(weights(), initial)
+    gan.begin_epoch(2)
+    gan.step_d(x)
+    learned = weights()
+    assert not torch.equal(learned, initial)
+    gan.step_g(8)
+    assert torch.equal(weights(), learned)
 
 
 def test_critics_step_more_often(faces: Path, options: TrainingOptions, tmp_path: Path) -> None:

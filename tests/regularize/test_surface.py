@@ -34,6 +34,9 @@ from spectral_detect.report.pictures.surface import plot_surfaces, range_of, sur
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
 QUICK = SurfaceSettings(points=3, n=16, device="cpu", threads=1)
+RUN = TrainingOptions(
+    "", size=32, channels=8, batch_size=16, epochs=3, n_watched=50, threads=1, device="cpu", keep_weights=1
+)
 DRAWN = ("--points", 3, "--n", 16, "--device", "cpu", "--threads", 1)
 
 
@@ -41,9 +44,7 @@ DRAWN = ("--points", 3, "--n", 16, "--device", "cpu", "--threads", 1)
 def runs(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs `without` and `with` the spectral loss, which have kept their weights, and `bare`, which has not."""
     folder = tmp_path_factory.mktemp("runs")
-    options = TrainingOptions(
-        str(faces), size=32, channels=8, batch_size=16, epochs=3, n_watched=50, threads=1, device="cpu", keep_weights=1
-    )
+    options = replace(RUN, data=str(faces))
     train_gan(options, folder / "without", Work(jobs=0), Hooks())
     train_gan(replace(options, spectral_weight=2.0, epochs=2), folder / "with", Work(jobs=0), Hooks())
     train_gan(replace(options, keep_weights=0, epochs=1, objective="lsgan"), folder / "bare", Work(jobs=0), Hooks())
@@ -113,6 +114,21 @@ def test_the_loss_at_the_last_weights_is_that_of_training(runs: Path, faces: Pat
     values = surface.values("total")
     assert values[0, 2] == surface.grid[2].total and (surface.grid[2].x, surface.grid[2].y) == (1, -1)
     assert surface.values("adversarial")[1, 1] == pytest.approx(adversarial, rel=1e-4)
+
+
+def test_a_spectral_discriminator_judges_as_it_did_at_the_end(faces: Path, tmp_path: Path) -> None:
+    options = replace(RUN, data=str(faces), epochs=1, spectral_weight=2.0, distance="discriminator")
+    train_gan(options, tmp_path, Work(jobs=0), Hooks())
+    checkpoint = load_checkpoint(tmp_path / CHECKPOINT_FILE)
+    surface = loss_surface(tmp_path, replace(QUICK, loss="spectral"), Hooks())
+    G = Generator(32, channels=8)
+    G.load_state_dict(checkpoint.part("G"))
+    images = G(torch.randn(16, LATENT, generator=torch.Generator().manual_seed(0)))
+    spectral = spectral_loss_of(options, *spectral_target(options, read_images(options, Work(jobs=0), Hooks())))
+    untrained = spectral(images).item()
+    spectral.load_state_dict(checkpoint.part("spectral"))
+    assert surface.last.spectral == pytest.approx(spectral(images).item(), rel=1e-4)
+    assert surface.last.spectral != pytest.approx(untrained, rel=1e-2)
 
 
 def test_the_path_leads_from_the_first_weights_to_the_last(runs: Path) -> None:

@@ -114,7 +114,8 @@ spectral_options = together(
         default=TrainingOptions.distance,
         show_default=True,
         help="Measure the distance between mean spectra by cross-entropy, squared or absolute difference; or that "
-        "between their distributions by energy distance or maximum mean discrepancy (mmd).",
+        "between their distributions by energy distance, maximum mean discrepancy (mmd), or a small network that "
+        "learns to tell them apart (discriminator).",
     ),
     click.option(
         "--per",

@@ -67,8 +67,9 @@ class Gan:
         self.D = put_on(device, Discriminator(options.size, self.objective.normalisation, options.channels))
         self.spectral = spectral_loss_of(options, reals, bank).to(device)
         self.rate = rate = options.learning_rate or self.objective.learning_rate
+        self.judges = nn.ModuleList((self.D, self.spectral))  # the latter has parameters if it is a discriminator
         self.adam_g, self.adam_d = (
-            torch.optim.Adam(net.parameters(), rate, self.objective.betas) for net in (self.G, self.D)
+            torch.optim.Adam(net.parameters(), rate, self.objective.betas) for net in (self.G, self.judges)
         )
         self.random = torch.Generator()
         self.generate: Callable[[Tensor], Tensor] = self.G
@@ -87,18 +88,20 @@ class Gan:
         if self.objective.penalty is not None:
             losses["penalty"] = self.objective.penalty(self.D, x, fake, self.random)
             loss = loss + PENALTY_WEIGHT * losses["penalty"]
+        if self.options.distance == "discriminator" and self.spectral_weight:
+            loss = loss + self.spectral.discriminator_loss(x, fake)
         _descend(self.adam_d, loss)
         return losses
 
     def step_g(self, n: int) -> dict[str, Tensor]:
         """Let G learn to pass for real and to have the reals' profile: L_G + lambda L_spectral, equation 9."""
-        self.D.requires_grad_(False)
+        self.judges.requires_grad_(False)
         with mixed_precision(self.device):
             fake = self.generate(self.latent(n))
             d_fake = self.judge(fake).float()
         losses = {"loss_g": self.objective.loss_g(d_fake), "spectral_loss": self.spectral_loss(fake)}
         _descend(self.adam_g, losses["loss_g"] + self.spectral_weight * losses["spectral_loss"])
-        self.D.requires_grad_(True)
+        self.judges.requires_grad_(True)
         return losses
 
     def begin_epoch(self, epoch: int) -> None:
@@ -144,6 +147,7 @@ class Gan:
         return {
             **module_tensors("G", self.G),
             **module_tensors("D", self.D),
+            **module_tensors("spectral", self.spectral),
             **optimizer_tensors("adam_g", self.adam_g),
             **optimizer_tensors("adam_d", self.adam_d),
             "random": self.random.get_state(),
@@ -161,6 +165,7 @@ class Gan:
         """
         load_module(self.G, checkpoint.part("G"), "generator")
         load_module(self.D, checkpoint.part("D"), "discriminator")
+        load_module(self.spectral, checkpoint.part("spectral"), "spectral discriminator")
         load_optimizer(self.adam_g, checkpoint.part("adam_g"))
         load_optimizer(self.adam_d, checkpoint.part("adam_d"))
         self.random.set_state(checkpoint.tensors["random"])

@@ -194,7 +194,9 @@ def _spectral_loss(
     options = replace(options, data=settings.data or options.data)
     images = read_images(options, Work(), hooks)
     check_images_of(checkpoint, run, hash_of(images), options.data)
-    return spectral_loss_of(options, *spectral_target(options, images))
+    spectral = spectral_loss_of(options, *spectral_target(options, images))
+    load_module(spectral, checkpoint.part("spectral"), "spectral discriminator")
+    return spectral
 
 
 def _earlier(run: Path, checkpoint: Checkpoint) -> dict[int, Path]:
