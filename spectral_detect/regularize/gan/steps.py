@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from spectral_detect.regularize.profiles import RealProfile
 from spectral_detect.regularize.torch_device import memory_format, mixed_precision, put_on
 
 FINAL_RATE = 0.1  # of the learning rate, in the first of the last epochs if the options name some
+SPECTRAL_RATE = 2e-3  # of the spectral discriminator, throughout: at D's it falls behind and is deceived
 N_SETTLING = 20  # batches
 
 
@@ -68,9 +70,12 @@ class Gan:
         self.spectral = spectral_loss_of(options, reals, bank).to(device)
         self.rate = rate = options.learning_rate or self.objective.learning_rate
         self.judges = nn.ModuleList((self.D, self.spectral))  # the latter has parameters if it is a discriminator
-        self.adam_g, self.adam_d = (
-            torch.optim.Adam(net.parameters(), rate, self.objective.betas) for net in (self.G, self.judges)
-        )
+        learned: list[dict[str, Any]] = [
+            {"params": self.D.parameters()},
+            {"params": self.spectral.parameters(), "lr": SPECTRAL_RATE},
+        ]
+        self.adam_g = torch.optim.Adam(self.G.parameters(), rate, self.objective.betas)
+        self.adam_d = torch.optim.Adam(learned, rate, self.objective.betas)
         self.random = torch.Generator()
         self.generate: Callable[[Tensor], Tensor] = self.G
         self.judge: Callable[[Tensor], Tensor] = self.D
@@ -105,13 +110,12 @@ class Gan:
         return losses
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set the rate of both optimisers and the weight of the spectral loss as the options say, epochs from 1 on."""
+        """Set the rate of G and D and the weight of the spectral loss as the options say, epochs from 1 on."""
         options = self.options
         factor = rate_factor(epoch, options.epochs, options.final_epochs)
         self.spectral_weight = options.spectral_weight if epoch >= options.spectral_from else 0.0
         for optimizer in (self.adam_g, self.adam_d):
-            for group in optimizer.param_groups:
-                group["lr"] = factor * self.rate
+            optimizer.param_groups[0]["lr"] = factor * self.rate
 
     def spectral_loss(self, fake: Tensor) -> Tensor:
         """Return the spectral loss, also if it is only reported (weight 0); then no gradient flows through it."""
