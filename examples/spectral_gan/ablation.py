@@ -41,9 +41,10 @@ from spectral_detect.regularize.gan.monitor import Monitor, detector_auroc, frec
 from spectral_detect.regularize.profiles import log_profiles, radial_profiles
 from spectral_detect.regularize.reals import read_reals
 
-WEIGHTS = {"bce": 2.0, "mse": 2.0, "l1": 2.0, "energy": 5.0, "mmd": 5.0}
+WEIGHTS = {"bce": 2.0, "mse": 2.0, "l1": 2.0, "energy": 5.0, "mmd": 5.0, "discriminator": 1.0}
 LOSSES = (
-    "none", "azimuthal-mse", "azimuthal-energy", "azimuthal-mmd", "residual-mse", "residual-energy", "residual-mmd"
+    "none", "azimuthal-mse", "azimuthal-energy", "azimuthal-mmd", "azimuthal-discriminator",
+    "residual-mse", "residual-energy", "residual-mmd", "residual-discriminator",
 )  # fmt: skip
 MEASURES = "ablation.json"
 COLUMNS = (

@@ -41,6 +41,8 @@ class Metrics:
 
     Attributes
     ----------
+    n_fewest_groups : int
+        Groups of the class that has fewer.
     threshold : float
         A score at or above it counts as fake.
     oracle_threshold : float
@@ -60,6 +62,7 @@ class Metrics:
     n_real: int
     n_fake: int
     n_groups: int
+    n_fewest_groups: int
     threshold: float
     oracle_threshold: float
     confusion: Confusion

@@ -6,6 +6,8 @@ computed at once: a resample is a row of weights, how often each sample was draw
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +15,14 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.detector.bootstrap import resamples
-from spectral_detect.detector.calibration_metrics import JEFFREYS, cllr, cllr_min, expected_calibration_error, log_odds
+from spectral_detect.detector.calibration_metrics import (
+    JEFFREYS,
+    ODDS_LIMIT,
+    cllr,
+    cllr_min,
+    expected_calibration_error,
+    log_odds,
+)
 from spectral_detect.detector.metric_values import (
     METRICS,
     Confusion,
@@ -26,6 +35,8 @@ from spectral_detect.text import short_repr
 
 REALS_NEEDED = {"tpr_at_fpr_5": 20, "tpr_at_fpr_1": 100}  # with fewer, one false alarm is already more
 N_DRAWS = 100_000  # from the posterior of each rate
+OF_CLASS = {"real_accuracy": REAL, "fake_accuracy": FAKE}  # all others are of both
+MOST = {"cllr": ODDS_LIMIT / math.log(2)}  # bits; all others are at most 1
 
 
 def evaluate_scores(
@@ -37,7 +48,8 @@ def evaluate_scores(
     ----------
     y, scores, groups : (n_samples,) array
         Labels, scores in [0, 1], and groups. Groups are drawn together, with replacement, 1000 times; the intervals are
-        percentiles. Where no resample has an error, they are Clopper and Pearson's for so many groups without one.
+        percentiles. Where no resample has an error, or each has nothing else, they are Clopper and Pearson's for so
+        many groups. A class of one group tells nothing of others: the intervals then hold all values.
     threshold : float
         A score at or above it counts as fake.
     seed : int
@@ -67,23 +79,24 @@ def evaluate_scores(
     low, high = np.percentile(np.concatenate(resampled), [2.5, 97.5], axis=0)
     n_real = int(np.sum(y == REAL))
     intervals = zip(METRICS, estimates[0].tolist(), low.tolist(), high.tolist(), strict=True)
-    perfect = _without_error(y, groups)
+    n_groups = {label: len(np.unique(groups[y == label])) for label in (REAL, FAKE)}
+    perfect = _without_error(n_groups[REAL], n_groups[FAKE])
     measured: dict[str, Any] = {
-        name: _widened(Estimate(*interval), perfect.get(name)) if n_real >= REALS_NEEDED.get(name, 0) else None
+        name: _widened(name, Estimate(*interval), perfect.get(name), n_groups)
+        if n_real >= REALS_NEEDED.get(name, 0)
+        else None
         for name, *interval in intervals
     }
-    return Metrics(
-        n_real, int(np.sum(y == FAKE)), len(np.unique(groups)), threshold, float(best[0]), confusion, **measured
-    )
+    n_fake, n_all, n_fewest = int(np.sum(y == FAKE)), len(np.unique(groups)), min(n_groups.values())
+    return Metrics(n_real, n_fake, n_all, n_fewest, threshold, float(best[0]), confusion, **measured)
 
 
-def _without_error(y: np.ndarray, groups: np.ndarray) -> dict[str, Estimate]:
-    """Return each rate with its 95 % interval where no group has an error.
+def _without_error(n_real: int, n_fake: int) -> dict[str, Estimate]:
+    """Return each rate with its 95 % interval where none of so many groups has an error.
 
     Source: Clopper and Pearson, "The use of confidence or fiducial limits", Biometrika 1934: n of n are 0.025^(1/n) and
     more.
     """
-    n_real, n_fake = (len(np.unique(groups[y == label])) for label in (REAL, FAKE))
     real, fake = 0.025 ** (1 / n_real), 0.025 ** (1 / n_fake)
     mean = (real + fake) / 2
     lows = dict.fromkeys(("accuracy", "balanced_accuracy", "average_precision", "oracle_accuracy"), mean)
@@ -108,10 +121,20 @@ def least_auroc(n_lower: int, n_upper: int) -> float:
     return low
 
 
-def _widened(found: Estimate, perfect: Estimate | None) -> Estimate:
-    """Return the interval of a perfect value where its own has the width 0, as no resample has an error."""
+def _widened(name: str, found: Estimate, perfect: Estimate | None, n_groups: Mapping[int, int]) -> Estimate:
+    """Return an interval that does not claim more than so many groups of each class support.
+
+    That of a perfect or a worst value where its own has the width 0, as no resample differs; all values where a class
+    is one group, which no resample can replace.
+    """
     values = np.array([found.value, found.low, found.high])  # sums of weights, whose last digits may differ
-    return perfect if perfect is not None and np.allclose(values, perfect.value, rtol=0, atol=1e-9) else found
+    if perfect is not None and np.allclose(values, perfect.value, rtol=0, atol=1e-9):
+        return perfect
+    if perfect is not None and np.allclose(values, 1 - perfect.value, rtol=0, atol=1e-9):
+        return Estimate(1 - perfect.value, 1 - perfect.high, 1 - perfect.low)
+    of_class = OF_CLASS.get(name)
+    n_fewest = min(n_groups.values()) if of_class is None else n_groups[of_class]
+    return Estimate(found.value, 0.0, MOST.get(name, 1.0)) if n_fewest == 1 else found
 
 
 def predictive_values(

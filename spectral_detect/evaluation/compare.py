@@ -62,8 +62,8 @@ class Comparison:
 
     Attributes
     ----------
-    n_real, n_fake, n_groups : int
-        Samples and groups that were compared on.
+    n_real, n_fake, n_groups, n_fewest_groups : int
+        Samples and groups that were compared on, and groups of the class that has fewer.
     n_failed : int
         Files without some of the features, which are left out of all.
     candidates : tuple of Candidate
@@ -75,6 +75,7 @@ class Comparison:
     n_real: int
     n_fake: int
     n_groups: int
+    n_fewest_groups: int
     n_failed: int
     candidates: tuple[Candidate, ...]
     best_auroc_low: float
@@ -100,6 +101,7 @@ class Comparison:
             "n_real": self.n_real,
             "n_fake": self.n_fake,
             "n_groups": self.n_groups,
+            "n_fewest_groups": self.n_fewest_groups,
             "n_failed": self.n_failed,
             "candidates": [candidate.to_dict() for candidate in self.candidates],
             "best": self.best.to_dict(),
@@ -152,7 +154,8 @@ def compare_detectors(
     candidates = tuple(_candidate(runs[k], held_out[k], b) for k, b in zip(order, behind, strict=True))
     first, failed = datasets[0], {failure.path for dataset in datasets for failure in dataset.failures}
     low = min(low, candidates[0].auroc.low)
-    return Comparison(first.n_real, first.n_fake, first.n_groups, len(failed), candidates, low)
+    counts = first.n_real, first.n_fake, first.n_groups, int(held_out[0].metrics["n_fewest_groups"])
+    return Comparison(*counts, len(failed), candidates, low)
 
 
 def in_common(datasets: Sequence[Dataset]) -> list[Dataset]:

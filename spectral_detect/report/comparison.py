@@ -124,7 +124,7 @@ def detectors_text(comparison: Comparison) -> str:
     counts = f"{comparison.n_real} real, {comparison.n_fake} fake in {comparison.n_groups} groups"
     lines = [
         f"{counts}; each cross-validated on the same folds of them",
-        *few_images_lines(comparison.n_real, comparison.n_fake),
+        *few_images_lines(min(comparison.n_real, comparison.n_fake), comparison.n_fewest_groups),
         "",
         f"{'features':<10} {'classifier':<10} {'balanced accuracy':<26} {'AUROC':<26} AUROC behind the best",
         f"{_candidate_line(comparison.best)}      -",

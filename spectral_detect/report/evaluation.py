@@ -28,7 +28,7 @@ SCORE_COLUMNS = (
 def evaluation_text(evaluation: Evaluation) -> str:
     """Return the report of `evaluate`."""
     metrics, names = evaluation.metrics, tuple(map(visible, evaluation.class_names))
-    caution = few_images_lines(metrics.n_real, metrics.n_fake)
+    caution = few_images_lines(min(metrics.n_real, metrics.n_fake), metrics.n_fewest_groups)
     if evaluation.inconclusive_rate > MOST:
         share = f"{100 * evaluation.inconclusive_rate:.1f} %"
         caution += [

@@ -79,11 +79,14 @@ def prevalence_lines(values: PredictiveValues | None, class_names: tuple[str, st
     return lines
 
 
-def few_images_lines(n_real: int, n_fake: int) -> list[str]:
-    """Return a caution, in one line or none, where intervals are of few images."""
-    if min(n_real, n_fake) >= FEW:
+def few_images_lines(n_images: int, n_groups: int) -> list[str]:
+    """Return a caution, in one line or none, where a class has few images, or few groups of them."""
+    if n_groups >= FEW:
         return []
-    return [f"(fewer than {FEW} images of a class: the intervals are narrower than they should be)"]
+    if n_groups == 1 < n_images:
+        return ["(a class is one group of images: of others they tell nothing, and no interval can be had)"]
+    what = "images" if n_images < FEW else "groups"
+    return [f"(fewer than {FEW} {what} of a class: the intervals are narrower than they should be)"]
 
 
 def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> str:

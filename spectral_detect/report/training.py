@@ -37,7 +37,8 @@ def training_text(model: Model, output: str) -> str:
         lines += [f"cross-validated on these images{copies}; worth no more than the match of both classes in size and"]
         lines += ["compression (spectral-detect audit):"]
         lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))
-        lines += few_images_lines(model.metrics["n_real"], model.metrics["n_fake"])
+        n_images = min(model.metrics["n_real"], model.metrics["n_fake"])
+        lines += few_images_lines(n_images, model.metrics.get("n_fewest_groups", n_images))
     else:
         lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
     if model.metrics and model.calibration.kind == "none":

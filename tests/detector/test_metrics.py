@@ -16,7 +16,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from spectral_detect.detector.calibration_metrics import log_odds
+from spectral_detect.detector.calibration_metrics import cllr, log_odds
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.metrics import (
     REALS_NEEDED,
@@ -75,7 +75,21 @@ def test_no_error_among_few_groups_is_not_none_among_all() -> None:
     few = evaluate_scores(y, y.astype(float), 0.5, np.repeat(np.arange(8), 3)).to_dict()  # four groups of each class
     assert few["real_accuracy_ci"] == few["balanced_accuracy_ci"] == pytest.approx([0.025**0.25, 1])
     wrong = evaluate_scores(y, 1 - y.astype(float), 0.5, np.arange(24)).to_dict()
-    assert wrong["accuracy_ci"] == [0, 0]
+    none_right = pytest.approx([0, 1 - 0.025 ** (1 / 12)])  # as far from 0 as no error is from 1
+    assert wrong["accuracy_ci"] == wrong["fake_accuracy_ci"] == none_right
+    assert wrong["eer"] == 1.0 and wrong["eer_ci"] == pytest.approx([0.025 ** (1 / 12), 1])
+
+
+def test_a_class_of_one_group_tells_nothing_of_others() -> None:
+    rng = np.random.default_rng(0)
+    y, groups = np.repeat([0, 1], 40), np.r_[np.zeros(40, int), 1 + np.arange(40)]
+    found = evaluate_scores(y, np.clip(0.3 + 0.2 * y + 0.2 * rng.normal(size=80), 0, 1), 0.5, groups)
+    assert found.n_fewest_groups == 1
+    for name in ("real_accuracy", "balanced_accuracy", "auroc", "ece", "tpr_at_fpr_5"):
+        estimate = found.estimates[name]
+        assert estimate is not None and (estimate.low, estimate.high) == (0, 1)
+    assert found.cllr.high == pytest.approx(cllr(y, np.where(y == 1, -30.0, 30.0), np.full((1, 80), 1 / 80))[0])
+    assert 0.3 < found.fake_accuracy.low < found.fake_accuracy.high < 0.9  # of forty groups
 
 
 def test_a_score_at_the_threshold_is_fake() -> None:

@@ -23,7 +23,7 @@ from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import Named
 from spectral_detect.report.html.run_facts import RunFacts, utc_now
 from spectral_detect.report.html.table_page import rules_in_words
-from spectral_detect.report.metrics import FEW, OF_CLASS, PLAIN, TITLES
+from spectral_detect.report.metrics import OF_CLASS, PLAIN, TITLES, few_images_lines
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted, visible
 
@@ -103,7 +103,7 @@ def page_of(run: RunFacts, model: Model, rules: Rules, measured: Measured) -> st
         digest=hashlib.sha256(printed.encode("utf-8")).hexdigest(),
         tables=tables_of(result),
         counts=_counts(result),
-        is_small=_is_small(result),
+        caution=_caution(result),
         pictures=measured.pictures,
         files_sha256=measured.files_sha256,
         warnings=[visible(text) for text in measured.warnings],
@@ -134,8 +134,11 @@ def _counts(result: Evaluation | GeneratorTable) -> str:
     return f"{counted(len(result.generators), 'generator')}, each against {real} images"
 
 
-def _is_small(result: Evaluation | GeneratorTable) -> bool:
-    return any(min(e.metrics.n_real, e.metrics.n_fake) < FEW for e in _evaluations(result))
+def _caution(result: Evaluation | GeneratorTable) -> str:
+    """Return the caution of the evaluation with the fewest groups, as a sentence; empty if none needs one."""
+    least = min((e.metrics for e in _evaluations(result)), key=lambda metrics: metrics.n_fewest_groups)
+    lines = few_images_lines(min(least.n_real, least.n_fake), least.n_fewest_groups)
+    return "".join(f"{line[1:2].upper()}{line[2:-1]}." for line in lines)
 
 
 def _settings(rules: Rules, class_names: tuple[str, str]) -> list[tuple[str, str]]:
