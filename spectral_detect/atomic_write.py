@@ -70,27 +70,42 @@ def check_unlocked(name: str) -> None:
 
 @contextmanager
 def open_lines(path: str, *, append: bool = False) -> Iterator[TextIO]:
-    """Open an output for lines of text, which leave whole as long as each is flushed.
+    """Open an output for records of one or more lines of text, which leave whole as long as each is flushed.
 
-    After a failure a torn last line is cut off. Bytes of names that are not UTF-8 (`surrogateescape`) are written as
-    they were.
+    After a failure what follows the last record that was flushed is cut off. Bytes of names that are not UTF-8
+    (`surrogateescape`) are written as they were.
 
     Raises
     ------
     OutputError
         The file cannot be opened or written; no other `OSError` of the block is touched.
     """
-    name = repr(path)
+    name, records = repr(path), None
     try:
         with naming_output(name):
             # the buffer is longer than any record, so that each leaves whole
             below = open(path, "ab" if append else "wb", LONGEST_LINE)  # noqa: SIM115  # closed with the text
-        stream = cast(BinaryIO, OutputStream(below, name))
-        with TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="") as text:
+        records = _Records(below, name)
+        with TextIOWrapper(cast(BinaryIO, records), encoding="utf-8", errors="surrogateescape", newline="") as text:
             yield text
     except OutputError:
-        cut_torn_line(path)
+        if records is not None and os.path.isfile(path):  # a device has nothing to keep
+            with suppress(OSError):
+                os.truncate(path, records.whole_end)
         raise
+
+
+class _Records(OutputStream):
+    """A stream of bytes that knows where the last record ends that has left whole."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        super().__init__(stream, name)
+        self.whole_end = stream.tell() if stream.seekable() else 0
+
+    def flush(self) -> None:
+        super().flush()
+        if self._stream.seekable():
+            self.whole_end = self._stream.tell()
 
 
 def write_aside(path: str | os.PathLike[str], content: bytes) -> None:

@@ -169,16 +169,16 @@ class Merger:
         return merged
 
     def _chosen(self, merged: Merged) -> Iterator[tuple[int, int]]:
-        """Give the bytes of each file's rows in the output that has them first, preferring rows without an error."""
+        """Give the bytes of each file's rows in the first output with the fewest errors and the most rows of it."""
         has_one_row = self.kind is not None and self.kind.has_one_row
-        taken, is_duplicate = None, False
-        for row in self._index.by_file(has_one_row=has_one_row):
+        taken, n_taken, is_duplicate = None, 0, False
+        for row, n_rows in self._index.by_file(has_one_row=has_one_row):
             if taken is None or row.key != taken.key:
-                taken, is_duplicate = row, False
+                taken, n_taken, is_duplicate = row, n_rows, False
                 merged.n_files += 1
             elif row.source != taken.source or has_one_row:
                 if not is_duplicate:
-                    _count_duplicate(merged, taken, row)
+                    _count_duplicate(merged, taken, row, is_torn=n_rows != n_taken and not has_one_row)
                 is_duplicate = True
                 continue
             merged.n_rows += 1
@@ -186,9 +186,11 @@ class Merger:
             yield row.start, row.end
 
 
-def _count_duplicate(merged: Merged, taken: IndexedRow, other: IndexedRow) -> None:
+def _count_duplicate(merged: Merged, taken: IndexedRow, other: IndexedRow, *, is_torn: bool) -> None:
+    """Count the rows of another output about the same file; `is_torn` if there are fewer of them."""
     merged.n_duplicates += 1
-    merged.n_conflicts += (other.stamp, other.verdict, other.failed) != (taken.stamp, taken.verdict, taken.failed)
+    differ = (other.stamp, other.verdict, other.failed) != (taken.stamp, taken.verdict, taken.failed)
+    merged.n_conflicts += differ or is_torn
     if len(merged.duplicates) < MOST_NAMED:
         merged.duplicates.append(path_of(other.key))
 

@@ -42,12 +42,12 @@ FROM record AS unseen WHERE state = {UNSEEN}
 AND NOT EXISTS (SELECT 1 FROM record WHERE record.key = unseen.key AND state = {KEPT})
 """
 BY_FILE = f"""
-SELECT record.{COLUMNS}
+SELECT record.{COLUMNS}, count(*) OVER (PARTITION BY record.key, source) AS n_rows
 FROM record LEFT JOIN {PLACE_OF_KEY} AS expected ON expected.key = record.key
 ORDER BY place IS NULL, place, record.key, """
 IN_ORDER_OF_FAILURES = {  # by whether a file has one row
     True: "failed, source, start_byte",
-    False: "sum(failed) OVER (PARTITION BY record.key, source), source, start_byte",
+    False: "sum(failed) OVER (PARTITION BY record.key, source), n_rows DESC, source, start_byte",
 }
 MISSING = f"""
 SELECT key FROM {PLACE_OF_KEY} AS expected
@@ -199,13 +199,15 @@ class RowIndex:
 
     # -------------------------------------------------------------------------------------------------------- merging
 
-    def by_file(self, *, has_one_row: bool) -> Iterator[IndexedRow]:
-        """Give all rows, by the order of the files that are to have rows, then by key.
+    def by_file(self, *, has_one_row: bool) -> Iterator[tuple[IndexedRow, int]]:
+        """Give all rows, in the order of the files that are to have some, then by key, with their number in its output.
 
         The rows of one file come by their outputs, and in the order that they have there: first those of the output
-        with the fewest errors, or, where a file has one row, those without an error.
+        with the fewest errors, of these the one with the most rows, or, where a file has one row, those without an
+        error.
         """
-        return map(IndexedRow._make, self._database.execute(BY_FILE + IN_ORDER_OF_FAILURES[has_one_row]))
+        for *values, n_rows in self._database.execute(BY_FILE + IN_ORDER_OF_FAILURES[has_one_row]):
+            yield IndexedRow._make(values), n_rows
 
     def has_inputs(self) -> bool:
         """Return whether any file is to have rows."""

@@ -640,6 +640,21 @@ def test_of_two_rows_the_one_without_error_is_taken(evidence: Path, scan: Scan, 
     assert Path("all.jsonl").read_bytes() == after
 
 
+def test_merge_takes_all_tiles_of_a_file_from_the_output_that_has_them(evidence: Path, run: Run) -> None:
+    """Extraction of a file that ended before its last tile, as a full disk may have left it."""
+    (evidence / "2broken.png").unlink()
+    assert run("extract", "ev", "--features", "residual", "--jobs", 0, "--output", "whole.csv").exit_code == 0
+    whole = Path("whole.csv").read_bytes()
+    rows = Output("whole.csv", "csv")
+    with rows:
+        first = [row.end for row in rows.rows() if row.path == "ev/0.png"]
+    assert len(first) > 2
+    Path("torn.csv").write_bytes(whole[: first[1]])
+    merged = run("merge", "torn.csv", "whole.csv", "--output", "all.csv")
+    assert Path("all.csv").read_bytes() == whole
+    assert "(1 with other results)" in merged.output
+
+
 def test_merge_gives_the_order_of_the_arguments(evidence: Path, run: Run) -> None:
     arguments = ("ev/sub.png", "ev/sub", "ev/1.png", "ev/0.png")
     options = ("--jobs", 0, "--model", MODEL)

@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,23 @@ def test_features_on_a_full_disk(tmp_path: Path) -> None:
     (tmp_path / "out.csv").symlink_to("/dev/full")
     done = program("extract", PHOTOGRAPHS[0], "--jobs", 0, "--output", "out.csv", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, f"Error: 'out.csv' {FULL}\n")
+
+
+def test_of_features_that_a_full_disk_cuts_short_whole_files_remain(tmp_path: Path) -> None:
+    arguments = ("extract", *PHOTOGRAPHS[:2], "--features", "residual", "--jobs", 0, "--output")
+    assert program(*arguments, "whole.csv", cwd=tmp_path).returncode == 0
+    whole = (tmp_path / "whole.csv").read_bytes()
+    limit = len(whole) * 3 // 4
+
+    def fill_up() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    done = program(*arguments, "part.csv", cwd=tmp_path, preexec_fn=fill_up)
+    assert (done.returncode, "File too large" in done.stderr) == (2, True)
+    part = (tmp_path / "part.csv").read_bytes()
+    assert whole.startswith(part) and part.endswith(b"\n")
+    assert b"".join(whole.splitlines(keepends=True)[: 1 + whole.count(b"\n") // 2]) == part
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
