@@ -30,6 +30,7 @@ from spectral_detect.sources.urls import (
     pattern_parts,
     scheme_of,
     scrubbed,
+    with_lower_scheme,
     without_credentials,
 )
 
@@ -68,7 +69,9 @@ def locate(text: str) -> Location:
 
     A URL is taken for a folder if it ends in a slash, and otherwise for a file; the store is not asked.
     """
-    return Location.at_url(text, is_folder=text.endswith("/")) if is_url(text) else Location(local_name(text))
+    if not is_url(text):
+        return Location(local_name(text))
+    return Location.at_url(with_lower_scheme(text), is_folder=text.endswith("/"))
 
 
 def look_up(url: str) -> Location:
@@ -106,6 +109,7 @@ def expand(url: str) -> list[Location]:
     FileNotFoundError, RemoteError, ExtraMissingError
         See `look_up`.
     """
+    url = with_lower_scheme(url)
     root, parts = pattern_parts(url)
     try:
         return [look_up(url)]
@@ -301,6 +305,8 @@ def _matching(folder: Location, parts: list[str]) -> Iterator[Location]:
     for entry in inside:
         name = entry.address.rstrip("/")[len(joined(folder.address, "")) :]
         name = unquote(name) if is_web(folder.address) else name
+        if not name:  # a page that links to itself
+            continue
         if head == "**":
             if entry.is_folder and not name.startswith("."):
                 yield from _matching(entry, parts)

@@ -7,8 +7,8 @@ import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 # `::` joins a store to the one that it reads from
-URL_START = re.compile(r"(?:[a-z][a-z0-9_]+::)*([a-z][a-z0-9+._-]+)://")
-CHAINED = re.compile(r"::[a-z][a-z0-9+._-]+://")
+URL_START = re.compile(r"(?:[a-z][a-z0-9_]+::)*([a-z][a-z0-9+._-]+)://", re.IGNORECASE)
+CHAINED = re.compile(r"::(?=[a-z][a-z0-9+._-]+://)", re.IGNORECASE)
 LOCAL = ("file", "local")
 WEB = ("http", "https")
 NAMED_BEFORE_AT = ("github",)  # github://organisation:repository@branch/: no password
@@ -30,7 +30,13 @@ def looks_like_url(path: str) -> bool:
 def scheme_of(url: str) -> str:
     """Return what stands before `://`; in a chain of URLs, the last scheme."""
     found = URL_START.match(url)
-    return found[1] if found else ""
+    return found[1].lower() if found else ""
+
+
+def with_lower_scheme(url: str) -> str:
+    """Return a URL with its scheme in small letters, as the stores know it."""
+    start, authority, rest = _parted(url)
+    return f"{start.lower()}{authority}{rest}"
 
 
 def why_not_opened(path: str, error: OSError) -> str:
@@ -68,8 +74,14 @@ def without_credentials(url: str) -> str:
     """Return a URL as records and messages show it: without the password and the parameters that sign its query.
 
     It still names the file, and is the same the next time that the URL is signed. Over HTTP the user's name goes as
-    well, for it may be a token; elsewhere it says whose files are meant. Any other text is returned unchanged.
+    well, for it may be a token, and the fragment, which no server gets; elsewhere the name says whose files are meant.
+    Any other text is returned unchanged.
     """
+    return "::".join(map(_shown, CHAINED.split(url))) if looks_like_url(url) else url
+
+
+def _shown(url: str) -> str:
+    """Return one URL of a chain without its credentials."""
     if not looks_like_url(url) or scheme_of(url) in NAMED_BEFORE_AT:
         return url
     start, authority, rest = _parted(url)
@@ -77,7 +89,7 @@ def without_credentials(url: str) -> str:
     user = "" if is_web(url) else user.partition(":")[0]
     authority = f"{user}@{host}" if at and user else host
     if is_web(url):
-        rest, _ = _without_secrets(rest)
+        rest, _ = _without_secrets(rest.partition("#")[0])
     return f"{start}{authority}{rest}"
 
 
@@ -90,13 +102,19 @@ def scrubbed(text: str, url: str) -> str:
 
 
 def _secrets_of(url: str) -> set[str]:
+    return set().union(*map(_secrets_in, CHAINED.split(url)))
+
+
+def _secrets_in(url: str) -> set[str]:
     if not looks_like_url(url) or scheme_of(url) in NAMED_BEFORE_AT:
         return set()
     _, authority, rest = _parted(url)
     user, _, password = authority.rpartition("@")[0].partition(":")
     secrets = {password, *([user] if is_web(url) else [])}
     if is_web(url):
-        secrets |= {parameter.partition("=")[2] for parameter in _without_secrets(rest)[1]}
+        rest, _, fragment = rest.partition("#")
+        hidden = [*_without_secrets(rest)[1], *fragment.split("&")]
+        secrets |= {parameter.partition("=")[2] for parameter in hidden}
     return {form for secret in secrets for form in (secret, unquote(secret)) if form}
 
 

@@ -314,6 +314,20 @@ def test_a_password_reaches_the_server_and_nothing_else(site: SimpleNamespace, r
     assert any(SIGNATURE in request for request in site.server.requests)
 
 
+@pytest.mark.parametrize("pattern", ["photos/*.png", "photos/**/*.png", "**/*.png"])
+def test_a_page_that_links_to_itself_is_walked_once(site: SimpleNamespace, pattern: str) -> None:
+    links = "".join(f'<a href="{name}">' for name in ("/photos//", "./", *NAMES))
+    (site.folder / "photos" / "index.html").write_text(links)
+    paths = [location.path for location in remote.expand(f"{site.url}/{pattern}")]
+    assert paths == [f"{site.url}/photos/{name}" for name in sorted(NAMES)]
+
+
+def test_a_scheme_in_capitals_is_the_same(site: SimpleNamespace, run: Run) -> None:
+    url = site.url.replace("http", "HTTP")
+    output = run("scan", f"{url}/photos/{NAMES[0]}", "--format", "jsonl").stdout
+    assert records_of(output)[0]["path"] == f"{site.url}/photos/{NAMES[0]}"
+
+
 @pytest.mark.parametrize("name", ["gone.png", "forbidden.png", "ph*/none*.png"])
 def test_errors_hide_credentials(site: SimpleNamespace, run: Run, name: str) -> None:
     url = site.url.replace("://", f"://bob:{PASSWORD}@")
@@ -339,6 +353,10 @@ def test_errors_hide_credentials(site: SimpleNamespace, run: Run, name: str) -> 
         ("github://org:repo@main/a.png", "github://org:repo@main/a.png"),
         ("abfs://container@account.dfs.core.windows.net/a.png", "abfs://container@account.dfs.core.windows.net/a.png"),
         ("/local/bob:pw@host?sig=x", "/local/bob:pw@host?sig=x"),
+        ("HTTPS://bob:pw@host/a.jpg", "HTTPS://host/a.jpg"),
+        ("https://host/a.jpg?v=2#access_token=x", "https://host/a.jpg?v=2"),
+        ("zip://a@b.png::https://bob:pw@host/x.zip?token=x", "zip://a@b.png::https://host/x.zip"),
+        ("simplecache::Https://bob:pw@host/a.png", "simplecache::Https://host/a.png"),
     ],
 )
 def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
