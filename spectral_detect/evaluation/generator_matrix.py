@@ -92,6 +92,10 @@ def cross_generators(
     DatasetError
         There are fewer than two generators, or one has too few images to train on or to measure.
     """
+    if taken := {ALL, OTHERS} & set(members):
+        raise DatasetError(
+            f"a generator is called {sorted(taken)[0]!r}, as the row of several is", remedy="rename its folder"
+        )
     if len(members) < 2:
         raise DatasetError(f"{len(members)} generator: a comparison across generators needs two or more")
     dataset = replace(dataset, groups=groups_with_lookalikes(dataset))

@@ -13,6 +13,7 @@ from spectral_detect.text import counted, visible
 MOST_NAMED = 3
 WIDEST_CELL = 34
 FEW_PAIRS = 2
+UNSURE = 0.8  # of a metadata AUROC that may be as high, nobody knows that it is that of chance
 TO_PAIR = (
     "An estimate of accuracy is too good or too bad unless a manifest puts each pair of lookalikes into one group;",
     "audit --fix OUT writes such a manifest.csv, of all pairs, beside a matched copy.",
@@ -47,6 +48,11 @@ def verdict(audit: DatasetAudit) -> str:
         )
     if audit.metadata_auroc is None:
         return f"Not measured: {audit.reason}."
+    if not audit.is_biased and audit.metadata_auroc_ci and audit.metadata_auroc_ci[1] >= UNSURE:
+        return (
+            f"Not known: so few images may hide metadata that tell the classes apart with an AUROC of up to\n"
+            f"{audit.metadata_auroc_ci[1]:.2f}. Remedy: add images that do not look the same."
+        )
     if not audit.is_biased:
         return "Fair, as far as metadata tell: they separate the classes no better than chance could."
     return (

@@ -67,7 +67,8 @@ def fit_dataset(
 def training_vectors(dataset: Dataset, most: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (n_vectors, n_features), labels and weights: each tile of an image is a vector with the image's label.
 
-    Both classes weigh alike, and a group of a class as much as the root of its number of images.
+    Both classes weigh alike, a group of a class as much as the root of its number of images, and all tiles of an image
+    together as much as the image, however large it is.
 
     If images are cut into tiles, at most `most` are taken, equally many of each image; the seed decides
     which.
@@ -78,8 +79,10 @@ def training_vectors(dataset: Dataset, most: int, seed: int) -> tuple[np.ndarray
     images = rng.permutation(len(dataset.y))[:most]
     n_each = max(1, most // len(images))
     parts = [dataset.features[k][rng.permutation(len(dataset.features[k]))[:n_each]] for k in images]
-    X, of_vector = np.concatenate(parts), np.repeat(images, [len(part) for part in parts])
-    return X, dataset.y[of_vector], _weights(dataset)[of_vector]
+    n_tiles = np.array([len(part) for part in parts])
+    of_vector = np.repeat(images, n_tiles)
+    weights = np.repeat(_weights(dataset)[images] / n_tiles * n_tiles.mean(), n_tiles)  # a large image counts no more
+    return np.concatenate(parts), dataset.y[of_vector], weights
 
 
 def _weights(dataset: Dataset) -> np.ndarray:

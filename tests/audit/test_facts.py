@@ -24,6 +24,7 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.header import Metadata
+from spectral_detect.report.audit import verdict
 from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import files_in_folders
@@ -268,6 +269,9 @@ def test_too_few_images_are_not_measured(tmp_path: Path, tiles: list[Image.Image
     result = audit_dataset(few)
     assert (result.metadata_auroc, result.metadata_auroc_ci, result.is_biased) == (None, None, None)
     assert result.reason == "4 images of a class: at least 5 of each are needed"
+    unsure = replace(result, metadata_auroc=0.9, metadata_auroc_ci=(0.5, 0.95), is_biased=False)
+    assert verdict(unsure).startswith("Not known: so few images may hide metadata that tell the classes apart with")
+    assert "up to\n0.95. Remedy: add images" in verdict(unsure)
     one_group = replace(dataset, groups=np.zeros(2 * N, int))
     assert audit_dataset(one_group).reason == "too few groups to cross-validate"
     with pytest.raises(DatasetError, match="24 real and 0 fake images: an audit compares both"):

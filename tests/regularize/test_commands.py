@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,17 @@ def test_train_and_sample(run: Run, faces: Path, tmp_path: Path) -> None:
     result = run("regularize", "sample", folder, "-o", tmp_path / "fakes")
     assert result.exit_code == 2
     assert "is not empty" in result.stderr
+
+    moved = tmp_path / "moved"
+    shutil.copytree(faces, moved)
+    sample = ("regularize", "sample", folder, "--n", 4, "--data", moved)
+    assert run(*sample, "-o", tmp_path / "1", "--reals", tmp_path / "2").exit_code == 0
+    assert (tmp_path / "2" / "000003.png").read_bytes() == (tmp_path / "reals" / "000003.png").read_bytes()
+    shutil.copy(next(path for path in moved.iterdir() if path.is_file()), moved / "another.png")
+    result = run(*sample, "-o", tmp_path / "3", "--reals", tmp_path / "4")
+    assert result.exit_code == 2 and "was trained on other images than those of" in result.stderr
+    assert not (tmp_path / "3").exists()
+    assert "give both" in run(*sample, "-o", tmp_path / "3").stderr
 
 
 def test_a_spectral_loss_that_is_never_used_is_refused(run: Run, faces: Path, tmp_path: Path) -> None:

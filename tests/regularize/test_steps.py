@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from regularize.conftest import random_images
+from spectral_detect.errors import SpectralDetectError
 from spectral_detect.regularize.bank import real_bank
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.samples import to_uint8
@@ -72,6 +73,12 @@ def test_critics_step_more_often(faces: Path, options: TrainingOptions, tmp_path
     assert losses.penalty is not None
     assert int(trainer.gan.adam_g.state_dict()["state"][0]["step"]) == 3  # one in each of three epochs
     assert int(trainer.gan.adam_d.state_dict()["state"][0]["step"]) == 18
+
+
+def test_too_few_batches_for_a_step_of_the_generator_are_refused(options: TrainingOptions, tmp_path: Path) -> None:
+    images = random_images(79)  # four batches, and the critic makes five steps first
+    with pytest.raises(SpectralDetectError, match="would never learn; give `batch_size=15` or less"):
+        Trainer(replace(options, objective="wgan-gp"), tmp_path, images, mean_profile(images))
 
 
 def test_pixels_survive_the_way_to_tensors_and_back() -> None:

@@ -112,6 +112,9 @@ def test_both_classes_and_large_and_small_groups_share_the_weight() -> None:
     own = np.where(np.arange(60) < 45, 1.0, 0.25)
     weights = training_vectors(replace(data, weights=own), 100, 0)[2]
     assert weights[59] == pytest.approx(weights[30] / 4)
+    tiles = [np.zeros((64 if label == 0 else 16, 3)) for label in data.y]
+    _, labels, weights = training_vectors(replace(data, features=tiles), 10**6, 0)  # reals are larger images
+    assert weights[labels == 0].sum() == pytest.approx(weights[labels == 1].sum()) == pytest.approx(len(labels) / 2)
 
 
 def test_files_of_little_weight_only_help_to_train() -> None:

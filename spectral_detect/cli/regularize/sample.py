@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from spectral_detect.cli.shared.progress import progress
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.choices import DeviceName
 from spectral_detect.text import visible
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @click.command()
@@ -28,6 +32,7 @@ from spectral_detect.text import visible
     metavar="DIR",
     help="Also write as many camera images to DIR (at most those of the training), reduced as in training.",
 )
+@click.option("--data", metavar="DIR", help="Read the camera images from DIR.  [default: where they were in training]")
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
@@ -36,7 +41,7 @@ from spectral_detect.text import visible
     help="Seed of the images; the same seed makes the same ones.",
 )
 @device_option("Compute")
-def sample(run: str, n: int, output: str, reals: str | None, seed: int, device: DeviceName) -> None:
+def sample(run: str, n: int, output: str, reals: str | None, data: str | None, seed: int, device: DeviceName) -> None:
     """Write images of a trained generator as PNG files.
 
     RUN is the folder of a run of `regularize train`, or its checkpoint. The folder appears when all images are written.
@@ -52,9 +57,12 @@ def sample(run: str, n: int, output: str, reals: str | None, seed: int, device: 
         check_new_folder(folder)
     if reals is not None and Path(reals).resolve() == Path(output).resolve():
         raise click.UsageError("--output and --reals name the same folder")
+    if data is not None and reals is None:
+        raise click.UsageError("--data says where camera images are, which --reals writes: give both")
+    images = None if reals is None else _read_reals(Path(run), n, data)
     _write_samples(Path(run), n, output, seed, device)
-    if reals is not None:
-        _write_reals(Path(run), n, reals)
+    if reals is not None and images is not None:
+        _write_reals(images, n, reals)
 
 
 def _write_samples(run: Path, n: int, output: str, seed: int, device: DeviceName) -> None:
@@ -67,13 +75,18 @@ def _write_samples(run: Path, n: int, output: str, seed: int, device: DeviceName
     click.echo(f"wrote {n} images to {visible(output)}")
 
 
-def _write_reals(run: Path, n: int, output: str) -> None:
+def _read_reals(run: Path, n: int, data: str | None) -> np.ndarray:
     from spectral_detect.regularize.gan.run import Hooks, load_reals
-    from spectral_detect.regularize.gan.samples import write_images
 
     hooks = Hooks(on_failure=report_failure, reading_progress=partial(progress, unit="images"))
+    return load_reals(run, n, Work(), hooks, data)
+
+
+def _write_reals(images: np.ndarray, n: int, output: str) -> None:
+    from spectral_detect.regularize.gan.samples import write_images
+
     with folder_aside(output) as aside:
-        n_reals = write_images(load_reals(run, n, Work(), hooks), aside)
+        n_reals = write_images(images, aside)
     if n_reals < n:
         click.echo(
             f"warning: no more than {n_reals} camera images were written, all that the run was trained on: a detector "

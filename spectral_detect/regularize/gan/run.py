@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from spectral_detect.regularize.gan.log import append_to_log, cut_log, write_rea
 from spectral_detect.regularize.gan.monitor import Embed, Monitor, split_reals
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.samples import load_run, sample_images
-from spectral_detect.regularize.gan.trainer import Trainer
+from spectral_detect.regularize.gan.trainer import Trainer, check_images_of, hash_of
 from spectral_detect.regularize.profiles import RealProfile, mean_profile
 from spectral_detect.regularize.reals import Square, read_reals
 
@@ -162,7 +162,7 @@ def spectral_target(options: TrainingOptions, images: np.ndarray) -> tuple[RealP
     ) else None
 
 
-def load_reals(run: Path, n: int, work: Work, hooks: Hooks) -> np.ndarray:
+def load_reals(run: Path, n: int, work: Work, hooks: Hooks, data: str | None = None) -> np.ndarray:
     """Draw camera images in the form in which the generator of a run has seen them.
 
     Parameters
@@ -171,12 +171,22 @@ def load_reals(run: Path, n: int, work: Work, hooks: Hooks) -> np.ndarray:
         Folder of the run, or its checkpoint.
     n : int
         Number of images.
+    data : str, optional
+        Where they are, if not where they were in training.
 
     Returns
     -------
     array (at most n, size, size, 3) uint8
+
+    Raises
+    ------
+    DatasetError, CheckpointError
+        See `read_reals`; the images are not those that the run was trained on.
     """
-    images = read_images(load_run(run)[1], work, hooks)
+    checkpoint, options = load_run(run)
+    options = replace(options, data=data or options.data)
+    images = read_images(options, work, hooks)
+    check_images_of(checkpoint, run, hash_of(images), options.data)
     return np.array(images[np.sort(np.random.default_rng(DRAWN_SEED).permutation(len(images))[:n])])
 
 

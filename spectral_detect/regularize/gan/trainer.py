@@ -28,6 +28,7 @@ from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.steps import Diverged, Gan, to_tensor
 from spectral_detect.regularize.profiles import RealProfile
 from spectral_detect.regularize.torch_device import choose_device
+from spectral_detect.text import counted
 
 LOSSES = ("loss_d", "loss_g", "penalty", "spectral_loss")
 
@@ -92,7 +93,7 @@ class Trainer:
     Raises
     ------
     SpectralDetectError
-        There are fewer images than a batch has.
+        There are fewer images than a batch has, or too few batches for a step of the generator.
     """
 
     def __init__(
@@ -112,6 +113,13 @@ class Trainer:
         self.gan = Gan(options, reals, choose_device(options.device, options.threads), bank)
         self.progress = Progress()
         self.n_batches = len(images) // options.batch_size
+        if self.n_batches < self.gan.objective.n_critic:
+            most = len(images) // self.gan.objective.n_critic
+            raise SpectralDetectError(
+                f"`batch_size={options.batch_size}`: {len(images)} images are {counted(self.n_batches, 'batch')}, and "
+                f"{options.objective} trains the generator after {self.gan.objective.n_critic}: it would never learn",
+                remedy=f"give `batch_size={most}` or less, or add images",
+            )
         self.images_hash = hash_of(images)
         self._seed_epoch()
 
