@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 
@@ -38,7 +38,7 @@ class LabelledFile:
 
 
 def files_in_folders(real: Places, fake: Places, *, group_by_parent: bool = False) -> list[LabelledFile]:
-    """Find the images and videos in the folders of each class.
+    """Find the images and videos in the folders of each class, each once.
 
     Parameters
     ----------
@@ -50,16 +50,31 @@ def files_in_folders(real: Places, fake: Places, *, group_by_parent: bool = Fals
     Raises
     ------
     DatasetError
-        A folder has no image and no video, or a URL leads to nothing or cannot be read.
+        A folder has no image and no video, a file is in folders of both classes, or a URL leads to nothing or cannot be
+        read.
     ExtraMissingError
         A URL needs a package that is not installed.
     """
-    return [
+    return _each_once(
         LabelledFile(file, label, os.path.dirname(file.path) if group_by_parent else None)
         for label, folders in ((REAL, real), (FAKE, fake))
         for folder in each_place(folders)
         for file in _images_of(folder)
-    ]
+    )
+
+
+def _each_once(files: Iterable[LabelledFile]) -> list[LabelledFile]:
+    """Return the files, each once, as folders may be named twice or lie in others; refuse two labels of one."""
+    known: dict[str, LabelledFile] = {}
+    for file in files:
+        place = file.file.location
+        first = known.setdefault(place.address if place.is_remote else os.path.abspath(place.path), file)
+        if first.label != file.label:
+            raise DatasetError(
+                f"{file.file.path!r} is named both as real and as fake",
+                remedy="name it, and its folder, as one of both",
+            )
+    return list(known.values())
 
 
 def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[LabelledFile]]:
@@ -93,7 +108,7 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
     reals = [LabelledFile(file, REAL) for camera in cameras for file in _images_of(camera)]
     for name, files in generators.items():
         if all(file.label == FAKE for file in files):
-            files += reals
+            files[:] = _each_once([*files, *reals])
         if len({file.label for file in files}) < 2:
             raise DatasetError(
                 f"{os.path.join(folder, name)!r}: not both real and fake images",
@@ -215,7 +230,7 @@ def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
         if (encoding := wide_encoding(content)) is not None:
             raise DatasetError(f"manifest {manifest!r} is in {encoding}, not in UTF-8", remedy=how_to_convert(encoding))
         text = StringIO(content.decode("utf-8-sig", "surrogateescape"), newline="")
-        return list(_manifest_rows(csv.DictReader(text), manifest))
+        return _each_once(_manifest_rows(csv.DictReader(text), manifest))
     except OSError as error:
         raise DatasetError(
             f"manifest {without_credentials(manifest)!r} cannot be read: {why_not_opened(manifest, error)}"
@@ -271,7 +286,7 @@ def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:
 
 def files_of_all(generators: Mapping[str, Sequence[LabelledFile]]) -> list[LabelledFile]:
     """Return the files of all generators, each once."""
-    return list({file.file.path: file for files in generators.values() for file in files}.values())
+    return _each_once(file for files in generators.values() for file in files)
 
 
 def source_names(files: Sequence[LabelledFile]) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +18,12 @@ from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.sources.location import Location
 from spectral_detect.training.dataset import folds, read_dataset, require_both_classes
-from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest, unlabelled_files
+from spectral_detect.training.labelled_files import (
+    files_by_generator,
+    files_in_folders,
+    files_in_manifest,
+    unlabelled_files,
+)
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -93,6 +100,21 @@ def test_a_missing_manifest_and_missing_files(tmp_path: Path, labelled_folder: P
     (labelled_folder / "m.csv").write_text("path,label\ngone.png,fake\n")
     with pytest.raises(DatasetError, match=r"none of 1 files could be used; the first: '.*gone.png'"):
         read_dataset(files_in_manifest(str(labelled_folder / "m.csv")), Extractor(SPEC))
+
+
+def test_a_file_that_is_named_twice_counts_once_and_has_one_label(labelled_folder: Path) -> None:
+    real, fake = str(labelled_folder / "real"), str(labelled_folder / "fake")
+    once = files_in_folders(real, fake)
+    assert files_in_folders([real, f"{real}/", os.path.relpath(real), f"{real}/00.png"], fake) == once
+    with pytest.raises(DatasetError, match=r"00.png' is named both as real and as fake; name it as one"):
+        files_in_folders(real, [fake, f"{real}/00.png"])
+    generators = labelled_folder / "generators"
+    shutil.copytree(fake, generators / "one")
+    shutil.copytree(real, generators / "one" / "shots")
+    with pytest.raises(DatasetError, match=r"00.png' is named both as real and as fake"):
+        files_by_generator(str(generators), [str(generators / "one" / "shots")])
+    of_one = files_by_generator(str(generators), [real, real])["one"]
+    assert sum(file.label == REAL for file in of_one) == len(once) - sum(file.label == FAKE for file in once)
 
 
 def test_copies_of_a_file_are_one_group_and_connect_groups(labelled_folder: Path) -> None:
