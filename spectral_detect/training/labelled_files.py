@@ -71,8 +71,7 @@ def _each_once(files: Iterable[LabelledFile]) -> list[LabelledFile]:
         first = known.setdefault(place.address if place.is_remote else os.path.abspath(place.path), file)
         if first.label != file.label:
             raise DatasetError(
-                f"{file.file.path!r} is named both as real and as fake",
-                remedy="name it, and its folder, as one of both",
+                f"{file.file.path!r} is named both as real and as fake", remedy="name it as one, and its folder too"
             )
     return list(known.values())
 
