@@ -139,6 +139,8 @@ def open_manifest(name: str, report: Report) -> Iterator[Manifest]:
             yield Manifest(stream, report)
         except ManifestError as error:
             raise ManifestError(f"{name!r}: {error}") from None
+        except BrokenPipeError:  # whoever read what the block prints has gone
+            raise
         except OSError as error:
             raise ManifestError(f"{name!r} cannot be read: {error.strerror}") from None
 

@@ -14,7 +14,8 @@ from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
-from spectral_detect.training.dataset import Dataset
+from spectral_detect.records import FAKE, REAL
+from spectral_detect.training.dataset import MIN_PER_CLASS, Dataset
 from spectral_detect.training.lookalikes import groups_with_lookalikes
 from spectral_detect.training.train import train_model
 
@@ -109,6 +110,14 @@ def cross_generators(
                 f"{name!r}: {part.n_real} real and {part.n_fake} fake images are held out: its {len(members[name])} "
                 f"images are {n} groups (those that look the same are one)",
                 remedy="add independent images",
+            )
+    for name, at in train.items():
+        n_real, n_fake = (len(np.unique(dataset.groups[at[dataset.y[at] == label]])) for label in (REAL, FAKE))
+        if min(n_real, n_fake) < MIN_PER_CLASS:
+            raise DatasetError(
+                f"{name!r}: as three of ten are held out, {n_real} real and {n_fake} fake images that do not look the "
+                f"same are left to train on; {MIN_PER_CLASS} of each are the least",
+                remedy="add independent images, or leave this generator out",
             )
     rows: dict[str, dict[str, Metrics]] = {}
     for title, trained_on, measured_on in progress(_runs(list(members))):

@@ -124,7 +124,8 @@ class SpectralLoss(nn.Module):
     -----
     L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of generated images and t that of
     the reals. The zero frequency, which holds the brightness, takes no part. The least value of L is not 0 but `floor`,
-    the entropy of t. See `BankDistance` for the distances between distributions, and `SpectralDiscriminator`.
+    the entropy of t; with "discriminator", ln 2 is where the network cannot tell. See `BankDistance` for the distances
+    between distributions, and `SpectralDiscriminator`.
     """
 
     def __init__(

@@ -71,7 +71,7 @@ def _each_once(files: Iterable[LabelledFile]) -> list[LabelledFile]:
         first = known.setdefault(place.address if place.is_remote else os.path.abspath(place.path), file)
         if first.label != file.label:
             raise DatasetError(
-                f"{file.file.path!r} is named both as real and as fake", remedy="name it as one, and its folder too"
+                f"the same file is real and fake: {file.file.path!r}", remedy="name it as one, and its folder too"
             )
     return list(known.values())
 
@@ -99,6 +99,9 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
     DatasetError
         There is no sub-folder, or a generator has no real or no fake images.
     """
+    for path in real:
+        if not stores.is_url(path) and not os.path.lexists(local_name(path)):
+            raise DatasetError(f"{path!r}: there is no such file or folder")
     names = _sub_folders(folder, {os.path.realpath(path) for path in real})
     cameras = [*real, *(os.path.join(folder, name) for name in names if name in CLASS_FOLDERS[REAL])]
     generators = {name: _labelled_by_folder(folder, name) for name in names if name not in CLASS_FOLDERS[REAL]}

@@ -41,6 +41,9 @@ def test_the_matrix_shows_what_carries_over() -> None:
     assert max(table["a"]["c"], table["c"]["a"], table[OTHERS]["c"]) < 0.75
     with pytest.raises(DatasetError, match="needs two or more"):
         cross_generators(dataset, {"a": members["a"]}, SPEC)
+    few = {"a": members["a"], "b": np.r_[0:n, 2 * n : 2 * n + 6]}
+    with pytest.raises(DatasetError, match=r"^'b': as three of ten are held out, 5\d real and [0-4] fake images that"):
+        cross_generators(dataset, few, SPEC)
     for taken in (ALL, OTHERS):
         with pytest.raises(DatasetError, match=f"a generator is called '{taken}', as the row of several is; rename"):
             cross_generators(dataset, {"a": members["a"], taken: members["b"]}, SPEC)

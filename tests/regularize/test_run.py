@@ -124,6 +124,8 @@ def test_a_late_spectral_loss_is_resumed_to_the_same_numbers(
     train_gan(replace(late, epochs=2), tmp_path / "parts", Work(jobs=0), Hooks())
     train_gan(late, tmp_path / "parts", Work(jobs=0), Hooks(), resume=True)
     assert rows_of(tmp_path / "parts") == rows_of(tmp_path / "whole")
+    reported = [row["spectral_loss"] is not None for row in rows_of(tmp_path / "whole")]
+    assert reported == [distance != "discriminator" or epoch >= first for epoch in (1, 2, 3)]
 
 
 def test_the_seed_decides(options: TrainingOptions, tmp_path: Path) -> None:

@@ -106,13 +106,15 @@ def test_a_file_that_is_named_twice_counts_once_and_has_one_label(labelled_folde
     real, fake = str(labelled_folder / "real"), str(labelled_folder / "fake")
     once = files_in_folders(real, fake)
     assert files_in_folders([real, f"{real}/", os.path.relpath(real), f"{real}/00.png"], fake) == once
-    with pytest.raises(DatasetError, match=r"00.png' is named both as real and as fake; name it as one"):
+    with pytest.raises(DatasetError, match=r"same file is real and fake: '.*00.png'; name it as one"):
         files_in_folders(real, [fake, f"{real}/00.png"])
     generators = labelled_folder / "generators"
     shutil.copytree(fake, generators / "one")
     shutil.copytree(real, generators / "one" / "shots")
-    with pytest.raises(DatasetError, match=r"00.png' is named both as real and as fake"):
+    with pytest.raises(DatasetError, match=r"same file is real and fake: '.*00.png'"):
         files_by_generator(str(generators), [str(generators / "one" / "shots")])
+    with pytest.raises(DatasetError, match=r"none': there is no such file or folder"):
+        files_by_generator(str(generators), [str(labelled_folder / "none")])
     of_one = files_by_generator(str(generators), [real, real])["one"]
     assert sum(file.label == REAL for file in of_one) == len(once) - sum(file.label == FAKE for file in once)
 

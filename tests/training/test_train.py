@@ -254,7 +254,8 @@ def test_videos_may_be_named_one_by_one(tmp_path: Path, rng: np.random.Generator
 
 def test_a_video_without_the_suffix_of_one_says_what_to_do(tmp_path: Path, rng: np.random.Generator, run: Run) -> None:
     video = clip(tmp_path / "r.mp4", rng, doubled=False).rename(tmp_path / "r")
-    result = run("train", "--real", video, "--fake", video, "--output", tmp_path / "m.pkl")
+    other = clip(tmp_path / "f.mp4", rng, doubled=False)
+    result = run("train", "--real", video, "--fake", other, "--output", tmp_path / "m.pkl")
     assert "train and evaluate take it if its name has the suffix of a video, such as .mp4" in result.stderr
 
 

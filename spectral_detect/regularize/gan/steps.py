@@ -104,8 +104,10 @@ class Gan:
         with mixed_precision(self.device):
             fake = self.generate(self.latent(n))
             d_fake = self.judge(fake).float()
-        losses = {"loss_g": self.objective.loss_g(d_fake), "spectral_loss": self.spectral_loss(fake)}
-        _descend(self.adam_g, losses["loss_g"] + self.spectral_weight * losses["spectral_loss"])
+        losses = {"loss_g": self.objective.loss_g(d_fake)}
+        if self.has_spectral_loss:
+            losses["spectral_loss"] = self.spectral_loss(fake)
+        _descend(self.adam_g, losses["loss_g"] + self.spectral_weight * losses.get("spectral_loss", 0.0))
         self.judges.requires_grad_(True)
         return losses
 
@@ -116,6 +118,11 @@ class Gan:
         self.spectral_weight = options.spectral_weight if epoch >= options.spectral_from else 0.0
         for optimizer in (self.adam_g, self.adam_d):
             optimizer.param_groups[0]["lr"] = factor * self.rate
+
+    @property
+    def has_spectral_loss(self) -> bool:
+        """Tell whether there is one to report: a spectral discriminator that has learned nothing has none."""
+        return bool(self.spectral_weight) or self.options.distance != "discriminator"
 
     def spectral_loss(self, fake: Tensor) -> Tensor:
         """Return the spectral loss, also if it is only reported (weight 0); then no gradient flows through it."""

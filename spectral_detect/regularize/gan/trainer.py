@@ -230,6 +230,7 @@ class Trainer:
     def _means(self) -> dict[str, float | None]:
         """Return the mean losses of the epoch; None for a loss that no step had."""
         n = {"loss_d": self.progress.batch, "penalty": self.progress.batch if self.gan.objective.penalty else 0}
+        n |= {} if self.gan.has_spectral_loss else {"spectral_loss": 0}
         counts = {name: n.get(name, self.progress.steps_g) for name in LOSSES}
         return {name: self.progress.sums[name] / counts[name] if counts[name] else None for name in LOSSES}
 
