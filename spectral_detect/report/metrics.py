@@ -84,7 +84,7 @@ def few_images_lines(n_images: int, n_groups: int) -> list[str]:
     if n_groups >= FEW:
         return []
     if n_groups == 1 < n_images:
-        return ["(a class is one group of images: of others they tell nothing, and no interval can be had)"]
+        return ["(all images of a class are one group: they tell nothing of others; intervals hold all values)"]
     what = "images" if n_images < FEW else "groups"
     return [f"(fewer than {FEW} {what} of a class: the intervals are narrower than they should be)"]
 
