@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.stats import chi2_contingency, ks_2samp
-from scipy.stats.contingency import association
 
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.header import Metadata
@@ -156,6 +154,8 @@ def compare_classes(fact: Fact, column: np.ndarray, y: np.ndarray) -> FactCompar
 
 def _kolmogorov_smirnov(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
     """Return the statistic and its p; the asymptotic p is undefined for one value against one, which may be chance."""
+    from scipy.stats import ks_2samp
+
     if len(real) == len(fake) == 1:
         return float(real[0] != fake[0]), 1.0
     result = ks_2samp(real, fake, method="asymp")
@@ -163,6 +163,9 @@ def _kolmogorov_smirnov(real: np.ndarray, fake: np.ndarray) -> tuple[float, floa
 
 
 def _cramers_v(real: np.ndarray, fake: np.ndarray) -> tuple[float, float]:
+    from scipy.stats import chi2_contingency
+    from scipy.stats.contingency import association
+
     values = np.unique(np.concatenate([real, fake]))
     if len(values) < 2:
         return 0.0, 1.0

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from spectral_detect.detector.bootstrap import RESAMPLES_AT_ONCE, bootstrap_interval
 from spectral_detect.detector.metrics import Curves, auroc
@@ -129,6 +128,8 @@ class _CountedRows:
     """
 
     def __init__(self, rows: np.ndarray, row_of: np.ndarray, n_folds: int) -> None:
+        from scipy.sparse import csr_matrix
+
         self._rows, self._row_of, self._n_folds = rows, row_of, n_folds
         ones, at = np.ones(len(row_of), np.float32), np.arange(len(row_of))
         self._membership = csr_matrix((ones, (at, row_of)), shape=(len(row_of), len(rows)))

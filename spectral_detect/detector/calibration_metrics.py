@@ -54,7 +54,7 @@ def reliability(y: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[R
     -------
     list of ReliabilityPoint
     """
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     weights = np.where(y == FAKE, 0.5 / np.mean(y == FAKE), 0.5 / np.mean(y == REAL))
     in_bin = np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
@@ -65,7 +65,7 @@ def reliability(y: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[R
         n_independent = len(np.unique(groups[here]))
         k = n_independent * fakes / everything
         with np.errstate(divide="ignore"):  # amid SciPy's search, where a bin holds one class
-            low, high = beta.ppf([0.025, 0.975], k + JEFFREYS, n_independent - k + JEFFREYS)
+            low, high = betaincinv(k + JEFFREYS, n_independent - k + JEFFREYS, [0.025, 0.975])
         mean_score = float(np.average(scores[here], weights=weights[here]))
         share = float(fakes / everything)
         points.append(ReliabilityPoint(mean_score, share, float(low), float(high), n))

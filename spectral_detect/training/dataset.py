@@ -9,9 +9,6 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
@@ -239,6 +236,9 @@ def _group_numbers(keys: Iterable[tuple[str | None, str]]) -> np.ndarray:
 
 def connected(first: np.ndarray, second: np.ndarray, n_nodes: int) -> np.ndarray:
     """Return (n_nodes,) numbers, equal for nodes that a chain of the links `first[k]` - `second[k]` connects."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_matrix((np.ones(len(first)), (first, second)), shape=(n_nodes, n_nodes))
     return np.asarray(connected_components(graph, directed=False)[1])
 
@@ -285,6 +285,8 @@ def folds(y: np.ndarray, groups: np.ndarray, n_splits: int, seed: int) -> list[t
 
     Folds whose training part lacks a class are left out; the list is empty if there are too few groups.
     """
+    from sklearn.model_selection import StratifiedGroupKFold
+
     groups_per_class = Counter(label for label, _ in {*zip(y.tolist(), groups.tolist(), strict=True)})
     n_splits = min(n_splits, *groups_per_class.values())
     if n_splits < 2:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import sklearn.cluster
-import sklearn.linear_model
-from sklearn.svm import SVC
 
 from spectral_detect.detector.classifiers import (
     Classifier,
@@ -151,6 +148,8 @@ def fit_classifier(
 
 
 def _fit_svm(Z: np.ndarray, y: np.ndarray, group_sizes: np.ndarray, paper_settings: bool) -> Svm:
+    from sklearn.svm import SVC
+
     C = PAPER_SVM_C if paper_settings else SVM_C
     parts = split_features(Z, group_sizes)
     gamma = np.array([PAPER_SVM_GAMMA if paper_settings else 1 / max(p.shape[1] * p.var(), 1e-12) for p, _ in parts])
@@ -165,6 +164,8 @@ def _fit_svm(Z: np.ndarray, y: np.ndarray, group_sizes: np.ndarray, paper_settin
 
 
 def _fit_logreg(Z: np.ndarray, y: np.ndarray, paper_settings: bool) -> LogisticRegression:
+    import sklearn.linear_model
+
     solver = "liblinear" if paper_settings else "lbfgs"
     regression = sklearn.linear_model.LogisticRegression(C=LOGREG_C, solver=solver, max_iter=10_000).fit(Z, y)
     fitted = LogisticRegression(regression.coef_[0], float(regression.intercept_[0]))
@@ -174,8 +175,10 @@ def _fit_logreg(Z: np.ndarray, y: np.ndarray, paper_settings: bool) -> LogisticR
 
 def fit_ridge(Z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Ridge:
     """Fit a ridge regression of (n_vectors, n_features) that are standardised already."""
+    from sklearn.linear_model import Ridge as SklearnRidge
+
     clipped = np.clip(Z, -RIDGE_LIMIT, RIDGE_LIMIT)
-    regression = sklearn.linear_model.Ridge(alpha=RIDGE_LAMBDA * float(weights.sum()), solver="cholesky")
+    regression = SklearnRidge(alpha=RIDGE_LAMBDA * float(weights.sum()), solver="cholesky")
     regression.fit(clipped, np.where(y == FAKE, 1.0, -1.0), sample_weight=weights)
     fitted = Ridge(regression.coef_, float(regression.intercept_), RIDGE_LIMIT)
     _check_against_sklearn(fitted, Z, regression.predict(clipped))
@@ -189,6 +192,8 @@ def _fit_kmeans(Z: np.ndarray, y: np.ndarray, profile: np.ndarray, seed: int) ->
     has more in its highest quarter: a guess, since transposed convolutions add there but plain interpolation takes
     away.
     """
+    import sklearn.cluster
+
     clusters = sklearn.cluster.KMeans(n_clusters=2, n_init=10, random_state=seed).fit(Z)
     members = [clusters.labels_ == cluster for cluster in (0, 1)]
     if (y < 0).any():

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import beta
-from sklearn.metrics import roc_curve
 
 from spectral_detect.errors import DatasetError
 from spectral_detect.records import FAKE, REAL
@@ -44,6 +42,8 @@ class ErrorRate:
 
 def equal_error_threshold(y: np.ndarray, scores: np.ndarray) -> float:
     """Return the threshold at which the rates of misses and of false alarms are nearest; midway between two scores."""
+    from sklearn.metrics import roc_curve
+
     false_alarms, hits, thresholds = roc_curve(y, scores, drop_intermediate=False)
     best = int(np.argmin(np.abs(false_alarms - (1 - hits))))
     if best == 0:
@@ -123,11 +123,13 @@ def _rarely_reached(scores: np.ndarray, groups: np.ndarray, share: float) -> tup
     distributed as Beta(m + 1, n - m) over such sets: Vovk, "Conditional validity of inductive conformal predictors",
     2012, proposition 2a. The rates of larger groups vary less.
     """
+    from scipy.special import betaincinv
+
     _, of_score, counts = np.unique(groups, return_inverse=True, return_counts=True)
     n, order = len(counts), np.argsort(-scores, kind="stable")
     reaching = np.cumsum(1 / counts[of_score[order]])
     first_too_many = int(np.argmax(reaching > max(0.0, _supported(share, n))))
     threshold = float(np.nextafter(scores[order[first_too_many]], math.inf))
     m = float(np.sum(1 / counts[of_score[scores >= threshold]]))
-    low, high = beta.ppf([0.025, 0.975], m + 1, n - m)
+    low, high = betaincinv(m + 1, n - m, [0.025, 0.975])
     return threshold, ErrorRate(share, (m + 1) / (n + 1), (float(low), float(high)), n)

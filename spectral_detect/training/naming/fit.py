@@ -7,10 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.svm import SVC
 
 from spectral_detect.detector.classifiers import ClassifierName, feature_group_kernel, split_features
 from spectral_detect.detector.experience import mean_of_tiles
@@ -178,6 +174,8 @@ _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # coefficients,
 
 
 def _fit_svms(Z: np.ndarray, c: np.ndarray, sizes: np.ndarray) -> _Arrays:
+    from sklearn.svm import SVC
+
     parts = split_features(Z, sizes)
     gamma = np.array([1 / max(part.shape[1] * part.var(), 1e-12) for part, _ in parts])
     kernel = feature_group_kernel(parts, parts, gamma)
@@ -192,6 +190,8 @@ def _fit_svms(Z: np.ndarray, c: np.ndarray, sizes: np.ndarray) -> _Arrays:
 
 
 def _fit_regressions(Z: np.ndarray, c: np.ndarray, sizes: np.ndarray) -> _Arrays:
+    from sklearn.linear_model import LogisticRegression
+
     regressions = [
         LogisticRegression(C=LOGREG_C, max_iter=10_000, class_weight="balanced").fit(Z, c == label)
         for label in np.unique(c)
@@ -255,6 +255,8 @@ def spread(c: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
 
 def _slope(held_out: _HeldOut) -> float:
     """Return the slope that makes the true classes most probable, each class counting alike."""
+    from scipy.optimize import minimize_scalar
+
     weights, true = _class_weights(held_out.c), (np.arange(len(held_out.c)), held_out.c)
 
     def loss(log_slope: float) -> float:
@@ -288,6 +290,8 @@ def _confusion(held_out: _HeldOut, limit: float) -> np.ndarray:
 
 def _open_set(images: _Images, names: tuple[str, ...], seed: int) -> tuple[dict[str, float], dict[str, float]]:
     """Return how well a naming without a generator tells its images from others held out, and the share it refuses."""
+    from sklearn.metrics import roc_auc_score
+
     auroc, refused = {}, {}
     for k, name in enumerate(names):
         if name == CAMERA:
