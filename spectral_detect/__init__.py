@@ -6,6 +6,7 @@ The names below are looked up on first use, so that importing the package loads 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from spectral_detect._version import __version__
@@ -112,4 +113,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted((*__all__, "SpectralLoss"))  # which `import *` leaves alone, for it needs PyTorch
+    needing_torch = ("SpectralLoss",) if find_spec("torch") else ()  # which `import *` leaves alone
+    return sorted((*__all__, *needing_torch))

@@ -44,6 +44,18 @@ class FeatureError(SpectralDetectError, ValueError):
     """An array or a `FeatureSpec` from which no features can be computed."""
 
 
+class OptionError(SpectralDetectError, ValueError):
+    """A setting of a function or of a class that it does not take."""
+
+
+class ArgumentError(SpectralDetectError, TypeError):
+    """Something else than the object that a function takes, such as a name in its place."""
+
+
+class PathError(SpectralDetectError, FileNotFoundError):
+    """Nothing has this name, and nothing matches it as a pattern."""
+
+
 class DatasetError(SpectralDetectError):
     """A labelled folder or a manifest that cannot be used."""
 

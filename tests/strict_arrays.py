@@ -20,7 +20,7 @@ from spectral_detect.features.cupy_backend import laplacian, planes, rgb_to_gray
 from spectral_detect.features.numpy_backend import matrix_of
 
 FUNCTIONS = (
-    *"abs arange ascontiguousarray concatenate empty empty_like full isfinite".split(),
+    *"abs arange ascontiguousarray concatenate empty empty_like full isfinite max min rint".split(),
     *"log ones repeat sqrt square stack zeros_like".split(),
 )
 METHODS = "all astype clip conj mean reshape swapaxes".split()

@@ -15,6 +15,7 @@ from spectral_detect.detector.memory.files import MAX_MARKS, is_marked
 from spectral_detect.detector.memory.summary import TrainingSummary
 from spectral_detect.detector.naming import Naming
 from spectral_detect.detector.track_record import TrackRecord
+from spectral_detect.errors import FeatureError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.records import CLASS_NAMES, LABELS
@@ -167,7 +168,10 @@ class Model:
 
     def ratios_of_parts(self, image: np.ndarray) -> list[float | None]:
         """Return the decimal log likelihood ratio of an image by each of the parts of a fused model."""
-        scored = [float(part.scores([some])[0]) for part, some in zip(self.parts, self.of_parts(image), strict=True)]
+        scored = [
+            float(part.calibration.scores(part.decision_values([some]))[0])
+            for part, some in zip(self.parts, self.of_parts(image), strict=True)
+        ]
         return [part.calibration.log10_likelihood_ratio(score) for part, score in zip(self.parts, scored, strict=True)]
 
     def parts_line(self, image: np.ndarray) -> str | None:
@@ -242,5 +246,29 @@ class Model:
         return f"it looks like {self.outsiders.kinds}" if self.outsiders.is_outsider(standardised) else None
 
     def scores(self, features: Iterable[np.ndarray]) -> np.ndarray:
-        """Return (n_samples,) scores in [0, 1], higher is more fake, of images as `extract_features` returns them."""
-        return self.calibration.scores(self.decision_values(features))
+        """Return (n_samples,) scores in [0, 1], higher is more fake.
+
+        Parameters
+        ----------
+        features : sequence of arrays
+            Of each image, as `extract_features` returns them: (n_features,) or (n_tiles, n_features). Put those of one
+            image into a list: each row of a single array is taken for an image.
+
+        Raises
+        ------
+        FeatureError
+            They are not the model's, or not finite.
+        """
+        return self.calibration.scores(self.decision_values(map(self._checked, features)))
+
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        image = np.asarray(image)
+        if image.shape[-1:] != (self.n_features,) or image.ndim > 2:
+            shape = f"({self.n_features},) or (n_tiles, {self.n_features})"
+            raise FeatureError(
+                f"features of shape {image.shape}: the model takes {visible(self.spec.name)!r} features, {shape}",
+                remedy="scores are of several images: put one into a list",
+            )
+        if not np.isfinite(image).all():
+            raise FeatureError("the features hold values that are not finite (NaN or infinity)")
+        return image

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from spectral_detect.arguments import require_choice
 from spectral_detect.detector.bootstrap import resamples
 from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.detector.metric_values import Estimate, plain_estimates
 from spectral_detect.detector.metrics import Curves, auroc
 from spectral_detect.detector.model import CHANCE
-from spectral_detect.errors import DatasetError
+from spectral_detect.errors import DatasetError, OptionError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.train import CrossValidated, cross_validate
@@ -136,6 +137,8 @@ def compare_detectors(
     ------
     DatasetError
         There is nothing to compare, or a detector cannot be trained, see `train_model`.
+    OptionError
+        There is no such classifier.
 
     Notes
     -----
@@ -144,7 +147,11 @@ def compare_detectors(
     excess of any candidate's AUROC over its own estimate (White, "A reality check for data snooping", Econometrica 68,
     2000). It is never above the lower end of the interval of the best alone.
     """
-    datasets = in_common(datasets)
+    if isinstance(classifiers, str):
+        raise OptionError(f"classifiers is {classifiers!r}", remedy="it must be a list of names")
+    classifiers, datasets = list(classifiers), in_common(list(datasets))
+    for classifier in classifiers:
+        require_choice("a classifier", classifier, get_args(ClassifierName))
     runs: list[Run] = [(dataset, _spec_of(dataset), classifier) for dataset in datasets for classifier in classifiers]
     if not runs:
         raise DatasetError("there is nothing to compare", remedy="give a data set and a classifier")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from spectral_detect.arguments import require_type
 from spectral_detect.detector.metrics import evaluate_scores, predictive_values
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
@@ -107,8 +108,16 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
     ModelFileError
         The model cannot follow the rules, see `Rules.check`.
     """
+    require_type("model", model, Model, "`load_model` reads one from its file")
     judge = Judge(model, rules)
     dataset.require_features(model.spec)
+    if not len(dataset.y):
+        raise DatasetError("the data set holds no image")
+    if not set(rules.edits[1:]) <= set(dataset.edits[1:]):
+        raise DatasetError(
+            "the images were not read with the edits of these rules",
+            remedy="`read_dataset(files, Extractor(model.spec, rules.edits, delivery=model.delivery))` does",
+        )
     if dataset.extractor is not None and dataset.delivery != model.delivery:
         raise DatasetError("the images were not delivered as the model's own were", remedy="read them with the model")
     n_features = dataset.features[0].shape[-1]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from spectral_detect.arguments import require_choice, require_type
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
 from spectral_detect.features.common_profile import common_profile
 from spectral_detect.features.extract import extract_features, tile_corners
@@ -145,6 +146,11 @@ class Extractor:
         The part of a still image that is looked at, in place of the whole; before any delivery.
     with_profile : bool
         Whether to find its `common_profile` as well.
+
+    Raises
+    ------
+    ArgumentError, OptionError
+        The spec is none, or there is no such depth.
     """
 
     spec: FeatureSpec | None
@@ -160,6 +166,11 @@ class Extractor:
     with_profile: bool = False
 
     cost: Cost = field(default="short", init=False)
+
+    def __post_init__(self) -> None:
+        if self.spec is not None:
+            require_type("spec", self.spec, FeatureSpec, "`FeatureSpec.preset` gives that of a name")
+        require_choice("provenance", self.provenance, get_args(Depth))
 
     def __call__(self, found: Found) -> Variants:
         """Extract the features of a file; whatever is wrong with it becomes `Extraction.error`."""

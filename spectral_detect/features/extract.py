@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isqrt
-from typing import Any
+from math import isfinite, isqrt
+from typing import Any, Protocol
 
 import numpy as np
 
+from spectral_detect.arguments import require_type
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
 from spectral_detect.features.encoder.network import encode
@@ -39,12 +40,33 @@ OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
     2: ("gray and alpha", "drop the alpha channel: `image[..., 0]`"),
     4: ("RGBA", "drop the alpha channel: `image[..., :3]`"),
 }
+MOST_FLOATING = 2550.0  # ten times white: no filter overshoots so far
+ORIENTATIONS = range(1, 9)
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
 COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
 
 
+class Decoded(Protocol):
+    """What `read_image` returns, as far as the features need it."""
+
+    @property
+    def pixels(self) -> Array:
+        """Gray or three channels."""
+        ...
+
+    @property
+    def is_ycc(self) -> bool:
+        """Whether the channels are luma, Cb and Cr."""
+        ...
+
+    @property
+    def orientation(self) -> int:
+        """That of EXIF."""
+        ...
+
+
 def extract_features(
-    image: Array,
+    image: Array | Decoded,
     spec: FeatureSpec | None = None,
     *,
     is_ycc: bool = False,
@@ -55,9 +77,10 @@ def extract_features(
 
     Parameters
     ----------
-    image : (H, W) or (H, W, 3) array
-        Gray or RGB; (N, H, W) or (N, H, W, 3) for a batch of equal size. Unsigned 8 bit, 16 bit (divided by 257) or
-        floating on the scale 0 to 255. Not modified.
+    image : DecodedImage, or (H, W) or (H, W, 3) array
+        What `read_image` returns; or gray or RGB, (N, H, W) or (N, H, W, 3) for a batch of equal size. Unsigned 8 bit,
+        16 bit (divided by 257) or floating on the scale 0 to 255. Not modified. The gray of RGB in 8 bit is rounded to
+        whole numbers, that of floating RGB is not, so that their features differ a little.
     spec : FeatureSpec, optional
         Default `FeatureSpec.preset("azimuthal")`.
     is_ycc : bool
@@ -76,13 +99,23 @@ def extract_features(
     Raises
     ------
     FeatureError
-        If there is no image, the spec cannot take its shape, type or size, or if values are not finite.
+        If there is no image, the spec cannot take its shape, type or size, or if values are not finite or on another
+        scale.
+    ArgumentError
+        The spec is none.
     """
     spec = spec or PRESETS["azimuthal"]
+    require_type("spec", spec, FeatureSpec, "`FeatureSpec.preset` gives that of a name")
+    pixels: Array = image
+    if hasattr(image, "pixels"):
+        pixels, is_ycc, orientation = image.pixels, image.is_ycc, image.orientation
+    if orientation not in ORIENTATIONS:
+        raise FeatureError(f"orientation {orientation!r}: EXIF has 1 to 8")
     backend = backend or numpy_backend()
-    is_rgb = _check_image(image, spec, backend)
-    is_batch = image.ndim - is_rgb == 3
-    batch = image if is_batch else image[None]
+    is_rgb = _check_image(pixels, spec, backend)
+    is_batch = pixels.ndim - is_rgb == 3
+    batch = pixels if is_batch else pixels[None]
+    batch = batch.astype("float32") if batch.dtype.char == "e" else batch  # OpenCV has no half precision
     if spec.needs_cpu:
         _require_cpu(spec, backend)
         vectors = np.stack([_features_of_one(one, spec, is_ycc, orientation) for one in batch])
@@ -243,7 +276,7 @@ def _tile_corners(shape: tuple[int, int], tiles_per_side: int) -> tuple[int, tup
 def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
     """Return whether the last axis holds three channels; raise `FeatureError` for what is no image or too small."""
     if not hasattr(image, "dtype"):
-        raise FeatureError(f"a {type(image).__name__}: expected an array", remedy="`read_image` gives that of a file")
+        raise FeatureError(f"a {type(image).__name__}: expected an array", remedy="`read_image` reads a file")
     shape, kind = tuple(image.shape), image.dtype.char
     is_rgb = image.ndim in (3, 4) and shape[-1] == 3
     if image.ndim in (3, 4) and shape[-1] in OTHER_CHANNELS:
@@ -261,9 +294,21 @@ def _check_image(image: Array, spec: FeatureSpec, backend: Backend) -> bool:
         raise FeatureError(
             f"{width}x{height} pixels: the features {spec.name!r} need at least {spec.min_size_px} on the shorter side"
         )
-    if image.dtype.kind == "f" and not backend.xp.isfinite(image).all():
-        raise FeatureError("the image holds values that are not finite (NaN or infinity)")
+    if image.dtype.kind == "f":
+        _check_scale(image, backend)
     return is_rgb
+
+
+def _check_scale(image: Array, backend: Backend) -> None:
+    """Raise `FeatureError` unless floating values are on the scale 0 to 255, as far as that can be told."""
+    least, largest = (float(backend.to_host(end)) for end in (backend.xp.min(image), backend.xp.max(image)))
+    if not isfinite(least) or not isfinite(largest):
+        raise FeatureError("the image holds values that are not finite (NaN or infinity)")
+    if not -MOST_FLOATING <= least <= largest <= MOST_FLOATING:
+        raise FeatureError(f"floating values from {least:g} to {largest:g}: expected the scale 0 to 255")
+    if -1 <= least < largest <= 1 and backend.to_host((image != backend.xp.rint(image)).any()):
+        found = f"floating values from {least:g} to {largest:g}"
+        raise FeatureError(f"{found}: expected the scale 0 to 255", remedy="bring them there first")
 
 
 def _cut(batch: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Stack:

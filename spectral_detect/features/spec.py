@@ -128,7 +128,9 @@ class FeatureSpec:
     def __post_init__(self) -> None:
         for field, kinds in FIELD_TYPES.items():
             value = getattr(self, field)
-            if int in kinds and type(value) is not bool and isinstance(value, Integral):
+            if tuple in kinds and isinstance(value, list):
+                object.__setattr__(self, field, tuple(value))
+            elif int in kinds and type(value) is not bool and isinstance(value, Integral):
                 object.__setattr__(self, field, int(value))  # a whole number of NumPy is one
             elif type(value) not in kinds:
                 expected = " or ".join(TYPE_NAMES[kind] for kind in kinds)
@@ -153,6 +155,8 @@ class FeatureSpec:
             raise FeatureError(f"`n_bins={self.n_bins}`: give {MIN_BINS} to {MAX_BINS}, or `n_bins=None`")
         if self.min_size_px < 8:
             raise FeatureError(f"min_size_px {self.min_size_px}: below 8 pixels there are too few rings")
+        if "magnitude" in self.groups and self.min_size_px < MAGNITUDE_PX:
+            raise FeatureError(f"min_size_px {self.min_size_px}: magnitude looks at blocks of {MAGNITUDE_PX} pixels")
         self._check_scales()
         self._check_encoder()
 
@@ -180,7 +184,7 @@ class FeatureSpec:
             raise FeatureError(f"{', '.join(whole)}: after other groups")
 
     @classmethod
-    def preset(cls, name: str = "azimuthal", **changes: Any) -> FeatureSpec:
+    def preset(cls, name: str = "azimuthal", /, **changes: Any) -> FeatureSpec:
         """Return the named preset, with `changes` to its fields.
 
         Parameters

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from cachetools import LRUCache, cached
@@ -45,7 +45,16 @@ def power_spectrum(image: Array, *, backend: Backend | None = None) -> Array:
     -------
     (..., H, W//2 + 1) array
         At the frequencies of `scipy.fft.rfft2`.
+
+    Raises
+    ------
+    FeatureError
+        It is no array of gray images.
     """
+    shape = tuple(getattr(image, "shape", ()))
+    if len(shape) < 2 or (len(shape) > 2 and shape[-1] in (3, 4)):
+        found = f"an array of shape {shape}" if shape else f"a {type(image).__name__}"
+        raise FeatureError(f"{found}: expected gray images, (..., H, W)", remedy="give one channel: `image[..., 1]`")
     return power_of((backend or numpy_backend()).rfft2(image), image.shape[-1])
 
 
@@ -75,6 +84,10 @@ class RingOperator:
     frequency: np.ndarray
     n_pixels: np.ndarray
     __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        self.frequency.setflags(write=False)  # the cache hands them out
+        self.n_pixels.setflags(write=False)
 
     @property
     def nbytes(self) -> int:
@@ -114,12 +127,12 @@ def azimuthal_average(
     profile : (..., n_rings) array
         Ring 0 is the zero frequency; rings that hold no frequency are left out.
     frequency : (n_rings,) float64 array
-        Mean radius of each ring in cycles per pixel ("array_centre": in pixels).
+        Mean radius of each ring in cycles per pixel ("array_centre": in pixels); read-only, copy it to change it.
 
     Raises
     ------
     FeatureError
-        If `power` is not the half spectrum of an image of that width.
+        If `power` is not the half spectrum of an image of that width, or a setting is none.
 
     Notes
     -----
@@ -130,6 +143,10 @@ def azimuthal_average(
     height, columns = power.shape[-2:]
     if columns != width // 2 + 1:
         raise FeatureError(f"a half spectrum of {columns} columns does not belong to an image {width} pixels wide")
+    if centre not in get_args(Centre):
+        raise FeatureError(f"centre {centre!r}: it is one of {', '.join(get_args(Centre))}")
+    if ring_width is not None and not 0 < ring_width < float("inf"):
+        raise FeatureError(f"ring_width {ring_width!r}: it is a number of cycles per pixel above 0")
     if power.dtype.char not in PRECISIONS:
         power = power.astype("float64")
     rings = ring_operator((height, width), ring_width, centre, power.dtype.name, backend or numpy_backend())

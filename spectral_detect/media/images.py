@@ -43,7 +43,7 @@ MCU_ROWS = 16  # at most so many rows are coded together
 _SETTINGS_OF_PILLOW = RLock()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DecodedImage:
     """Hold pixels as the features take them, with the facts of the header.
 
@@ -146,13 +146,18 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, co
     Returns
     -------
     DecodedImage
+        Its pixels are read-only; copy them to change them.
 
     Raises
     ------
     ImageReadError
-        See `read_file` and `decode`.
+        See `read_file` and `decode`; the message names the file.
     """
-    return decode(read_file(locate(os.fspath(path))).content, max_pixels=max_pixels, colour=colour)
+    place = locate(os.fspath(path))
+    try:
+        return decode(read_file(place).content, max_pixels=max_pixels, colour=colour)
+    except ImageReadError as error:
+        raise ImageReadError(f"{place.path!r}: {error.problem}", remedy=error.remedy) from None
 
 
 @contextmanager

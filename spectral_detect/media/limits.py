@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spectral_detect.errors import OptionError
 from spectral_detect.media.images import MAX_PIXELS
 from spectral_detect.sources.reading import MAX_BYTES
 
@@ -21,7 +22,7 @@ class Limits:
 
     Raises
     ------
-    ValueError
+    OptionError
         One of them is below 1.
     """
 
@@ -31,4 +32,4 @@ class Limits:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+                raise OptionError(f"{name} is {value}; it must be at least 1")

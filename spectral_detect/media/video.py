@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from spectral_detect.errors import VideoReadError
+from spectral_detect.arguments import require_choice, require_whole
+from spectral_detect.errors import OptionError, VideoReadError
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.face_detection import FaceBox
 from spectral_detect.media.face_tracks import PATIENCE, Tracker
@@ -21,6 +22,9 @@ from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.formats import is_animation
 
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video"]
+
+Crop = Literal["none", "face", "centre"]
+Faces = Literal["largest", "all"]
 
 VIDEOS_ARE_LOCAL = "videos are read from local files only; download it first"
 MAX_BRIDGED_S = 3.0  # without a detection; after that the face may be gone
@@ -45,23 +49,24 @@ class FrameOptions:
 
     Raises
     ------
-    ValueError
-        If a number is out of its range.
+    OptionError
+        If a number is out of its range, or a choice is none.
     """
 
     n_frames: int | None = 20
     every_s: float | None = None
-    crop: Literal["none", "face", "centre"] = "none"
-    faces: Literal["largest", "all"] = "largest"
+    crop: Crop = "none"
+    faces: Faces = "largest"
     face_fraction: float = 1 / 3
 
     def __post_init__(self) -> None:
-        if self.n_frames is not None and self.n_frames < 1:
-            raise ValueError(f"n_frames is {self.n_frames}; it must be at least 1, or None for all frames")
+        require_whole("n_frames", self.n_frames, 1, "all frames")
         if self.every_s is not None and not self.every_s > 0:
-            raise ValueError(f"every_s is {self.every_s}; it must be more than 0 seconds")
+            raise OptionError(f"every_s is {self.every_s}; it must be more than 0 seconds")
         if not 0 < self.face_fraction <= 1:
-            raise ValueError(f"face_fraction is {self.face_fraction}; it must be more than 0 and at most 1")
+            raise OptionError(f"face_fraction is {self.face_fraction}; it must be more than 0 and at most 1")
+        require_choice("crop", self.crop, get_args(Crop))
+        require_choice("faces", self.faces, get_args(Faces))
 
 
 @dataclass(frozen=True)

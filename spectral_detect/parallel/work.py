@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Literal, TypeVar, get_args
 
+from spectral_detect.arguments import require_choice, require_whole
+from spectral_detect.errors import OptionError
 from spectral_detect.parallel.pool import map_in_workers
 from spectral_detect.parallel.task import Task
 
@@ -22,7 +24,7 @@ FEW = 24  # items of a short task: one worker is done with so many before severa
 
 @dataclass(frozen=True)
 class Work:
-    """Say where items are worked through; no result depends on it.
+    """Say where items are worked through; no result depends on it, but for the last digits of a score.
 
     Attributes
     ----------
@@ -42,7 +44,7 @@ class Work:
 
     Raises
     ------
-    ValueError
+    OptionError
         A value is none of these.
     """
 
@@ -53,13 +55,11 @@ class Work:
     scheduler: str | None = None
 
     def __post_init__(self) -> None:
-        if self.jobs is not None and self.jobs < 0:
-            raise ValueError(f"jobs is {self.jobs}; it must be 0 or more, or None for one per core")
+        require_whole("jobs", self.jobs, 0, "one per core")
         if not self.timeout_s > 0:
-            raise ValueError(f"timeout_s is {self.timeout_s}; it must be more than 0 seconds")
-        for name, choices in (("device", get_args(DeviceChoice)), ("engine", get_args(Engine))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}")
+            raise OptionError(f"timeout_s is {self.timeout_s}; it must be more than 0 seconds")
+        require_choice("device", self.device, get_args(DeviceChoice))
+        require_choice("engine", self.engine, get_args(Engine))
 
     @property
     def is_local(self) -> bool:

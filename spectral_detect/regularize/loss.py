@@ -209,6 +209,11 @@ class SpectralLoss(nn.Module):
             warnings.warn(f"{counted(len(failures), 'image')} not used, the first: {failures[0]}", stacklevel=2)
         return cls.from_images(images, **settings)
 
+    def extra_repr(self) -> str:
+        """Return the settings, for `repr`."""
+        names = ("features", "normalisation", "distance", "per", "value_range")
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
     @property
     def floor(self) -> float:
         """Return the value for images like the reals: cross-entropy of the target with itself, or 0.
@@ -284,6 +289,8 @@ class SpectralLoss(nn.Module):
         if not (len(shape) > 2 and shape[0] and shape[-2:] == (height, width) and shape[1:-2] in ((), (1,), (3,))):
             found = f"a tensor of shape {shape}" if isinstance(images, Tensor) else f"a {type(images).__name__}"
             raise FeatureError(f"{found}: this loss is for (N, 3, H, W) or (N, H, W) of {width}x{height} pixels")
+        if not images.is_floating_point():
+            raise FeatureError(f"a tensor of {images.dtype}: this loss is for floating values in `value_range`")
 
     def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
         if self.normalisation == "paper":

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
+from spectral_detect.arguments import require_type
 from spectral_detect.detector.model import Model
+from spectral_detect.errors import PathError
 from spectral_detect.extraction.many_files import extract_then
 from spectral_detect.extraction.one_file import Variants
 from spectral_detect.media.limits import Limits
@@ -57,12 +59,23 @@ def scan(
 
     Raises
     ------
-    FileNotFoundError
+    PathError
         Nothing has that name or matches that pattern; at the call, before any image is read.
     ModelFileError
         The model does not give what the rules need.
+    ArgumentError, OptionError
+        The model or a setting is none.
+
+    Notes
+    -----
+    Files are opened as the generator is read, relative names then beginning at the current folder.
     """
-    files = find_images(expand_arguments(each_place(paths)), on_skip=on_skip)
+    require_type("model", model, Model, "`load_model` reads one from its file")
+    try:
+        places = expand_arguments(each_place(paths))
+    except FileNotFoundError as error:
+        raise PathError(f"{str(error)!r}: no such file or folder, and no file matches it as a pattern") from None
+    files = find_images(places, on_skip=on_skip)
     return scan_files(files, Judge(model, rules or Rules(), provenance), work=work, limits=limits)
 
 

@@ -7,11 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from spectral_detect._version import __version__
+from spectral_detect.arguments import require_choice
 from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.naming import Named
@@ -87,6 +88,8 @@ class Judge:
     ------
     ModelFileError
         The model does not give what the rules need.
+    OptionError
+        There is no such depth.
     """
 
     model: Model
@@ -94,6 +97,7 @@ class Judge:
     provenance: Depth = "header"
 
     def __post_init__(self) -> None:
+        require_choice("provenance", self.provenance, get_args(Depth))
         self.rules.check(self.model)
 
     @property

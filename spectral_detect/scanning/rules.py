@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spectral_detect.detector.model import Model
-from spectral_detect.errors import ModelFileError
+from spectral_detect.errors import ModelFileError, OptionError
 from spectral_detect.extraction.one_file import Edits
 from spectral_detect.media.edits import Edit
 
@@ -29,7 +29,7 @@ class Rules:
 
     Raises
     ------
-    ValueError
+    OptionError
         A number is not from 0 to 1.
     """
 
@@ -42,7 +42,7 @@ class Rules:
         for name in ("threshold", "min_confidence", "prevalence"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} is {value}; it must be from 0 to 1, or None")
+                raise OptionError(f"{name} is {value}; it must be from 0 to 1, or None")
 
     @property
     def edits(self) -> Edits:

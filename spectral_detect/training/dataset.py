@@ -10,6 +10,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from spectral_detect.arguments import require_type
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.many_files import extract_then
@@ -29,7 +30,7 @@ N_REFERENCE = 8
 Progress = Callable[[Iterable[tuple[Extraction, ...]]], Iterable[tuple[Extraction, ...]]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """Features of the files that could be read, and the files that could not.
 
@@ -69,6 +70,12 @@ class Dataset:
     def __post_init__(self) -> None:
         if not len(self.weights):
             object.__setattr__(self, "weights", np.ones(len(self.y)))
+        counts = {name: len(getattr(self, name)) for name in ("features", "y", "groups", "samples", "weights")}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{n} {name}" for name, n in counts.items())
+            raise DatasetError(f"{told}: a data set has one of each for a sample", remedy="`read_dataset` makes one")
+        if not np.isin(self.y, (-1, REAL, FAKE)).all():
+            raise DatasetError("a label is neither REAL (0) nor FAKE (1), nor -1 for unlabelled")
 
     def __repr__(self) -> str:
         """Describe the data set in a line."""
@@ -177,8 +184,10 @@ def read_dataset(
     ------
     DatasetError
         No file gave features, or they differ in length (a spec with `n_bins=None` and images of unequal size).
+    ArgumentError
+        `extractor` is none of the three, or `files` are not labelled.
     """
-    extractor = _as_extractor(extractor)
+    files, extractor = list(files), _as_extractor(extractor)
     extractor = replace(extractor, examine=True, seeks_faces=extractor.spec is not None)
     with closing(extract_then([f.file for f in files], extractor, Keep(), work)) as stream:
         extractions = [(f, e) for f, results in zip(files, progress(stream), strict=True) for e in results]
@@ -206,6 +215,9 @@ def read_dataset(
 
 
 def _as_extractor(source: Extractor | FeatureSpec | Model) -> Extractor:
+    require_type(
+        "extractor", source, (FeatureSpec, Model, Extractor), "`FeatureSpec.preset` and `load_model` take a name"
+    )
     if isinstance(source, Model):
         return Extractor(source.spec, delivery=source.delivery)
     return Extractor(source, with_profile=True) if isinstance(source, FeatureSpec) else source
@@ -273,6 +285,8 @@ def refuse_contradictions(dataset: Dataset) -> None:
     """Raise `DatasetError` if one file is in both classes."""
     seen: dict[str | None, tuple[int, str]] = {}
     for label, sample in zip(dataset.y, dataset.samples, strict=True):
+        if sample.sha256 is None:  # nobody hashed it
+            continue
         first_label, first_path = seen.setdefault(sample.sha256, (label, sample.path))
         if first_label != label:
             raise DatasetError(

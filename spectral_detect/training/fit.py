@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
 
+from spectral_detect.arguments import require_choice
 from spectral_detect.detector.classifiers import (
     Classifier,
     ClassifierName,
@@ -123,10 +125,17 @@ def fit_classifier(
 
     Raises
     ------
+    OptionError
+        There is no such classifier.
+    DatasetError
+        Some features are not finite.
     ArithmeticError
         The plain arrays do not give the decision values of scikit-learn.
     """
+    require_choice("classifier", classifier, get_args(ClassifierName))
     X = np.asarray(X, dtype=np.float64)
+    if not np.isfinite(X).all():
+        raise DatasetError("some features are not finite (NaN or infinity)")
     mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
     if not paper_settings:
         mean, scale = X.mean(axis=0), X.std(axis=0)

@@ -50,8 +50,8 @@ def files_in_folders(real: Places, fake: Places, *, group_by_parent: bool = Fals
     Raises
     ------
     DatasetError
-        A folder has no image and no video, a file is in folders of both classes, or a URL leads to nothing or cannot be
-        read.
+        A folder is not there or has no image and no video, a file is in folders of both classes, or a URL leads to
+        nothing or cannot be read.
     ExtraMissingError
         A URL needs a package that is not installed.
     """
@@ -100,8 +100,7 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
         There is no sub-folder, or a generator has no real or no fake images.
     """
     for path in real:
-        if not stores.is_url(path) and not os.path.lexists(local_name(path)):
-            raise DatasetError(f"{path!r}: there is no such file or folder")
+        _require_there(path)
     names = _sub_folders(folder, {os.path.realpath(path) for path in real})
     cameras = [*real, *(os.path.join(folder, name) for name in names if name in CLASS_FOLDERS[REAL])]
     generators = {name: _labelled_by_folder(folder, name) for name in names if name not in CLASS_FOLDERS[REAL]}
@@ -174,7 +173,13 @@ def unlabelled_files(folders: Sequence[Location]) -> list[LabelledFile]:
     return [LabelledFile(file, None) for folder in folders for file in _images_in(folder)]
 
 
+def _require_there(path: str) -> None:
+    if not stores.is_url(path) and not os.path.lexists(local_name(path)):
+        raise DatasetError(f"{path!r}: there is no such file or folder")
+
+
 def _images_of(folder: str) -> list[FoundFile | FoundVideo]:
+    _require_there(folder)
     return _images_in(_looked_up(folder))
 
 

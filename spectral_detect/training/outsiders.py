@@ -39,9 +39,11 @@ def fit_outsiders(insiders: Dataset, others: Outsiders, mean: np.ndarray, scale:
     Raises
     ------
     DatasetError
-        There are too few groups of outsiders.
+        There are too few groups of outsiders, or they were read for another spec.
     """
     outsiders = others.images
+    if insiders.extractor is not None and insiders.extractor.spec is not None:
+        outsiders.require_features(insiders.extractor.spec)
     if outsiders.n_groups < MIN_GROUPS:
         raise DatasetError(f"{outsiders.n_groups} groups of images of other kinds; {MIN_GROUPS} are the least")
     features = np.stack([mean_of_tiles(image) for image in (*insiders.features, *outsiders.features)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
+from spectral_detect.arguments import require_choice, require_share, require_type, require_whole
 from spectral_detect.detector.calibration import Calibration, fit_calibration, fixed_calibration
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
 from spectral_detect.detector.experience import (
@@ -37,6 +38,7 @@ from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 from spectral_detect.training.track_records import track_records, verdicts_of
 
+HALF = 0.5  # a rate of errors above this is worse than a coin
 OFTEN = 0.5  # augmented so often, a model has seen enough JPEGs of any quality to judge them
 N_FOLDS = 5
 DISTANCE_QUANTILE = 0.99  # of each of two distances
@@ -128,6 +130,8 @@ def train_model(
     DatasetError
         The features are of another spec, there are fewer than `dataset.MIN_PER_CLASS` of a class, one file is in both
         classes, or there are too few reals for `target_fpr`.
+    OptionError, ArgumentError
+        A setting is out of its range, or the spec is none.
 
     Notes
     -----
@@ -135,6 +139,7 @@ def train_model(
     are equal, both on out-of-fold values. If groups are too few for folds, or nothing is labelled, the threshold is the
     classifier's own boundary, and `Model.metrics` is empty.
     """
+    _require_settings(spec, classifier, target_fpr, verdict_errors, max_tile_vectors)
     dataset.require_features(spec)
     is_labelled = _require_labels(dataset, classifier)
 
@@ -187,6 +192,7 @@ def cross_validate(
     DatasetError
         As `train_model` does; also if there are too few groups for folds.
     """
+    require_choice("classifier", classifier, get_args(ClassifierName))
     dataset.require_features(spec)
     require_both_classes(dataset)
     held_out = _held_out(dataset, partial(fit_dataset, spec=spec, classifier=classifier, seed=seed), seed)
@@ -205,6 +211,24 @@ class _Decision:
     threshold: float
     false_alarms: dict[str, Any]
     metrics: dict[str, Any]
+
+
+def _require_settings(
+    spec: FeatureSpec,
+    classifier: ClassifierName,
+    target_fpr: float | None,
+    verdict_errors: tuple[float, float] | None,
+    max_tile_vectors: int,
+) -> None:
+    require_type("spec", spec, FeatureSpec, "`FeatureSpec.preset` gives that of a name")
+    require_choice("classifier", classifier, get_args(ClassifierName))
+    if target_fpr is not None:
+        require_share("target_fpr", target_fpr, most=HALF)
+    if verdict_errors is not None:
+        require_type("verdict_errors", verdict_errors, (tuple, list), "give two rates, of reals and of fakes")
+        for rate in verdict_errors:
+            require_share("verdict_errors", rate, most=HALF)
+    require_whole("max_tile_vectors", max_tile_vectors, 1)
 
 
 def _require_labels(dataset: Dataset, classifier: ClassifierName) -> bool:

@@ -17,15 +17,13 @@ from spectral_detect.training.dataset import Dataset
 
 
 def test_more_images_are_better_and_no_tested_image_is_trained_on() -> None:
-    data = gaussian_data(400, shift=1.5)
+    data = gaussian_data(70, shift=1.5)
     model = train_model(data, SPEC, "logreg")
     rows = learning_curve(model, data)
-    assert [row.n_train for row in rows] == [10, 20, 50, 100, 200, 320]
+    assert [row.n_train for row in rows] == [10, 20, 50, 56]
     assert rows[-1].auroc > rows[0].auroc
     assert all(row.n_draws == 5 and row.auroc_sd >= 0 for row in rows)
-    noise = Dataset(
-        np.random.default_rng(0).normal(size=(200, 12)), data.y[100:300], np.arange(200), data.samples[:200], ()
-    )
+    noise = Dataset(np.random.default_rng(0).normal(size=(50, 12)), data.y[10:60], np.arange(50), data.samples[:50], ())
     assert learning_curve(train_model(noise, SPEC), noise)[-1].auroc == pytest.approx(0.5, abs=0.15)
     with pytest.raises(DatasetError, match="a learning curve needs more images"):
         learning_curve(model, gaussian_data(10))

@@ -128,7 +128,7 @@ def test_repeated_pixels_stand_out(rng: np.random.Generator) -> None:
         (np.zeros((2, 64, 64, 4), np.uint8), "RGBA"),
         (np.zeros((64, 64, 2), np.uint8), "gray and alpha"),
         (np.zeros((2, 64, 64, 1), np.uint8), r"gray with an axis too many.*`image\[..., 0\]`"),
-        ("x.png", "a str: expected an array; `read_image` gives that of a file"),
+        ("x.png", "a str: expected an array; `read_image` reads a file"),
     ],
 )
 def test_what_is_no_image_is_refused(image: np.ndarray, message: str) -> None:

@@ -69,7 +69,7 @@ def to_plain(model: Model) -> dict[str, Any]:
     """
     fitted, arrays = _fitted(model), _arrays(model)
     parts = {f"part_{k}": pickle.dumps(to_plain(part), protocol=4) for k, part in enumerate(model.parts)}
-    arrays["reference_scores"] = model.scores(model.reference)
+    arrays["reference_scores"] = model.calibration.scores(model.decision_values(model.reference))
     header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
         "parts": [{"name": part.name, "sha256": part.sha256} for part in model.parts],
