@@ -124,7 +124,7 @@ def read(file: LabelledFile) -> DecodedImage | None:
     try:
         return read_image(file.file.path, colour=True)
     except SpectralDetectError as error:
-        print(f"left out: {file.file.path}: {error}", flush=True)
+        print(f"left out: {error}", flush=True)
         return None
 
 

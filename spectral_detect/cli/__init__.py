@@ -124,6 +124,8 @@ class Commands(LazyGroup):
                     ctx.exit(128 + received[0])
                 if isinstance(error, BrokenPipeError):
                     ctx.exit(128 + signal.SIGPIPE)
+                if type(error) is click.UsageError:  # click repeats what was typed
+                    raise click.UsageError(printable(error.message), error.ctx) from None
                 if isinstance(error, OSError):
                     raise Failure(_as_reported(error)) from None
                 if isinstance(error, SpectralDetectError):

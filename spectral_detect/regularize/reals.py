@@ -19,13 +19,14 @@ import numpy as np
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.errors import DatasetError, FeatureError, ImageReadError, OutputError
 from spectral_detect.media.edits import as_rgb
-from spectral_detect.media.images import MAX_PIXELS, read_image
+from spectral_detect.media.images import MAX_PIXELS, decode
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import FEW, Work, work_through
 from spectral_detect.regularize.profiles import MIN_REALS
 from spectral_detect.sources.discovery import FoundFile, find_images
 from spectral_detect.sources.location import Location
+from spectral_detect.sources.reading import read_file
 from spectral_detect.sources.urls import without_credentials
 
 N_PROFILES = 1000  # images whose mean profile is the target of the spectral loss
@@ -113,7 +114,7 @@ def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Squ
     if file.problem:
         return file.problem
     try:
-        image = read_image(file.path, max_pixels=max_pixels, colour=True)
+        image = decode(read_file(file.location).content, max_pixels=max_pixels, colour=True)
     except ImageReadError as error:
         return str(error)
     rgb = as_rgb(image.pixels, image.is_ycc)

@@ -29,6 +29,7 @@ from spectral_detect.scanning.voting import Ballot, VoteKind, count_votes, decid
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import VideoHash, hash_video
+from spectral_detect.text import counted
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class VideoJudge:
         judgements = [judgement for _, judgement in judged if judgement is not None]
         if not judgements:
             return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames, hashes=hashed.frames)
-        ballot = _elect(judged, self.vote)
+        ballot = _elect(judged, self.vote, self.judge.rules, "face" if self.frames.crop == "face" else "frame")
         known |= self._verdict(ballot, judgements)
         notes = (*_doubts(ballot, judgements, known), *self._improbable(ballot), *_remedy(ballot, judged, self.model))
         notes += self.judge.known_already(hashed.sha256)
@@ -151,7 +152,8 @@ class VideoJudge:
 
     def _judge_frames(self, video: Video, known: dict[str, Any], extremes: Extremes) -> list[Judged]:
         """Judge frame after frame; the features of each are dropped at once."""
-        judge = self.judge
+        # the prevalence is of videos: it counts once, for the verdict on this one
+        judge = replace(self.judge, rules=replace(self.judge.rules, prevalence=None))
         extractor = judge.extractor()
         of_all = {"location": Location(known["path"]), "sha256": known["sha256"]}
         judged: list[Judged] = []
@@ -268,33 +270,41 @@ def _counts(video: Video, judged: Sequence[Judged], options: FrameOptions) -> di
 def _of_sizes(found: FoundVideo, judged: Sequence[Judged]) -> tuple[str, ...]:
     """Ask whether a folder of images of several sizes is one video; a file's own reader tells of a change of size."""
     sizes = {(e.width, e.height) for e, _ in judged if e.frame and e.frame.box is None}
-    if not found.frames or len(sizes) < 2:
-        return ()
-    return (f"images of {len(sizes)} sizes: if they are no frames of one video, judge each by spectral-detect scan",)
+    notes = []
+    if found.has_images_below:
+        notes.append("folders in it hold images too, which were not judged: see `group_by_parent`")
+    if found.frames and len(sizes) > 1:
+        notes.append(
+            f"images of {len(sizes)} sizes: if they are no frames of one video, judge each by spectral-detect scan"
+        )
+    return tuple(notes)
 
 
 def _why_none(known: dict[str, Any], frames: Sequence[FrameRecord]) -> str:
     if frames:
         return f"none of {len(frames)} frames could be judged; the first: {frames[0].error}"
     if known["n_without_face"]:
-        return f"no face found in {known['n_without_face']} frames; `crop=none` judges whole frames"
+        return f"no face found in {counted(known['n_without_face'], 'frame')}; `crop=none` judges whole frames"
     return "no frame could be decoded; get an intact copy"
 
 
-def _elect(judged: Sequence[Judged], vote: VoteKind) -> Ballot:
+def _elect(judged: Sequence[Judged], vote: VoteKind, rules: Rules, of: str) -> Ballot:
     """Return the ballot of the face, or of the whole frames, that decides."""
     tracks: dict[int, list[Judgement]] = {}
     for extraction, judgement in judged:
         if judgement is not None and extraction.frame is not None:
             tracks.setdefault(extraction.frame.track, []).append(judgement)
-    return decide([count_votes(judgements, vote) for judgements in tracks.values()])
+    return decide([count_votes(judgements, vote, rules, of) for judgements in tracks.values()])
 
 
 def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
-    notes = doubts_in_words(judgements)
-    fake = judgements[0].model.class_names[1]
+    notes = doubts_in_words(judgements, "face" if known["n_faces"] is not None else "frame")
+    real, fake = judgements[0].model.class_names
     if ballot.doubt:
         notes.insert(0, ballot.doubt)
+    elif ballot.fake_fraction is not None and (ballot.fake_fraction > 0.5) != (ballot.verdict == "fake"):
+        called, others = (fake, real) if ballot.verdict == "fake" else (real, fake)
+        notes.insert(0, f"called {called} by the {known['vote']} of its votes, though not most of them are: {others}")
     if known["n_tracks"] > 1:
         first = f"one called {fake} if there is one, else an inconclusive one"
         notes.append(f"{known['n_tracks']} faces followed; the votes are those of the face that decides: {first}")

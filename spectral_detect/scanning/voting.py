@@ -12,6 +12,8 @@ import numpy as np
 from spectral_detect.errors import ModelFileError
 from spectral_detect.records import Verdict
 from spectral_detect.scanning.judge import Judgement
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.text import counted
 
 VoteKind = Literal["majority", "mean", "pooled"]
 NORMAL_95 = 1.959964
@@ -48,12 +50,15 @@ class Ballot:
     doubt: str | None = None
 
 
-def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") -> Ballot:
+def count_votes(
+    judgements: Sequence[Judgement], vote: VoteKind = "majority", rules: Rules | None = None, of: str = "frame"
+) -> Ballot:
     """Count the votes of one track.
 
     The verdict is inconclusive if fewer than `LEAST_SHARE` of the frames have a vote; if votes are divided and the
-    interval of the share of fakes holds one half; and, where the vote is by scores or likelihood ratios, if the mean
-    score is one that the model leaves undecided.
+    interval of the share of fakes holds one half; where the vote is by scores or likelihood ratios, if the mean
+    score is one that the model leaves undecided; and if the verdict is less probable, by the mean likelihood ratio,
+    than the rules ask.
 
     Parameters
     ----------
@@ -61,6 +66,10 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
         One for each frame.
     vote : {"majority", "mean", "pooled"}
         The majority of the verdicts; the mean score against the threshold; or the mean log likelihood ratio against 0.
+    rules : Rules, optional
+        The prevalence of fakes, and the least confidence.
+    of : str
+        What has a vote, for people: "frame" or "face".
 
     Raises
     ------
@@ -83,12 +92,15 @@ def count_votes(judgements: Sequence[Judgement], vote: VoteKind = "majority") ->
     }[vote]
     interval = wilson_interval(n_fake, len(voters))
     if len(voters) < LEAST_SHARE * len(judgements):
-        doubt: str | None = f"only {len(voters)} of {len(judgements)} frames have a vote: too few to decide"
+        have = "has" if len(voters) == 1 else "have"
+        doubt: str | None = f"only {len(voters)} of {counted(len(judgements), of)} {have} a vote: too few to decide"
     elif vote == "majority":
         doubt = _too_close(voters, n_fake, interval)
     else:
         doubt = _undecided(voters, mean_score)
-    verdict: Verdict = "inconclusive" if doubt else "fake" if margin >= 0 else "real"
+    called: Verdict = "fake" if margin >= 0 else "real"
+    doubt = doubt or _improbable(voters, called, mean_ratio, rules or Rules())
+    verdict: Verdict = "inconclusive" if doubt else called
     return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio, len(judgements), doubt)
 
 
@@ -100,8 +112,9 @@ def _too_close(voters: Sequence[Judgement], n_fake: int, interval: tuple[float, 
     real, name = voters[0].model.class_names
     if 2 * n_fake == n:
         return f"a tie: as many frames are {name} as {real}"
+    are = "is" if n_fake == 1 else "are"
     return (
-        f"the vote is too close: {n_fake} of {n} votes are {name}, and the 95 % interval of their share, "
+        f"the vote is too close: {n_fake} of {n} votes {are} {name}, and the 95 % interval of their share, "
         f"{100 * low:.0f} to {100 * high:.0f} %, holds one half"
     )
 
@@ -115,6 +128,18 @@ def _undecided(voters: Sequence[Judgement], mean_score: float) -> str | None:
     if not low < mean_score < high:
         return None
     return f"the mean score, {mean_score:.3f}, is one at which the model {voters[0].model.name} errs too often"
+
+
+def _improbable(voters: Sequence[Judgement], called: Verdict, ratio: float | None, rules: Rules) -> str | None:
+    """Say so if a verdict is less probable, by the mean likelihood ratio, than the rules ask."""
+    if ratio is None or rules.min_confidence is None:
+        return None
+    posterior = rules.posterior(ratio)
+    confidence = posterior if called == "fake" else 1 - posterior
+    if confidence >= rules.min_confidence:
+        return None
+    name = voters[0].model.class_name(called) or called
+    return f"{name} with a probability of only {confidence:.3f} by the mean likelihood ratio of the votes"
 
 
 def decide(ballots: Sequence[Ballot]) -> Ballot:
@@ -137,12 +162,12 @@ def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def doubts_in_words(judgements: Sequence[Judgement]) -> list[str]:
-    """Say how many frames were inconclusive for which reason, each with an example."""
+def doubts_in_words(judgements: Sequence[Judgement], of: str = "frame") -> list[str]:
+    """Say how many frames, or faces, were inconclusive for which reason, each with an example."""
     counts = Counter(j.reason for j in judgements if j.reason)
     first = {j.reason: j.warnings[0] for j in reversed(judgements) if j.reason and j.warnings}
     return [
-        f"{count} of {len(judgements)} frames inconclusive, "
+        f"{count} of {counted(len(judgements), of)} inconclusive, "
         + (f"the first: {first[reason]}" if reason in first else str(reason))
         for reason, count in counts.most_common()
     ]

@@ -15,8 +15,8 @@ from spectral_detect.sources.formats import (
     SIGNATURE_BYTES,
     SUFFIXES,
     has_image_signature,
-    has_video_suffix,
     is_animation,
+    is_video_file,
 )
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.urls import is_web, local_name, without_credentials
@@ -61,11 +61,14 @@ class FoundVideo:
         The image files of a folder in natural order; empty for a file.
     problem : str or None
         Why a folder could not be listed.
+    has_images_below : bool
+        Whether folders in the folder of frames hold images as well, which are left out.
     """
 
     location: Location
     frames: tuple[str, ...] = ()
     problem: str | None = None
+    has_images_below: bool = False
 
     @property
     def path(self) -> str:
@@ -172,9 +175,9 @@ def find_videos(
 ) -> Iterator[FoundVideo]:
     """Find the videos among files and folders, lazily.
 
-    A file that is named itself is always taken. In a folder's tree, files with a suffix of a video are taken, and
-    animated images; if there is none of either, the images that lie in the folder itself are the frames of one video.
-    Any other file goes to `on_skip`. Links to files are followed, links to folders are not.
+    A file that is named itself is always taken. In a folder's tree, files with the suffix or the first bytes of a video
+    are taken, and animated images; if there is none of either, the images that lie in the folder itself are the frames
+    of one video. Any other file goes to `on_skip`. Links to files are followed, links to folders are not.
 
     Parameters
     ----------
@@ -209,7 +212,7 @@ def _find_video_files(folder: str, on_skip: Callable[[str], None]) -> Iterator[F
     taken = set(frames)
     _pass_on([path for path in skipped if path not in taken], on_skip)
     if frames:
-        yield FoundVideo(Location(folder), frames)
+        yield FoundVideo(Location(folder), frames, has_images_below=_has_images_below(folder))
 
 
 def _pass_on(paths: list[str], on_skip: Callable[[str], None]) -> None:
@@ -236,7 +239,7 @@ def _parted(entries: Iterable[os.DirEntry[str]]) -> tuple[list[str], list[str], 
     files = [e for e in entries if not e.is_dir(follow_symlinks=False)]
     videos = [e.path for e in files if _is_video(e)]
     known = set(videos)
-    frames = [e.path for e in files if e.path not in known and not has_video_suffix(e.path) and looks_like_image(e)]
+    frames = [e.path for e in files if e.path not in known and not is_video_file(e.path) and looks_like_image(e)]
     known.update(frames)
     return videos, frames, [e.path for e in files if e.path not in known]
 
@@ -246,11 +249,17 @@ def video_at(path: str, *, group_by_parent: bool = False) -> FoundVideo:
     if not os.path.isdir(path):
         return FoundVideo(Location(path))
     if not group_by_parent:
-        return FoundVideo(Location(path), _frames_of(path))
+        return FoundVideo(Location(path), _frames_of(path), has_images_below=_has_images_below(path))
     entries = _listed(path)
     if isinstance(entries, str):
         return FoundVideo(Location(path), problem=entries)
     return FoundVideo(Location(path), _natural_order(_parted(entries)[1]))
+
+
+def _has_images_below(folder: str) -> bool:
+    """Return whether a folder in this one holds an image."""
+    below = (entries for visited, entries in _walk_by_folder(folder) if visited != folder)
+    return any(looks_like_image(entry) for entries in below if not isinstance(entries, str) for entry in entries)
 
 
 def _frames_of(folder: str) -> tuple[str, ...]:
@@ -274,9 +283,11 @@ def _text_and_numbers(name: str) -> list[tuple[int, int, str]]:
 
 
 def _is_video(entry: os.DirEntry[str]) -> bool:
-    """Return whether a folder's entry is named like a video, or is an animated image."""
-    if has_video_suffix(entry.path):
-        return not is_apple_double(entry.path) and _is_file_or_dead_link(entry)
+    """Return whether a folder's entry has the name or the first bytes of a video, or is an animated image."""
+    if is_apple_double(entry.path):
+        return False
+    if is_video_file(entry.path):
+        return _is_file_or_dead_link(entry)
     return looks_like_image(entry) and is_animation(entry.path)
 
 

@@ -34,6 +34,8 @@ SUFFIXES = RAW_SUFFIXES | frozenset(
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .asf .flv .f4v .ts .mts .m2ts .vob .ogv .3gp .3g2 .mxf".split()
 )
+AUDIO_SUFFIXES = frozenset(".m4a .m4b .m4p .mka .oga .ogg .opus .spx .wma .weba".split())
+AUDIO_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ")
 SIGNATURE_BYTES = 32
 
 # cameras' raw files: found as images, so that they become errors and are not passed over; those that begin like TIFF,
@@ -76,6 +78,29 @@ def is_false_bitmap(start: bytes) -> bool:
 def has_video_suffix(path: str) -> bool:
     """Return whether a file is named like a video."""
     return os.path.splitext(path)[1].lower() in VIDEO_SUFFIXES
+
+
+def has_video_signature(start: bytes) -> bool:
+    """Return whether the first bytes of a file are those of a container of videos; one of sound alone may begin so."""
+    if start[4:8] == b"ftyp":
+        return start[8:12] not in AUDIO_BRANDS and not has_image_signature(start)
+    is_container = start[:4] in (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\1\xba", b"\0\0\1\xb3", b"\x30\x26\xb2\x75")
+    is_theora = start[:4] == b"OggS" and start[28:32] == b"\x80the"
+    return is_container or is_theora or start[4:8] == b"moov" or (start[:4] == b"RIFF" and start[8:12] == b"AVI ")
+
+
+def is_video_file(path: str) -> bool:
+    """Return whether a file is a video, by its name or by its first bytes; a file of sound is none."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix in VIDEO_SUFFIXES or suffix in AUDIO_SUFFIXES:
+        return suffix in VIDEO_SUFFIXES
+    try:
+        if not os.path.isfile(path):  # a pipe would wait
+            return False
+        with open(path, "rb") as stream:
+            return has_video_signature(stream.read(SIGNATURE_BYTES))
+    except OSError:
+        return False
 
 
 def is_animation(path: str) -> bool:

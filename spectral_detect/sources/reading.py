@@ -97,7 +97,7 @@ def check_regular(path: str) -> os.stat_result:
     Raises
     ------
     VideoReadError
-        It is missing, empty, not a regular file, or there is no permission.
+        It is missing, not a regular file, or there is no permission.
     """
     try:
         status = os.stat(path)
@@ -107,8 +107,6 @@ def check_regular(path: str) -> os.stat_result:
         raise VideoReadError("cannot be read: no file can have this name") from None
     if not stat.S_ISREG(status.st_mode):
         raise VideoReadError("not a regular file", remedy="name a video file or a folder of frames")
-    if not status.st_size:
-        raise VideoReadError("the file is empty", remedy="copy it again from its source")
     if not os.access(path, os.R_OK):
         raise VideoReadError("cannot be read: Permission denied")
     return status

@@ -12,7 +12,7 @@ from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
-from spectral_detect.sources.formats import has_video_suffix, is_animation
+from spectral_detect.sources.formats import has_video_suffix, is_animation, is_video_file
 from spectral_detect.sources.location import Location, Places, each_place
 from spectral_detect.sources.text_encoding import how_to_convert, is_not_utf8, wide_encoding
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
@@ -188,21 +188,22 @@ def _images_in(folder: Location) -> list[FoundFile | FoundVideo]:
     if _is_named_video(folder):
         return [FoundVideo(folder)]
     files = [_animation_or_still(image) for image in find_images([folder], on_skip=others.append)]
-    files += (FoundVideo(Location(path)) for path in others if has_video_suffix(path))
+    files += (FoundVideo(Location(path)) for path in others if is_video_file(path))
     if not files:
         raise DatasetError(f"no image found in {folder.path!r}, and no video")
     return files
 
 
 def _is_named_video(place: Location) -> bool:
-    """Return whether one file is named, and named like a video."""
-    is_folder = place.is_folder if place.is_remote else os.path.isdir(place.path)
-    return has_video_suffix(place.path) and not is_folder
+    """Return whether one file is named, and a video."""
+    if place.is_remote:
+        return has_video_suffix(place.path) and not place.is_folder
+    return is_video_file(place.path) and not os.path.isdir(place.path)
 
 
 def _animation_or_still(image: FoundFile) -> FoundFile | FoundVideo:
-    """Return an animated image as the video that it is; one at a URL stays a still, its first frame."""
-    if image.problem or image.location.is_remote or not is_animation(image.path):
+    """Return a video, or an animated image, as the video that it is; one at a URL stays a still, its first frame."""
+    if image.problem or image.location.is_remote or not (is_video_file(image.path) or is_animation(image.path)):
         return image
     return FoundVideo(image.location)
 

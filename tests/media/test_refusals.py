@@ -151,7 +151,7 @@ REFUSED = {
     "JPEG with a gap": (b"\xff\xd8" + bytes(9) + saved("JPEG")[2:], "JPEG: damaged: no segment follows its start"),
     "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "JPEG 2000 is not a format that is read"),
     "Photoshop": (b"8BPS\0\1" + bytes(99), "Photoshop is not a format that is read"),
-    "video": (b"\0\0\0\x18ftypisom" + bytes(99), "a video, or another file of the like"),
+    "video": (b"\0\0\0\x18ftypisom" + bytes(99), "a video or a similar file, not a still image"),
     "text": (b"hello, I am a text", "not an image in a known format (JPEG, PNG"),
 }  # fmt: skip
 

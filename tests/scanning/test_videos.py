@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from spectral_detect.media.images import DecodedImage, decode
 from spectral_detect.media.video import Frame, FrameOptions, open_video
 from spectral_detect.records import FRAME_COLUMNS, VIDEO_COLUMNS
 from spectral_detect.scanning.judge import Judge, Judgement
+from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.thumbnails import Extremes
 from spectral_detect.scanning.videos import VideoJudge, scan_videos
 from spectral_detect.scanning.voting import Ballot, count_votes, decide, wilson_interval
@@ -287,6 +289,102 @@ def test_rules_hold_for_frames(tmp_path: Path, run: Run) -> None:
     assert "P(fake)" in run("video", clip, "--prevalence", "0.01", "--jobs", 0).stdout.splitlines()[0]
 
 
+def test_the_least_confidence_holds_for_the_video(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "mixed").mkdir()
+    for k, image in enumerate([*FAKES[:10], *REALS[-2:]]):
+        shutil.copy(image, tmp_path / "mixed" / f"{k:02d}.png")
+    named = (tmp_path / "mixed", "--model", MODEL, "--jobs", 0)
+    for vote in ("majority", "mean", "pooled"):
+        (sure,) = records(run, *named, "--vote", vote, "--prevalence", 0.5, "--min-confidence", 0.9)
+        assert (sure["verdict"], sure["n_judged"]) == ("fake", 12)
+        assert 0.9 < sure["posterior"] < 0.95
+        (unsure,) = records(run, *named, "--vote", vote, "--min-confidence", 0.95)
+        assert (unsure["verdict"], unsure["n_judged"]) == ("inconclusive", 12)
+        assert unsure["warnings"][0].startswith("fake with a probability of only 0.93")
+    (rare,) = records(run, *named, "--prevalence", 0.001, "--min-confidence", 0.9)
+    assert rare["n_judged"] == 12  # the prevalence is of videos, and takes no frame its vote
+    assert rare["posterior"] < 0.5
+    assert rare["verdict"] == "inconclusive"
+
+
+def test_a_vote_by_scores_against_most_frames_says_so(tmp_path: Path, photographs: Model) -> None:
+    judged = [judgement(photographs, "fake", 0.6, -1.0)] * 3
+    assert count_votes(judged, "pooled").verdict == "real"
+    for k, image in enumerate(FAKES[:3]):
+        shutil.copy(image, tmp_path / f"{k}.png")
+    found = FoundVideo(Location(str(tmp_path)), tuple(map(str, sorted(tmp_path.iterdir()))))
+    judge = VideoJudge(Judge(photographs, Rules(threshold=1.0)), vote="pooled")
+    (result,) = scan_videos([found], judge, work=Work(jobs=0))
+    assert result.record.verdict == "fake"
+    assert "called fake by the pooled of its votes" in result.record.warnings[0] or result.record.fake_fraction == 1
+
+
+def test_images_in_folders_below_are_told(tmp_path: Path, run: Run) -> None:
+    for name, image in (("contact.png", REALS[0]), ("a/0.png", FAKES[0]), ("a/1.png", FAKES[1])):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(image, tmp_path / name)
+    (record,) = records(run, tmp_path, "--model", MODEL, "--jobs", 0)
+    assert "folders in it hold images too, which were not judged: see --group-by parent" in record["warnings"]
+    for folder in records(run, tmp_path, "--model", MODEL, "--group-by", "parent", "--jobs", 0):
+        assert not any("folders in it" in warning for warning in folder["warnings"])
+
+
+def test_a_video_is_known_by_its_content_and_never_written_over(tmp_path: Path, run: Run) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", REALS[:3], "libx264", "yuv420p")
+    content = clip.read_bytes()
+    (tmp_path / "in").mkdir()
+    for name in ("noext", "x.insv", "wrong.jpg"):
+        shutil.copy(clip, tmp_path / "in" / name)
+    (tmp_path / "in" / "sound.m4a").write_bytes(content)
+    found = records(run, tmp_path / "in", "--jobs", 0)
+    assert [Path(r["path"]).name for r in found] == ["noext", "wrong.jpg", "x.insv"]
+    assert all(r["n_frames"] == 3 for r in found)
+    for command in (("video", clip), ("scan", REALS[0]), ("provenance", REALS[0])):
+        for victim in (
+            tmp_path / "in" / "noext",
+            tmp_path / "in" / "x.insv",
+            shutil.copy(clip, tmp_path / "other.mp4"),
+        ):
+            result = run(*command, "--format", "csv", "--output", victim)
+            assert result.exit_code == 2
+            assert "is an image, a video or an input, and would be overwritten" in result.stderr
+            assert victim.read_bytes() == content
+
+
+def test_a_second_stream_of_pictures_is_told(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as file:
+        streams: list[Any] = [file.add_stream("ffv1", rate=10) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 256, 256, "bgr0"
+        for stream, images in zip(streams, (REALS, FAKES), strict=True):
+            for image in images[:2]:
+                with Image.open(image) as picture:
+                    frame = av.VideoFrame.from_ndarray(np.asarray(picture.convert("RGB")), format="rgb24")
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode(None))
+    (record,) = records(run, path, "--jobs", 0)
+    assert "2 streams of pictures: only number 0 is judged" in record["warnings"]
+
+
+def test_a_damaged_animation_has_the_same_record_each_time(tmp_path: Path, run: Run) -> None:
+    whole = BytesIO()
+    frames = [Image.open(path).convert("RGB") for path in REALS[:3]]
+    frames[0].save(whole, "AVIF", save_all=True, append_images=frames[1:])
+    (tmp_path / "cut.avif").write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2])
+    first, second = (records(run, tmp_path / "cut.avif", "--jobs", 0, status=1)[0] for _ in range(2))
+    assert first == second
+    assert "0x" not in first["error"]
+
+
+def test_faces_are_counted_as_faces(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_clip(tmp_path / "clip.mkv", REALS[:4])
+    monkeypatch.setattr(faces, "detect_faces", lambda rgb: [(0, 0, 120, 120), (128, 128, 120, 120)])
+    (record,) = records(run, clip, "--crop", "face", "--faces", "all", "--model", MODEL, "--jobs", 0)
+    assert record["n_frames"] == 4
+    assert any(warning.startswith("8 of 8 faces inconclusive") for warning in record["warnings"])
+
+
 def test_a_model_that_has_not_seen_the_coding_of_a_video_decides_nothing(tmp_path: Path, run: Run) -> None:
     clip = write_clip(tmp_path / "clip.mkv", REALS[:6])
     (record,) = records(run, clip, "--jobs", 0)
@@ -436,6 +534,10 @@ def test_a_video_that_cannot_be_read_has_a_hash_all_the_same(run: Run, tmp_path:
     (tmp_path / "a.mp4").write_bytes(b"no video")
     (record,) = records(run, tmp_path / "a.mp4", status=1)
     assert (record["sha256"], record["size_bytes"]) == (hashlib.sha256(b"no video").hexdigest(), 8)
+    (tmp_path / "empty.mp4").touch()
+    (empty,) = records(run, tmp_path / "empty.mp4", status=1)
+    assert (empty["sha256"], empty["size_bytes"]) == (hashlib.sha256(b"").hexdigest(), 0)
+    assert empty["error"] == "the file is empty; copy it again from its source"
 
 
 def test_no_frame_is_shown_twice() -> None:

@@ -252,11 +252,11 @@ def test_videos_may_be_named_one_by_one(tmp_path: Path, rng: np.random.Generator
     assert output.exists()
 
 
-def test_a_video_without_the_suffix_of_one_says_what_to_do(tmp_path: Path, rng: np.random.Generator, run: Run) -> None:
+def test_a_video_is_known_by_its_content(tmp_path: Path, rng: np.random.Generator, run: Run) -> None:
     video = clip(tmp_path / "r.mp4", rng, doubled=False).rename(tmp_path / "r")
     other = clip(tmp_path / "f.mp4", rng, doubled=False)
     result = run("train", "--real", video, "--fake", other, "--output", tmp_path / "m.pkl")
-    assert "train and evaluate take it if its name has the suffix of a video, such as .mp4" in result.stderr
+    assert "real images in 1 group (a video is one" in result.stderr
 
 
 @pytest.mark.parametrize(("name", "kind"), [("x.png", "an image"), ("x.JPG", "an image"), ("x.mp4", "a video")])

@@ -11,7 +11,13 @@ from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.errors import TORCH_MISSING, ImageReadError
 from spectral_detect.media.images import read_image
-from spectral_detect.sources.formats import SIGNATURE_BYTES, SUFFIXES, VIDEO_SUFFIXES, has_image_signature
+from spectral_detect.sources.formats import (
+    SIGNATURE_BYTES,
+    SUFFIXES,
+    VIDEO_SUFFIXES,
+    has_image_signature,
+    is_video_file,
+)
 from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
 
@@ -19,15 +25,17 @@ PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
 def check_output(output: str, inputs: Iterable[str | None] = ()) -> None:
-    """Raise `Failure` if writing `output` would destroy an input or any other image, or if its name is empty."""
+    """Raise `Failure` if writing `output` would destroy an input or any image or video, or if its name is empty."""
     if not output:
         raise Failure("the name of the output is empty")
     if not os.path.isfile(output):
         return
     with open(output, "rb") as stream:
         is_image = has_image_signature(stream.read(SIGNATURE_BYTES)) and not _is_own_picture(output)
-    if is_image or any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs):
-        raise Failure(f"{visible(output)} is an image or an input, and would be overwritten; name another output")
+    is_input = any(path and os.path.exists(path) and os.path.samefile(output, path) for path in inputs)
+    if is_image or is_input or is_video_file(output):
+        kind = "an image, a video or an input"
+        raise Failure(f"{visible(output)} is {kind}, and would be overwritten; name another output")
 
 
 def check_model_output(output: str, inputs: Iterable[str | None] = ()) -> None:

@@ -9,7 +9,7 @@ from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.progress import shows_progress
 from spectral_detect.cli.shared.resume_options import in_shard
 from spectral_detect.sources.discovery import FoundFile, find_images, is_apple_double
-from spectral_detect.sources.formats import has_video_suffix
+from spectral_detect.sources.formats import is_video_file
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.text import counted
@@ -42,7 +42,7 @@ class FoundImages:
 
     def _skip(self, path: str) -> None:
         self.n_skipped += 1
-        self.n_videos += has_video_suffix(path) and not is_apple_double(path)
+        self.n_videos += is_video_file(path) and not is_apple_double(path)
 
     def _skipped_in_words(self) -> str:
         if self.n_videos and self.n_videos == self.n_skipped:

@@ -97,7 +97,7 @@ def _of_no_known_format(content: bytes) -> ImageReadError:
         or (content[:4] == b"RIFF" and content[8:12] == b"AVI ")
         or content[:4] == b"\x1aE\xdf\xa3"
     ):
-        return ImageReadError("a video, or another file of the like, and no still image", remedy=AS_VIDEO)
+        return ImageReadError("a video or a similar file, not a still image", remedy=AS_VIDEO)
     return ImageReadError(f"not an image in a known format ({known})", remedy=NO_IMAGE)
 
 

@@ -4,8 +4,5 @@ INTACT_COPY = "get an intact copy"
 AS_PNG = "convert it to PNG"
 AS_16_BIT = "convert to 8 or 16 bit"
 EITHER = f"{INTACT_COPY}, or {AS_PNG}"
-AS_VIDEO = (
-    "judge it with spectral-detect video, whose column provenance holds what it says of itself; train and evaluate "
-    "take it if its name has the suffix of a video, such as .mp4"
-)
+AS_VIDEO = "judge it with spectral-detect video, whose column provenance holds what it says of itself"
 NO_IMAGE = "look at what it is: get an intact copy of the image, or leave the file out"

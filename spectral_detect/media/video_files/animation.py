@@ -124,4 +124,6 @@ def _as_rgb(picture: Any) -> np.ndarray:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, PIL.UnidentifiedImageError):  # its message has an address in memory
+        return "its header cannot be read"
     return " ".join(str(error).split()) or type(error).__name__

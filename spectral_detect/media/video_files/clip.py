@@ -10,6 +10,7 @@ import numpy as np
 from spectral_detect.errors import VideoReadError
 from spectral_detect.media.coding import video_coding
 from spectral_detect.media.video_files.damage import damage_of
+from spectral_detect.media.video_files.ffmpeg import moving_streams
 from spectral_detect.media.video_files.packets import END_TOLERANCE_S, Packets, read_packets
 from spectral_detect.media.video_files.reader import Decoded, FrameReader
 from spectral_detect.media.video_files.timeline import Order, read_timeline
@@ -92,7 +93,8 @@ class Clip:
     """
 
     def __init__(self, path: str, max_pixels: int) -> None:
-        check_regular(path)
+        if not check_regular(path).st_size:
+            raise VideoReadError("the file is empty", remedy="copy it again from its source")
         self._reader = FrameReader(path, max_pixels)
         try:
             packets, damage = read_packets(path), damage_of(path)
@@ -102,7 +104,7 @@ class Clip:
             self.close()
             raise
         self.facts = self._facts()
-        self.warnings = [*self._of_what_is_missing(packets, damage), *notes, *self._of_pixels()]
+        self.warnings = [*self._of_what_is_missing(packets, damage), *notes, *self._of_streams(), *self._of_pixels()]
 
     def close(self) -> None:
         """Close the file; the frames it gave stay valid."""
@@ -127,7 +129,7 @@ class Clip:
                 yield ClipFrame(self._position, self._time(), rgb, decoded.frame.rotation // 90 % 4)
         if n_decoded < n_wanted:
             self.warnings.append(f"damaged: {n_wanted - n_decoded} of {n_wanted} wanted frames could not be decoded")
-        self.warnings += self._of_sizes()
+        self.warnings += [*self._of_sizes(), *self._of_interlacing()]
 
     # ----------------------------------------------------------------------------------------------------------- facts
 
@@ -176,6 +178,21 @@ class Clip:
         notes += [damage] if damage else []
         notes += [f"{packets.n_bad_sound} packets of sound are incomplete"] if packets.n_bad_sound and not notes else []
         return [f"truncated or damaged: {note}" for note in notes]
+
+    def _of_streams(self) -> list[str]:
+        n_streams = len(moving_streams(self._reader.container))
+        if n_streams < 2:
+            return []
+        return [f"{n_streams} streams of pictures: only number {self._reader.stream.index} is judged"]
+
+    def _of_interlacing(self) -> list[str]:
+        n_interlaced, n_decoded = self._reader.n_interlaced, sum(self._reader.sizes.values())
+        if not n_interlaced:
+            return []
+        return [
+            f"{n_interlaced} of {n_decoded} decoded frames are marked as interlaced: rows of two moments in turn add "
+            "detail that neither camera nor generator made; judge a copy without interlacing as well"
+        ]
 
     def _of_pixels(self) -> list[str]:
         aspect = self._reader.stream.sample_aspect_ratio

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spectral_detect.errors import VideoReadError
 from spectral_detect.media.video_files.damage import ISO_BOXES, TS_PACKETS, iso_boxes, read_start
-from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature
+from spectral_detect.sources.formats import SIGNATURE_BYTES, has_image_signature, has_video_signature
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -77,12 +77,17 @@ def check_size(picture: Any, max_pixels: int) -> None:
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
     """Return the stream of moving pictures that FFmpeg thinks best; None if there is none that it can decode."""
+    moving = moving_streams(container)
+    best: Any = container.streams.best("video")
+    return best if best in moving else next(iter(moving), None)
+
+
+def moving_streams(container: InputContainer) -> list[VideoStream]:
+    """Return the streams of moving pictures that can be decoded, without covers and thumbnails."""
     from av.stream import Disposition
 
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
-    moving = [s for s in container.streams.video if s.codec_context is not None and not s.disposition & covers]
-    best: Any = container.streams.best("video")
-    return best if best in moving else next(iter(moving), None)
+    return [s for s in container.streams.video if s.codec_context is not None and not s.disposition & covers]
 
 
 def packets_of(container: InputContainer, *streams: VideoStream) -> Iterator[Any]:
@@ -120,8 +125,8 @@ def reason_not_opened(path: str) -> str:
         return "a still image, no video (or a damaged animation): the command scan judges images"
     if is_iso and b"moov" not in {kind for kind, _ in iso_boxes(path)}:
         return "the index of the video (moov) is missing: the recording or the copy was cut off; get an intact copy"
-    known = is_iso or start[:4] in (b"RIFF", b"\x1aE\xdf\xa3", b"OggS", b"FLV\x01", b"\0\0\1\xba")
-    if known or start[:3] == b"ID3" or _is_transport_stream(start):
+    known = is_iso or start[:4] in (b"RIFF", b"OggS") or start[:3] == b"ID3" or has_video_signature(start)
+    if known or _is_transport_stream(start):
         return "no pictures that can be decoded: sound only, damaged, or in an unknown codec; convert it to H.264"
     return "not a video in a known format; look at what it is: convert a video to MP4, or leave the file out"
 

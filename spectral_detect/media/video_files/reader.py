@@ -50,11 +50,14 @@ class FrameReader:
         PyAV's objects for the file and for its stream of pictures.
     sizes : Counter of (int, int)
         Frames decoded so far, by width and height.
+    n_interlaced : int
+        Frames decoded so far that hold two moments, each in every second row.
     """
 
     def __init__(self, path: str, max_pixels: int) -> None:
         self._path, self._max_pixels = path, max_pixels
         self.sizes: Counter[tuple[int, int]] = Counter()
+        self.n_interlaced = 0
         self._open()
 
     def _open(self) -> None:
@@ -79,6 +82,7 @@ class FrameReader:
         """Begin anew, also with the counts."""
         self.close()
         self.sizes.clear()
+        self.n_interlaced = 0
         self._open()
 
     def __iter__(self) -> Iterator[Decoded]:
@@ -113,6 +117,7 @@ class FrameReader:
             for frame in frames:
                 check_size(frame, self._max_pixels)
                 self.sizes[frame.width, frame.height] += 1
+                self.n_interlaced += bool(frame.interlaced_frame)
                 yield Decoded(self._time(frame), frame)
 
     def _time(self, item: Any) -> float:

@@ -134,6 +134,6 @@ def _of_doubt(is_sound: np.ndarray) -> list[str]:
     if not n_lost:
         return []
     return [
-        f"truncated or damaged: {n_lost} of {len(is_sound)} frames are left out, for they follow damaged or missing "
-        "data, up to the next key frame"
+        f"truncated or damaged: {n_lost} of {len(is_sound)} frames left out, after damaged or missing data, up to the "
+        "next key frame"
     ]
