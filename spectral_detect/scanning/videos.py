@@ -144,7 +144,8 @@ class VideoJudge:
             return VideoResult(VideoRecord(**known, error=_why_none(known, frames)), frames, hashes=hashed.frames)
         ballot = _elect(judged, self.vote, self.judge.rules, "face" if self.frames.crop == "face" else "frame")
         known |= self._verdict(ballot, judgements)
-        notes = (*_doubts(ballot, judgements, known), *self._improbable(ballot), *_remedy(ballot, judged, self.model))
+        against = self._improbable(ballot) or self._against_most(ballot)
+        notes = (*_doubts(ballot, judgements, known), *against, *_remedy(ballot, judged, self.model))
         notes += self.judge.known_already(hashed.sha256)
         told = contradictions(None if known["class_name"] else ballot.verdict, said)
         known["warnings"] = (*told, *known["warnings"], *notes)
@@ -205,6 +206,15 @@ class VideoJudge:
         where = self.judge.rules.where(self.model, speaks_against=is_fake != (ratio >= 0))
         name = self.model.class_name(verdict) or verdict
         return (f"called {name} by its frames, with a probability of only {confidence:.3f} by their mean ratio{where}",)
+
+    def _against_most(self, ballot: Ballot) -> tuple[str, ...]:
+        """Say so if a vote by scores or ratios comes out against most of the frames' verdicts."""
+        share, is_fake = ballot.fake_fraction, ballot.verdict == "fake"
+        if share is None or ballot.verdict == "inconclusive" or (share >= 0.5 if is_fake else share <= 0.5):
+            return ()
+        called, others = self.model.class_names[:: -1 if is_fake else 1]
+        by = {"mean": "mean score", "pooled": "mean likelihood ratio"}.get(self.vote, self.vote)
+        return (f"called {called} by the {by}, though most votes are {others}",)
 
     def _unknown(self) -> dict[str, Any]:
         """Return the columns of the record of a video that could not be read."""
@@ -299,12 +309,9 @@ def _elect(judged: Sequence[Judged], vote: VoteKind, rules: Rules, of: str) -> B
 
 def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
     notes = doubts_in_words(judgements, "face" if known["n_faces"] is not None else "frame")
-    real, fake = judgements[0].model.class_names
+    fake = judgements[0].model.class_names[1]
     if ballot.doubt:
         notes.insert(0, ballot.doubt)
-    elif ballot.fake_fraction is not None and (ballot.fake_fraction > 0.5) != (ballot.verdict == "fake"):
-        called, others = (fake, real) if ballot.verdict == "fake" else (real, fake)
-        notes.insert(0, f"called {called} by the {known['vote']} of its votes, though not most of them are: {others}")
     if known["n_tracks"] > 1:
         first = f"one called {fake} if there is one, else an inconclusive one"
         notes.append(f"{known['n_tracks']} faces followed; the votes are those of the face that decides: {first}")

@@ -358,7 +358,7 @@ def test_rows_about_other_things_are_left_alone(
         (("scan", "ev", "--resume", "a.csv", "--format", "table"), "name a .csv or a .jsonl"),
         (("scan", "ev", "--resume", "no/a.csv"), "cannot be written: there is no folder"),
         (("scan", "ev", "--resume", ""), "the name of the output is empty"),
-        (("scan", "ev", "--resume", "ev/0.png", "--format", "csv"), "is an image or an input"),
+        (("scan", "ev", "--resume", "ev/0.png", "--format", "csv"), "is an image, a video or an input"),
         (("scan", "ev", "--known-by", "sha256"), "give both"),
         (("scan", "nowhere", "--resume", "a.csv"), "no such file or folder"),
         (("scan", "ev", "--shard", "0/2"), "I goes from 1 to N"),
@@ -373,7 +373,7 @@ def test_rows_about_other_things_are_left_alone(
         (("merge", "ev/0.png", "--output", "b.csv"), "all end in .csv, or all in .jsonl"),
         (("merge", "empty.jsonl", "--output", "b.csv"), "all end in .csv, or all in .jsonl"),
         (("merge", "empty.jsonl", "--output", "b.jsonl"), "none of the 1 outputs has a row"),
-        (("merge", "empty.jsonl", "--output", "empty.jsonl"), "is an image or an input"),
+        (("merge", "empty.jsonl", "--output", "empty.jsonl"), "is an image, a video or an input"),
         (("merge", "empty.jsonl", "--output", "b.jsonl", "-0"), "give both"),
     ],
 )

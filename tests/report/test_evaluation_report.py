@@ -136,7 +136,7 @@ def test_pictures_of_many_points_are_pixels(monkeypatch: pytest.MonkeyPatch) -> 
         (("--report", "report.txt"), "end its name in .html"),
         (("--report", "no/report.html"), "there is no folder"),
         (("--report", "a.html", "--scores", "a.html"), "name the same file"),
-        (("--report", "manifest.html", "--manifest", "manifest.html"), "is an image or an input"),
+        (("--report", "manifest.html", "--manifest", "manifest.html"), "is an image, a video or an input"),
     ],
 )
 def test_nothing_is_overwritten(run: Run, options: tuple[str, ...], message: str) -> None:

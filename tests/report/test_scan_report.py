@@ -203,8 +203,8 @@ def test_a_file_that_is_gone_is_not_called_unchanged(evidence: Path) -> None:
     [
         ("report.png", (), "--report writes HTML"),
         ("no/report.html", (), "there is no folder"),
-        ("evidence/picture.html", (), "is an image or an input"),
-        ("list.html", ("--files-from", "list.html"), "is an image or an input"),
+        ("evidence/picture.html", (), "is an image, a video or an input"),
+        ("list.html", ("--files-from", "list.html"), "is an image, a video or an input"),
     ],
 )
 def test_nothing_is_overwritten(
