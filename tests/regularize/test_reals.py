@@ -13,13 +13,13 @@ from PIL import Image
 
 from regularize.conftest import natural
 from spectral_detect import SpectralLoss
-from spectral_detect.errors import DatasetError, FeatureError, ImageReadError
-from spectral_detect.media.images import DecodedImage
+from spectral_detect.errors import DatasetError, FeatureError
 from spectral_detect.regularize import reals as reals_module
 from spectral_detect.regularize.bank import check_loss
 from spectral_detect.regularize.choices import LossSettings
 from spectral_detect.regularize.reals import CACHE, read_reals
 from spectral_detect.sources.location import Location
+from spectral_detect.sources.reading import FileContent
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -74,15 +74,15 @@ def test_a_changed_folder_is_read_anew(folder: Path) -> None:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each file was decoded, by its name."""
+    """How often each file was read to be decoded, by its name."""
     counts: Counter[str] = Counter()
-    read = reals_module.read_image
+    read = reals_module.read_file
 
-    def counting(path: str, **settings: Any) -> DecodedImage:
-        counts[Path(path).name] += 1
-        return read(path, **settings)
+    def counting(location: Location) -> FileContent:
+        counts[Path(location.path).name] += 1
+        return read(location)
 
-    monkeypatch.setattr(reals_module, "read_image", counting)
+    monkeypatch.setattr(reals_module, "read_file", counting)
     return counts
 
 
@@ -173,6 +173,4 @@ def test_too_few_images_are_refused(tmp_path: Path, folder: Path) -> None:
 
 
 def test_reading_a_file_that_cannot_be_read_gives_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(ImageReadError):
-        reals_module.read_image(str(tmp_path / "none.png"))
     assert "No such file" in reals_module.read_square(reals_module.FoundFile(Location(str(tmp_path / "none.png"))), 16)  # type: ignore[operator]
