@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import click
 import click.testing
 import pytest
 from PIL import Image
@@ -33,10 +34,23 @@ Run = Callable[..., click.testing.Result]
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """Run the command line in this process; `result.stdout`, `result.stderr`, `result.exit_code`."""
+    """Run the command line in this process; `result.stdout`, `result.stderr`, `result.exit_code`.
+
+    Nor does it start workers, a third of the time of most tests, unless a test names --jobs.
+    """
     from spectral_detect.cli import main
 
+    def has_jobs(name: str) -> bool:
+        command = main.get_command(click.Context(main), name)
+        return command is not None and any(option.name == "jobs" for option in command.params)
+
     def invoke(*arguments: object, stdin: bytes | None = None) -> click.testing.Result:
+        if (
+            arguments
+            and has_jobs(str(arguments[0]))
+            and not {"--jobs", "--engine", "--scheduler"} & {*map(str, arguments)}
+        ):
+            arguments = (arguments[0], "--jobs", 0, *arguments[1:])
         result = click.testing.CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
