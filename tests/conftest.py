@@ -45,11 +45,8 @@ def run() -> Run:
         return command is not None and any(option.name == "jobs" for option in command.params)
 
     def invoke(*arguments: object, stdin: bytes | None = None) -> click.testing.Result:
-        if (
-            arguments
-            and has_jobs(str(arguments[0]))
-            and not {"--jobs", "--engine", "--scheduler"} & {*map(str, arguments)}
-        ):
+        names_workers = not {"--jobs", "--engine", "--scheduler"}.isdisjoint(map(str, arguments))
+        if arguments and not names_workers and has_jobs(str(arguments[0])):
             arguments = (arguments[0], "--jobs", 0, *arguments[1:])
         result = click.testing.CliRunner().invoke(main, [str(a) for a in arguments], input=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):

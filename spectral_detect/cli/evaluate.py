@@ -119,7 +119,14 @@ def evaluate(
     detector = load_model(model, encoder=encoder)
     warn_if_useless(detector)
     rules.check(detector)
-    extractor = Extractor(detector.spec, rules.edits, limits=limits, frames=frames, delivery=detector.delivery)
+    extractor = Extractor(
+        detector.spec,
+        rules.edits,
+        limits=limits,
+        frames=frames,
+        delivery=detector.delivery,
+        seeks_faces=detector.needs_portrait,
+    )
     test = _Test(detector, rules, extractor, work)
     if by is not None:
         table, beside = test.by_generator(by, real, protocol)

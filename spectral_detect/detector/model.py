@@ -153,6 +153,11 @@ class Model:
         return bool(self.training.get("n_unlabelled")) or any(part.is_guess for part in self.parts)
 
     @property
+    def needs_portrait(self) -> bool:
+        """Tell whether an image must show a large face to be judged."""
+        return self.experience is not None and self.experience.needs_portrait
+
+    @property
     def n_features(self) -> int:
         """The length of the feature vectors that it takes."""
         return sum(part.n_features for part in self.parts) if self.parts else len(self.mean)

@@ -51,7 +51,7 @@ def measure_robustness(
     """
     rules, extractor = (
         replace(rules or Rules(), stability=False),
-        extractor or Extractor(model.spec, delivery=model.delivery),
+        extractor or Extractor(model.spec, delivery=model.delivery, seeks_faces=model.needs_portrait),
     )
     rows = [_row("none", None, evaluate_model(model, unedited, rules))]
     for edit in edits:

@@ -136,8 +136,8 @@ class Extractor:
         Which frames of a video are looked at, and which part of them.
     delivery : Delivery or None
         What each image goes through first, before any edit.
-    seeks_faces : bool
-        Whether to look for a face in each image as delivered.
+    seeks_faces : bool or None
+        Whether to look for a face in each image as delivered; None does where a data set for training is read.
     provenance : {"none", "header", "full"}
         How far to look for what each file says of its origin.
     trust_anchors : str
@@ -159,7 +159,7 @@ class Extractor:
     limits: Limits = field(default_factory=Limits)
     frames: FrameOptions = field(default_factory=FrameOptions)
     delivery: Delivery | None = None
-    seeks_faces: bool = False
+    seeks_faces: bool | None = None
     provenance: Depth = "none"
     trust_anchors: str = ""
     region: Region | None = None

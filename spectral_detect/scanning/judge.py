@@ -171,7 +171,7 @@ class Judge:
             self.edits,
             limits=limits or Limits(),
             delivery=self.delivery,
-            seeks_faces=self.model.experience is not None and self.model.experience.needs_portrait,
+            seeks_faces=self.model.needs_portrait,
             provenance=self.provenance,
         )
 

@@ -188,7 +188,8 @@ def read_dataset(
         `extractor` is none of the three, or `files` are not labelled.
     """
     files, extractor = list(files), _as_extractor(extractor)
-    extractor = replace(extractor, examine=True, seeks_faces=extractor.spec is not None)
+    seeks_faces = extractor.spec is not None if extractor.seeks_faces is None else extractor.seeks_faces
+    extractor = replace(extractor, examine=True, seeks_faces=seeks_faces)
     with closing(extract_then([f.file for f in files], extractor, Keep(), work)) as stream:
         extractions = [(f, e) for f, results in zip(files, progress(stream), strict=True) for e in results]
     read = [(f, e) for f, e in extractions if e.features is not None]
@@ -219,7 +220,7 @@ def _as_extractor(source: Extractor | FeatureSpec | Model) -> Extractor:
         "extractor", source, (FeatureSpec, Model, Extractor), "`FeatureSpec.preset` and `load_model` take a name"
     )
     if isinstance(source, Model):
-        return Extractor(source.spec, delivery=source.delivery)
+        return Extractor(source.spec, delivery=source.delivery, seeks_faces=source.needs_portrait)
     return Extractor(source, with_profile=True) if isinstance(source, FeatureSpec) else source
 
 
