@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 from spectral_detect.errors import ArgumentError, OptionError
@@ -26,7 +26,7 @@ def require_whole(name: str, value: object, least: int, none_means: str = "") ->
 
 def require_share(name: str, value: object, *, most: float) -> None:
     """Raise `OptionError` unless a setting is a number above 0, up to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= most:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= most:
         raise OptionError(f"{name} is {value!r}", remedy=f"it must be above 0 and at most {most:g}")
 
 

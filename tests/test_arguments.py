@@ -72,6 +72,7 @@ def test_an_unknown_classifier_is_not_another_one(examples: Dataset) -> None:
         ({"target_fpr": 2}, "target_fpr is 2; it must be above 0 and at most 0.5"),
         ({"target_fpr": 0}, "target_fpr is 0;"),
         ({"verdict_errors": (5, -1)}, "verdict_errors is 5;"),
+        ({"verdict_errors": (0.1,)}, "give two rates, of reals and of fakes"),
         ({"verdict_errors": 0.1}, "verdict_errors is float 0.1, not tuple or list; give two rates"),
         ({"max_tile_vectors": 0}, "max_tile_vectors is 0; it must be a whole number from 1 on"),
     ],
@@ -220,7 +221,7 @@ def test_outsiders_have_the_features_of_the_model(examples: Dataset) -> None:
 
 def test_a_spec_takes_lists_and_refuses_what_gives_no_number() -> None:
     assert FeatureSpec("own", groups=["profile"], scales=[]) == FeatureSpec("own")  # type: ignore[arg-type]
-    assert FeatureSpec.preset("azimuthal", name="own").name == "own"
+    assert FeatureSpec.preset(name="residual").tiles_per_side is not None
     with pytest.raises(FeatureError, match="min_size_px 16: magnitude looks at blocks of 32 pixels"):
         FeatureSpec.preset("azimuthal", groups=("magnitude",))
     with pytest.raises(FeatureError, match="orientation 99: EXIF has 1 to 8"):

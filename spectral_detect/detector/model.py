@@ -268,7 +268,7 @@ class Model:
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
         image = np.asarray(image)
-        if image.shape[-1:] != (self.n_features,) or image.ndim > 2:
+        if image.shape[-1:] != (self.n_features,) or image.ndim > 2 or not len(image):
             shape = f"({self.n_features},) or (n_tiles, {self.n_features})"
             raise FeatureError(
                 f"features of shape {image.shape}: the model takes {visible(self.spec.name)!r} features, {shape}",

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from spectral_detect.arguments import require_choice
+from spectral_detect.arguments import require_choice, require_type
 from spectral_detect.detector.bootstrap import resamples
 from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.detector.metric_values import Estimate, plain_estimates
@@ -147,6 +147,7 @@ def compare_detectors(
     excess of any candidate's AUROC over its own estimate (White, "A reality check for data snooping", Econometrica 68,
     2000). It is never above the lower end of the interval of the best alone.
     """
+    require_type("datasets", datasets, Iterable, "give a list of data sets")
     if isinstance(classifiers, str):
         raise OptionError(f"classifiers is {classifiers!r}", remedy="it must be a list of names")
     classifiers, datasets = list(classifiers), in_common(list(datasets))

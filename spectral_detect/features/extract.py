@@ -304,11 +304,11 @@ def _check_scale(image: Array, backend: Backend) -> None:
     least, largest = (float(backend.to_host(end)) for end in (backend.xp.min(image), backend.xp.max(image)))
     if not isfinite(least) or not isfinite(largest):
         raise FeatureError("the image holds values that are not finite (NaN or infinity)")
+    found = f"floating values from {least:g} to {largest:g}"
     if not -MOST_FLOATING <= least <= largest <= MOST_FLOATING:
-        raise FeatureError(f"floating values from {least:g} to {largest:g}: expected the scale 0 to 255")
+        raise FeatureError(f"{found}: expected the scale 0 to 255", remedy="give 16 bit as uint16, or divide it by 257")
     if -1 <= least < largest <= 1 and backend.to_host((image != backend.xp.rint(image)).any()):
-        found = f"floating values from {least:g} to {largest:g}"
-        raise FeatureError(f"{found}: expected the scale 0 to 255", remedy="bring them there first")
+        raise FeatureError(f"{found}: expected the scale 0 to 255", remedy="bring them there, or give 8 or 16 bit")
 
 
 def _cut(batch: Array, spec: FeatureSpec, is_rgb: bool, is_ycc: bool, backend: Backend) -> Stack:

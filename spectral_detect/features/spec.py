@@ -184,7 +184,7 @@ class FeatureSpec:
             raise FeatureError(f"{', '.join(whole)}: after other groups")
 
     @classmethod
-    def preset(cls, name: str = "azimuthal", /, **changes: Any) -> FeatureSpec:
+    def preset(cls, name: str = "azimuthal", **changes: Any) -> FeatureSpec:
         """Return the named preset, with `changes` to its fields.
 
         Parameters

@@ -82,7 +82,7 @@ class VideoJudge:
     Raises
     ------
     ModelFileError
-        The vote is "pooled" and a model is not calibrated.
+        The vote is "pooled" and a model is not calibrated, or no frame can be as sure as the rules ask.
     """
 
     judge: Judge
@@ -94,6 +94,7 @@ class VideoJudge:
     cost: Cost = field(default="long", init=False)
 
     def __post_init__(self) -> None:
+        replace(self.judge.rules, prevalence=None).check(self.judge.model)  # as each frame is judged
         if self.vote == "pooled":
             Rules(prevalence=0.5).check(self.judge.model)
 

@@ -257,9 +257,13 @@ def video_at(path: str, *, group_by_parent: bool = False) -> FoundVideo:
 
 
 def _has_images_below(folder: str) -> bool:
-    """Return whether a folder in this one holds an image."""
-    below = (entries for visited, entries in _walk_by_folder(folder) if visited != folder)
+    """Return whether a folder in this one holds an image; what begins with a dot holds previews."""
+    below = (entries for visited, entries in _walk_by_folder(folder) if visited != folder and not _is_hidden(visited))
     return any(looks_like_image(entry) for entries in below if not isinstance(entries, str) for entry in entries)
+
+
+def _is_hidden(folder: str) -> bool:
+    return os.path.basename(folder).startswith(".")
 
 
 def _frames_of(folder: str) -> tuple[str, ...]:

@@ -34,8 +34,16 @@ SUFFIXES = RAW_SUFFIXES | frozenset(
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .avi .mkv .webm .mpg .mpeg .wmv .asf .flv .f4v .ts .mts .m2ts .vob .ogv .3gp .3g2 .mxf".split()
 )
-AUDIO_SUFFIXES = frozenset(".m4a .m4b .m4p .mka .oga .ogg .opus .spx .wma .weba".split())
-AUDIO_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ")
+SOUND_SUFFIXES = frozenset(
+    ".3ga .aac .aax .f4a .flac .m4a .m4b .m4p .m4r .mka .mks .mp3 .oga .ogg .opus .spx .wav .weba .wma".split()
+)
+# of ISO base media files: stills are no videos, whatever is installed to read them
+SOUND_BRANDS = (b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B ")
+STILL_BRANDS = (
+    *b"heic heix heim heis hevc hevx hevm hevs mif1 mif2 msf1 miaf MiHE MiHB avci avcs avif avis tmap".split(),
+    *(b"jp2 ", b"jpx ", b"jpm ", b"crx "),
+)
+MOVIE_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip")
 SIGNATURE_BYTES = 32
 
 # cameras' raw files: found as images, so that they become errors and are not passed over; those that begin like TIFF,
@@ -83,17 +91,16 @@ def has_video_suffix(path: str) -> bool:
 def has_video_signature(start: bytes) -> bool:
     """Return whether the first bytes of a file are those of a container of videos; one of sound alone may begin so."""
     if start[4:8] == b"ftyp":
-        return start[8:12] not in AUDIO_BRANDS and not has_image_signature(start)
+        return start[8:12] not in SOUND_BRANDS + STILL_BRANDS
     is_container = start[:4] in (b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\1\xba", b"\0\0\1\xb3", b"\x30\x26\xb2\x75")
     is_theora = start[:4] == b"OggS" and start[28:32] == b"\x80the"
-    return is_container or is_theora or start[4:8] == b"moov" or (start[:4] == b"RIFF" and start[8:12] == b"AVI ")
+    return is_container or is_theora or start[4:8] in MOVIE_BOXES or (start[:4] == b"RIFF" and start[8:12] == b"AVI ")
 
 
-def is_video_file(path: str) -> bool:
-    """Return whether a file is a video, by its name or by its first bytes; a file of sound is none."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix in VIDEO_SUFFIXES or suffix in AUDIO_SUFFIXES:
-        return suffix in VIDEO_SUFFIXES
+def begins_like_video(path: str) -> bool:
+    """Return whether the first bytes of a local file are those of a video, and its name not that of sound."""
+    if os.path.splitext(path)[1].lower() in SOUND_SUFFIXES:
+        return False
     try:
         if not os.path.isfile(path):  # a pipe would wait
             return False
@@ -101,6 +108,11 @@ def is_video_file(path: str) -> bool:
             return has_video_signature(stream.read(SIGNATURE_BYTES))
     except OSError:
         return False
+
+
+def is_video_file(path: str) -> bool:
+    """Return whether a local file is a video, by its name or by its first bytes."""
+    return has_video_suffix(path) or begins_like_video(path)
 
 
 def is_animation(path: str) -> bool:

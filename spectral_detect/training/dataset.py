@@ -188,6 +188,8 @@ def read_dataset(
         `extractor` is none of the three, or `files` are not labelled.
     """
     files, extractor = list(files), _as_extractor(extractor)
+    for file in files[:1]:
+        require_type("a file", file, LabelledFile, "`files_in_folders` and `files_in_manifest` find them")
     seeks_faces = extractor.spec is not None if extractor.seeks_faces is None else extractor.seeks_faces
     extractor = replace(extractor, examine=True, seeks_faces=seeks_faces)
     with closing(extract_then([f.file for f in files], extractor, Keep(), work)) as stream:

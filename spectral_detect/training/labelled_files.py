@@ -12,7 +12,7 @@ from spectral_detect.errors import DatasetError, RemoteError
 from spectral_detect.records import FAKE, LABELS, REAL
 from spectral_detect.sources import stores
 from spectral_detect.sources.discovery import FoundFile, FoundVideo, find_images
-from spectral_detect.sources.formats import has_video_suffix, is_animation, is_video_file
+from spectral_detect.sources.formats import begins_like_video, has_video_suffix, is_animation, is_video_file
 from spectral_detect.sources.location import Location, Places, each_place
 from spectral_detect.sources.text_encoding import how_to_convert, is_not_utf8, wide_encoding
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
@@ -203,7 +203,7 @@ def _is_named_video(place: Location) -> bool:
 
 def _animation_or_still(image: FoundFile) -> FoundFile | FoundVideo:
     """Return a video, or an animated image, as the video that it is; one at a URL stays a still, its first frame."""
-    if image.problem or image.location.is_remote or not (is_video_file(image.path) or is_animation(image.path)):
+    if image.problem or image.location.is_remote or not (begins_like_video(image.path) or is_animation(image.path)):
         return image
     return FoundVideo(image.location)
 

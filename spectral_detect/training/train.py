@@ -23,7 +23,7 @@ from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.detector.model import MIN_TILES, Model
 from spectral_detect.detector.track_record import TrackRecord
-from spectral_detect.errors import DatasetError
+from spectral_detect.errors import DatasetError, OptionError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.edits import WANG_QUALITIES
@@ -226,6 +226,8 @@ def _require_settings(
         require_share("target_fpr", target_fpr, most=HALF)
     if verdict_errors is not None:
         require_type("verdict_errors", verdict_errors, (tuple, list), "give two rates, of reals and of fakes")
+        if len(verdict_errors) != 2:
+            raise OptionError(f"verdict_errors is {verdict_errors!r}", remedy="give two rates, of reals and of fakes")
         for rate in verdict_errors:
             require_share("verdict_errors", rate, most=HALF)
     require_whole("max_tile_vectors", max_tile_vectors, 1)

@@ -301,6 +301,9 @@ def test_the_least_confidence_holds_for_the_video(tmp_path: Path, run: Run) -> N
         (unsure,) = records(run, *named, "--vote", vote, "--min-confidence", 0.95)
         assert (unsure["verdict"], unsure["n_judged"]) == ("inconclusive", 12)
         assert unsure["warnings"][0].startswith("fake with a probability of only 0.93")
+    refused = run("video", *named, "--prevalence", 0.001, "--min-confidence", 0.999)
+    assert refused.exit_code == 2
+    assert "no verdict of the model photographs is surer than" in refused.stderr
     (rare,) = records(run, *named, "--prevalence", 0.001, "--min-confidence", 0.9)
     assert rare["n_judged"] == 12  # the prevalence is of videos, and takes no frame its vote
     assert rare["posterior"] < 0.5
@@ -335,6 +338,8 @@ def test_a_video_is_known_by_its_content_and_never_written_over(tmp_path: Path, 
     for name in ("noext", "x.insv", "wrong.jpg"):
         shutil.copy(clip, tmp_path / "in" / name)
     (tmp_path / "in" / "sound.m4a").write_bytes(content)
+    for brand in ("heic", "miaf", "avif", "jp2 "):
+        (tmp_path / "in" / brand.strip()).write_bytes(b"\0\0\0\x18ftyp" + brand.encode() + bytes(99))
     found = records(run, tmp_path / "in", "--jobs", 0)
     assert [Path(r["path"]).name for r in found] == ["noext", "wrong.jpg", "x.insv"]
     assert all(r["n_frames"] == 3 for r in found)
