@@ -24,6 +24,11 @@ BY_SCORE = frozenset(("low confidence", "undecided", "depends on delivery"))  # 
 IMAGE_SCHEMA = "spectral-detect/image/1"
 
 
+def is_contradicted(verdict: str | None, says_generated: str | None, class_name: str | None) -> bool:
+    """Return whether a file says that AI made or edited it, and is called real by a model of cameras and generators."""
+    return verdict == "real" and says_generated == "yes" and not class_name
+
+
 def is_improbable(verdict: str | None, posterior: float | None) -> bool:
     """Return whether the opposite of a verdict is more probable, at the prevalence that the scan was given."""
     if posterior is None:
@@ -59,8 +64,7 @@ class ImageRecord:
     threshold : float or None
         That of the model, unless the scan was given another.
     model, model_sha256 : str or None
-        Name of the model that judged it, and hash of its file; None for an unreadable file if the scan picks its
-        models.
+        Name of the model, and hash of its file.
     spec_sha256 : str
         Hash of the model's features.
     settings_sha256 : str
@@ -152,7 +156,7 @@ class ImageRecord:
     @property
     def is_contradicted(self) -> bool:
         """Whether the file says that it was made or edited by AI, and the verdict is "real"."""
-        return self.verdict == "real" and self.says_generated == "yes" and self.class_name is None
+        return is_contradicted(self.verdict, self.says_generated, self.class_name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""
@@ -354,7 +358,7 @@ class VideoRecord:
     @property
     def is_contradicted(self) -> bool:
         """Whether the file says that it was made or edited by AI, and the verdict is "real"."""
-        return self.verdict == "real" and self.says_generated == "yes" and self.class_name is None
+        return is_contradicted(self.verdict, self.says_generated, self.class_name)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values in the order of the columns."""

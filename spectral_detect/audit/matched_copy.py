@@ -25,12 +25,11 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import FAKE, LABELS, REAL
+from spectral_detect.records import CLASS_NAMES, FAKE, REAL
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.delivered import DELIVERY_FILE, Delivered
 from spectral_detect.training.lookalikes import groups_with_lookalikes
 
-NAMES = {label: name for name, label in LABELS.items()}
 MANIFEST, DROPPED = "manifest.csv", "dropped.csv"
 
 
@@ -162,7 +161,7 @@ def write_matched(
         closing(work_through(task, [dataset.samples[k] for k in fit], work or Work())) as cuts,
     ):
         with naming_output(repr(str(output))):
-            for name in NAMES.values():
+            for name in CLASS_NAMES:
                 (folder / name).mkdir()
         for k, cut in zip(fit, progress(cuts), strict=True):
             reasons[k] = cut.reason
@@ -217,7 +216,7 @@ def _reasons_to_drop(dataset: Dataset, side_px: int) -> list[str | None]:
 
 
 def _require_both(reasons: Sequence[str | None], y: np.ndarray) -> None:
-    for label, name in NAMES.items():
+    for label, name in enumerate(CLASS_NAMES):
         reasons_of_class = [reason for reason, other in zip(reasons, y, strict=True) if other == label]
         if None not in reasons_of_class:
             counts = ", ".join(f"{n} {reason}" for reason, n in Counter(reasons_of_class).most_common())
@@ -235,13 +234,13 @@ def _surplus(kept: Sequence[int], dataset: Dataset) -> list[int]:
         keys = first_of[int(dataset.groups[k])], str(dataset.samples[k].sha256)
         return sha256(keys[0].encode()).hexdigest(), sha256(keys[1].encode()).hexdigest()
 
-    classes = [sorted((k for k in kept if dataset.y[k] == label), key=order) for label in NAMES]
+    classes = [sorted((k for k in kept if dataset.y[k] == label), key=order) for label in (REAL, FAKE)]
     return max(classes, key=len)[min(map(len, classes)) :]
 
 
 def _safe_name(number: int, label: int, path: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9-]+", "_", Path(path).stem)[:40]
-    return f"{NAMES[label]}/{number:06d}_{stem}.jpg"
+    return f"{CLASS_NAMES[label]}/{number:06d}_{stem}.jpg"
 
 
 def _listed(
@@ -265,8 +264,8 @@ def _codings_apart(originals: Dataset, delivered: Delivered) -> dict[str, tuple[
 
 
 def _write_tables(folder: Path, copy: MatchedCopy) -> None:
-    copied = ((c.path, NAMES[c.label], c.group, c.source) for c in copy.copied)
-    dropped = ((d.path, "" if d.label is None else NAMES[d.label], d.reason) for d in copy.dropped)
+    copied = ((c.path, CLASS_NAMES[c.label], c.group, c.source) for c in copy.copied)
+    dropped = ((d.path, "" if d.label is None else CLASS_NAMES[d.label], d.reason) for d in copy.dropped)
     for name, rows in (
         (MANIFEST, _lines(("path", "label", "group", "source"), copied)),
         (DROPPED, _lines(("path", "label", "reason"), dropped)),

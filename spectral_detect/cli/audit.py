@@ -12,6 +12,7 @@ from spectral_detect.atomic_write import check_new_folder
 from spectral_detect.audit.dataset_audit import audit_dataset
 from spectral_detect.audit.matched_copy import MANIFEST, AuditedCopy, write_matched
 from spectral_detect.audit.matched_format import Quality, choose_format
+from spectral_detect.cli.shared.checks import check_outside
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled
 from spectral_detect.cli.shared.options import labelled_options
@@ -22,7 +23,7 @@ from spectral_detect.media.delivery import GRID_PX
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.audit import audit_text, fix_text
-from spectral_detect.text import visible
+from spectral_detect.sources.stores import locate
 from spectral_detect.training.dataset import Dataset
 
 LARGEST_JPEG_PX = 65_500  # libjpeg writes no longer side
@@ -94,7 +95,7 @@ def audit(
     """
     if output is not None:
         check_new_folder(output)
-        _refuse_inside(output, (*real, *fake))
+        check_outside(output, map(locate, (*real, *fake)))
     elif size or quality:
         raise click.UsageError("--size and --quality are of the matched copy: give --fix OUT as well")
     dataset = read_labelled(labelled_files(real, fake, manifest, group_by), Extractor(None, limits=limits), work)
@@ -109,14 +110,6 @@ def audit(
     has_failed = dataset.failures or (fix is not None and "failed" in fix.copy.n_dropped)
     is_unfair = result.is_unfair if fix is None else fix.is_unfair
     ctx.exit(1 if has_failed else 3 if fail_on_bias and is_unfair else 0)
-
-
-def _refuse_inside(output: str, folders: tuple[str, ...]) -> None:
-    """Refuse a copy in a folder of images: the next audit would read it as well."""
-    target = os.path.realpath(output)
-    for folder in folders:
-        if target.startswith(os.path.join(os.path.realpath(folder), "")):
-            raise Failure(f"{visible(output)} lies inside {visible(folder)}, whose images are read; name another place")
 
 
 def _matched_copy(

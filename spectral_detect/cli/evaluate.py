@@ -129,7 +129,7 @@ def evaluate(
     )
     test = _Test(detector, rules, extractor, work)
     if by is not None:
-        table, beside = test.by_generator(by, real, protocol)
+        table, beside = test.by_generator(by, real, protocol, group_by)
         click.echo(json.dumps(table.to_dict(), indent=2) if as_json else generators_text(table))
         test.report(report, facts, table, beside, partial(pictures_of_generators, table))
         ctx.exit(1 if beside.failures else 0)
@@ -226,9 +226,11 @@ class _Test:
             self.model, files, images, self.rules, self.work, extractor=self.extractor, progress=progress
         )
 
-    def by_generator(self, folder: str, real: tuple[str, ...], protocol: str | None) -> tuple[GeneratorTable, _Beside]:
+    def by_generator(
+        self, folder: str, real: tuple[str, ...], protocol: str | None, group_by: str | None
+    ) -> tuple[GeneratorTable, _Beside]:
         """Evaluate the images of each sub-folder."""
-        generators = files_by_generator(folder, real)
+        generators = files_by_generator(folder, real, group_by_parent=group_by == "parent")
         files = files_of_all(generators)
         dataset = read_labelled(files, self.extractor, self.work)
         members = members_of(dataset, generators)

@@ -208,6 +208,8 @@ def _files(
     unlabelled: tuple[str, ...],
 ) -> list[LabelledFile]:
     if unlabelled:
+        if group_by:
+            raise click.UsageError("--group-by goes with labelled images: groups are for folds")
         return unlabelled_files(expand(unlabelled))
     if by is not None:
         return files_with_generators(by, real, group_by_parent=group_by == "parent")

@@ -101,7 +101,8 @@ def fit_calibration(y: np.ndarray, decision_values: np.ndarray, groups: np.ndarr
     return Calibration("isotonic", slope, n_real, n_fake, *_fit_isotonic(y, decision_values))
 
 
-def _class_weights(y: np.ndarray) -> np.ndarray:
+def class_weights(y: np.ndarray) -> np.ndarray:
+    """Return (n,) weights, half of their mean on each class."""
     return np.asarray(np.where(y == FAKE, 0.5 / np.mean(y == FAKE), 0.5 / np.mean(y == REAL)))
 
 
@@ -116,7 +117,7 @@ def _fit_platt(y: np.ndarray, values: np.ndarray) -> tuple[float, float]:
     platt = LogisticRegression(C=np.inf, max_iter=10_000).fit(
         np.tile(values * unit, 2)[:, None],
         np.repeat([FAKE, REAL], len(target)),
-        sample_weight=np.tile(_class_weights(y), 2) * np.concatenate([target, 1 - target]),
+        sample_weight=np.tile(class_weights(y), 2) * np.concatenate([target, 1 - target]),
     )
     return float(platt.coef_[0, 0]) * unit, float(platt.intercept_[0])
 
@@ -125,7 +126,7 @@ def _fit_isotonic(y: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.nda
     """Return the knots: mean value and log likelihood ratio of each block, half an image added to either class."""
     from sklearn.isotonic import IsotonicRegression
 
-    share = IsotonicRegression().fit_transform(values, y, sample_weight=_class_weights(y))
+    share = IsotonicRegression().fit_transform(values, y, sample_weight=class_weights(y))
     _, block = np.unique(share, return_inverse=True)
     fakes, reals = (np.bincount(block, y == label) for label in (FAKE, REAL))
     ratio = np.log((fakes + 0.5) / (np.sum(y == FAKE) + 0.5)) - np.log((reals + 0.5) / (np.sum(y == REAL) + 0.5))

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spectral_detect.detector.calibration import class_weights
 from spectral_detect.detector.metric_values import ReliabilityPoint
-from spectral_detect.records import FAKE, REAL
+from spectral_detect.records import FAKE
 
 N_BINS = 10  # in the reliability diagram
 ODDS_LIMIT = 30.0  # natural logarithm; beyond it a double cannot tell a score from 0 or 1
@@ -56,7 +57,7 @@ def reliability(y: np.ndarray, scores: np.ndarray, groups: np.ndarray) -> list[R
     """
     from scipy.special import betaincinv
 
-    weights = np.where(y == FAKE, 0.5 / np.mean(y == FAKE), 0.5 / np.mean(y == REAL))
+    weights = class_weights(y)
     in_bin = np.minimum((scores * N_BINS).astype(int), N_BINS - 1)
     points = []
     for b in np.unique(in_bin):

@@ -28,7 +28,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Box, Region, as_displayed
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import CLASS_NAMES, ImageRecord, Reason, is_improbable
+from spectral_detect.records import CLASS_NAMES, ImageRecord, is_improbable
 from spectral_detect.scanning.judge import Judge, hash_of_settings
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.text import short_repr
@@ -96,8 +96,6 @@ class Explanation:
     ----------
     record : ImageRecord
         What a scan says of it, with the warnings of the explanation.
-    reason : Reason or None
-        Why the verdict is inconclusive.
     undecided : (float, float) or None
         Scores between which the model decides nothing.
     prevalence : float or None
@@ -132,7 +130,6 @@ class Explanation:
     """
 
     record: ImageRecord
-    reason: Reason | None = None
     undecided: tuple[float, float] | None = None
     prevalence: float | None = None
     region: Region | None = None
@@ -168,7 +165,7 @@ class Explanation:
         return {
             "schema": SCHEMA,
             "record": self.record.to_dict(),
-            "reason": self.reason,
+            "reason": self.record.reason,
             "undecided": self.undecided,
             "prevalence": self.prevalence,
             "region": self.region.box if self.region else None,
@@ -230,7 +227,6 @@ class Explainer:
         evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), undecided)
         return Explanation(
             record=record,
-            reason=record.reason,
             undecided=undecided,
             prevalence=self.judge.rules.prevalence,
             region=self.region,
@@ -264,7 +260,6 @@ class Explainer:
         """Return the explanation of an image of one colour: the numbers of its features mean nothing."""
         return Explanation(
             record=record,
-            reason="constant image",
             region=self.region,
             picture=_picture(image),
             size=as_displayed_size(image),

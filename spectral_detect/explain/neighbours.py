@@ -10,10 +10,9 @@ from spectral_detect.detector.experience import mean_of_tiles
 from spectral_detect.detector.memory.summary import are_same
 from spectral_detect.detector.model import Model
 from spectral_detect.explain.feature_layout import FeatureGroup
-from spectral_detect.records import LABELS
+from spectral_detect.records import CLASS_NAMES
 
 N_NEAREST = 5
-NAMES = {label: name for name, label in LABELS.items()}
 LEAST_DEVIATION = 1e-6
 
 
@@ -53,7 +52,7 @@ def nearest(model: Model, features: np.ndarray) -> tuple[Neighbour, ...]:
     distances = np.linalg.norm(summary.positions - position, axis=1)
     return tuple(
         Neighbour(
-            NAMES[int(summary.labels[k])],
+            CLASS_NAMES[int(summary.labels[k])],
             summary.sources[int(summary.source_of[k])],
             float(distances[k]),
             bool(are_same(summary.positions[k], position)),

@@ -210,6 +210,8 @@ class Extractor:
                 return tuple(replace(variant, warnings=notes + variant.warnings) for variant in extracted)
         except VideoReadError as error:
             return self.failed(found, str(error))
+        except MemoryError:
+            return self.failed(found, TOO_LITTLE_MEMORY)
 
     def of_frame(self, frame: Frame, video: dict[str, Any]) -> Variants:
         """Extract the features of one frame, once for each edit.

@@ -80,7 +80,7 @@ def folder_features(
         vectors[k].append(mean_of_tiles(np.asarray(image.features)))
     if len({len(vector) for some in vectors for vector in some}) > 1:
         raise DatasetError(
-            "images of different sizes give features of different lengths", remedy="set a number of bins"
+            "images of different sizes give features of different lengths", remedy="give a number: `n_bins`"
         )
     return [np.stack(some) for some in vectors]
 

@@ -89,7 +89,7 @@ def group_images(
                 read[-1] = replace(read[-1], error=CONSTANT_IMAGE)
     if len({len(vector) for vector in vectors}) > 1:
         raise DatasetError(
-            "images of different sizes give features of different lengths", remedy="set a number of bins"
+            "images of different sizes give features of different lengths", remedy="give a number: `n_bins`"
         )
     features = np.stack(vectors) if vectors else np.empty((0, 0))
     clusters = find_clusters(features, min_size)

@@ -24,7 +24,7 @@ LOSSLESS, PALETTE = "lossless", "palette"
 FULL_BITS = 8
 
 # TIFF 6.0 (1992), section 3, and the registry of libtiff (tiff.h)
-TIFF_COMPRESSION, TIFF_PREDICTOR, TIFF_PLANES, TIFF_TABLES = 259, 317, 284, 347
+TIFF_COMPRESSION, TIFF_PREDICTOR, TIFF_PLANES = 259, 317, 284
 TIFF_METHODS = {
     1: "none", 2: "CCITT", 3: "CCITT", 4: "CCITT", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate",
     34925: "LZMA", 50000: "Zstandard",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spectral_detect.errors import OptionError
+from spectral_detect.arguments import require_whole
 from spectral_detect.media.images import MAX_PIXELS
 from spectral_detect.sources.reading import MAX_BYTES
 
@@ -31,5 +31,4 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 1:
-                raise OptionError(f"{name} is {value}; it must be at least 1")
+            require_whole(name, value, 1)

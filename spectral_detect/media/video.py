@@ -16,8 +16,9 @@ from spectral_detect.media.face_detection import FaceBox
 from spectral_detect.media.face_tracks import PATIENCE, Tracker
 from spectral_detect.media.images import MAX_PIXELS, DecodedImage
 from spectral_detect.media.region import cut
-from spectral_detect.media.video_files.clip import VideoFacts
-from spectral_detect.media.video_files.sources import AnimationSource, ClipSource, Source, Stills, WholeFrame
+from spectral_detect.media.video_files.animation import Animation
+from spectral_detect.media.video_files.clip import VideoFacts, WholeFrame
+from spectral_detect.media.video_files.sources import ClipSource, Source, Stills
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.formats import is_animation
 
@@ -184,7 +185,7 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
     if os.path.isdir(found.path):
         raise VideoReadError("the folder holds no image of its own", remedy="for a tree of them see `group_by_parent`")
     if is_animation(found.path):
-        return Video(AnimationSource(found.path, max_pixels), options)
+        return Video(Animation(found.path, max_pixels), options)
     return Video(ClipSource(found.path, max_pixels), options)
 
 

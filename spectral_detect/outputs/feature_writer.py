@@ -51,7 +51,7 @@ def write_npz(output: str, extractions: Iterable[Extraction], spec: FeatureSpec)
         "paths": np.array([e.path for e in of_row], dtype=np.str_),
         "sizes": np.array([(e.width, e.height) for e in of_row], dtype=np.int64).reshape(-1, 2),
         "sha256": np.array([e.sha256 for e in of_row], dtype=np.str_),
-        "spec": np.array(json.dumps(spec.to_dict())),
+        "spec": np.array(spec_as_text(spec)),
     }
     if spec.gives_tiles:
         tiles = [e.tiles for e, _ in read if e.tiles is not None]

@@ -14,6 +14,7 @@ from spectral_detect.records import (
     IMAGE_SCHEMA,
     VIDEO_COLUMNS,
     VIDEO_SCHEMA,
+    is_contradicted,
     is_improbable,
 )
 
@@ -88,9 +89,10 @@ def notes_of(values: Mapping[str, str]) -> str:
     CLAIMED: the file says of itself that AI made it; CONTRADICTED: and its verdict is real; IMPROBABLE: at the
     prevalence, the opposite of its verdict is more probable.
     """
-    verdict, posterior = values.get("verdict"), values.get("posterior")
-    is_claimed = values.get("says_generated") == "yes"
-    is_contradicted = is_claimed and verdict == "real" and not values.get("class_name")
-    is_alarm = is_improbable(verdict, float(posterior) if posterior else None)
-    notes = ((CLAIMED, is_claimed), (CONTRADICTED, is_contradicted), (IMPROBABLE, is_alarm))
+    verdict, posterior, says = values.get("verdict"), values.get("posterior"), values.get("says_generated")
+    notes = (
+        (CLAIMED, says == "yes"),
+        (CONTRADICTED, is_contradicted(verdict, says, values.get("class_name"))),
+        (IMPROBABLE, is_improbable(verdict, float(posterior) if posterior else None)),
+    )
     return " ".join(note for note, holds in notes if holds)

@@ -8,7 +8,7 @@ from typing import Any
 from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.evaluation.results import Evaluation, RobustnessRow, VideoMetrics
 from spectral_detect.outputs.csv_text import csv_line
-from spectral_detect.records import LABELS
+from spectral_detect.records import CLASS_NAMES, LABELS
 from spectral_detect.report.metrics import few_images_lines, metric_lines, prevalence_lines
 from spectral_detect.scanning.judge import Judgement
 from spectral_detect.text import visible
@@ -142,11 +142,10 @@ def _with_interval(estimate: Estimate) -> str:
 
 def scores_csv(images: Dataset, judgements: Sequence[Judgement]) -> str:
     """Return a CSV row for each image, which `evaluate --scores` writes."""
-    names = {label: name for name, label in LABELS.items()}
     rows: list[tuple[Any, ...] | list[Any]] = [SCORE_COLUMNS]
     for sample, y, group, j in zip(images.samples, images.y, images.groups, judgements, strict=True):
         judged = [j.score, j.log10_likelihood_ratio, j.posterior, j.verdict, j.reason, "; ".join(j.warnings)]
         judged += [j.threshold, *(j.model.undecided or (None, None)), j.model.class_name(j.verdict)]
         frame, time_s = (sample.frame.index, sample.frame.time_s) if sample.frame else (None, None)
-        rows.append([sample.path, frame, time_s, names[int(y)], int(group), *judged])
+        rows.append([sample.path, frame, time_s, CLASS_NAMES[int(y)], int(group), *judged])
     return "".join(csv_line(row) for row in rows)

@@ -44,8 +44,8 @@ class Extremes:
 
     def chosen(self) -> tuple[tuple[Thumbnail, ...], tuple[Thumbnail, ...]]:
         """Return the frames with the highest scores, and those of the others with the lowest."""
-        shown = {thumbnail.frame for thumbnail in self.highest}
-        return tuple(self.highest), tuple(thumbnail for thumbnail in self.lowest if thumbnail.frame not in shown)
+        shown = {(thumbnail.frame, thumbnail.score) for thumbnail in self.highest}  # a frame may hold several faces
+        return tuple(self.highest), tuple(t for t in self.lowest if (t.frame, t.score) not in shown)
 
 
 def _thumbnail(frame: Frame, score: float) -> Thumbnail:

@@ -64,7 +64,7 @@ def scan_videos(
 
 @dataclass(frozen=True, eq=False)
 class VideoJudge:
-    """The models, rules and vote of a scan of videos: a task that turns a video into its result.
+    """The model, rules and vote of a scan of videos: a task that turns a video into its result.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class VideoJudge:
     Raises
     ------
     ModelFileError
-        The vote is "pooled" and a model is not calibrated, or no frame can be as sure as the rules ask.
+        The vote is "pooled" and the model is not calibrated, or no frame can be as sure as the rules ask.
     """
 
     judge: Judge
@@ -186,10 +186,6 @@ class VideoJudge:
             "log10_likelihood_ratio": ratio,
             "posterior": None if rules.prevalence is None or ratio is None else rules.posterior(ratio),
             "n_judged": ballot.n_votes,
-            "threshold": rules.threshold_of(model),
-            "model": model.name,
-            "model_sha256": model.sha256,
-            "model_balanced_accuracy": model.balanced_accuracy,
             "class_name": model.class_name(ballot.verdict),
             "verdict_right": known.right(ballot.verdict) if known and ballot.verdict else None,
             "such_files": known.line_for(model.class_names) if known else None,
@@ -222,14 +218,17 @@ class VideoJudge:
         nothing = (
             "sha256", "size_bytes", "mtime_ns", "width", "height", "fps", "duration_s", "codec", "verdict", "label",
             "fake_fraction", "fake_fraction_low", "fake_fraction_high", "mean_score", "log10_likelihood_ratio",
-            "posterior", "n_faces", "n_without_face", "threshold", "model", "model_sha256", "provenance",
-            "says_generated", "class_name",
+            "posterior", "n_faces", "n_without_face", "provenance", "says_generated", "class_name",
         )  # fmt: skip
         low, high = self.judge.undecided or (None, None)
         return {
             **dict.fromkeys(nothing),
             **dict.fromkeys(("n_frames", "n_judged", "n_tracks"), 0),
             "vote": self.vote,
+            "threshold": self.judge.rules.threshold_of(self.model),
+            "model": self.model.name,
+            "model_sha256": self.model.sha256,
+            "model_balanced_accuracy": self.model.balanced_accuracy,
             "delivery": self.judge.delivery.title if self.judge.delivery else None,
             "spec_sha256": self.judge.spec.sha256,
             "settings_sha256": self.settings_sha256,

@@ -87,7 +87,7 @@ def count_votes(
         raise ModelFileError("the model is not calibrated and gives no likelihood ratios: `vote=majority` or mean")
     margin: float = {
         "majority": 2 * n_fake - len(voters),
-        "mean": mean_score - float(np.mean([j.threshold for j in voters])),
+        "mean": mean_score - voters[0].threshold,
         "pooled": mean_ratio or 0.0,
     }[vote]
     interval = wilson_interval(n_fake, len(voters))
@@ -120,12 +120,9 @@ def _too_close(voters: Sequence[Judgement], n_fake: int, interval: tuple[float, 
 
 
 def _undecided(voters: Sequence[Judgement], mean_score: float) -> str | None:
-    """Say so if the mean score is one that the models of all votes leave undecided."""
-    zones = [j.undecided for j in voters if j.undecided is not None]
-    if len(zones) < len(voters):
-        return None
-    low, high = (float(np.mean(ends)) for ends in zip(*zones, strict=True))
-    if not low < mean_score < high:
+    """Say so if the mean score is one that the model leaves undecided."""
+    zone = voters[0].undecided
+    if zone is None or not zone[0] < mean_score < zone[1]:
         return None
     return f"the mean score, {mean_score:.3f}, is one at which the model {voters[0].model.name} errs too often"
 

@@ -84,6 +84,7 @@ def look_up(url: str) -> Location:
     RemoteError, ExtraMissingError
         The store cannot be asked; the message says why.
     """
+    url = with_lower_scheme(url)
     with _failing_in_words(url):
         return _described(url, _store(url).info(url))
 

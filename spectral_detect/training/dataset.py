@@ -201,7 +201,7 @@ def read_dataset(
         raise DatasetError(f"none of {len(files)} files could be used{first}")
     if len({e.features.shape[-1] for _, e in read if e.features is not None}) > 1:
         raise DatasetError(
-            "images of different sizes give features of different lengths", remedy="set a number of bins"
+            "images of different sizes give features of different lengths", remedy="give a number: `n_bins`"
         )
     source = dict(zip(files, source_names(files), strict=True))
     return Dataset(

@@ -25,9 +25,9 @@ CLASS_FOLDERS = {REAL: ("real", "0_real", "nature", "camera"), FAKE: ("fake", "1
 class LabelledFile:
     """An image or a video, its label (None if unlabelled), and its group (None: a group of its own).
 
-    `weight` says how much it counts in training by ridge regression. A file of a weight below 1 only helps to train:
-    score, threshold and metrics do not rest on it. `source` names for people where it comes from; by default its group
-    or its folder does.
+    `weight` says how much it counts in training by ridge regression and by a perceptron. A file of a weight below 1
+    only helps to train: score, threshold and metrics do not rest on it. `source` names for people where it comes from;
+    by default its group or its folder does.
     """
 
     file: FoundFile | FoundVideo
@@ -76,7 +76,9 @@ def _each_once(files: Iterable[LabelledFile]) -> list[LabelledFile]:
     return list(known.values())
 
 
-def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[LabelledFile]]:
+def files_by_generator(
+    folder: str, real: Sequence[str] = (), *, group_by_parent: bool = False
+) -> dict[str, list[LabelledFile]]:
     """Find the labelled images of each generator, a sub-folder of `folder`.
 
     Parameters
@@ -88,6 +90,8 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
     real : sequence of str
         Folders of camera images for the generators that bring none. A sub-folder of `folder` that has the name of a
         folder of reals is used like them.
+    group_by_parent : bool
+        Put the files of one folder into one group. By default each file is a group of its own.
 
     Returns
     -------
@@ -118,7 +122,12 @@ def files_by_generator(folder: str, real: Sequence[str] = ()) -> dict[str, list[
                     "and fake"
                 ),
             )
-    return generators
+    if not group_by_parent:
+        return generators
+    return {
+        name: [replace(file, group=os.path.dirname(file.file.path)) for file in files]
+        for name, files in generators.items()
+    }
 
 
 def files_with_generators(
@@ -140,10 +149,9 @@ def files_with_generators(
     """
     found = {
         name: [file if file.label == REAL else replace(file, source=name) for file in files]
-        for name, files in files_by_generator(folder, real).items()
+        for name, files in files_by_generator(folder, real, group_by_parent=group_by_parent).items()
     }
-    files = files_of_all(found)
-    return [replace(file, group=os.path.dirname(file.file.path)) for file in files] if group_by_parent else files
+    return files_of_all(found)
 
 
 def _sub_folders(folder: str, others: set[str]) -> list[str]:
@@ -286,7 +294,7 @@ def _file_in(folder: str, name: str) -> FoundFile | FoundVideo:
     """Return the file that a manifest in that folder names: a local one if it exists, even if it looks like a URL."""
     path = os.path.join(folder, name)
     if stores.is_url(name) and not os.path.lexists(path):
-        place = Location.at_url(name)
+        place = stores.locate(name)
     else:
         place = Location(local_name(path if os.path.lexists(path) else os.path.join(folder, local_name(name))))
     return FoundVideo(place) if has_video_suffix(place.path) else _animation_or_still(FoundFile(place))

@@ -123,7 +123,7 @@ def train_model(
     max_tile_vectors : int
         Train on at most so many tiles of images that are cut into tiles, on equally many of each image.
     seed : int
-        Seed of the folds, of the choice of tiles and of k-means; the same seed gives the same model.
+        Seed of the folds, of the choice of tiles, of k-means and of a perceptron; the same seed gives the same model.
 
     Raises
     ------

@@ -134,6 +134,18 @@ def test_usage_is_checked(labelled_folder: Path, out: Path, run: Run) -> None:
             (labelled_folder, "--plot", out / "a.svg", "--output", out / "a.svg", "--format", "csv"),
             "name the same file",
         ),
+        (
+            (
+                labelled_folder,
+                "--plot",
+                out / "." / ".." / out.name / "a.png",
+                "--output",
+                out / "a.png",
+                "--format",
+                "csv",
+            ),
+            "name the same file",
+        ),
         ((labelled_folder, "--min-size", 1), "--min-size"),
         ((labelled_folder / "gone",), "no such file or folder"),
         ((labelled_folder, "--min-size", 3, "-0"), "--files-from"),

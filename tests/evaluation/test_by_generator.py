@@ -47,6 +47,16 @@ def test_rows_by_generator_and_their_unweighted_mean(generators: Path, run: Run)
     assert "give --by" in run("evaluate", MODEL, "--manifest", MANIFEST, "--protocol", "wang").stderr
 
 
+def test_images_of_one_folder_may_be_one_group(generators: Path, run: Run) -> None:
+    apart, together = (
+        json.loads(run("evaluate", MODEL, "--by", generators, *more, "--json").stdout)["generators"]
+        for more in ((), ("--group-by", "parent"))
+    )
+    for one, other in zip(apart, together, strict=True):
+        assert one["auroc"] == other["auroc"]
+        assert one["auroc_ci"] != other["auroc_ci"]
+
+
 def test_rules_count_for_each_generator(generators: Path, run: Run) -> None:
     command = ("evaluate", MODEL, "--by", generators, "--real", generators / "0_real")
     strict = run(*command, "--min-confidence", "0.9", "--prevalence", "0.1")

@@ -170,15 +170,6 @@ def test_a_part_scores_like_the_crop(run: Run, tmp_path: Path) -> None:
     assert part["tiles"]["tiles"] == crop["tiles"]["tiles"]
 
 
-def test_a_page_without_jinja_names_the_extra(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spectral_detect.cli.shared import checks
-
-    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "jinja2" else name)
-    result = run("explain", FAKE, *PHOTOGRAPHS, "--output", tmp_path / "x.html")
-    assert result.exit_code == 2
-    assert "pip install '.[plot]' in the checkout" in result.stderr
-
-
 def test_a_part_off_the_grid_says_where_it_begins(run: Run) -> None:
     part = json.loads(run("explain", FAKE, *PHOTOGRAPHS, "--region", "70,33,100,100", "--format", "json").stdout)
     where = "only a part was judged: 64,32,106,101 (left, top, width, height)"

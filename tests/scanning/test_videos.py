@@ -542,6 +542,7 @@ def test_a_video_that_cannot_be_read_has_a_hash_all_the_same(run: Run, tmp_path:
     (empty,) = records(run, tmp_path / "empty.mp4", status=1)
     assert (empty["sha256"], empty["size_bytes"]) == (hashlib.sha256(b"").hexdigest(), 0)
     assert empty["error"] == "the file is empty; copy it again from its source"
+    assert (empty["model"], empty["model_sha256"]) == ("world", load_model("world").sha256)
 
 
 def test_no_frame_is_shown_twice() -> None:

@@ -13,7 +13,7 @@ from shutil import get_terminal_size
 import click
 
 from spectral_detect.atomic_write import check_target, write_aside
-from spectral_detect.cli.shared.checks import check_output, require_jinja, require_matplotlib
+from spectral_detect.cli.shared.checks import check_output, require_matplotlib
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
 from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, judging_options
 from spectral_detect.cli.shared.paths import expand
@@ -135,8 +135,6 @@ def _writer(output: str | None, inputs: list[str | None], kind: str) -> Callable
         as_text = _as_json if suffix == ".json" else explanation_text
         return lambda explanation: write_aside(output, f"{as_text(explanation)}\n".encode("utf-8", "surrogateescape"))
     require_matplotlib()
-    if suffix == ".html":
-        require_jinja()
     return partial(_draw, output=output, as_page=suffix == ".html")
 
 

@@ -18,6 +18,7 @@ from spectral_detect.cli.shared.found_images import FoundImages, video_note
 from spectral_detect.cli.shared.options import feature_options, feature_spec
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
+from spectral_detect.cli.shared.report_options import check_apart
 from spectral_detect.cli.shared.result_stream import FORMATS, format_of, output_option, result_stream
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.folders.embedding import MIN_IMAGES, Method, embed
@@ -117,9 +118,8 @@ def _check_outputs(output: str | None, plot: str | None, inputs: Sequence[str | 
         check_output(output, inputs)
         check_target(output)
     if plot is not None:
-        check_plot(plot, [*inputs, output])
-        if plot == output:
-            raise Failure("--plot and --output name the same file")
+        check_plot(plot, inputs)
+    check_apart(output=output, plot=plot)
 
 
 def _write(grouped: Grouped, chosen: StreamFormat, output: str | None, summary: str) -> None:

@@ -95,12 +95,6 @@ def require_matplotlib() -> None:
         raise Failure("plots need the extra that draws them: pip install '.[plot]' in the checkout")
 
 
-def require_jinja() -> None:
-    """Raise `Failure` if pages cannot be written."""
-    if find_spec("jinja2") is None:
-        raise Failure("pages need the extra that writes them: pip install '.[plot]' in the checkout")
-
-
 def require_torch() -> None:
     """Raise `Failure` if PyTorch is missing; call it before torch is imported, which sets up its threads."""
     if find_spec("torch") is None or find_spec("safetensors") is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -15,21 +14,12 @@ from spectral_detect.media.coding import still_coding
 from spectral_detect.media.header import Metadata
 from spectral_detect.media.images import DecodedImage, quiet_pillow, with_transparency_notes
 from spectral_detect.media.stills.transparency import hidden_pixels
-from spectral_detect.media.video_files.clip import VideoFacts
+from spectral_detect.media.video_files.clip import VideoFacts, WholeFrame
 from spectral_detect.sources.formats import ANIMATED_FORMATS
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
 
 LEAST_STEP_S = 0.01  # browsers show no frame for less; a duration of 0 means as fast as can be
-
-
-@dataclass(frozen=True)
-class AnimationFrame:
-    """Hold a frame: its index, its time in seconds, and the picture that is displayed then."""
-
-    index: int
-    time_s: float
-    image: DecodedImage
 
 
 class Animation:
@@ -66,7 +56,8 @@ class Animation:
         if not steps:
             raise VideoReadError("no frame of the animation can be decoded", remedy="get an intact copy")
         self.n_frames = len(steps)
-        self.times_s = np.cumsum([0.0, *steps[:-1]])
+        self._times = np.cumsum([0.0, *steps[:-1]])
+        self.times_s: np.ndarray | None = self._times
         duration_s = float(sum(steps))
         rate, codec = self.n_frames / duration_s, self._format.lower()
         self.facts = VideoFacts(self._width, self._height, rate, duration_s, self._n_announced, codec)
@@ -74,7 +65,7 @@ class Animation:
     def close(self) -> None:
         """Do nothing: the file was closed when it had been read."""
 
-    def decode(self, wanted: Iterable[int]) -> Iterator[AnimationFrame]:
+    def decode(self, wanted: Iterable[int]) -> Iterator[WholeFrame]:
         """Yield the frames at these rising indices."""
         with self._opened() as picture:
             for index in wanted:
@@ -84,7 +75,7 @@ class Animation:
                     hidden = hidden_pixels(picture, pixels, self._coding.bits)
                 metadata = Metadata(self._format, self._width, self._height, self._coding)
                 image = DecodedImage(pixels, self._width, self._height, self._format, metadata=metadata, hidden=hidden)
-                yield AnimationFrame(index, float(self.times_s[index]), with_transparency_notes(image))
+                yield WholeFrame(index, float(self._times[index]), with_transparency_notes(image))
 
     def _opened(self) -> Any:
         return PIL.Image.open(BytesIO(self._content), formats=ANIMATED_FORMATS)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectral_detect.errors import VideoReadError
+from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.coding import video_coding
+from spectral_detect.media.images import DecodedImage
 from spectral_detect.media.video_files.damage import damage_of
 from spectral_detect.media.video_files.ffmpeg import moving_streams
 from spectral_detect.media.video_files.packets import END_TOLERANCE_S, Packets, read_packets
@@ -48,6 +50,20 @@ class VideoFacts:
     n_frames: int | None = None
     codec: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class WholeFrame:
+    """Hold a frame before anything is cut from it."""
+
+    index: int
+    time_s: float | None
+    image: DecodedImage
+
+    @property
+    def displayed(self) -> np.ndarray:
+        """The pixels as displayed."""
+        return upright(self.image.pixels, self.image.orientation)
 
 
 @dataclass(frozen=True)

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from spectral_detect.errors import ImageReadError, VideoReadError
-from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.header import VIDEO_FORMAT, Metadata
 from spectral_detect.media.images import DecodedImage, decode
-from spectral_detect.media.video_files.animation import Animation
-from spectral_detect.media.video_files.clip import Clip, VideoFacts
+from spectral_detect.media.video_files.clip import Clip, VideoFacts, WholeFrame
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
 
 ORIENTATIONS = (1, 8, 3, 6)  # of EXIF, for none to three quarter turns counter-clockwise
-
-
-@dataclass(frozen=True)
-class WholeFrame:
-    """Hold a frame before anything is cut from it."""
-
-    index: int
-    time_s: float | None
-    image: DecodedImage
-
-    @property
-    def displayed(self) -> np.ndarray:
-        """The pixels as displayed."""
-        return upright(self.image.pixels, self.image.orientation)
 
 
 class Source(Protocol):
@@ -72,25 +55,6 @@ class ClipSource(Source):
             turned = ORIENTATIONS[frame.turns]
             image = DecodedImage(frame.pixels, width, height, VIDEO_FORMAT, metadata=metadata, orientation=turned)
             yield WholeFrame(frame.index, frame.time_s, image)
-
-
-class AnimationSource(Source):
-    """Give the frames of an animated image."""
-
-    def __init__(self, path: str, max_pixels: int) -> None:
-        self._animation = Animation(path, max_pixels)
-        self.facts = self._animation.facts
-        self.warnings = self._animation.warnings
-        self.n_frames = self._animation.n_frames
-        self.times_s = self._animation.times_s
-
-    def close(self) -> None:
-        """Do nothing: the file was closed when it had been read."""
-
-    def decode(self, wanted: Iterable[int]) -> Iterator[WholeFrame]:
-        """Yield the frames at these rising indices."""
-        for frame in self._animation.decode(wanted):
-            yield WholeFrame(frame.index, frame.time_s, frame.image)
 
 
 class Stills(Source):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from spectral_detect.errors import ImageReadError, VideoReadError
@@ -49,7 +47,7 @@ def look_again(record: dict[str, Any], limits: Limits, *, wants_picture: bool) -
         return SecondLook(note=AT_URL)
     try:
         if not wants_picture or record["error"]:
-            return SecondLook(_hash(path))
+            return SecondLook(video_sha256(FoundVideo(Location(path)))[0])
         content = read_file(Location(path), limits.max_bytes)
     except (ImageReadError, VideoReadError) as error:
         return SecondLook(note=f"could not be read again: {error}")
@@ -77,12 +75,6 @@ def look_at_video_again(record: dict[str, Any], found: FoundVideo | None, pictur
         return SecondLook(video_sha256(found or FoundVideo(Location(record["path"])))[0], picture=picture)
     except VideoReadError as error:
         return SecondLook(note=f"could not be read again: {error}", picture=picture)
-
-
-def _hash(path: str) -> str:
-    if os.path.isfile(path) and not os.path.getsize(path):
-        return sha256(b"").hexdigest()
-    return video_sha256(FoundVideo(Location(path)))[0]
 
 
 def jpeg_uri(jpeg: bytes) -> str:

@@ -65,7 +65,7 @@ def _meaning_of_alarm(explanation: Explanation) -> str:
 def reason_of(explanation: Explanation) -> str:
     """Return why the verdict is inconclusive, as the record has it; nothing if it is not."""
     record = explanation.record
-    return text_of_reason(explanation.reason, record.warnings) if record.verdict == "inconclusive" else ""
+    return text_of_reason(explanation.record.reason, record.warnings) if record.verdict == "inconclusive" else ""
 
 
 def other_warnings(explanation: Explanation) -> list[str]:
@@ -81,7 +81,7 @@ def explanation_text(explanation: Explanation, width: int = WIDTH) -> str:
     if len(" ".join(lines)) <= width:
         lines = [" ".join(lines)]
     if record.error is None:
-        reason = "" if explanation.reason == "undecided" else reason_of(explanation)  # that one is in the line above
+        reason = "" if record.reason == "undecided" else reason_of(explanation)  # that one is in the line above
         lines += rows("reason", [sentence(visible(reason))] if reason else [])
         lines += _evidence_lines(explanation, rows)
         lines += rows("likelihood ratio", [ratio_sentence(explanation)])
@@ -117,9 +117,9 @@ def verdict_line(explanation: Explanation) -> str:
             f"{record.verdict} by the model {named}, whose score of {record.score:.3f} means nothing for such an image"
         )
     decides = decides_text(record.threshold, explanation.undecided, explanation.class_names)
-    decides += ", where it errs too often" if explanation.reason == "undecided" else ""
-    if explanation.reason in ("low confidence", "depends on delivery"):  # by the score alone it would be decided
-        decides = title_of(explanation.reason)
+    decides += ", where it errs too often" if explanation.record.reason == "undecided" else ""
+    if explanation.record.reason in ("low confidence", "depends on delivery"):  # by the score alone it would be decided
+        decides = title_of(explanation.record.reason)
     model = visible(record.model or "")
     return f"{verdict}, score {record.score:.3f} by the model {model} (0 {real} to 1 {fake}; {decides})"
 
