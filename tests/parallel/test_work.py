@@ -26,5 +26,5 @@ def test_work_that_nobody_could_do_is_refused(values: dict[str, Any], message: s
 
 @pytest.mark.parametrize("name", ["max_pixels", "max_bytes"])
 def test_a_limit_below_one_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is 0; it must be at least 1"):
+    with pytest.raises(ValueError, match=f"{name} is 0; it must be a whole number from 1 on"):
         Limits(**{name: 0})
