@@ -273,7 +273,7 @@ class Judge:
         ratio = None if image.is_constant else model.calibration.log10_likelihood_ratio(score)
         posterior = None if ratio is None else self.rules.posterior(ratio)
         doubts, notes = outside_experience(image, model), []
-        confidence = None if posterior is None else posterior if called == "fake" else 1 - posterior
+        confidence = None if ratio is None else self.rules.confidence(ratio, called)
         if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
             doubts.append(("low confidence", f"{name} with a probability of only {confidence:.3f}"))
         elif confidence is not None and confidence < 0.5:

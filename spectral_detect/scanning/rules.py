@@ -8,6 +8,7 @@ from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError, OptionError
 from spectral_detect.extraction.one_file import Edits
 from spectral_detect.media.edits import Edit
+from spectral_detect.records import Verdict
 
 STABILITY = (Edit("jpeg", 90), Edit("crop", 0.9), Edit("resize", 0.9))  # what a platform does on the way
 
@@ -91,6 +92,11 @@ class Rules:
     def posterior(self, log10_ratio: float) -> float:
         """Return the probability of fake by a likelihood ratio, at the prevalence of the rules."""
         return posterior_of(log10_ratio, 0.5 if self.prevalence is None else self.prevalence)
+
+    def confidence(self, log10_ratio: float, verdict: Verdict) -> float:
+        """Return the probability of a verdict, "real" or "fake", by a likelihood ratio."""
+        posterior = self.posterior(log10_ratio)
+        return posterior if verdict == "fake" else 1 - posterior
 
     def where(self, model: Model, *, speaks_against: bool) -> str:
         """Say at which prevalence a verdict is improbable, and whether its score alone speaks against it."""

@@ -196,11 +196,10 @@ class VideoJudge:
         ratio, verdict = ballot.log10_likelihood_ratio, ballot.verdict
         if ratio is None or verdict == "inconclusive":
             return ()
-        posterior, is_fake = self.judge.rules.posterior(ratio), verdict == "fake"
-        confidence = posterior if is_fake else 1 - posterior
+        confidence = self.judge.rules.confidence(ratio, verdict)
         if confidence >= 0.5:
             return ()
-        where = self.judge.rules.where(self.model, speaks_against=is_fake != (ratio >= 0))
+        where = self.judge.rules.where(self.model, speaks_against=(verdict == "fake") != (ratio >= 0))
         name = self.model.class_name(verdict) or verdict
         return (f"called {name} by its frames, with a probability of only {confidence:.3f} by their mean ratio{where}",)
 

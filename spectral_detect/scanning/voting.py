@@ -131,8 +131,7 @@ def _improbable(voters: Sequence[Judgement], called: Verdict, ratio: float | Non
     """Say so if a verdict is less probable, by the mean likelihood ratio, than the rules ask."""
     if ratio is None or rules.min_confidence is None:
         return None
-    posterior = rules.posterior(ratio)
-    confidence = posterior if called == "fake" else 1 - posterior
+    confidence = rules.confidence(ratio, called)
     if confidence >= rules.min_confidence:
         return None
     name = voters[0].model.class_name(called) or called

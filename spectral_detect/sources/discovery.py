@@ -15,6 +15,7 @@ from spectral_detect.sources.formats import (
     SIGNATURE_BYTES,
     SUFFIXES,
     has_image_signature,
+    has_video_suffix,
     is_animation,
     is_video_file,
 )
@@ -239,7 +240,7 @@ def _parted(entries: Iterable[os.DirEntry[str]]) -> tuple[list[str], list[str], 
     files = [e for e in entries if not e.is_dir(follow_symlinks=False)]
     videos = [e.path for e in files if _is_video(e)]
     known = set(videos)
-    frames = [e.path for e in files if e.path not in known and not is_video_file(e.path) and looks_like_image(e)]
+    frames = [e.path for e in files if e.path not in known and not has_video_suffix(e.path) and looks_like_image(e)]
     known.update(frames)
     return videos, frames, [e.path for e in files if e.path not in known]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from spectral_detect.arguments import require_choice, require_share, require_type, require_whole
+from spectral_detect.arguments import require_share, require_type, require_whole
 from spectral_detect.detector.calibration import Calibration, fit_calibration, fixed_calibration
 from spectral_detect.detector.classifiers import ClassifierName, Fitted
 from spectral_detect.detector.experience import (
@@ -139,7 +139,7 @@ def train_model(
     are equal, both on out-of-fold values. If groups are too few for folds, or nothing is labelled, the threshold is the
     classifier's own boundary, and `Model.metrics` is empty.
     """
-    _require_settings(spec, classifier, target_fpr, verdict_errors, max_tile_vectors)
+    _require_settings(spec, target_fpr, verdict_errors, max_tile_vectors)
     dataset.require_features(spec)
     is_labelled = _require_labels(dataset, classifier)
 
@@ -192,7 +192,6 @@ def cross_validate(
     DatasetError
         As `train_model` does; also if there are too few groups for folds.
     """
-    require_choice("classifier", classifier, get_args(ClassifierName))
     dataset.require_features(spec)
     require_both_classes(dataset)
     held_out = _held_out(dataset, partial(fit_dataset, spec=spec, classifier=classifier, seed=seed), seed)
@@ -215,13 +214,11 @@ class _Decision:
 
 def _require_settings(
     spec: FeatureSpec,
-    classifier: ClassifierName,
     target_fpr: float | None,
     verdict_errors: tuple[float, float] | None,
     max_tile_vectors: int,
 ) -> None:
     require_type("spec", spec, FeatureSpec, "`FeatureSpec.preset` gives that of a name")
-    require_choice("classifier", classifier, get_args(ClassifierName))
     if target_fpr is not None:
         require_share("target_fpr", target_fpr, most=HALF)
     if verdict_errors is not None:
