@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 from spectral_detect.errors import ArgumentError, OptionError
 
@@ -24,9 +24,14 @@ def require_whole(name: str, value: object, least: int, none_means: str = "") ->
         raise OptionError(f"{name} is {value!r}", remedy=f"it must be a whole number from {least} on{or_none}")
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a setting is a number, which True and False are not meant to be."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def require_share(name: str, value: object, *, most: float) -> None:
     """Raise `OptionError` unless a setting is a number above 0, up to `most`."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= most:
+    if not is_number(value) or not 0 < cast(float, value) <= most:
         raise OptionError(f"{name} is {value!r}", remedy=f"it must be above 0 and at most {most:g}")
 
 

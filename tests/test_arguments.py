@@ -89,7 +89,9 @@ def test_rates_and_counts_of_a_training_have_a_meaning(settings: dict[str, Any],
         (lambda: FrameOptions(faces="two"), "faces is 'two'"),  # type: ignore[arg-type]
         (lambda: FrameOptions(n_frames=2.5), "n_frames is 2.5; it must be a whole number from 1 on, or None for all"),  # type: ignore[arg-type]
         (lambda: Work(jobs=1.5), "jobs is 1.5"),  # type: ignore[arg-type]
-        (lambda: Rules(threshold=2), "threshold is 2; it must be from 0 to 1"),
+        (lambda: Rules(threshold=2), "threshold is 2; it must be a number from 0 to 1"),
+        (lambda: Rules(threshold="0.5"), "threshold is '0.5'; it must be a number from 0 to 1"),  # type: ignore[arg-type]
+        (lambda: Work(timeout_s="5"), "timeout_s is '5'; it must be a number of seconds"),  # type: ignore[arg-type]
         (lambda: Extractor(AZIMUTHAL, provenance="deep"), "provenance is 'deep'; it must be one of none, header, full"),  # type: ignore[arg-type]
         (lambda: Extractor("azimuthal"), "spec is str 'azimuthal', not FeatureSpec; `FeatureSpec.preset` gives"),  # type: ignore[arg-type]
     ],

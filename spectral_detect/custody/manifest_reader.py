@@ -138,7 +138,7 @@ def open_manifest(name: str, report: Report) -> Iterator[Manifest]:
         try:
             yield Manifest(stream, report)
         except ManifestError as error:
-            raise ManifestError(f"{name!r}: {error}") from None
+            raise ManifestError(f"{name!r}: {error.problem}", remedy=error.remedy) from None
         except BrokenPipeError:  # whoever read what the block prints has gone
             raise
         except OSError as error:

@@ -134,7 +134,7 @@ def _hash_of(place: Path) -> str:
     try:
         return read_file(Location(str(place))).sha256
     except ImageReadError as error:
-        raise ModelFileError(f"{str(place)!r} {error}") from None
+        raise ModelFileError(f"{str(place)!r} {error.problem}", remedy=error.remedy) from None
 
 
 def _not_found(name: str, sha256: str, hashes: dict[Path, str], *, are_named: bool) -> str:

@@ -154,7 +154,7 @@ def read_model(name_or_path: str | os.PathLike[str]) -> Model:
         with np.errstate(all="ignore"):  # damaged numbers may be too large for whole ones
             model, reference_scores = from_plain(unpickle_plain(content))
     except ModelFileError as error:
-        raise ModelFileError(f"{name!r}: {error}") from None
+        raise ModelFileError(f"{name!r}: {error.problem}", remedy=error.remedy) from None
     except FeatureError as error:
         raise ModelFileError(f"{name!r}: {error}", remedy="train it again") from None
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Literal, TypeVar, get_args
 
-from spectral_detect.arguments import require_choice, require_whole
+from spectral_detect.arguments import is_number, require_choice, require_whole
 from spectral_detect.errors import OptionError
 from spectral_detect.parallel.pool import map_in_workers
 from spectral_detect.parallel.task import Task
@@ -56,8 +56,8 @@ class Work:
 
     def __post_init__(self) -> None:
         require_whole("jobs", self.jobs, 0, "one per core")
-        if not self.timeout_s > 0:
-            raise OptionError(f"timeout_s is {self.timeout_s}; it must be more than 0 seconds")
+        if not (is_number(self.timeout_s) and self.timeout_s > 0):
+            raise OptionError(f"timeout_s is {self.timeout_s!r}", remedy="it must be a number of seconds above 0")
         require_choice("device", self.device, get_args(DeviceChoice))
         require_choice("engine", self.engine, get_args(Engine))
 

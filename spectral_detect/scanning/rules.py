@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spectral_detect.arguments import is_number
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import ModelFileError, OptionError
 from spectral_detect.extraction.one_file import Edits
@@ -42,8 +43,8 @@ class Rules:
     def __post_init__(self) -> None:
         for name in ("threshold", "min_confidence", "prevalence"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise OptionError(f"{name} is {value}; it must be from 0 to 1, or None")
+            if value is not None and not (is_number(value) and 0 <= value <= 1):
+                raise OptionError(f"{name} is {value!r}", remedy="it must be a number from 0 to 1, or None")
 
     @property
     def edits(self) -> Edits:

@@ -225,7 +225,7 @@ def _looked_up(folder: str) -> Location:
     except FileNotFoundError as error:
         raise DatasetError(f"{str(error)!r}: there is no such file or folder") from None
     except RemoteError as error:
-        raise DatasetError(f"{without_credentials(folder)!r}: {error}") from None
+        raise DatasetError(f"{without_credentials(folder)!r}: {error.problem}", remedy=error.remedy) from None
 
 
 def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:

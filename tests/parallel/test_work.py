@@ -13,8 +13,8 @@ from spectral_detect import Limits, Work
     ("values", "message"),
     [
         ({"jobs": -1}, "jobs is -1; it must be a whole number from 0 on, or None for one per core"),
-        ({"timeout_s": 0}, "timeout_s is 0; it must be more than 0 seconds"),
-        ({"timeout_s": float("nan")}, "timeout_s is nan; it must be more than 0 seconds"),
+        ({"timeout_s": 0}, "timeout_s is 0; it must be a number of seconds above 0"),
+        ({"timeout_s": float("nan")}, "timeout_s is nan; it must be a number of seconds above 0"),
         ({"device": "cuda"}, "device is 'cuda'; it must be one of auto, cpu, gpu"),
         ({"engine": "ray"}, "engine is 'ray'; it must be one of local, dask"),
     ],

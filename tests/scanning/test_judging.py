@@ -100,7 +100,7 @@ def test_the_posterior_is_bayes_rule_and_no_surer_than_the_images(model: Model) 
 @pytest.mark.parametrize("name", ["threshold", "min_confidence", "prevalence"])
 @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan")])
 def test_a_rule_that_is_no_share_is_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} is {value}; it must be from 0 to 1"):
+    with pytest.raises(ValueError, match=f"{name} is {value}; it must be a number from 0 to 1"):
         Rules(**{name: value})
 
 
