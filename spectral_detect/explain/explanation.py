@@ -21,11 +21,11 @@ from spectral_detect.explain.spectrum import Spectrum, grid_of, spectrum_of
 from spectral_detect.explain.tiles import TileScores, tile_scores
 from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.features.common_profile import FREQUENCIES, common_profile, gray_of
-from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Box, Region, as_displayed
+from spectral_detect.orientation import upright
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import CLASS_NAMES, ImageRecord, is_improbable

@@ -31,6 +31,7 @@ from spectral_detect.features.spec import (
     FeatureSpec,
     FusedSpec,
 )
+from spectral_detect.orientation import TURNS
 
 OF_RGB = {"colour_cooccurrence": colour_cooccurrence, "chroma_cooccurrence": chroma_cooccurrence}
 OF_LUMA = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
@@ -41,7 +42,6 @@ OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
     4: ("RGBA", "drop the alpha channel: `image[..., :3]`"),
 }
 MOST_FLOATING = 2550.0  # ten times white: no filter overshoots so far
-ORIENTATIONS = range(1, 9)
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
 COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
 
@@ -109,7 +109,7 @@ def extract_features(
     pixels: Array = image
     if hasattr(image, "pixels"):
         pixels, is_ycc, orientation = image.pixels, image.is_ycc, image.orientation
-    if orientation not in ORIENTATIONS:
+    if orientation not in TURNS:
         raise FeatureError(f"orientation {orientation!r}: EXIF has 1 to 8")
     backend = backend or numpy_backend()
     is_rgb = _check_image(pixels, spec, backend)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.orientation import upright
+
 FaceBox = tuple[int, int, int, int]
 """x, y, width, height in pixels of the full frame."""
 
@@ -15,7 +17,6 @@ DETECTION_SIDE = 560  # pixels: 23 to 57 ms for a frame of 1280x720, depending o
 SCALE_STEP, MIN_NEIGHBOURS, MIN_FACE = 1.2, 4, 24  # a smaller step costs twice as much
 PORTRAIT_SIDE, PORTRAIT_STEP, PORTRAIT_NEIGHBOURS = 112, 1.1, 3
 PORTRAIT_SHARE = 0.3  # of the shorter side: the least side of a face that makes an image a portrait
-QUARTER_TURNS = {3: 2, 4: 2, 5: -1, 6: -1, 7: 1, 8: 1}  # orientation -> turns that put an image, or its mirror, upright
 
 
 def detect_faces(rgb: np.ndarray) -> list[FaceBox]:
@@ -70,10 +71,10 @@ def is_portrait(luma: np.ndarray, orientation: int = 1) -> bool:
     size = (max(1, round(luma.shape[1] / reduction)), max(1, round(luma.shape[0] / reduction)))
     small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
     gray = (small // 256).astype(np.uint8) if small.dtype == np.uint16 else small
-    upright: Any = np.ascontiguousarray(np.rot90(gray, QUARTER_TURNS.get(orientation, 0)))
-    least = max(20, int(PORTRAIT_SHARE * min(upright.shape)))  # the cascade's window has 20 pixels
+    displayed: Any = np.ascontiguousarray(upright(gray, orientation))
+    least = max(20, int(PORTRAIT_SHARE * min(displayed.shape)))  # the cascade's window has 20 pixels
     return any(
-        len(_cascade(name).detectMultiScale(upright, PORTRAIT_STEP, PORTRAIT_NEIGHBOURS, minSize=(least, least))) > 0
+        len(_cascade(name).detectMultiScale(displayed, PORTRAIT_STEP, PORTRAIT_NEIGHBOURS, minSize=(least, least))) > 0
         for name in ("alt2", "default")
     )
 

@@ -16,7 +16,7 @@ import PIL.ImageFile
 
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.header import Metadata, read_metadata, tiff_metadata
-from spectral_detect.media.pixels import EXIF_ORIENTATION, holds_gray, read_pixels
+from spectral_detect.media.pixels import holds_gray, orientation_of, read_pixels
 from spectral_detect.media.stills.announced_size import announced_size
 from spectral_detect.media.stills.bare_files import bare_picture_of, picture_of
 from spectral_detect.media.stills.refusals import refusal, too_large
@@ -26,6 +26,7 @@ from spectral_detect.media.tiff.camera_raw import refuse_camera_raw
 from spectral_detect.media.tiff.directories import read_directories
 from spectral_detect.media.tiff.layout import Layout, deep_layout
 from spectral_detect.media.tiff.samples import read_samples
+from spectral_detect.orientation import UPRIGHT, displayed_size
 from spectral_detect.parallel.silence import libraries_silenced
 from spectral_detect.sources.formats import FORMATS
 from spectral_detect.sources.reading import read_file
@@ -37,8 +38,6 @@ GRAY_TOLERANCE = 8  # on the scale 0 to 255
 JPEG_FILL = 128  # libjpeg's gray for missing blocks
 SEVERAL = "several frames or pages: only the first is judged"
 DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
-UPRIGHT = 1
-TURNED = (5, 6, 7, 8)  # orientations that exchange width and height
 MCU_ROWS = 16  # at most so many rows are coded together
 _SETTINGS_OF_PILLOW = RLock()
 
@@ -87,7 +86,7 @@ class DecodedImage:
     @property
     def n_rows(self) -> int:
         """Return how many rows the header announces, in the order of the file; fewer are there if it ends early."""
-        return self.width if self.orientation in TURNED else self.height
+        return displayed_size(self.width, self.height, self.orientation)[1]  # exchanged twice: as stored
 
     @property
     def is_constant(self) -> bool:
@@ -224,11 +223,11 @@ def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, col
         has_several = picture.format != "MPO" and getattr(picture, "is_animated", False)
         notes: tuple[str, ...] = (SEVERAL,) if has_several else ()
         is_gray = holds_gray(picture)  # before a draft changes it
-        turned = _orientation(picture) if image_format == "TIFF" else UPRIGHT  # Pillow turns it, and forgets how
+        turned = orientation_of(picture) if image_format == "TIFF" else UPRIGHT  # Pillow turns it, and forgets how
         pixels = read_pixels(picture, image_format, picture_content, colour=colour)
         notes += _dim_notes(pixels)
-        orientation = _orientation(picture)
-        width, height = (height, width) if orientation in TURNED else (width, height)
+        orientation = orientation_of(picture)
+        width, height = displayed_size(width, height, orientation)
         metadata = read_metadata(picture, content, image_format, (width, height), is_gray=is_gray)
         is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
         hidden = hidden_pixels(picture, pixels, metadata.coding.bits)
@@ -325,12 +324,3 @@ def fingerprint(image: DecodedImage) -> int:
 def luma(image: DecodedImage) -> np.ndarray:
     """Return the (H, W) gray or luma plane; for RGB the green one."""
     return image.pixels if image.pixels.ndim == 2 else image.pixels[..., 0 if image.is_ycc else 1]
-
-
-def _orientation(picture: PIL.Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; upright if nothing sound tells it."""
-    try:
-        orientation = picture.getexif().get(EXIF_ORIENTATION)
-    except Exception:  # the pixels may be sound although the metadata are broken
-        return UPRIGHT
-    return int(orientation) if orientation is not None and orientation in range(UPRIGHT, 9) else UPRIGHT

@@ -9,9 +9,9 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from spectral_detect.errors import ImageReadError
+from spectral_detect.orientation import UPRIGHT, as_stored, sound_orientation
 
 EXIF_ORIENTATION = 0x0112
-STORED_ORDER = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)}  # steps, after transposing
 LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}  # raw modes of Pillow
 GRAY_MODES = frozenset(("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L"))
 
@@ -52,6 +52,14 @@ def read_pixels(picture: PIL.Image.Image, image_format: str, content: bytes, *, 
     return _gray_or_rgb(picture)
 
 
+def orientation_of(picture: PIL.Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; upright if nothing sound tells it."""
+    try:
+        return sound_orientation(picture.getexif().get(EXIF_ORIENTATION))
+    except Exception:  # the pixels may be sound although the metadata are broken
+        return UPRIGHT
+
+
 def holds_gray(picture: PIL.Image.Image) -> bool:
     """Tell whether a picture that is not yet loaded holds one channel, alpha not counted."""
     return picture.mode in GRAY_MODES or _deep_mode(picture) == "LA;16B"
@@ -71,14 +79,8 @@ def _gray_or_rgb(picture: PIL.Image.Image) -> np.ndarray:
 
 def _as_stored(picture: PIL.Image.Image) -> np.ndarray:
     """Return the pixels of a TIFF as they are stored: Pillow turns them as the orientation says."""
-    try:
-        orientation = picture.getexif().get(EXIF_ORIENTATION, 1)
-    except Exception:  # broken metadata turn nothing
-        orientation = 1
-    displayed = _gray_or_rgb(picture)
-    transposed = displayed.swapaxes(0, 1) if orientation in (5, 6, 7, 8) else displayed
-    rows, columns = STORED_ORDER.get(orientation, (1, 1))
-    return np.ascontiguousarray(transposed[::rows, ::columns])
+    orientation = orientation_of(picture)  # Pillow forgets it
+    return np.ascontiguousarray(as_stored(_gray_or_rgb(picture), orientation))
 
 
 def _is_stored_as_rgb(picture: PIL.Image.Image) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from spectral_detect.errors import ImageReadError
-from spectral_detect.features.encoder.orientation import TURNS
 from spectral_detect.media.images import DecodedImage, with_transparency_notes
 from spectral_detect.media.stills.transparency import transparency_notes
+from spectral_detect.orientation import TURNS
 
 GRID_PX = 8  # a block of JPEG: a part that begins on this grid keeps the blocks whole
 

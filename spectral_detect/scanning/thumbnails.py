@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.video import Frame
+from spectral_detect.orientation import upright
 
 THUMBNAIL_PX = 120
 N_THUMBNAILS = 3  # of the highest and of the lowest scores

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from spectral_detect.errors import ImageReadError
-from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.images import DecodedImage, decode
 from spectral_detect.media.region import Region, as_displayed, as_stored
+from spectral_detect.orientation import upright
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

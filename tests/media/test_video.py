@@ -16,9 +16,9 @@ from PIL import Image
 from counting_video import ALL, check_identity, counting, counting_clip, read, write_video
 from drawn_faces import frame_with_faces
 from spectral_detect.errors import VideoReadError
-from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.video import FrameOptions, open_video
+from spectral_detect.orientation import upright
 from spectral_detect.sources.discovery import FoundVideo, video_at
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import video_sha256

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.features.encoder.settings import Encoder
 from spectral_detect.features.numpy_backend import as_rgb
 from spectral_detect.features.reduced import reduced
+from spectral_detect.orientation import upright
 
 
 def squares(image: np.ndarray, encoder: Encoder, *, is_ycc: bool = False, orientation: int = 1) -> np.ndarray:

@@ -8,6 +8,7 @@ from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.tiff.directories import Directory
+from spectral_detect.orientation import UPRIGHT, displayed_size, sound_orientation
 
 # TIFF 6.0 (1992)
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, N_SAMPLES = 256, 257, 258, 259, 262, 274, 277
@@ -70,13 +71,12 @@ class Layout:
     @property
     def orientation(self) -> int:
         """1 to 8, upright if the file tells none."""
-        orientation = self.directory.number(ORIENTATION, 1)
-        return orientation if orientation in range(1, 9) else 1
+        return sound_orientation(self.directory.number(ORIENTATION, UPRIGHT))
 
     @property
     def displayed_size(self) -> tuple[int, int]:
         """Width and height, after the orientation."""
-        return (self.height, self.width) if self.orientation in (5, 6, 7, 8) else (self.width, self.height)
+        return displayed_size(self.width, self.height, self.orientation)
 
     @property
     def has_planes_apart(self) -> bool:

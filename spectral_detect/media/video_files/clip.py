@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from spectral_detect.errors import VideoReadError
-from spectral_detect.features.encoder.orientation import upright
 from spectral_detect.media.coding import video_coding
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.media.video_files.damage import damage_of
@@ -16,6 +15,7 @@ from spectral_detect.media.video_files.ffmpeg import moving_streams
 from spectral_detect.media.video_files.packets import END_TOLERANCE_S, Packets, read_packets
 from spectral_detect.media.video_files.reader import Decoded, FrameReader
 from spectral_detect.media.video_files.timeline import Order, read_timeline
+from spectral_detect.orientation import upright
 from spectral_detect.sources.reading import check_regular
 
 SEEK_GAIN = 8  # frames that a seek must save, for it decodes one or two itself
