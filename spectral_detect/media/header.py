@@ -12,6 +12,7 @@ import PIL.JpegImagePlugin
 
 from spectral_detect.media.coding import LOSSLESS, UNCOMPRESSED, Coding, still_coding, tiff_coding
 from spectral_detect.media.quantizers.jpeg_tables import libjpeg_quality
+from spectral_detect.media.stills.jpeg_segments import ADOBE, COMMENT, DHT, JFIF, LAST_APP, SOS, jpeg_segments
 from spectral_detect.media.tiff.layout import Layout
 
 VIDEO_FORMAT = "VIDEO"  # for a frame of a video file
@@ -19,8 +20,6 @@ EXIF_SOFTWARE, EXIF_IFD = 0x0131, 0x8769
 SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 LONGEST_TEXT = 80
 STANDARD_CODE_LENGTHS = bytes.fromhex("0002010303020403050504040000017d")  # ITU-T T.81, table K.5: luma's AC codes
-STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xDA)))
-SOS, DHT, FIRST_APP, LAST_APP, COMMENT = 0xDA, 0xC4, 0xE0, 0xEF, 0xFE
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ def _text(value: object) -> str | None:
 def _layout(content: bytes, image_format: str) -> str:
     try:
         if image_format == "JPEG":
-            return " ".join(_jpeg_parts(content))
+            return _jpeg_parts(content)
         if image_format == "PNG":
             return _png_parts(content)
         if image_format == "BMP":
@@ -147,30 +146,23 @@ def _layout(content: bytes, image_format: str) -> str:
     return ""
 
 
-def _jpeg_parts(content: bytes) -> list[str]:
-    """Return the markers up to the first scan.
+def _jpeg_parts(content: bytes) -> str:
+    """Return the markers up to the first scan; "torn" without one.
 
     Comments and application data are left out: editors and cameras add them at will. "optimised" at the end: the
     Huffman codes are not the standard's.
     """
     parts: list[str] = []
-    codes = b""
-    at = 2
-    while content[at] == 0xFF and len(parts) < 100:
-        marker = content[at + 1]
-        if marker == 0xFF or marker in STANDALONE_MARKERS:
-            at += 1 if marker == 0xFF else 2
-            continue
-        if not (FIRST_APP <= marker <= LAST_APP or marker == COMMENT):
+    marker, codes = None, b""
+    for marker, start, end in jpeg_segments(content):
+        if not (JFIF <= marker <= LAST_APP or marker == COMMENT):
             parts.append(f"{marker:02X}")
-        elif marker in (0xE0, 0xEE):
-            parts.append(content[at + 4 : at + 9].decode("ascii", "replace").rstrip("\0"))  # JFIF, Adobe
-        if marker == SOS:
-            break
-        end = at + 2 + int(struct.unpack(">H", content[at + 2 : at + 4])[0])
-        codes += content[at:end] if marker == DHT else b""
-        at = end
-    return parts if STANDARD_CODE_LENGTHS in codes else [*parts, "optimised"]
+        elif marker in (JFIF, ADOBE):
+            parts.append(content[start : start + 5].decode("ascii", "replace").rstrip("\0"))  # their names
+        codes += content[start:end] if marker == DHT else b""
+    if marker != SOS:
+        return "torn"
+    return " ".join(parts if STANDARD_CODE_LENGTHS in codes else [*parts, "optimised"])
 
 
 def _png_parts(content: bytes) -> str:

@@ -7,7 +7,8 @@ from itertools import islice
 
 from spectral_detect.media.coding import riff_chunks
 from spectral_detect.media.quantizers.iso_items import boxes, metadata_items
-from spectral_detect.media.stills.bare_files import COMMENT, EXIF, JPEG_START, SOS, STANDALONE_MARKERS, TIFF_STARTS
+from spectral_detect.media.stills.bare_files import JPEG_START, TIFF_STARTS
+from spectral_detect.media.stills.jpeg_segments import COMMENT, EXIF, jpeg_segments
 from spectral_detect.media.stills.png_chunks import SIGNATURE, chunks_of
 from spectral_detect.provenance.fields import MOST_BYTES, MOST_SEGMENTS, Segment
 from spectral_detect.provenance.png_texts import png_segment
@@ -19,7 +20,6 @@ MORE_XMP_NUMBERS = 40  # bytes: a digest, a length, an offset (XMP specification
 PHOTOSHOP_HEAD = b"Photoshop 3.0\0"
 JUMBF_HEAD = b"JP"  # ISO/IEC 19566-5, annex D
 JUMBF_NUMBERS, JUMBF_BOX = 8, 8  # bytes of its identifier, instance and sequence number; of the box's own header
-MOST_PARTS = 4000  # of a JPEG before its first scan
 
 C2PA_UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.1, 11.3.2.1 (ISO BMFF)
 GIF_XMP = b"XMP DataXMP"
@@ -60,7 +60,7 @@ def _jpeg(content: bytes) -> Iterator[Segment]:
     """Yield application data and comments; a manifest is cut into pieces, and comes as one, last."""
     pieces: list[bytes] = []
     first = 0
-    for marker, start, end in _jpeg_parts(content):
+    for marker, start, end in jpeg_segments(content):
         if marker == APP11 and content.startswith(JUMBF_HEAD, start):
             first = first or start - 4
             begin = start + JUMBF_NUMBERS + (JUMBF_BOX if pieces else 0)
@@ -69,23 +69,6 @@ def _jpeg(content: bytes) -> Iterator[Segment]:
             yield segment
     if pieces:
         yield Segment("c2pa", f"JPEG APP11 at byte {first}", b"".join(pieces))
-
-
-def _jpeg_parts(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the marker, the first byte and the end of each part that has a length, up to the first scan."""
-    at = 2
-    for _ in range(MOST_PARTS):
-        if at + 4 > len(content) or content[at] != 0xFF:
-            return
-        marker = content[at + 1]
-        if marker == 0xFF or marker in STANDALONE_MARKERS:
-            at += 1 if marker == 0xFF else 2
-            continue
-        end = at + 2 + (content[at + 2] << 8 | content[at + 3])
-        if marker == SOS or end < at + 4:
-            return
-        yield marker, at + 4, end
-        at = end
 
 
 def _jpeg_segment(marker: int, content: bytes, start: int, end: int) -> Segment | None:

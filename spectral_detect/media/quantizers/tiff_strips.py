@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from spectral_detect.media.quantizers.jpeg_tables import libjpeg_quality
+from spectral_detect.media.stills.jpeg_segments import DQT, jpeg_segments
 
 # TIFF 6.0 (1992), and its technical note 2 (1995)
 STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES, TABLES, PHOTOMETRIC, OLD_JPEG = 273, 279, 324, 325, 347, 262, 513
 YCBCR = 6
-MOST_SEGMENTS = 64
-DQT, SOS = 0xDB, 0xDA
 SOF = frozenset((0xC0, 0xC1, 0xC2))
 SUBSAMPLINGS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
 
@@ -46,24 +45,14 @@ def jpeg_in_tiff(tags: Mapping[int, Any], content: bytes) -> tuple[int, str | No
     tables: dict[int, tuple[int, ...]] = {}
     factors: list[tuple[int, int, int]] = []
     for stream in (tags.get(TABLES, b""), strip):
-        for marker, body in _segments(stream):
+        for marker, start, end in jpeg_segments(stream):
+            body = stream[start:end]
             if marker == DQT:
                 tables |= _tables(body)
             elif marker in SOF:
                 factors = [(body[k + 1] >> 4, body[k + 1] & 15, body[k + 2]) for k in range(6, 6 + 3 * body[5], 3)]
     _, quality = libjpeg_quality((tables[factors[0][2] if factors else min(tables)],))
     return quality, _subsampling(factors) if tags.get(PHOTOMETRIC) == YCBCR else None
-
-
-def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield the marker and the content of each part before the first scan."""
-    at = 2
-    for _ in range(MOST_SEGMENTS):
-        if at + 4 > len(stream) or stream[at] != 0xFF or stream[at + 1] == SOS:
-            return
-        end = at + 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
-        yield stream[at + 1], stream[at + 4 : end]
-        at = end
 
 
 def _tables(body: bytes) -> dict[int, tuple[int, ...]]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import PIL.Image
 
 from spectral_detect.media.stills.bitmap_runs import without_runs
+from spectral_detect.media.stills.jpeg_segments import ADOBE, COMMENT, EXIF, JFIF, LAST_APP, SOS, STANDALONE_MARKERS
 from spectral_detect.media.stills.png_chunks import SIGNATURE, picture_of_png
 
 JPEG_START, TIFF_STARTS = b"\xff\xd8\xff", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-STANDALONE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
-SOS, COMMENT, JFIF, EXIF, ADOBE, LAST_APP = 0xDA, 0xFE, 0xE0, 0xE1, 0xEE, 0xEF
 
 WEBP_PICTURE = frozenset((b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"))
 WEBP_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC profile, EXIF, XMP (RFC 9649, 2.7)
