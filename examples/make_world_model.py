@@ -14,7 +14,8 @@ in four conditions, all labels alike:
 
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
-sets nor the cameras of a tested image were trained on.
+sets nor the cameras of a tested image were trained on. With --onto OLD.pkl it goes on from an earlier model, which must
+not know any of these images, and judges by the mean of both.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ import PIL.Image
 import pillow_heif
 from sklearn.metrics import roc_auc_score
 
-from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, save_model, train_model
+from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, load_model, save_model, train_model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
@@ -64,7 +65,9 @@ CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
 VERDICT_ERRORS = (0.02, 0.10)
-OF_OUTSIDERS = "Of pictures that are no photographs, of sources left out, it finds {:.0f} %.\n" + 13 * " "
+HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight."
+GOES_ON = "It goes on from a model of {} and {} other files (SHA-256 {})."
+OF_OUTSIDERS = "Of pictures that are no photographs, of sources left out, it finds {:.0f} %."
 OUTSIDERS = "a drawing, a screenshot, a document, a chart or a rendering"
 
 INTRODUCTION = """\
@@ -73,7 +76,7 @@ world: images of unknown history, camera against generators, a perceptron on wor
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
              of generated ones, the newest of {newest}; families:
              {families}.
-             {helpers}{outsiders}Each image as it is, saved again, and as a platform delivers it, both classes alike.
+             {besides}Each image as it is, saved again, and as a platform delivers it, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
 Not good for drawings, screenshots, documents, charts and renderings, of which it finds a part (and then says
@@ -231,20 +234,20 @@ class Material:
 # -------------------------------------------------------------------------------------------------------------- model
 
 
-def fit(dataset: Dataset, outsiders: Dataset | None = None) -> Model:
+def fit(dataset: Dataset, onto: Model | None = None, outsiders: Dataset | None = None) -> Model:
     others = Outsiders(outsiders, OUTSIDERS) if outsiders else None
-    model = train_model(dataset, SPEC, "perceptron", verdict_errors=VERDICT_ERRORS, outsiders=others)
+    model = train_model(dataset, SPEC, "perceptron", verdict_errors=VERDICT_ERRORS, outsiders=others, onto=onto)
     return replace(model, name="world")
 
 
-def left_out(material: Material) -> tuple[np.ndarray, np.ndarray]:
+def left_out(material: Material, onto: Model | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the score of each file, and its verdict, -1 for none, by a model that was not trained on its group."""
     dataset = material.dataset
     scores, verdicts = np.zeros(len(dataset.y)), np.full(len(dataset.y), -1)
     fold = np.random.default_rng(0).permutation(dataset.n_groups)[np.unique(dataset.groups, return_inverse=True)[1]]
     for k in range(N_FOLDS):
         at = np.flatnonzero(fold % N_FOLDS == k)
-        model = fit(dataset.select(np.flatnonzero(fold % N_FOLDS != k)))
+        model = fit(dataset.select(np.flatnonzero(fold % N_FOLDS != k)), onto)
         scores[at] = model.scores([dataset.features[i] for i in at])
         assert model.undecided is not None
         low, high = model.undecided
@@ -326,7 +329,7 @@ def decided_table(material: Material, verdicts: np.ndarray) -> str:
     return text
 
 
-def card(model: Model, material: Material, newest: str) -> str:
+def card(model: Model, material: Material, onto: Model | None, newest: str) -> str:
     y, seen = material.dataset.y, model.experience
     assert seen is not None
     fakes, helpers = (y == FAKE) & material.counts, int(np.sum(~material.counts))
@@ -335,17 +338,23 @@ def card(model: Model, material: Material, newest: str) -> str:
         n_fake=int(np.sum(fakes)),
         real_sources=len(set(material.source[y == REAL])),
         fake_sources=len(set(material.source[fakes])),
-        helpers=f"Beside them {helpers} files of the same photographs after up-sampling networks, with less weight.\n"
-        + 13 * " "
-        if helpers
-        else "",
-        outsiders=OF_OUTSIDERS.format(100 * model.outsiders.found) if model.outsiders else "",
+        besides=_besides(model, onto, helpers),
         families="\n             ".join(wrap(", ".join(_families(material)), 80, break_on_hyphens=False)),
         newest=newest,
         least=seen.min_side_px,
         n_groups=material.dataset.n_groups,
     )
-    return text + tables(material, *left_out(material))
+    return text + tables(material, *left_out(material, onto))
+
+
+def _besides(model: Model, onto: Model | None, helpers: int) -> str:
+    """Return what else the model has learned, in lines of the card."""
+    lines = [HELPERS.format(helpers)] if helpers else []
+    if onto:
+        lines.append(GOES_ON.format(onto.training["n_real"], onto.training["n_fake"], onto.sha256[:16]))
+    if model.outsiders:
+        lines.append(OF_OUTSIDERS.format(100 * model.outsiders.found))
+    return "".join(line + "\n" + 13 * " " for line in lines)
 
 
 def main() -> None:
@@ -355,6 +364,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("models"))
     parser.add_argument("--per-source", type=int, default=60)
+    parser.add_argument("--onto", help="go on from this model, of other sources")
     parser.add_argument("--newest", default="2026", help="year of the newest generator, for the card")
     parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
     args = parser.parse_args()
@@ -365,8 +375,9 @@ def main() -> None:
     sources = [s for s in sources if (args.work / CONDITIONS[0] / s.label / s.name).is_dir()]
     material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs)
     others = [s for s in sources if s.label == "outsider"]
-    model = fit(material.dataset, Material(args.work, others, args.jobs).dataset if others else None)
-    model = replace(model, card=card(model, material, args.newest))
+    onto = load_model(args.onto) if args.onto else None
+    model = fit(material.dataset, onto, Material(args.work, others, args.jobs).dataset if others else None)
+    model = replace(model, card=card(model, material, onto, args.newest))
     args.output.mkdir(exist_ok=True)
     save_model(model, args.output / "world.pkl")
     (args.output / "world.md").write_text(f"# {model.card.splitlines()[0]}\n\n```\n{model.card}```\n")

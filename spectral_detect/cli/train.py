@@ -8,6 +8,7 @@ from typing import get_args
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from spectral_detect.cli.shared.checks import check_model_output
 from spectral_detect.cli.shared.failures import Failure
@@ -32,7 +33,7 @@ from spectral_detect.detector.class_names import why_no_class_names
 from spectral_detect.detector.classifiers import ClassifierName
 from spectral_detect.detector.experience import MIN_OF_CODING
 from spectral_detect.detector.model import Model
-from spectral_detect.detector.model_file import save_model
+from spectral_detect.detector.model_file import load_model, save_model
 from spectral_detect.detector.naming import NamingKind
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.edits import COPIES, augmentation
@@ -101,6 +102,12 @@ def _checked_class_names(
 )
 @feature_options("residual")
 @click.option(
+    "--onto",
+    metavar="MODEL",
+    help="Go on from this model, a perceptron such as world: train another on these images, which it must not know, in "
+    "its features, and judge by the mean of both. For images of dozens of further sources.",
+)
+@click.option(
     "--paper-settings",
     is_flag=True,
     help="Use raw features and the C and gamma of the paper; goes with --features durall.",
@@ -150,6 +157,7 @@ def train(
     features: str,
     encoder: str | None,
     bins: int | str | None,
+    onto: str | None,
     paper_settings: bool,
     augment: str,
     target_fpr: float | None,
@@ -177,8 +185,11 @@ def train(
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     _check_usage(augment, copies, paper_settings, features)
     _check_generators(by, attribute, bool(fake or manifest), classifier, paper_settings)
-    check_model_output(output, [manifest, encoder])
-    spec = feature_spec(features, bins, encoder)
+    check_model_output(output, [manifest, encoder, onto])
+    base = load_model(onto) if onto else None
+    if base and ctx.get_parameter_source("classifier") is ParameterSource.DEFAULT:
+        classifier = "perceptron"
+    spec = base.spec if base and _takes_default(ctx) else feature_spec(features, bins, encoder)
     files = _files(real, fake, manifest, group_by, by, unlabelled)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)
@@ -189,7 +200,7 @@ def train(
     show_stage(f"fitting {classifier}, once and for each fold that is held out")
     model = train_model(
         dataset, spec, classifier, paper_settings=paper_settings, target_fpr=target_fpr, verdict_errors=verdict_errors,
-        outsiders=others, attribute=attribute, seed=seed,
+        outsiders=others, attribute=attribute, onto=base, seed=seed,
     )  # fmt: skip
     _refuse_useless(model, output, allow_useless)
     _warn_of_codings(model)
@@ -197,6 +208,11 @@ def train(
     save_model(model, output)
     click.echo(training_text(model, output))
     ctx.exit(1 if dataset.failures else 0)
+
+
+def _takes_default(ctx: click.Context) -> bool:
+    """Tell whether nothing was said of the features."""
+    return all(ctx.get_parameter_source(name) is ParameterSource.DEFAULT for name in ("features", "bins", "encoder"))
 
 
 def _files(

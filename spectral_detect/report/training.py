@@ -25,6 +25,10 @@ def training_text(model: Model, output: str) -> str:
         f"features             {features}, {model.n_features} values; classifier {model.classifier.kind}",
     ]
     lines += fused_lines(model)
+    if facts.get("onto"):
+        lines += [
+            f"goes on from         a model of SHA-256 {facts['onto'][:16]}...; its images are counted above as well"
+        ]
     for used in filter(None, (part.spec.encoder for part in (model, *model.parts))):
         lines += [f"encoder              {visible(used.name)}, SHA-256 {used.sha256[:16]}...; keep it beside the model"]
     copies = ""

@@ -23,6 +23,7 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.records import FAKE
 from spectral_detect.training.dataset import Dataset
+from spectral_detect.training.onto import joined
 from spectral_detect.training.perceptron import fit_perceptron
 
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
@@ -43,6 +44,7 @@ def fit_dataset(
     *,
     paper_settings: bool = False,
     most: int = MAX_TILE_VECTORS,
+    base: Fitted | None = None,
     seed: int = 0,
 ) -> Fitted:
     """Do what `fit_classifier` does with the `training_vectors` of a data set.
@@ -59,7 +61,7 @@ def fit_dataset(
     X, y, weights = training_vectors(dataset, most, seed)
     sizes = spec.group_sizes
     return fit_classifier(
-        X, y, classifier, group_sizes=sizes, weights=weights, paper_settings=paper_settings, seed=seed
+        X, y, classifier, group_sizes=sizes, weights=weights, paper_settings=paper_settings, base=base, seed=seed
     )
 
 
@@ -102,6 +104,7 @@ def fit_classifier(
     group_sizes: Sequence[int] | None = None,
     weights: np.ndarray | None = None,
     paper_settings: bool = False,
+    base: Fitted | None = None,
     seed: int = 0,
 ) -> Fitted:
     """Fit one classifier, uncalibrated.
@@ -120,6 +123,8 @@ def fit_classifier(
         (n_vectors,), how much each counts for ridge regression and a perceptron; by default all alike.
     paper_settings : bool
         Use no standardisation, SVC(C=6.37, gamma=0.86) and liblinear logistic regression, as Durall et al. do.
+    base : Fitted, optional
+        The perceptron that a perceptron goes on from, see `onto.joined`; its standardisation holds for both.
     seed : int
         Seed of k-means and of a perceptron.
 
@@ -137,7 +142,9 @@ def fit_classifier(
     if not np.isfinite(X).all():
         raise DatasetError("some features are not finite (NaN or infinity)")
     mean, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-    if not paper_settings:
+    if base is not None:
+        mean, scale = base.mean, base.scale
+    elif not paper_settings:
         mean, scale = X.mean(axis=0), X.std(axis=0)
         scale[scale < 1e-12] = 1.0
     Z = (X - mean) / scale
@@ -152,7 +159,8 @@ def fit_classifier(
     if classifier == "ridge":
         return Fitted(mean, scale, fit_ridge(Z, y, counts))
     if classifier == "perceptron":
-        return Fitted(mean, scale, fit_perceptron(Z, y, counts, seed=seed))
+        perceptron = fit_perceptron(Z, y, counts, seed=seed)
+        return Fitted(mean, scale, perceptron if base is None else joined(base.classifier, perceptron))
     return Fitted(mean, scale, _fit_svm(Z, y, sizes, paper_settings))
 
 

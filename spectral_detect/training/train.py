@@ -33,6 +33,7 @@ from spectral_detect.training.dataset import Dataset, folds, require_both_classe
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import MAX_TILE_VECTORS, fit_dataset
 from spectral_detect.training.naming.fit import fit_naming
+from spectral_detect.training.onto import fitted_base, with_base
 from spectral_detect.training.outsiders import Outsiders, fit_outsiders
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
@@ -95,6 +96,7 @@ def train_model(
     verdict_errors: tuple[float, float] | None = None,
     outsiders: Outsiders | None = None,
     attribute: bool = False,
+    onto: Model | None = None,
     max_tile_vectors: int = MAX_TILE_VECTORS,
     seed: int = 0,
 ) -> Model:
@@ -120,6 +122,9 @@ def train_model(
         Images of kinds that the model is not made for; it calls such images inconclusive.
     attribute : bool
         Also learn which generator made an image; the `sources` of the fakes are the names of their generators.
+    onto : Model, optional
+        A perceptron on the same features to go on from, which was trained on none of these images: the model judges by
+        the mean of both log odds, and its numbers are measured on these images.
     max_tile_vectors : int
         Train on at most so many tiles of images that are cut into tiles, on equally many of each image.
     seed : int
@@ -131,7 +136,7 @@ def train_model(
         The features are of another spec, there are fewer than `dataset.MIN_PER_CLASS` of a class, one file is in both
         classes, or there are too few reals for `target_fpr`.
     OptionError, ArgumentError
-        A setting is out of its range, or the spec is none.
+        A setting is out of its range, the spec is none, or `onto` is no perceptron on such features.
 
     Notes
     -----
@@ -143,9 +148,11 @@ def train_model(
     dataset.require_features(spec)
     is_labelled = _require_labels(dataset, classifier)
 
+    base = fitted_base(onto, dataset, spec, classifier) if onto else None
     fit = partial(
-        fit_dataset, spec=spec, classifier=classifier, paper_settings=paper_settings, most=max_tile_vectors, seed=seed
-    )
+        fit_dataset, spec=spec, classifier=classifier, paper_settings=paper_settings, most=max_tile_vectors, base=base,
+        seed=seed,
+    )  # fmt: skip
     delivered = _delivered(dataset)
     fitted = fit(dataset)
     naming = fit_naming(dataset, classifier, spec.group_sizes, seed=seed) if attribute else None
@@ -160,7 +167,7 @@ def train_model(
     undecided, expected_errors = _undecided(held_out, decision, verdict_errors)
     cloud = replace(_cloud(dataset), limits=_limits(held_out.distances)) if held_out else None
     settings = {"classifier": classifier, "paper_settings": paper_settings, "seed": seed}
-    return Model(
+    model = Model(
         spec=spec,
         classifier=fitted.classifier,
         mean=fitted.mean,
@@ -180,6 +187,7 @@ def train_model(
         file_marks=marks_of(sample.sha256 for sample in dataset.samples),
         reference=dataset.some_vectors(),
     )
+    return with_base(model, onto) if onto else model
 
 
 def cross_validate(
