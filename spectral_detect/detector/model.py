@@ -11,7 +11,7 @@ import numpy as np
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
 from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, mean_of_tiles
-from spectral_detect.detector.memory.files import MAX_MARKS, is_marked
+from spectral_detect.detector.memory.files import MAX_MARKS, UNKNOWN_FILES, is_marked
 from spectral_detect.detector.memory.summary import TrainingSummary
 from spectral_detect.detector.naming import Naming
 from spectral_detect.detector.track_record import TrackRecord
@@ -224,7 +224,8 @@ class Model:
     @property
     def knows_its_files(self) -> bool:
         """Tell whether the model knows each of its training files again."""
-        return 0 < len(self.file_marks) < MAX_MARKS and all(part.knows_its_files for part in self.parts)
+        is_told = 0 < len(self.file_marks) < MAX_MARKS and not self.training.get(UNKNOWN_FILES)
+        return is_told and all(part.knows_its_files for part in self.parts)
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""

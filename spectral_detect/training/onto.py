@@ -10,7 +10,7 @@ import numpy as np
 
 from spectral_detect.detector.classifiers import Classifier, ClassifierName, Fitted, Perceptron
 from spectral_detect.detector.experience import Experience, Qualities
-from spectral_detect.detector.memory.files import MAX_MARKS
+from spectral_detect.detector.memory.files import MAX_MARKS, UNKNOWN_FILES
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError, OptionError
 from spectral_detect.features.spec import FeatureSpec
@@ -72,7 +72,7 @@ def with_base(model: Model, onto: Model) -> Model:
     counts = {key: model.training.get(key, 0) + onto.training.get(key, 0) for key in SUMS}
     return replace(
         model,
-        training=model.training | counts | {"onto": onto.sha256},
+        training=model.training | counts | {"onto": onto.sha256, UNKNOWN_FILES: not onto.knows_its_files},
         experience=_both(wider.experience, model.experience, onto.experience),
         cloud=wider.cloud,
         summary=wider.summary,

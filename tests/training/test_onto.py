@@ -58,6 +58,9 @@ def test_what_the_first_knew_is_known_by_the_second_and_counted(base: Model, tmp
     onto = train_model(data(2), SPEC, "perceptron", onto=replace(base, experience=small))
     for known in (data(1, 400), data(2)):
         assert all(onto.was_trained_on(sample.sha256, None) for sample in known.samples)
+    assert onto.knows_its_files
+    unmarked = replace(base, file_marks=np.empty(0))
+    assert not train_model(data(2), SPEC, "perceptron", onto=unmarked).knows_its_files
     assert not onto.was_trained_on(data(3).samples[0].sha256, None)
     assert (onto.training["n_real"], onto.training["n_groups"], onto.training["onto"]) == (300, 600, "b" * 64)
     assert onto.experience is not None

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 MARK_DIGITS = 12  # of a SHA-256 in hexadecimal: 48 bits, which the doubles of a model file hold exactly
+UNKNOWN_FILES = "went on from unknown files"  # of `Model.training`: whether it went on from a model without all marks
 MAX_MARKS = 65_536  # of which a file takes 512 kB
 TRAINING_IMAGE = (
     "a training image of the model, or a copy of one: the verdict on it is no test of the model, which knew the answer"
