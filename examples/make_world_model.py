@@ -66,7 +66,9 @@ N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
 VERDICT_ERRORS = (0.02, 0.10)
 HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight."
-GOES_ON = "It goes on from a model of {} and {} other files (SHA-256 {})."
+GOES_ON = """\
+It goes on from a model that knew {} camera images and {} generated ones of other sources (SHA-256
+             {}), which are not in the table."""
 OF_OUTSIDERS = "Of pictures that are no photographs, of sources left out, it finds {:.0f} %."
 OUTSIDERS = "a drawing, a screenshot, a document, a chart or a rendering"
 
