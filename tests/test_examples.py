@@ -28,7 +28,7 @@ QUICK_WORLD = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 import make_world_model
-from spectral_detect.training import perceptron
+from spectral_detect.training.perceptron import fit as perceptron
 make_world_model.N_FOLDS, perceptron.LEAST_STEPS = 3, 40
 make_world_model.main()
 """

@@ -23,8 +23,8 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.records import FAKE
 from spectral_detect.training.dataset import Dataset
-from spectral_detect.training.onto import joined
-from spectral_detect.training.perceptron import fit_perceptron
+from spectral_detect.training.perceptron.fit import fit_perceptron
+from spectral_detect.training.perceptron.onto import joined
 
 MAX_TILE_VECTORS = 4000  # every scan pays for them; half as many lose 0.2 points in the matched protocol
 WEIGHING = ("ridge", "perceptron")  # the classifiers for which files have weights

@@ -33,8 +33,8 @@ from spectral_detect.training.dataset import Dataset, folds, require_both_classe
 from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import MAX_TILE_VECTORS, fit_dataset
 from spectral_detect.training.naming.fit import fit_naming
-from spectral_detect.training.onto import fitted_base, with_base
 from spectral_detect.training.outsiders import Outsiders, fit_outsiders
+from spectral_detect.training.perceptron.onto import fitted_base, with_base
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 from spectral_detect.training.track_records import track_records, verdicts_of

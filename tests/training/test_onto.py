@@ -16,8 +16,8 @@ from spectral_detect.detector.classifiers import Perceptron
 from spectral_detect.errors import DatasetError, OptionError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.sources.location import Location
-from spectral_detect.training import perceptron
 from spectral_detect.training.dataset import Dataset
+from spectral_detect.training.perceptron import fit as perceptron
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 CODED = {"width": 300, "height": 300, "format": "PNG"}

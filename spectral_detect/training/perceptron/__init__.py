@@ -1,0 +1,1 @@
+"""Train a perceptron, and go on from one."""
