@@ -48,6 +48,8 @@ from spectral_detect.training.labelled_files import LabelledFile, files_with_gen
 from spectral_detect.training.outsiders import Outsiders
 from spectral_detect.training.train import train_model
 
+DECIDED_BY_ONTO = ("classifier", "features", "bins", "encoder", "paper_settings", "attribute", "unlabelled")
+
 
 def _checked_class_names(
     ctx: click.Context, param: click.Parameter, names: tuple[str, str] | None
@@ -187,9 +189,10 @@ def train(
     _check_generators(by, attribute, bool(fake or manifest), classifier, paper_settings)
     check_model_output(output, [manifest, encoder, onto])
     base = load_model(onto) if onto else None
-    if base and ctx.get_parameter_source("classifier") is ParameterSource.DEFAULT:
-        classifier = "perceptron"
-    spec = base.spec if base and _takes_default(ctx) else feature_spec(features, bins, encoder)
+    if base:
+        _check_onto(ctx, base, class_names)
+        classifier, class_names = "perceptron", base.class_names
+    spec = base.spec if base else feature_spec(features, bins, encoder)
     files = _files(real, fake, manifest, group_by, by, unlabelled)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)
@@ -210,9 +213,18 @@ def train(
     ctx.exit(1 if dataset.failures else 0)
 
 
-def _takes_default(ctx: click.Context) -> bool:
-    """Tell whether nothing was said of the features."""
-    return all(ctx.get_parameter_source(name) is ParameterSource.DEFAULT for name in ("features", "bins", "encoder"))
+def _check_onto(ctx: click.Context, base: Model, class_names: tuple[str, str] | None) -> None:
+    """Raise `click.UsageError` for options that --onto decides, or that do not go with it."""
+    given = [name for name in DECIDED_BY_ONTO if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        option = given[0].replace("_", "-")
+        raise click.UsageError(
+            f"--{option} does not go with --onto, which takes classifier and features from its model"
+        )
+    if class_names and class_names != base.class_names:
+        raise click.UsageError(
+            f"--class-names: the classes of {visible(base.name)} are {visible(str(base.class_names))}"
+        )
 
 
 def _files(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,6 +139,12 @@ class Model:
         if self.class_names == CLASS_NAMES or verdict not in LABELS:
             return None
         return self.class_names[LABELS[verdict]]
+
+    @property
+    def base(self) -> Mapping[str, Any]:
+        """Return what its file says of the model that it went on from; empty if from none."""
+        base = self.training.get("onto")
+        return base if isinstance(base, dict) else {}
 
     @property
     def training_warnings(self) -> tuple[str, ...]:

@@ -82,6 +82,14 @@ def card_text(model: Model) -> str:
     return "\n".join([*map(visible, lines), *naming, *([""] if card else []), *map(visible, card)])
 
 
+def base_text(model: Model) -> str:
+    """Say from which model one went on and how many images that knew, in words of the file; empty if from none."""
+    if not (base := model.base):
+        return ""
+    counts = f"{base.get('n_real')} {model.class_names[0]}, {base.get('n_fake')} {model.class_names[1]} images"
+    return f"{base.get('name')}, trained on {counts}; sha256 {str(base.get('sha256'))[:16]}..."
+
+
 def _headline(model: Model) -> list[str]:
     """Return lines whose texts are those of the file: they are not yet fit to be shown."""
     about = model.card.splitlines()[0].removeprefix(f"{model.name}: ") if model.card else ""
@@ -93,6 +101,7 @@ def _headline(model: Model) -> list[str]:
         *(f"  judges by      {part.name}, sha256 {part.sha256}" for part in model.parts),
         *own_names,
         f"  trained on     {_training(model)}",
+        *([f"  goes on from   {base}"] if (base := base_text(model)) else []),
         f"  threshold      {threshold_text(model)}; scores {CALIBRATIONS[model.calibration.kind]}",
     ]
     if model.training.get("augment", "none") != "none":

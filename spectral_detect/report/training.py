@@ -9,7 +9,7 @@ import numpy as np
 from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.report.metrics import CALIBRATIONS, few_images_lines, metric_lines
-from spectral_detect.report.models import DECIDES_NOTHING, naming_lines, threshold_text, undecided_line
+from spectral_detect.report.models import DECIDES_NOTHING, base_text, naming_lines, threshold_text, undecided_line
 from spectral_detect.text import visible
 
 
@@ -25,10 +25,8 @@ def training_text(model: Model, output: str) -> str:
         f"features             {features}, {model.n_features} values; classifier {model.classifier.kind}",
     ]
     lines += fused_lines(model)
-    if facts.get("onto"):
-        lines += [
-            f"goes on from         a model of SHA-256 {facts['onto'][:16]}...; its images are counted above as well"
-        ]
+    if base := base_text(model):
+        lines += [f"goes on from         {visible(base)}"]
     for used in filter(None, (part.spec.encoder for part in (model, *model.parts))):
         lines += [f"encoder              {visible(used.name)}, SHA-256 {used.sha256[:16]}...; keep it beside the model"]
     copies = ""

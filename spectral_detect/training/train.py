@@ -34,7 +34,7 @@ from spectral_detect.training.delivered import Delivered, how_delivered
 from spectral_detect.training.fit import MAX_TILE_VECTORS, fit_dataset
 from spectral_detect.training.naming.fit import fit_naming
 from spectral_detect.training.outsiders import Outsiders, fit_outsiders
-from spectral_detect.training.perceptron.onto import fitted_base, with_base
+from spectral_detect.training.perceptron.onto import fitted_base, verdict_errors_of, with_base
 from spectral_detect.training.summary import summarise_training
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
 from spectral_detect.training.track_records import track_records, verdicts_of
@@ -124,7 +124,8 @@ def train_model(
         Also learn which generator made an image; the `sources` of the fakes are the names of their generators.
     onto : Model, optional
         A perceptron on the same features to go on from, which was trained on none of these images: the model judges by
-        the mean of both log odds, and its numbers are measured on these images.
+        the mean of both log odds, and its numbers are measured on these images. It also gives the class names and, by
+        default, the `verdict_errors`.
     max_tile_vectors : int
         Train on at most so many tiles of images that are cut into tiles, on equally many of each image.
     seed : int
@@ -149,6 +150,7 @@ def train_model(
     is_labelled = _require_labels(dataset, classifier)
 
     base = fitted_base(onto, dataset, spec, classifier) if onto else None
+    verdict_errors = verdict_errors or (verdict_errors_of(onto) if onto else None)
     fit = partial(
         fit_dataset, spec=spec, classifier=classifier, paper_settings=paper_settings, most=max_tile_vectors, base=base,
         seed=seed,

@@ -62,13 +62,18 @@ def test_what_the_first_knew_is_known_by_the_second_and_counted(base: Model, tmp
     unmarked = replace(base, file_marks=np.empty(0))
     assert not train_model(data(2), SPEC, "perceptron", onto=unmarked).knows_its_files
     assert not onto.was_trained_on(data(3).samples[0].sha256, None)
-    assert (onto.training["n_real"], onto.training["n_groups"], onto.training["onto"]) == (300, 600, "b" * 64)
+    assert (onto.training["n_real"], onto.base) == (
+        100,
+        {"name": "base", "sha256": "b" * 64, "n_real": 200, "n_fake": 200},
+    )
     assert onto.experience is not None
-    assert (onto.experience.min_side_px, onto.experience.max_side_px) == (64, 300)
+    assert (onto.experience.min_side_px, onto.experience.max_side_px) == (300, 300)  # on which it was measured
     assert onto.cloud is base.cloud  # which has seen more images
     assert train_model(data(2, 600), SPEC, "perceptron", onto=base).cloud is not base.cloud
     save_model(onto, tmp_path / "onto.pkl")
-    assert load_model(tmp_path / "onto.pkl").training["onto"] == "b" * 64
+    assert load_model(tmp_path / "onto.pkl").base == onto.base
+    again = train_model(data(3), SPEC, "perceptron", onto=onto)
+    assert (again.base["n_real"], again.base["n_fake"]) == (300, 300)
 
 
 def test_images_that_the_first_was_trained_on_are_refused(base: Model) -> None:
@@ -77,13 +82,24 @@ def test_images_that_the_first_was_trained_on_are_refused(base: Model) -> None:
 
 
 def test_only_a_perceptron_on_the_same_features_can_be_gone_on_from(base: Model) -> None:
-    with pytest.raises(OptionError, match="'base' is perceptron, and the classifier asked for svm"):
+    with pytest.raises(
+        OptionError, match=r"'base' is a perceptron on 'azimuthal' features .*; go on from it with the same"
+    ):
         train_model(data(2), SPEC, "svm", onto=base)
-    with pytest.raises(OptionError, match="the classifier asked for perceptron; only a perceptron"):
+    with pytest.raises(OptionError, match="'the model' is ridge; only from a perceptron can one go on"):
         train_model(data(2), SPEC, "perceptron", onto=train_model(data(1), SPEC, "ridge"))
-    other = replace(SPEC, name="other")
-    with pytest.raises(OptionError, match="takes 'other' features; go on from it with the same ones"):
-        train_model(data(2), SPEC, "perceptron", onto=replace(base, spec=other))
+    with pytest.raises(OptionError, match="'other' features of its own settings"):
+        train_model(data(2), SPEC, "perceptron", onto=replace(base, spec=replace(SPEC, name="other")))
+
+
+def test_names_and_undecided_scores_are_those_of_the_first() -> None:
+    first = train_model(data(1, 400), SPEC, "perceptron", verdict_errors=(0.05, 0.1))
+    onto = train_model(data(2, 400), SPEC, "perceptron", onto=replace(first, class_names=("clean", "dirty")))
+    assert onto.class_names == ("clean", "dirty")
+    assert onto.undecided is not None
+    assert [rate["target"] for rate in onto.training["verdict_errors"]] == [0.05, 0.1]
+    hostile = replace(first, training={"verdict_errors": [1], "onto": "x", "n_real": "many"}, file_marks=np.empty(0))
+    assert train_model(data(2), SPEC, "perceptron", onto=hostile).undecided is None
 
 
 def test_the_command_takes_features_and_classifier_from_the_model(
@@ -94,10 +110,14 @@ def test_the_command_takes_features_and_classifier_from_the_model(
     trained = run("train", *folders, "--onto", "world", "--allow-useless")
     assert trained.exit_code == 0, trained.stderr
     more, world = load_model(tmp_path / "more.pkl"), load_model("world")
-    assert (more.classifier.kind, more.spec, more.training["onto"]) == ("perceptron", world.spec, world.sha256)
+    assert (more.classifier.kind, more.spec, more.base["sha256"]) == ("perceptron", world.spec, world.sha256)
     assert more.outsiders is not None  # which world has learned
-    assert "goes on from" in trained.stdout
-    refused = run("train", *folders, "--onto", "world", "--classifier", "svm")
-    assert (refused.exit_code, "only a perceptron can go on" in refused.stderr) == (2, True)
+    assert f"goes on from         world, trained on {world.training['n_real']} real, " in trained.stdout
+    assert "trained on           12 real, 12 fake images in" in trained.stdout
+    assert "  goes on from   world, trained on " in run("models", tmp_path / "more.pkl").stdout
+    assert (more.undecided or (1, 0))[0] < more.threshold < (more.undecided or (1, 0))[1]  # as of world
+    for option in (("--classifier", "svm"), ("--bins", 50), ("--class-names", "a", "b"), ("--paper-settings",)):
+        refused = run("train", *folders[:-1], tmp_path / "no.pkl", "--onto", "world", *option)
+        assert (refused.exit_code, f"{option[0]}" in refused.stderr) == (2, True)
     refused = run("train", *folders[:-1], tmp_path / "twice.pkl", "--onto", tmp_path / "more.pkl")
     assert "was trained on 24 images of these" in refused.stderr
