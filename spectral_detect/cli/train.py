@@ -183,15 +183,15 @@ def train(
       spectral-detect train --real examples/images/real --fake examples/images/fake --output my.pkl
       spectral-detect train --by generators/ --real camera/ --attribute --output names.pkl
     """
+    base = load_model(onto) if onto else None
+    if base:
+        _check_onto(ctx, base, class_names)
+        classifier, class_names = "perceptron", base.class_names
     if unlabelled and (classifier != "kmeans" or real or fake or manifest or by):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
     _check_usage(augment, copies, paper_settings, features)
     _check_generators(by, attribute, bool(fake or manifest), classifier, paper_settings)
     check_model_output(output, [manifest, encoder, onto])
-    base = load_model(onto) if onto else None
-    if base:
-        _check_onto(ctx, base, class_names)
-        classifier, class_names = "perceptron", base.class_names
     spec = base.spec if base else feature_spec(features, bins, encoder)
     files = _files(real, fake, manifest, group_by, by, unlabelled)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
@@ -223,7 +223,7 @@ def _check_onto(ctx: click.Context, base: Model, class_names: tuple[str, str] | 
         )
     if class_names and class_names != base.class_names:
         raise click.UsageError(
-            f"--class-names: the classes of {visible(base.name)} are {visible(str(base.class_names))}"
+            f"--class-names: the model of --onto calls its classes {visible(' '.join(base.class_names))}"
         )
 
 

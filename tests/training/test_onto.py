@@ -112,7 +112,8 @@ def test_the_command_takes_features_and_classifier_from_the_model(
     more, world = load_model(tmp_path / "more.pkl"), load_model("world")
     assert (more.classifier.kind, more.spec, more.base["sha256"]) == ("perceptron", world.spec, world.sha256)
     assert more.outsiders is not None  # which world has learned
-    assert f"goes on from         world, trained on {world.training['n_real']} real, " in trained.stdout
+    n_real = world.training["n_real"] + world.base["n_real"]
+    assert f"goes on from         world, trained on {n_real} real, " in trained.stdout
     assert "trained on           12 real, 12 fake images in" in trained.stdout
     assert "  goes on from   world, trained on " in run("models", tmp_path / "more.pkl").stdout
     assert (more.undecided or (1, 0))[0] < more.threshold < (more.undecided or (1, 0))[1]  # as of world
