@@ -177,7 +177,7 @@ class ProvenanceRecord:
     path, sha256, size_bytes, mtime_ns
         As in `ImageRecord`.
     format : str or None
-        Name of the file format; None if the pixels were not looked at or could not be read.
+        Name of the file format, "VIDEO" for a video; None if the pixels were not looked at or could not be read.
     says_generated : {"yes", "no"} or None
         Whether the file says that it was made or edited by AI; None if it says nothing of that.
     findings : tuple of dict

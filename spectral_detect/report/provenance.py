@@ -58,9 +58,9 @@ class ProvenanceCounts:
         if is_claim or not has_failed:
             self.says[record.says_generated] += 1
 
-    def text(self, n_skipped: int, of_which: str = "") -> str:
-        """Return the counts in one line; `n_skipped` files are no images, of which `of_which` says more."""
+    def text(self, n_skipped: int) -> str:
+        """Return the counts in one line; `n_skipped` files are neither images nor videos."""
         parts = ", ".join(f"{self.says[claim]} {words}" for claim, words in CLAIMS.items())
         both = f" ({self.n_both} of them also counted by what they say)" if self.n_both else ""
-        skipped = f"; {counted(n_skipped, 'other file')} skipped{of_which}" if n_skipped else ""
-        return f"{counted(self.n_files, 'image')}: {parts}, {self.n_failed} failed{both}{skipped}"
+        skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
+        return f"{counted(self.n_files, 'file')}: {parts}, {self.n_failed} failed{both}{skipped}"

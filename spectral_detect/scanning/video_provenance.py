@@ -26,7 +26,9 @@ KEYS = {  # by the last part of the name: com.apple.quicktime.make, com.android.
 }
 
 
-def video_provenance(found: FoundVideo, tags: Iterable[tuple[str, str]], judged: Iterable[int]) -> Provenance:
+def video_provenance(
+    found: FoundVideo, tags: Iterable[tuple[str, str]], judged: Iterable[int] = (), trust_anchors: str = ""
+) -> Provenance:
     """Return what a video says of its own origin.
 
     Parameters
@@ -37,11 +39,13 @@ def video_provenance(found: FoundVideo, tags: Iterable[tuple[str, str]], judged:
         `VideoFacts.tags`.
     judged : iterable of int
         The frames that were looked at; of a folder, at most `MOST_FRAMES` of them are read for it.
+    trust_anchors : str
+        PEM certificates of those whose signatures of C2PA manifests are trusted.
     """
     if not found.frames:
-        return gathered([*field_findings(_fields(tags)), *_in_file(found.path)])
+        return gathered([*field_findings(_fields(tags)), *_in_file(found.path, trust_anchors)])
     chosen = list(dict.fromkeys(judged))[:MOST_FRAMES]
-    return gathered(finding for index in chosen for finding in _in_file(found.frames[index]))
+    return gathered(finding for index in chosen for finding in _in_file(found.frames[index], trust_anchors))
 
 
 def _fields(tags: Iterable[tuple[str, str]]) -> list[Field]:
@@ -52,10 +56,12 @@ def _fields(tags: Iterable[tuple[str, str]]) -> list[Field]:
     ]
 
 
-def _in_file(path: str) -> Iterator[Finding]:
-    """Yield what the bytes of a file say; nothing if it is large or cannot be read, which its record tells."""
+def _in_file(path: str, trust_anchors: str) -> Iterator[Finding]:
+    """Yield what the bytes of a file say, if it is not too large; nothing if it cannot be read, as its record tells."""
     try:
         if os.path.getsize(path) <= LARGEST:
-            yield from look(read_file(Location(path), LARGEST).content).findings
+            yield from look(read_file(Location(path), LARGEST).content, trust_anchors).findings
+        else:
+            yield Finding("note", f"not searched for C2PA: larger than {LARGEST // 2**20} MB", "file")
     except (OSError, ValueError, ImageReadError):
         return

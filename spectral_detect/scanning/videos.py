@@ -246,12 +246,8 @@ def _unread(found: FoundVideo, known: dict[str, Any], error: str) -> VideoResult
     if not (found.problem or found.location.is_remote):
         with suppress(VideoReadError):
             hashed = hash_video(found)
-            hashes, known = hashed.frames, known | _of_file(hashed)
+            hashes, known = hashed.frames, known | hashed.facts
     return VideoResult(VideoRecord(**known, error=error), hashes=hashes)
-
-
-def _of_file(hashed: VideoHash) -> dict[str, Any]:
-    return {"sha256": hashed.sha256, "size_bytes": hashed.size_bytes, "mtime_ns": hashed.mtime_ns}
 
 
 def _facts(hashed: VideoHash, video: Video) -> dict[str, Any]:
@@ -259,7 +255,7 @@ def _facts(hashed: VideoHash, video: Video) -> dict[str, Any]:
     for name in ("fps", "duration_s"):
         value = getattr(video.facts, name)
         facts[name] = None if value is None else round(value, 6)
-    return _of_file(hashed) | facts
+    return hashed.facts | facts
 
 
 def _counts(video: Video, judged: Sequence[Judged], options: FrameOptions) -> dict[str, Any]:

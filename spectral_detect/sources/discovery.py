@@ -110,7 +110,7 @@ def expand_local(argument: str) -> list[Location]:
 
 
 def find_images(
-    places: Iterable[Location], *, on_skip: Callable[[str], None] = lambda path: None
+    places: Iterable[Location], *, with_videos: bool = False, on_skip: Callable[[str], None] = lambda path: None
 ) -> Iterator[FoundFile]:
     """Find the images among files and folders, lazily.
 
@@ -118,12 +118,17 @@ def find_images(
     file is taken when its suffix or its first bytes are those of an image, and anything else goes to `on_skip`. Links
     to files are followed, links to folders are not. A file at a URL is not looked for before it is read: lists are
     long.
+
+    Parameters
+    ----------
+    with_videos : bool
+        Whether local video files are taken as well.
     """
     for place in places:
         if place.is_remote:
             yield from _find_at_url(place, on_skip)
         elif os.path.isdir(place.path):
-            yield from _find_in_folder(place.path, on_skip)
+            yield from _find_in_folder(place.path, with_videos, on_skip)
         else:
             yield FoundFile(place)
 
@@ -304,10 +309,12 @@ def _is_file_or_dead_link(entry: os.DirEntry[str]) -> bool:
         return True
 
 
-def _find_in_folder(folder: str, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
+def _find_in_folder(folder: str, with_videos: bool, on_skip: Callable[[str], None]) -> Iterator[FoundFile]:
     for entry in _walk(folder):
-        if isinstance(entry, FoundFile) or looks_like_image(entry):
-            yield entry if isinstance(entry, FoundFile) else FoundFile(Location(entry.path))
+        if isinstance(entry, FoundFile):
+            yield entry
+        elif looks_like_image(entry) or (with_videos and _is_video(entry)):
+            yield FoundFile(Location(entry.path))
         else:
             on_skip(entry.path)
 

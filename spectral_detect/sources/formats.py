@@ -115,6 +115,20 @@ def is_video_file(path: str) -> bool:
     return has_video_suffix(path) or begins_like_video(path)
 
 
+def holds_video(path: str) -> bool:
+    """Return whether a local file is a video: by its first bytes, or by its name if they are not those of an image."""
+    return begins_like_video(path) or (has_video_suffix(path) and not begins_like_image(path))
+
+
+def begins_like_image(path: str) -> bool:
+    """Return whether the first bytes of a local file are those of an image."""
+    try:
+        with open(path, "rb") as stream:
+            return has_image_signature(stream.read(SIGNATURE_BYTES))
+    except OSError:
+        return False
+
+
 def is_animation(path: str) -> bool:
     """Return whether a local file is an image of several frames that are shown one after the other.
 

@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 from spectral_detect.errors import ExtraMissingError, ImageReadError, RemoteError, VideoReadError
 from spectral_detect.sources import stores
@@ -130,6 +131,11 @@ class VideoHash:
     size_bytes: int
     mtime_ns: int
     frames: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what records say of it."""
+        return {"sha256": self.sha256, "size_bytes": self.size_bytes, "mtime_ns": self.mtime_ns}
 
 
 def hash_video(found: FoundVideo) -> VideoHash:

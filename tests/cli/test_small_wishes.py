@@ -130,7 +130,7 @@ def test_other_commands_that_write_rows_end_with_their_counts(run: Run, tmp_path
     said, features, bad = (tmp_path / name for name in ("said.jsonl", "x.npz", "bad.png"))
     bad.write_bytes(b"no image")
     told = run("provenance", EXAMPLES / "real", "--jobs", 0, "--output", said)
-    assert told.stderr.startswith(f"{said}: 12 images: 0 AI made or edited it")
+    assert told.stderr.startswith(f"{said}: 12 files: 0 AI made or edited it")
     made = run("extract", EXAMPLES / "real", bad, "--jobs", 0, "--output", features)
     assert made.stderr.splitlines()[-1] == f"{features}: 12 images, 1 failed"
     none = run("extract", bad, "--jobs", 0, "--output", tmp_path / "none.npz")

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from PIL import Image
 
 import made_files as made
 from conftest import EXAMPLES, Run
@@ -240,17 +239,7 @@ def test_a_signed_file_is_validated(chain: tuple[bytes, bytes, bytes], image_for
 
 
 def test_a_signed_video_is_validated_in_its_record(run: Run, tmp_path: Path, chain: tuple[bytes, bytes, bytes]) -> None:
-    av = pytest.importorskip("av")
-    with av.open(str(tmp_path / "plain.mp4"), "w") as file:
-        stream: Any = file.add_stream("libx264", rate=10)
-        stream.width = stream.height = 256
-        stream.pix_fmt = "yuv420p"
-        file.metadata["comment"] = "hello"
-        for path in sorted((EXAMPLES / "real").glob("*.png"))[:3]:
-            with Image.open(path) as image:
-                frame = av.VideoFrame.from_image(image.convert("RGB"))
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
+    made.clip(tmp_path / "plain.mp4", sorted((EXAMPLES / "real").glob("*.png"))[:3], comment="hello")
     (tmp_path / "signed.mp4").write_bytes(signed(chain, "video/mp4", (tmp_path / "plain.mp4").read_bytes()))
     result = run("video", tmp_path / "signed.mp4", tmp_path / "plain.mp4", "--jobs", 0, "--format", "jsonl")
     with_manifest, without = map(json.loads, result.stdout.splitlines())
@@ -259,6 +248,9 @@ def test_a_signed_video_is_validated_in_its_record(run: Run, tmp_path: Path, cha
     assert without["provenance"].startswith("software Lavf")
     assert "container, 'encoder'" in without["provenance"]
     assert without["says_generated"] is None
+    (tmp_path / "anchors.pem").write_bytes(chain[2])
+    trusting = ("--trust-anchors", tmp_path / "anchors.pem", "--jobs", 0)
+    assert "of a trusted signer" in run("provenance", tmp_path / "signed.mp4", *trusting).stdout
 
 
 def test_a_changed_file_is_tampered_with(chain: tuple[bytes, bytes, bytes]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -18,6 +19,10 @@ from spectral_detect import load_model, scan
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import ProvenanceRecord
 from spectral_detect.report.provenance import ProvenanceCounts
+from spectral_detect.scanning import video_provenance
+from spectral_detect.scanning.provenance import ProvenanceReader
+from spectral_detect.sources.discovery import FoundFile
+from spectral_detect.sources.location import Location
 
 MODEL = MODELS / "photographs.pkl"
 A1111 = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Model: anything-v5"
@@ -53,7 +58,7 @@ def test_text_names_each_file_its_findings_and_what_they_are_worth(run: Run, fol
     ]
     assert "  camera        Canon EOS 30D  (JPEG APP1 at byte 20, tag Make)" in blocks[1]
     assert blocks[2].splitlines()[1:] == ["  says          nothing of whether AI made it"]
-    assert "3 images: 1 AI made or edited it, 0 no AI made it, 2 nothing" in blocks[3]
+    assert "3 files: 1 AI made or edited it, 0 no AI made it, 2 nothing" in blocks[3]
     assert "forge" in blocks[3]
 
 
@@ -161,24 +166,46 @@ def test_failed_files_are_counted_among_all(run: Run, tmp_path: Path) -> None:
     """As `scan` counts them; a file that fails says nothing of its origin, unless it does."""
     (tmp_path / "bad.png").write_bytes(b"nothing")
     alone = run("provenance", tmp_path).stdout
-    assert "says" not in alone.split("1 image")[0]
-    assert "1 image: 0 AI made or edited it, 0 no AI made it, 0 nothing of whether AI made it, 1 failed\n" in alone
+    assert "says" not in alone.split("1 file")[0]
+    assert "1 file: 0 AI made or edited it, 0 no AI made it, 0 nothing of whether AI made it, 1 failed\n" in alone
     labelled(EXAMPLES / "real" / "Aqua.png", tmp_path / "made.png")
     (tmp_path / "plain.png").write_bytes((EXAMPLES / "real" / "Aqua.png").read_bytes())
     result = run("provenance", tmp_path, "--format", "jsonl", "--output", tmp_path / "o.jsonl")
-    assert "3 images: 1 AI made or edited it, 0 no AI made it, 1 nothing of whether AI made it, 1 failed" in (
+    assert "3 files: 1 AI made or edited it, 0 no AI made it, 1 nothing of whether AI made it, 1 failed" in (
         result.stderr
     )
 
 
-def test_skipped_videos_are_named_with_what_reads_them(run: Run, folder: Path) -> None:
-    (folder / "clip.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+def test_videos_say_what_their_containers_hold(run: Run, folder: Path) -> None:
+    """Found among images, by their first bytes; a damaged one is an error, and an image with such a name is none."""
+    clip = made.clip(folder / "clip.mkv", [PHOTOGRAPH, UPSCALED], make="Apple", model="iPhone 15")
+    clip.rename(folder / "clip.bin")
+    (folder / "damaged.mp4").write_bytes(b"\0\0\0\x18ftypisom")
+    (folder / "b.jpg").rename(folder / "photo.mp4")
     (folder / "notes.txt").write_text("no image")
-    counted = run("provenance", folder).stdout
-    assert "; 2 other files skipped, of which 1 video (for `spectral-detect video`, whose column provenance" in counted
-    alone = run("provenance", folder / "clip.mp4").stdout
-    assert "judge it with spectral-detect video, whose column provenance holds what it says of itself" in alone
-    assert "give it the suffix" not in alone
+    result = run("provenance", folder, "--format", "jsonl", "--jobs", 0)
+    assert result.exit_code == 1
+    rows = {Path(row["path"]).name: row for row in map(json.loads, result.stdout.splitlines())}
+    assert list(rows) == ["a.png", "c.webp", "clip.bin", "damaged.mp4", "photo.mp4"]
+    of_clip = rows["clip.bin"]
+    assert (of_clip["format"], of_clip["error"]) == ("VIDEO", None)
+    assert of_clip["sha256"] == hashlib.sha256((folder / "clip.bin").read_bytes()).hexdigest()
+    assert "camera Apple iPhone 15" in [finding["text"] for finding in of_clip["findings"]]
+    assert any(finding["text"].startswith("software Lavf") for finding in of_clip["findings"])
+    assert rows["damaged.mp4"]["error"] and not rows["damaged.mp4"]["findings"]
+    assert (rows["photo.mp4"]["format"], rows["photo.mp4"]["error"]) == ("JPEG", None)
+    assert "5 files: 1 AI made or edited it" in (text := run("provenance", folder, "--jobs", 0).stdout)
+    assert "1 failed; 1 other file skipped\n" in text
+    (folder / "none").mkdir()
+    (folder / "none" / "notes.txt").write_text("no image")
+    assert "no image or video found; 1 other file skipped\n" in run("provenance", folder / "none").stderr
+
+
+def test_a_video_too_large_to_be_searched_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_provenance, "LARGEST", 2**10)
+    clip = made.clip(tmp_path / "clip.mkv", [PHOTOGRAPH, UPSCALED])
+    record = ProvenanceReader()(FoundFile(Location(str(clip))))
+    assert "not searched for C2PA: larger than" in record.findings[-1]["text"]
 
 
 def test_a_failed_file_that_says_something_is_counted_by_that_too() -> None:
@@ -186,6 +213,6 @@ def test_a_failed_file_that_says_something_is_counted_by_that_too() -> None:
     for says, error in (("yes", "damaged"), ("yes", None), (None, "damaged"), (None, None)):
         counts.add(cast(ProvenanceRecord, SimpleNamespace(says_generated=says, error=error)))
     assert counts.text(0) == (
-        "4 images: 2 AI made or edited it, 0 no AI made it, 1 nothing of whether AI made it, 2 failed (1 of them also "
+        "4 files: 2 AI made or edited it, 0 no AI made it, 1 nothing of whether AI made it, 2 failed (1 of them also "
         "counted by what they say)"
     )

@@ -9,7 +9,7 @@ import click
 
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
-from spectral_detect.cli.shared.found_images import FoundImages, video_note
+from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.result_stream import format_of, output_option, result_stream
@@ -24,7 +24,6 @@ from spectral_detect.report.provenance import CAUTION, ProvenanceCounts, provena
 from spectral_detect.scanning.provenance import ProvenanceReader, read_provenance
 
 MOST_CERTIFICATES = 2**23  # characters
-FOR_VIDEO = "for `spectral-detect video`, whose column provenance holds what they say"
 
 
 @click.command()
@@ -75,7 +74,8 @@ def provenance(
 
     PATH is a file, a folder or a pattern; local, or at a URL (s3://, https:// and others; extra `remote`). Read are
     C2PA manifests (validated with the extra `c2pa`), IPTC's source type, the prompts that generators write, cameras,
-    programs and dates, and invisible watermarks. All of it can be removed or forged; no model judges here.
+    programs and dates, and invisible watermarks; of local video files, manifests and the container's metadata. All of
+    it can be removed or forged; no model judges here.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def provenance(
     named, listed = named_places(paths, files_from, null)
     if not named and files_from is None:
         raise click.UsageError("name files or folders to look at, or --files-from")
-    images = FoundImages(named, listed, None, is_countable=files_from is None)
+    images = FoundImages(named, listed, None, is_countable=files_from is None, with_videos=True)
     reader = ProvenanceReader(depth, limits, _certificates(trust_anchors))
     counts = _write(images, reader, work, chosen, output)
     ctx.exit(1 if counts.n_failed else 3 if fail_on_generated and counts.says["yes"] else 0)
@@ -121,7 +121,7 @@ def _write(
             stream.flush()
             if record.error and not is_text:
                 report_failure(record.path, record.error)
-        summary = counts.text(images.n_skipped, video_note(images.n_videos, FOR_VIDEO))
+        summary = counts.text(images.n_skipped)
         stream.write(f"{summary}\n{CAUTION}\n" if is_text else "")
     if output is not None or not is_text:
         show_counts(summary, output)

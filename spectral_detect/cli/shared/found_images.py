@@ -17,27 +17,34 @@ from spectral_detect.text import counted
 VIDEOS = " (videos are for `spectral-detect video`)"
 
 
-def video_note(n_videos: int, purpose: str = "for `spectral-detect video`") -> str:
+def video_note(n_videos: int) -> str:
     """Say how many of the skipped files are videos, and what judges them; nothing if none is."""
     if not n_videos:
         return ""
-    return f", of which {counted(n_videos, 'video')} ({purpose})"
+    return f", of which {counted(n_videos, 'video')} (for `spectral-detect video`)"
 
 
 class FoundImages:
-    """The images that the command line names; a failure, before any output is made, if there are none."""
+    """The images that the command line names, and videos if wanted; a failure, before any output, if there are none."""
 
     def __init__(
-        self, named: Sequence[Location], listed: Iterable[Location], shard: Shard | None, *, is_countable: bool
+        self,
+        named: Sequence[Location],
+        listed: Iterable[Location],
+        shard: Shard | None,
+        *,
+        is_countable: bool,
+        with_videos: bool = False,
     ) -> None:
-        self._named, self._shard = named, shard
+        self._named, self._shard, self._with_videos = named, shard, with_videos
         # lists are long, and a folder at a URL would be listed twice
         self._is_countable = is_countable and not any(place.is_remote for place in named)
         self.n_skipped = self.n_videos = 0
-        found = find_images(chain(named, listed), on_skip=self._skip)
+        found = find_images(chain(named, listed), with_videos=with_videos, on_skip=self._skip)
         first = next(found, None)
         if first is None:
-            raise Failure(f"no image found; {self._skipped_in_words()}")
+            wanted = "image or video" if with_videos else "image"
+            raise Failure(f"no {wanted} found; {self._skipped_in_words()}")
         self.files: Iterable[FoundFile] = in_shard(chain([first], found), shard)
 
     def _skip(self, path: str) -> None:
@@ -47,10 +54,11 @@ class FoundImages:
     def _skipped_in_words(self) -> str:
         if self.n_videos and self.n_videos == self.n_skipped:
             return f"{counted(self.n_videos, 'video')} skipped: judge them with `spectral-detect video`"
-        return f"{counted(self.n_skipped, 'other file')} skipped{video_note(self.n_videos) or VIDEOS}"
+        note = "" if self._with_videos else video_note(self.n_videos) or VIDEOS
+        return f"{counted(self.n_skipped, 'other file')} skipped{note}"
 
     def count(self) -> int | None:
         """Count the images for a progress bar; None if nobody sees it, or if that takes too long."""
         if not self._is_countable or not shows_progress():
             return None
-        return sum(1 for _ in in_shard(find_images(self._named), self._shard))
+        return sum(1 for _ in in_shard(find_images(self._named, with_videos=self._with_videos), self._shard))
