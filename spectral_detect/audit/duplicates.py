@@ -78,9 +78,9 @@ def _by_class(dataset: Dataset, blocks: Iterable[PairBlock]) -> PairsByClass:
 
 
 def _equal_pairs(dataset: Dataset) -> Iterator[PairBlock]:
-    by_hash: dict[str | None, list[int]] = {}
-    for k, sample in enumerate(dataset.samples):
-        by_hash.setdefault(sample.sha256, []).append(k)
-    for members in by_hash.values():
+    copies: dict[object, list[int]] = {}
+    for k, file in enumerate(dataset.files):
+        copies.setdefault(file, []).append(k)
+    for members in copies.values():
         for k in range(1, len(members)):  # a pair with each earlier copy
             yield np.array(members[:k]), np.full(k, members[k])

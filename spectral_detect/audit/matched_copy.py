@@ -195,22 +195,22 @@ class _CutFile:
 
 def _reasons_to_drop(dataset: Dataset, side_px: int) -> list[str | None]:
     """Return the reason to drop each sample, as far as its header and hash tell; None to keep it."""
-    labels_of: dict[str | None, set[int]] = {}
-    for label, sample in zip(dataset.y.tolist(), dataset.samples, strict=True):
-        labels_of.setdefault(sample.sha256, set()).add(label)
-    seen: set[str | None] = set()
+    labels_of: dict[object, set[int]] = {}
+    for label, file in zip(dataset.y.tolist(), dataset.files, strict=True):
+        labels_of.setdefault(file, set()).add(label)
+    seen: set[object] = set()
     reasons: list[str | None] = []
-    for sample in dataset.samples:
+    for sample, file in zip(dataset.samples, dataset.files, strict=True):
         reason = None
         if sample.metadata and sample.metadata.is_gray:
             reason = "gray"
-        elif len(labels_of[sample.sha256]) > 1:
+        elif len(labels_of[file]) > 1:
             reason = "in both classes"
-        elif sample.sha256 in seen:
+        elif file in seen:
             reason = "exact copy"
         elif min(sample.width or 0, sample.height or 0) < side_px:
             reason = smaller_than(side_px)
-        seen.add(sample.sha256)
+        seen.add(file)
         reasons.append(reason)
     return reasons
 

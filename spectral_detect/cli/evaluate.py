@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import click
 
 from spectral_detect.atomic_write import check_target, write_aside
-from spectral_detect.cli.shared.checks import check_output, check_plot, require_matplotlib
+from spectral_detect.cli.shared.checks import check_output, check_outside, check_plot, require_matplotlib
 from spectral_detect.cli.shared.failures import COMPARE_MODELS, Failure, HintedCommand
 from spectral_detect.cli.shared.inputs import (
     labelled_files,
@@ -42,6 +42,8 @@ from spectral_detect.report.evaluation_plots import Picture, pictures_of, pictur
 from spectral_detect.report.html.run_facts import RunFacts
 from spectral_detect.scanning.judge import Judgement
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.location import Location
+from spectral_detect.sources.stores import locate
 from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset, members_of
 from spectral_detect.training.labelled_files import LabelledFile, files_by_generator, files_of_all
@@ -114,7 +116,7 @@ def evaluate(
       spectral-detect evaluate my.pkl --manifest test.csv --robustness --report evaluation.html
     """
     _check_usage(by, protocol, bool(fake or manifest or with_robustness or with_curve or scores or plot))
-    _check_outputs(scores, plot, report, [model, encoder, manifest])
+    _check_outputs(scores, plot, report, [model, encoder, manifest], map(locate, (*real, *fake)))
     facts = facts_now(ctx, [by, *real] if by is not None else [*real, *fake, *([manifest] if manifest else [])])
     detector = load_model(model, encoder=encoder)
     warn_if_useless(detector)
@@ -177,7 +179,13 @@ def _beside(dataset: Dataset, warnings: list[str]) -> _Beside:
     return _Beside(warnings, [(failure.path, failure.error or "") for failure in dataset.failures], dataset.sha256)
 
 
-def _check_outputs(scores: str | None, plot: str | None, report: str | None, inputs: list[str | None]) -> None:
+def _check_outputs(
+    scores: str | None,
+    plot: str | None,
+    report: str | None,
+    inputs: list[str | None],
+    images: Iterable[Location],
+) -> None:
     check_apart(scores=scores, plot=plot, report=report)
     if report is not None:
         check_page(report)
@@ -191,6 +199,7 @@ def _check_outputs(scores: str | None, plot: str | None, report: str | None, inp
         check_target(scores)
     if plot is not None:
         check_plot(plot, inputs)
+        check_outside(plot, images)
 
 
 def _text(evaluation: Evaluation) -> str:

@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from spectral_detect.cli.shared.checks import check_plot
+from spectral_detect.cli.shared.checks import check_outside, check_plot
 from spectral_detect.cli.shared.inputs import read_labelled, warn_of_bias
 from spectral_detect.cli.shared.options import feature_options, feature_spec
 from spectral_detect.cli.shared.progress import progress
@@ -20,6 +20,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.comparison import matrix_text
 from spectral_detect.report.evaluation_plots import plot_matrix
+from spectral_detect.sources.stores import locate
 from spectral_detect.training.dataset import members_of
 from spectral_detect.training.labelled_files import files_by_generator, files_of_all
 
@@ -76,6 +77,7 @@ def matrix(
     """
     if plot is not None:
         check_plot(plot)
+        check_outside(plot, map(locate, (folder, *real)))
     spec = feature_spec(features, bins, encoder)
     generators = files_by_generator(folder, real)
     dataset = read_labelled(files_of_all(generators), Extractor(spec, limits=limits), work)

@@ -130,6 +130,8 @@ def video(
         report.check([*paths, model, encoder], output=target.output, per_frame=per_frame, manifest=manifest)
     skipped: Counter[str] = Counter()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
+    if plot is not None:
+        check_plot_folder(plot, (video.location for video in found if video.frames))
     if target.is_resumed and per_frame is not None:
         check_named_once(video.path for video in found)
     frame_judge = Judge(detector, replace(rules, threshold=threshold))
@@ -166,8 +168,6 @@ def _checked_outputs(target: Target, per_frame: str | None, plot: str | None, in
     for name in filter(None, (target.output, per_frame)):
         check_output(name, inputs)
         check_target(name)
-    if plot is not None:
-        check_plot_folder(plot)
     if per_frame is None:
         return _Outputs(target, None, plot)
     frames = replace(target, output=per_frame, row_format=format_of(per_frame))

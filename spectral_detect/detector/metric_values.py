@@ -131,7 +131,7 @@ def stored_estimates(values: Mapping[str, Any]) -> dict[str, Estimate | None]:
 
 @dataclass(frozen=True)
 class ReliabilityPoint:
-    """The images of one bin of the score, a point of the reliability diagram, see `metrics.reliability`.
+    """The images of one bin of the score, a point of the reliability diagram, see `calibration_metrics.reliability`.
 
     Attributes
     ----------

@@ -76,6 +76,7 @@ class _Row:
     threshold: float | None
     undecided: tuple[float, float] | None
     model: str | None = None
+    called: tuple[int, str] | None = None  # the class of the verdict, and the model's own name for it
 
 
 def read_scored(labelled: Sequence[str], real: Sequence[str] = (), fake: Sequence[str] = ()) -> list[ScoredSet]:
@@ -121,6 +122,7 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
             remedy="scan the images of both classes with one model",
         )
     ratios = [row.log10_ratio for row in scored]
+    called = dict(row.called for row in scored if row.called)
     thresholds, zones = {row.threshold for row in scored}, {row.undecided for row in scored}
     return ScoredSet(
         name,
@@ -131,6 +133,7 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
         thresholds.pop() if len(thresholds) == 1 else None,
         len(every) - len(scored),
         zones.pop() if len(zones) == 1 else None,
+        (called.get(REAL, CLASS_NAMES[REAL]), called.get(FAKE, CLASS_NAMES[FAKE])),
     )
 
 
@@ -153,7 +156,14 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
             _number(values, "threshold", place, 0, ABOVE_ALL),
             None if low is None or high is None else (low, high),
             f"{values.get('model')} ({str(values['model_sha256'])[:12]})" if values.get("model_sha256") else None,
+            _called(values),
         )
+
+
+def _called(values: Mapping[str, Any]) -> tuple[int, str] | None:
+    """Return the class of a verdict and the model's own name for it; None if it has none."""
+    label, name = LABELS.get(str(values.get("verdict"))), values.get("class_name")
+    return (label, str(name)) if label is not None and name else None
 
 
 def _records(path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.memory.summary import TrainingSummary
 from spectral_detect.detector.metric_values import Estimate, plain_estimates, stored_estimates
 from spectral_detect.detector.model import Model
@@ -214,24 +213,22 @@ class Explainer:
         if record.error is not None or image is None or variants[0].features is None:
             return Explanation(record, region=self.region)
         if record.reason == "constant image":
-            return self._of_nothing(record, image)
+            return replace(
+                self._of_image(record, image),
+                is_empty=True,
+                missing=(NOTHING_TO_EXPLAIN,),
+                next_steps=tuple(next_steps(record, record.warnings)),
+            )
         features = np.asarray(variants[0].features)
         model = self.judge.model
         tiles = tile_scores(model, features, _boxes(variants[0], image))
         neighbours = nearest(model, features)
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
-        is_new = TRAINING_IMAGE not in record.warnings
-        notes += (TRAINING_IMAGE,) if is_new and any(neighbour.is_same for neighbour in neighbours) else ()
         record = self._of_part(replace(record, warnings=(*record.warnings, *notes, *_notes_of_model(model))))
         undecided = self.judge.undecided
         evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), undecided)
-        return Explanation(
-            record=record,
-            undecided=undecided,
-            prevalence=self.judge.rules.prevalence,
-            region=self.region,
-            picture=_picture(image),
-            size=as_displayed_size(image),
+        return replace(
+            self._of_image(record, image),
             evidence=evidence,
             spectrum=spectrum_of(
                 gray_of(image.pixels, is_ycc=image.is_ycc),
@@ -245,8 +242,19 @@ class Explainer:
             tells_sources=not is_shipped(model),
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings, model.class_names, is_part=self.region is not None)),
-            class_names=model.class_names,
             cross_validated=_cross_validated(model, record) if undecided is None else None,
+        )
+
+    def _of_image(self, record: ImageRecord, image: DecodedImage) -> Explanation:
+        """Return what is known without its features: the numbers of an image of one colour mean nothing."""
+        return Explanation(
+            record=record,
+            undecided=self.judge.undecided,
+            prevalence=self.judge.rules.prevalence,
+            region=self.region,
+            picture=_picture(image),
+            size=as_displayed_size(image),
+            class_names=self.judge.model.class_names,
         )
 
     def _of_part(self, record: ImageRecord) -> ImageRecord:
@@ -255,18 +263,6 @@ class Explainer:
             return record
         settings = {**self.judge.settings, "region": list(self.region.box)}
         return replace(record, settings_sha256=hash_of_settings(settings))
-
-    def _of_nothing(self, record: ImageRecord, image: DecodedImage) -> Explanation:
-        """Return the explanation of an image of one colour: the numbers of its features mean nothing."""
-        return Explanation(
-            record=record,
-            region=self.region,
-            picture=_picture(image),
-            size=as_displayed_size(image),
-            is_empty=True,
-            missing=(NOTHING_TO_EXPLAIN,),
-            next_steps=tuple(next_steps(record, record.warnings)),
-        )
 
     def failed(self, found: FoundFile, reason: str) -> Explanation:
         """Return what is known of a file that could not be judged, and why."""

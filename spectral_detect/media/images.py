@@ -26,7 +26,7 @@ from spectral_detect.media.tiff.camera_raw import refuse_camera_raw
 from spectral_detect.media.tiff.directories import read_directories
 from spectral_detect.media.tiff.layout import Layout, deep_layout
 from spectral_detect.media.tiff.samples import read_samples
-from spectral_detect.orientation import UPRIGHT, displayed_size
+from spectral_detect.orientation import UPRIGHT, as_stored, displayed_size
 from spectral_detect.parallel.silence import libraries_silenced
 from spectral_detect.sources.formats import FORMATS
 from spectral_detect.sources.reading import read_file
@@ -62,7 +62,7 @@ class DecodedImage:
     metadata : Metadata or None
         More facts of the header.
     hidden : (H, W) bool array or None
-        Which pixels have an alpha below full; None if none has.
+        Which pixels, as stored, have an alpha below full; None if none has.
     orientation : int
         1 to 8, as EXIF or TIFF tells it.
     """
@@ -231,6 +231,7 @@ def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, col
         metadata = read_metadata(picture, content, image_format, (width, height), is_gray=is_gray)
         is_ycc = image_format == "JPEG" and picture.mode == "YCbCr"
         hidden = hidden_pixels(picture, pixels, metadata.coding.bits)
+        hidden = None if hidden is None else np.ascontiguousarray(as_stored(hidden, turned))
         orientation = max(turned, orientation)
         image = DecodedImage(pixels, width, height, image_format, notes, is_ycc, metadata, hidden, orientation)
         return with_transparency_notes(image)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from io import BytesIO
 from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from spectral_detect.media.tiff.directories import directory_at
 from spectral_detect.provenance.fields import MOST_BYTES, MOST_TEXT, Field, Segment
 
 # Exif 3.0 (CIPA DC-008), 4.6; the two of Windows in its Photo Metadata Policies
@@ -77,16 +77,10 @@ class ExifReader:
 
     def _directory(self, offset: int | None) -> ImageFileDirectory_v2 | None:
         """Return the directory at an offset, or the first one."""
-        head = self._content[:16]
-        if not head.startswith(TIFF_HEADS):
+        if not self._content.startswith(TIFF_HEADS):
             return None
         try:
-            tags = ImageFileDirectory_v2(head if head[2] == 43 or head[3] == 43 else head[:8])
-            stream = BytesIO(self._content)
-            stream.seek(tags.next if offset is None else offset)
-            tags.next = 0
-            tags.load(stream)
-            return tags
+            return directory_at(self._content, offset)
         except Exception:  # hostile bytes may make Pillow raise anything
             return None
 

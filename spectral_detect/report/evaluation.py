@@ -145,7 +145,7 @@ def scores_csv(images: Dataset, judgements: Sequence[Judgement]) -> str:
     rows: list[tuple[Any, ...] | list[Any]] = [SCORE_COLUMNS]
     for sample, y, group, j in zip(images.samples, images.y, images.groups, judgements, strict=True):
         judged = [j.score, j.log10_likelihood_ratio, j.posterior, j.verdict, j.reason, "; ".join(j.warnings)]
-        judged += [j.threshold, *(j.model.undecided or (None, None)), j.model.class_name(j.verdict)]
+        judged += [j.threshold, *(j.undecided or (None, None)), j.model.class_name(j.verdict)]
         frame, time_s = (sample.frame.index, sample.frame.time_s) if sample.frame else (None, None)
         rows.append([sample.path, frame, time_s, CLASS_NAMES[int(y)], int(group), *judged])
     return "".join(csv_line(row) for row in rows)

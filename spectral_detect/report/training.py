@@ -41,8 +41,10 @@ def training_text(model: Model, output: str) -> str:
         lines += metric_lines(stored_estimates(model.metrics), ("balanced_accuracy", "auroc"))
         n_images = min(model.metrics["n_real"], model.metrics["n_fake"])
         lines += few_images_lines(n_images, model.metrics.get("n_fewest_groups", n_images))
-    else:
+    elif model.is_guess:
         lines += ["no labels: which cluster is called fake is a guess (the one with more at high frequencies)"]
+    else:
+        lines += ["not cross-validated: too few groups of images to hold any out"]
     if model.metrics and model.calibration.kind == "none":
         lines += [f"scores               {CALIBRATIONS['none']}"]
     lines += [f"threshold            {threshold_text(model)}", *_false_alarm_lines(facts.get("false_alarms"))]

@@ -186,7 +186,7 @@ class Judge:
         said, verdict = image.provenance, judgement.verdict if judgement else None
         low, high = self.undecided or (None, None)
         class_name = self.model.class_name(judgement.verdict) if judgement else None
-        told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named)) if judgement else ()
+        told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named, class_name)) if judgement else ()
         told += self.known_already(image.sha256, image.features) if judgement else ()
         return ImageRecord(
             path=image.path,

@@ -26,13 +26,14 @@ def name_columns(named: Named | None) -> dict[str, Any]:
     return {"generator": named and named.generator, "generator_score": named and named.score}
 
 
-def disagreement(verdict: Verdict, named: Named | None) -> tuple[str, ...]:
+def disagreement(verdict: Verdict, named: Named | None, called: str | None) -> tuple[str, ...]:
     """Return a warning if verdict and name contradict each other: they come from classifiers of their own."""
     if named is None or named.generator == NONE_OF_THESE or verdict == "inconclusive":
         return ()
     if (named.generator == CAMERA) == (verdict == "real"):
         return ()
-    return (f"called {verdict}, though of the classes that the model names it is most like {visible(named.generator)}",)
+    most_like = f"of the classes that the model names it is most like {visible(named.generator)}"
+    return (f"called {visible(called or verdict)}, though {most_like}",)
 
 
 def contradictions(verdict: Verdict | None, said: Provenance | None) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ class VideoJudge:
 
     def __call__(self, found: FoundVideo) -> VideoResult:
         """Decode a video, judge its frames and count their votes; whatever is wrong with it is in the record."""
-        known = {"path": found.path, **self._unknown()}
+        known, hashed = {"path": found.path, **self._unknown()}, None
         extremes = Extremes(self.with_thumbnails)
         try:
             with open_video(found, self.frames, max_pixels=self.limits.max_pixels) as video:
@@ -133,10 +133,9 @@ class VideoJudge:
                 judged = self._judge_frames(video, known, extremes)
                 known |= _counts(video, judged, self.frames)
                 known["warnings"] += _of_sizes(found, judged)
-        except VideoReadError as error:
-            return _unread(found, known, str(error))
-        except MemoryError:
-            return _unread(found, known, TOO_LITTLE_MEMORY)
+        except (VideoReadError, MemoryError) as error:
+            why = TOO_LITTLE_MEMORY if isinstance(error, MemoryError) else str(error)
+            return _unread(found, known, hashed, why)
         said = video_provenance(found, video.facts.tags, (e.frame.index for e, _ in judged if e.frame))
         known |= {"provenance": said.line, "says_generated": said.says_generated}
         frames = tuple(_frame_record(found, extraction, judgement) for extraction, judgement in judged)
@@ -187,7 +186,7 @@ class VideoJudge:
             "posterior": None if rules.prevalence is None or ratio is None else rules.posterior(ratio),
             "n_judged": ballot.n_votes,
             "class_name": model.class_name(ballot.verdict),
-            "verdict_right": known.right(ballot.verdict) if known and ballot.verdict else None,
+            "verdict_right": known.right(ballot.verdict) if known else None,
             "such_files": known.line_for(model.class_names) if known else None,
         }
 
@@ -240,14 +239,14 @@ class VideoJudge:
 Judged = tuple[Extraction, "Judgement | None"]
 
 
-def _unread(found: FoundVideo, known: dict[str, Any], error: str) -> VideoResult:
+def _unread(found: FoundVideo, known: dict[str, Any], hashed: VideoHash | None, error: str) -> VideoResult:
     """Return the record of a video that cannot be read; a file that can be hashed all the same is."""
-    hashes: tuple[tuple[str, str], ...] = ()
-    if not (found.problem or found.location.is_remote):
+    if hashed is None and not (found.problem or found.location.is_remote):
         with suppress(VideoReadError):
             hashed = hash_video(found)
-            hashes, known = hashed.frames, known | hashed.facts
-    return VideoResult(VideoRecord(**known, error=error), hashes=hashes)
+    if hashed is not None:
+        known |= hashed.facts
+    return VideoResult(VideoRecord(**known, error=error), hashes=hashed.frames if hashed else ())
 
 
 def _facts(hashed: VideoHash, video: Video) -> dict[str, Any]:

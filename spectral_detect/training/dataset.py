@@ -111,6 +111,11 @@ class Dataset:
         return self.sources[sample] if self.sources else "(unnamed)"
 
     @property
+    def files(self) -> list[object]:
+        """Return what tells the samples' files apart: the hash, or of a file that nobody hashed its place."""
+        return [k if sample.sha256 is None else sample.sha256 for k, sample in enumerate(self.samples)]
+
+    @property
     def n_real(self) -> int:
         """Return the number of real samples."""
         return int(np.sum(self.y == REAL))
@@ -286,11 +291,9 @@ def require_variety(dataset: Dataset) -> None:
 
 def refuse_contradictions(dataset: Dataset) -> None:
     """Raise `DatasetError` if one file is in both classes."""
-    seen: dict[str | None, tuple[int, str]] = {}
-    for label, sample in zip(dataset.y, dataset.samples, strict=True):
-        if sample.sha256 is None:  # nobody hashed it
-            continue
-        first_label, first_path = seen.setdefault(sample.sha256, (label, sample.path))
+    seen: dict[object, tuple[int, str]] = {}
+    for label, sample, file in zip(dataset.y, dataset.samples, dataset.files, strict=True):
+        first_label, first_path = seen.setdefault(file, (label, sample.path))
         if first_label != label:
             raise DatasetError(
                 f"the same file is real and fake: {first_path!r} and {sample.path!r}", remedy="remove it from one class"

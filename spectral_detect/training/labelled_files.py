@@ -237,7 +237,7 @@ def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
     ------
     DatasetError
         The file cannot be read, is not in UTF-8, a column is missing, a label is neither `real` nor `fake`, or a weight
-        is not a number from 0 to 1.
+        is not a number above 0 and up to 1.
     """
     manifest = os.fspath(manifest)
     try:

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 
 MODEL = MODELS / "photographs.pkl"
 MANIFEST = EXAMPLES / "manifest.csv"
+REALS = EXAMPLES / "real"
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,8 @@ def test_evaluate_writes_scores_and_draws_what_it_measured(tmp_path: Path, run: 
     assert np.mean([r["verdict"] == "inconclusive" for r in rows]) == pytest.approx(found["inconclusive_rate"])
     assert len({r["group"] for r in rows}) == 12
     assert decode(plot.read_bytes()).width > 1000
+    inside = run("evaluate", MODEL, "--real", REALS, "--fake", EXAMPLES / "fake", "--plot", REALS / "p.png")
+    assert inside.exit_code == 2 and "whose images are read" in inside.stderr and not (REALS / "p.png").exists()
     text = run(*command).stdout
     for promised in ("oracle threshold", "ECE", "Cllr, best possible", "low confidence", "where 10 % of the images"):
         assert promised in text

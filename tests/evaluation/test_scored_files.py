@@ -37,6 +37,13 @@ def test_a_file_of_evaluate_holds_labels_groups_and_ratios(tmp_path: Path) -> No
     assert scored.threshold is None and scored.measure().auroc.value == 1
 
 
+def test_the_models_own_names_of_its_classes_are_read(tmp_path: Path) -> None:
+    header = "path,label,score,verdict,class_name\n"
+    rows = "a.png,real,0.1,real,clean\nb.png,real,0.5,inconclusive,\nc.png,fake,0.9,fake,upscaled\n"
+    (scored,) = read_scored([written(tmp_path / "s.csv", header + rows)])
+    assert scored.class_names == ("clean", "upscaled")
+
+
 def test_scans_are_named_by_class(tmp_path: Path, run: Run) -> None:
     outputs = {}
     for label, name in (("real", "reals.csv"), ("fake", "fakes.jsonl")):

@@ -10,8 +10,8 @@ import pytest
 
 from conftest import ROOT
 from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.explain.advice import ADVICE, AFTER, SAYS_GENERATED, Advice, next_steps, sentence, text_of_reason
-from spectral_detect.explain.explanation import TRAINING_IMAGE
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.images import SEVERAL

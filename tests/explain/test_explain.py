@@ -19,8 +19,9 @@ from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model, save_model
 from spectral_detect._version import PROGRAM
 from spectral_detect.detector.calibration import Calibration
+from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.model_file import find_model
-from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, TRAINING_IMAGE, UNCALIBRATED, Explanation
+from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, UNCALIBRATED, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.records import ImageRecord
 from spectral_detect.report.sheet.text import WIDTH, neighbour_sentences

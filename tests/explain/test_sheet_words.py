@@ -17,12 +17,15 @@ from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
 from spectral_detect import load_model
+from spectral_detect.detector.model import MIN_TILES
 from spectral_detect.explain.explanation import Explanation, explain
 from spectral_detect.explain.spectrum import EARLIER_GRID, JPEG_GRID, OTHER_GRID, Peak, grid_of
+from spectral_detect.explain.tiles import TileScores
 from spectral_detect.media.coding import Coding
 from spectral_detect.parallel.work import Work
-from spectral_detect.report.sheet.text import LEAST_WIDTH, explanation_text
+from spectral_detect.report.sheet.text import LEAST_WIDTH, explanation_text, spectrum_sentence, tiles_sentence
 from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile
 from spectral_detect.sources.location import Location
 
@@ -88,6 +91,33 @@ def test_of_a_png_the_sheet_says_why_it_names_a_jpeg(run: Run, tmp_path: Path) -
     for name, grid in (("x.png", EARLIER_GRID), ("x.jpg", JPEG_GRID)):
         said = " ".join(run("explain", tmp_path / name, *HERE).stdout.split())
         assert f"{grid}, or a regular pattern in the scene" in said
+
+
+def test_a_peak_of_the_grid_alone_is_not_put_down_to_up_sampling() -> None:
+    found = explanation(("real", "fake"))
+    assert found.spectrum is not None
+    peaks = (Peak(2, 9.0, JPEG_GRID), Peak(4, 1.0, JPEG_GRID), Peak(8, 12.0, JPEG_GRID))
+    text = spectrum_sentence(replace(found, spectrum=replace(found.spectrum, peaks=peaks)))
+    assert text == (
+        f"Clear peaks at a period of 2 pixels (9 dB): from up-sampling, or {JPEG_GRID}, or a regular pattern in the "
+        f"scene; at one of 8 pixels (12 dB): from {JPEG_GRID}, or a regular pattern in the scene."
+    )
+
+
+@pytest.mark.parametrize(("n_tiles", "words"), [(MIN_TILES - 1, "."), (MIN_TILES, "; they disagree more than")])
+def test_only_enough_places_are_said_to_agree_or_not(n_tiles: int, words: str) -> None:
+    boxes, scores = ((0, 0, 64, 64),) * n_tiles, np.linspace(0.01, 0.99, n_tiles)
+    tiles = TileScores(boxes, scores, disagreement=5.0, limit=1.0)
+    text = tiles_sentence(replace(explanation(("real", "fake")), tiles=tiles))
+    assert text.startswith(f"{n_tiles} places score 0.010 to 0.990{words}")
+
+
+def test_an_image_of_one_colour_is_explained_by_the_rules_that_were_given(tmp_path: Path) -> None:
+    Image.new("RGB", (256, 256), "red").save(tmp_path / "x.png")
+    model = replace(load_model(MODELS / "photographs.pkl"), class_names=("clean", "upscaled"))
+    judge = Judge(model, Rules(prevalence=0.1))
+    found = explain(FoundFile(Location(str(tmp_path / "x.png"))), judge, work=Work(jobs=0))
+    assert found.is_empty and (found.class_names, found.prevalence) == (("clean", "upscaled"), 0.1)
 
 
 def said(run: Run, *arguments: object) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 import tracemalloc
 import zlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+import tifffile
 from fuzz import mutated
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +128,15 @@ def test_a_program_in_exif_is_named(tags: dict[int, Any], text: str) -> None:
     said = look(made.saved("JPEG", exif=made.exif_of(tags)))
     assert said.says_generated == "yes"
     assert text in [finding.text for finding in said.findings]
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_a_tiff_of_any_kind_is_read(bigtiff: bool, byteorder: Literal["<", ">"]) -> None:
+    stream, pixels = io.BytesIO(), np.zeros((8, 8, 3), np.uint16)
+    options: dict[str, Any] = {"photometric": "rgb", "metadata": None}
+    tifffile.imwrite(stream, pixels, bigtiff=bigtiff, byteorder=byteorder, software="Midjourney", **options)
+    assert look(stream.getvalue()).says_generated == "yes"
 
 
 def test_a_camera_its_program_and_dates_are_told_and_say_nothing_of_ai() -> None:

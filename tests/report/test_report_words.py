@@ -100,6 +100,14 @@ def test_an_inconclusive_record_has_no_words_for_its_ratio() -> None:
     assert row(table, record("a.png", log10_likelihood_ratio=-1.5))["support"] == "moderate support for camera"
 
 
+def test_a_judged_video_is_not_outside_because_of_single_frames() -> None:
+    table = RowTable(IMAGE_ROWS)
+    told = ["2 of 20 frames inconclusive, the first: outside the experience of the model: size"]
+    assert row(table, record("a.mp4", warnings=told))["is_inside"] is True
+    assert row(table, record("b.mp4", verdict="inconclusive", warnings=told))["is_inside"] is False
+    assert table.n_outside == 1
+
+
 def test_a_full_table_still_lists_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_table, "MOST_ROWS", 2)
     table = RowTable(IMAGE_ROWS)

@@ -157,6 +157,15 @@ def test_the_timeline_finds_the_fake_frames(tmp_path: Path, run: Run) -> None:
     assert decode(picture.read_bytes()).width > 1000
 
 
+def test_no_picture_is_drawn_among_the_frames_of_a_video(tmp_path: Path, run: Run) -> None:
+    for path in REALS[:2]:
+        shutil.copy(path, tmp_path)
+    for folder in (tmp_path, tmp_path / "plots"):
+        refused = run("video", tmp_path, "--model", MODEL, "--plot", folder)
+        assert refused.exit_code == 2 and "whose images are read" in refused.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in REALS[:2])
+
+
 @pytest.mark.parametrize(("n_fake", "verdict"), [(1, "real"), (3, "inconclusive"), (5, "inconclusive"), (9, "fake")])
 def test_the_vote_decides_beyond_chance(tmp_path: Path, run: Run, n_fake: int, verdict: str) -> None:
     clip = write_clip(tmp_path / "clip.mkv", [*FAKES[:n_fake], *REALS[2 : 12 - n_fake]])

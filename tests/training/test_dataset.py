@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gaussian import gaussian_data
 from spectral_detect import FAKE, REAL, FeatureSpec, evaluate_model, train_model
+from spectral_detect.audit.duplicates import duplicates
 from spectral_detect.errors import DatasetError
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.delivery import Delivery
@@ -24,6 +26,7 @@ from spectral_detect.training.labelled_files import (
     files_in_manifest,
     unlabelled_files,
 )
+from spectral_detect.training.naming.fit import fit_naming
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -138,6 +141,16 @@ def test_training_needs_enough_of_each_class_and_none_in_both(labelled_folder: P
     (labelled_folder / "fake" / "same.png").write_bytes((labelled_folder / "real" / "03.png").read_bytes())
     with pytest.raises(DatasetError, match=r"same file is real and fake: '.*03.png' and '.*same.png'; remove it"):
         require_both_classes(read_dataset(files_in_folders([real], [fake]), Extractor(SPEC)))
+
+
+def test_files_that_nobody_hashed_are_not_one_file() -> None:
+    known = gaussian_data(40, shift=2.0)
+    samples = tuple(replace(sample, sha256=None) for sample in known.samples)
+    unhashed = replace(known, samples=samples, sources=("camera",) * 20 + ("a", "b") * 10)
+    assert duplicates(unhashed).exact.across.n_pairs == 0
+    assert fit_naming(unhashed, "logreg").names == ("camera", "a", "b")
+    twice = replace(unhashed, samples=(known.samples[0],) * 2 + samples[2:])
+    assert duplicates(twice).exact.real.n_pairs == 1
 
 
 def test_without_bins_all_images_must_have_one_size(labelled_folder: Path) -> None:

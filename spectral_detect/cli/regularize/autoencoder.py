@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import fields, replace
-from functools import partial
 from typing import Any, get_args
 
 import click
@@ -246,7 +245,7 @@ def _read(folder: str, output: str, options: dict[str, Any]) -> tuple[SplitImage
         failed.append(path)
         report_failure(path, reason)
 
-    images = read_reals(folder, options["size"], on_failure=fail, progress=partial(progress, unit="images"))
+    images = read_reals(folder, options["size"], on_failure=fail, progress=progress)
     return split_images(images, options["n_images"], options["seed"]), len(failed)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +74,7 @@ class EpochReport:
 
     def reading(self, squares: Iterable[Any]) -> Iterable[Any]:
         """Show how many images are read."""
-        return partial(progress, unit="images")(squares)
+        return progress(squares)
 
     def note(self, text: str) -> None:
         """Print a note on stderr."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,7 +77,7 @@ def _write_samples(run: Path, n: int, output: str, seed: int, device: DeviceName
 def _read_reals(run: Path, n: int, data: str | None) -> np.ndarray:
     from spectral_detect.regularize.gan.run import Hooks, load_reals
 
-    hooks = Hooks(on_failure=report_failure, reading_progress=partial(progress, unit="images"))
+    hooks = Hooks(on_failure=report_failure, reading_progress=progress)
     return load_reals(run, n, Work(), hooks, data)
 
 

@@ -129,7 +129,7 @@ def _surfaces(runs: Sequence[str], settings: SurfaceSettings) -> list[Surface]:
     from spectral_detect.regularize.gan.run import Hooks
     from spectral_detect.regularize.surface.compute import loss_surface
 
-    hooks = Hooks(on_failure=report_failure, reading_progress=partial(progress, unit="images"))
+    hooks = Hooks(on_failure=report_failure, reading_progress=progress)
     bar = partial(progress, unit="points", total=settings.points**2)
     found = [loss_surface(Path(run), settings, hooks, bar) for run in runs]
     weights = {one.options.spectral_weight for one in found}

@@ -67,18 +67,20 @@ def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
 
 
 def check_outside(output: str, places: Iterable[Location]) -> None:
-    """Raise `Failure` if a picture would lie in a folder whose images are read: the next run would read it as well."""
-    target = os.path.realpath(output)
+    """Raise `Failure` if an output would lie in a folder whose images are read: the next run would read it as well."""
+    target = os.path.join(os.path.realpath(output), "")
     for place in places:
         if not place.is_remote and target.startswith(os.path.join(os.path.realpath(place.path), "")):
-            raise Failure(
-                f"{visible(output)} lies inside {visible(place.path)}, whose images are read; name another place"
-            )
+            raise Failure(f"{visible(output)} lies in {visible(place.path)}, whose images are read; name another place")
 
 
-def check_plot_folder(folder: str) -> None:
-    """Raise `Failure`, before anything is computed, if pictures cannot be drawn into `folder`, which is made if new."""
+def check_plot_folder(folder: str, places: Iterable[Location]) -> None:
+    """Raise `Failure`, before anything is computed, if pictures cannot be drawn into `folder`, which is made if new.
+
+    None is drawn into a folder whose images are read, one of `places`.
+    """
     require_matplotlib()
+    check_outside(folder, places)
     if os.path.isfile(folder):
         raise Failure(f"{visible(folder)} is a file; name a folder")
     try:

@@ -214,7 +214,5 @@ def command_text(ctx: click.Context) -> str:
 def _harmless(value: object) -> str:
     if isinstance(value, Shard):
         return f"{value.number}/{value.total}"
-    if isinstance(value, float):
-        return f"{value:g}"
     text = str(value)
     return without_credentials(text) if is_url(text) else text

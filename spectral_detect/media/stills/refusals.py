@@ -7,12 +7,13 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import PIL.Image
-from PIL.TiffImagePlugin import COMPRESSION_INFO, ImageFileDirectory_v2
+from PIL.TiffImagePlugin import COMPRESSION_INFO
 
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.coding import TIFF_COMPRESSION, TIFF_LOSSY, TIFF_METHODS, TIFF_PLANES
 from spectral_detect.media.stills.iso_refusals import format_of_iso, of_avif, of_heif, of_minimised
 from spectral_detect.media.stills.remedies import AS_16_BIT, AS_PNG, AS_VIDEO, EITHER, INTACT_COPY, NO_IMAGE
+from spectral_detect.media.tiff.directories import directory_at
 from spectral_detect.sources.formats import FORMATS, is_false_bitmap
 
 HEIF_MISSING = "HEIC: install the extra that reads it, pip install '.[heif]' in the checkout"
@@ -127,7 +128,7 @@ def _unsupported_nowhere(content: bytes, reason: str) -> ImageReadError | None:
 
 
 def _of_tiff(content: bytes, reason: str) -> ImageReadError | None:
-    tags = _tiff_tags(content)
+    tags = dict(directory_at(content))
     code = tags.get(TIFF_COMPRESSION, 1)
     method = TIFF_LOSSY.get(code) or TIFF_METHODS.get(code) or str(code)
     if code not in COMPRESSION_INFO:
@@ -148,14 +149,6 @@ def _of_tiff(content: bytes, reason: str) -> ImageReadError | None:
     kind = tiff_kind(tags)
     why = "has no defined gray" if "float" in kind or "complex" in kind else "is not supported"
     return ImageReadError(f"TIFF: {kind} {why}", remedy=AS_16_BIT)
-
-
-def _tiff_tags(content: bytes) -> dict[int, Any]:
-    stream = BytesIO(content)
-    tags = ImageFileDirectory_v2(stream.read(16 if content[2:4] in (b"+\0", b"\0+") else 8))
-    stream.seek(tags.next)
-    tags.load(stream)
-    return dict(tags)
 
 
 def _has_pieces(tags: dict[int, Any]) -> bool:

@@ -64,20 +64,32 @@ def read_directories(content: bytes) -> list[Directory]:
     return list(_walk(content)) if content[:4] in PREFIXES else []
 
 
+def directory_at(content: bytes, offset: int | None = None) -> ImageFileDirectory_v2:
+    """Return the directory of a TIFF file at an offset, by default the first; raises whatever Pillow raises."""
+    tags = _unread(content)
+    stream = BytesIO(content)
+    stream.seek(tags.next if offset is None else offset)
+    tags.next = 0  # loading leaves it alone where the directory is cut off
+    tags.load(stream)
+    return tags
+
+
+def _unread(content: bytes) -> ImageFileDirectory_v2:
+    """Return an empty directory whose `next` is where the first one stands."""
+    is_big = BIG_TIFF in content[2:4]
+    header = b"II+\0" + content[4:16] if is_big else content[:8]  # so Pillow knows big files, in any byte order
+    return ImageFileDirectory_v2(header, content[:2])
+
+
 def _walk(content: bytes) -> Iterator[Directory]:
-    stream, order = BytesIO(content), content[:2]
-    big = BIG_TIFF in content[2:4]
-    header = b"II+\0" + content[4:16] if big else content[:8]  # Pillow knows big files by this mark, in any byte order
-    waiting, seen = [ImageFileDirectory_v2(header, order).next], {0}
+    is_unknown_to_pillow = BIG_TIFF in content[2:4] and content[:2] == b"MM"
+    waiting, seen = [_unread(content).next], {0}
     while waiting and len(seen) <= MOST_DIRECTORIES:
         offset = waiting.pop()
         if offset in seen or offset >= len(content):
             continue
         seen.add(offset)
-        tags = ImageFileDirectory_v2(header, order)
-        tags.next = 0  # loading leaves it alone where the directory is cut off
-        stream.seek(offset)
-        tags.load(stream)
-        directory = Directory(tags, tags.next not in seen, is_unknown_to_pillow=big and order == b"MM")
+        tags = directory_at(content, offset)
+        directory = Directory(tags, tags.next not in seen, is_unknown_to_pillow)
         waiting += [tags.next, *reversed(directory.numbers(SUB_DIRECTORIES))]
         yield directory

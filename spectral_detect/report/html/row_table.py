@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from spectral_detect.records import is_improbable
+from spectral_detect.records import is_contradicted, is_improbable
 from spectral_detect.report.html.second_look import SecondLook
 from spectral_detect.report.html.words import OUTSIDE, support
 from spectral_detect.text import visible
@@ -160,13 +160,14 @@ class RowTable:
     def _added_values(self, record: dict[str, Any], look: SecondLook) -> dict[str, Any]:
         """Return the columns that a report of any kind has beside those of the record."""
         verdict, ratio, posterior = record["verdict"], record["log10_likelihood_ratio"], record["posterior"]
-        is_outside = any(OUTSIDE in warning for warning in record["warnings"])
+        # a video that is judged may hold frames that are not
+        is_outside = verdict == "inconclusive" and any(OUTSIDE in warning for warning in record["warnings"])
         return {
             "outcome": verdict or "failed",
             "support": None if ratio is None or verdict in (None, "inconclusive") else support(ratio, self.sides),
             "reasons": self.kind.reasons_of(verdict, record["warnings"]),
             "is_inside": None if verdict is None else not is_outside,
-            "is_contradicted": (verdict, record["says_generated"]) == ("real", "yes") and not record.get("class_name"),
+            "is_contradicted": is_contradicted(verdict, record["says_generated"], record.get("class_name")),
             "is_improbable": is_improbable(verdict, posterior),
             "sha256_after": SAME if look.sha256 is not None and look.sha256 == record["sha256"] else look.sha256,
             "after_note": look.note and visible(look.note),

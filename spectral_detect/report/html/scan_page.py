@@ -68,7 +68,3 @@ class ScanContent:
     def look(self, record: dict[str, Any], more: dict[str, Any] | None, *, wants_picture: bool) -> SecondLook:
         """Read an image again."""
         return look_again(record, self.limits, wants_picture=wants_picture)
-
-    def facts(self) -> dict[str, Any]:
-        """Return what the script needs."""
-        return {}

@@ -79,10 +79,6 @@ class Content(Protocol):
         """Read a file again."""
         ...
 
-    def facts(self) -> Values:
-        """Return what its script needs beside the rows."""
-        ...
-
 
 @dataclass(frozen=True)
 class _Waiting:
@@ -238,7 +234,6 @@ class TableReport:
             "scale": SCALE_NAME,
             "names": _names_of(self._content.judge),
             "sides": sides_of(self._content.judge.class_names),
-            **self._content.facts(),
         }
 
 
@@ -246,8 +241,8 @@ def rules_in_words(rules: Rules, class_names: tuple[str, str]) -> list[tuple[str
     """Return title and text of each rule."""
     prevalent = "fakes" if class_names == CLASS_NAMES else words_of(class_names)["fake"]
     return [
-        ("least confidence", "none asked for" if rules.min_confidence is None else f"{rules.min_confidence:g}"),
-        (f"prevalence of {prevalent}", "not stated" if rules.prevalence is None else f"{rules.prevalence:g}"),
+        ("least confidence", "none asked for" if rules.min_confidence is None else str(rules.min_confidence)),
+        (f"prevalence of {prevalent}", "not stated" if rules.prevalence is None else str(rules.prevalence)),
         ("stability under mild edits", "checked" if rules.stability else "not checked"),
     ]
 

@@ -94,10 +94,6 @@ class VideoContent:
         found = self.found.get(record["path"])
         return look_at_video_again(record, found, picture if wants_picture else None)
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the script needs."""
-        return {}
-
 
 def more_of(result: VideoResult) -> dict[str, Any]:
     """Return what a row says beside the record of a video: its votes, its timeline, its picture."""

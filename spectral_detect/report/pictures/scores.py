@@ -202,10 +202,11 @@ def _summary(axes: Axes, measured: Measured) -> None:
     axes.set_axis_off()
     lines = []
     for scored, metrics in measured:
+        real, fake = (plain(name, 20) for name in scored.class_names)
         left_out = f", {scored.n_left_out} without a score left out" if scored.n_left_out else ""
         lines += [
             plain(scored.name, 44),
-            f"  {metrics.n_real} real, {metrics.n_fake} fake images{left_out}",
+            f"  {metrics.n_real} {real}, {metrics.n_fake} {fake} images{left_out}",
             f"  AUROC {_percent(metrics.auroc)}",
             f"  EER {_percent(metrics.eer)}",
             f"  ECE {100 * metrics.ece.value:.1f} %, Brier {metrics.brier.value:.3f}",

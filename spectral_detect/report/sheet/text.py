@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from textwrap import wrap
 
+from spectral_detect.detector.model import MIN_TILES
 from spectral_detect.explain.advice import sentence, text_of_reason, title_of
 from spectral_detect.explain.evidence import Evidence
 from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
@@ -186,8 +187,12 @@ def spectrum_sentence(explanation: Explanation) -> str:
     clear = [peak for peak in explanation.spectrum.peaks if peak.is_clear]
     if not clear:
         return "No clear peak at the periods of 2, 4 or 8 pixels."
-    named = ", ".join(f"{peak.period_px} pixels ({peak.height_db:.0f} dB)" for peak in clear)
-    return f"Clear peaks at a period of {named}: they come from {clear[0].origin}, or a regular pattern in the scene."
+    of_origin: dict[str, list[str]] = {}
+    for peak in clear:
+        of_origin.setdefault(peak.origin, []).append(f"{peak.period_px} pixels ({peak.height_db:.0f} dB)")
+    scene = "or a regular pattern in the scene"
+    told = (f"{', '.join(periods)}: from {origin}, {scene}" for origin, periods in of_origin.items())
+    return f"Clear peaks at a period of {'; at one of '.join(told)}."
 
 
 def tiles_sentence(explanation: Explanation) -> str:
@@ -196,7 +201,7 @@ def tiles_sentence(explanation: Explanation) -> str:
     if tiles is None:
         return ""
     spread = f"{len(tiles.scores)} places score {tiles.scores.min():.3f} to {tiles.scores.max():.3f}"
-    if tiles.limit is None or len(tiles.scores) < 2:
+    if tiles.limit is None or len(tiles.scores) < MIN_TILES:
         return f"{spread}. A score of a place is no proof of it."
     verdict = "more than" if tiles.is_mixed else "no more than"
     return f"{spread}; they disagree {verdict} the model's training images do. A score of a place is no proof of it."

@@ -104,9 +104,9 @@ def _require_enough(dataset: Dataset, names: tuple[str, ...], of_sample: np.ndar
                 f"{visible(name)}: {len(groups)} usable images in {len(np.unique(groups))} groups",
                 remedy=f"naming needs at least {MIN_PER_CLASS} images of each generator, in two groups or more",
             )
-    seen: dict[str | None, tuple[int, str]] = {}
-    for k, sample in zip(of_sample.tolist(), dataset.samples, strict=True):
-        first, path = seen.setdefault(sample.sha256, (k, sample.path))
+    seen: dict[object, tuple[int, str]] = {}
+    for k, sample, file in zip(of_sample.tolist(), dataset.samples, dataset.files, strict=True):
+        first, path = seen.setdefault(file, (k, sample.path))
         if first != k:
             raise DatasetError(
                 f"the same file is of {names[first]!r} and {names[k]!r}: {path!r} and {sample.path!r}",
