@@ -15,7 +15,7 @@ from spectral_detect.audit.matched_format import Quality, choose_format
 from spectral_detect.cli.shared.checks import check_outside
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import labelled_files, read_labelled
-from spectral_detect.cli.shared.options import labelled_options
+from spectral_detect.cli.shared.options import json_option, labelled_options, seed_option
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import work_options
 from spectral_detect.extraction.one_file import Extractor
@@ -43,7 +43,7 @@ class QualityType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # g
 
 @click.command()
 @labelled_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@json_option
 @click.option("--fix", "output", metavar="OUT", help="Write a matched copy into this new folder, and audit that too.")
 @click.option(
     "--size",
@@ -57,13 +57,7 @@ class QualityType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # g
     help="Save the copy with this JPEG quality; reals: draw from the qualities of the reals.  [default: chosen]",
 )
 @click.option("--fail-on-bias", is_flag=True, help="Exit with 3 when the images (with --fix: the copy) are biased.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Draw folds and shuffling from this seed.",
-)
+@seed_option("Draw folds and shuffling from this seed.")
 @work_options
 @click.pass_context
 def audit(

@@ -11,7 +11,14 @@ import click
 
 from spectral_detect.cli.shared.failures import COMPARE_MODELS, HintedCommand, report_failure
 from spectral_detect.cli.shared.inputs import labelled_files, warn_of_bias
-from spectral_detect.cli.shared.options import encoder_option, feature_spec, frame_options, labelled_options
+from spectral_detect.cli.shared.options import (
+    encoder_option,
+    feature_spec,
+    frame_options,
+    json_option,
+    labelled_options,
+    seed_option,
+)
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.classifiers import ClassifierName
@@ -44,14 +51,8 @@ TRIED = tuple(name for name in PRESETS if name != "magnitude")  # that one is fo
     type=click.Choice(get_args(ClassifierName)),
     help=f"Try this kind of classifier; repeatable.  [default: {', '.join(CLASSIFIERS)}]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Draw folds, classifiers and intervals from this seed.",
-)
+@json_option
+@seed_option("Draw folds, classifiers and intervals from this seed.")
 @work_options
 @device_option
 @frame_options

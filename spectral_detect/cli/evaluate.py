@@ -19,7 +19,13 @@ from spectral_detect.cli.shared.inputs import (
     warn_of_bias,
     warn_of_training_images,
 )
-from spectral_detect.cli.shared.options import encoder_of_model, frame_options, judging_options, labelled_options
+from spectral_detect.cli.shared.options import (
+    encoder_of_model,
+    frame_options,
+    json_option,
+    judging_options,
+    labelled_options,
+)
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.report_options import check_apart, check_page, facts_now
 from spectral_detect.cli.shared.work_options import device_option, work_options
@@ -64,7 +70,7 @@ from spectral_detect.training.labelled_files import LabelledFile, files_by_gener
     "--curve", "with_curve", is_flag=True, help="Train also on 10, 20, ... of these images, to see what more would buy."
 )
 @judging_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@json_option
 @click.option(
     "--scores", metavar="FILE", help="Write score, likelihood ratio and verdict of each image to FILE (.csv)."
 )

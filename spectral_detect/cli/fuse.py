@@ -15,7 +15,13 @@ from spectral_detect.cli.shared.inputs import (
     warn_of_training_images,
     with_warnings,
 )
-from spectral_detect.cli.shared.options import encoder_of_model, error_rate_options, frame_options, labelled_options
+from spectral_detect.cli.shared.options import (
+    encoder_of_model,
+    error_rate_options,
+    frame_options,
+    labelled_options,
+    seed_option,
+)
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.model_file import load_model, read_model, save_model
@@ -39,9 +45,7 @@ KNEW = (
 @encoder_of_model
 @click.option("-o", "--output", required=True, metavar="MODEL", help="Write the model to this file (.pkl).")
 @error_rate_options
-@click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Draw folds from this seed."
-)
+@seed_option("Draw folds from this seed.")
 @work_options
 @device_option
 @frame_options

@@ -10,7 +10,7 @@ import click
 
 from spectral_detect.cli.shared.checks import check_outside, check_plot
 from spectral_detect.cli.shared.inputs import read_labelled, warn_of_bias
-from spectral_detect.cli.shared.options import feature_options, feature_spec
+from spectral_detect.cli.shared.options import feature_options, feature_spec, json_option, seed_option
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.detector.classifiers import ClassifierName
@@ -38,14 +38,8 @@ from spectral_detect.training.labelled_files import files_by_generator, files_of
     help="Train this kind of classifier.",
 )
 @feature_options("residual")
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Draw the images that are held out from this seed.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+@seed_option("Draw the images that are held out from this seed.")
+@json_option
 @click.option("--plot", metavar="FILE", help="Draw the matrix to FILE (.png, .pdf or .svg).")
 @work_options
 @device_option

@@ -15,7 +15,7 @@ from spectral_detect.cli.evidence.recording import check_manifest, manifest_opti
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
 from spectral_detect.cli.shared.found_images import FoundImages, video_note
-from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, judging_options
+from spectral_detect.cli.shared.options import FiniteRange, judging_options, list_options, model_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.report_options import Wish, facts_of_run, report_options, reporting
@@ -53,14 +53,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option(
-    "--model",
-    metavar="MODEL",
-    help="Judge by this model file, or by the shipped model of this name.  [default: world]",
-)
-@encoder_of_model
-@click.option("--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input.")
-@click.option("-0", "--null", is_flag=True, help="Expect NUL instead of a new line after each path in --files-from.")
+@model_options
+@list_options
 @click.option(
     "--threshold", type=FiniteRange(0, 1), help="Call a score at or above this fake.  [default: the model's threshold]"
 )

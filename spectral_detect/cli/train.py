@@ -25,6 +25,7 @@ from spectral_detect.cli.shared.options import (
     feature_spec,
     frame_options,
     labelled_options,
+    seed_option,
 )
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.progress import show_stage
@@ -132,13 +133,7 @@ def _checked_class_names(
     is_flag=True,
     help="Save a model that cross-validation cannot tell from chance; it calls every image inconclusive.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Draw folds, augmentation and the start of k-means from this seed.",
-)
+@seed_option("Draw folds, augmentation and the start of k-means from this seed.")
 @work_options
 @device_option
 @frame_options

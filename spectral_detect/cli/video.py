@@ -17,7 +17,7 @@ from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output, check_plot_folder
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
-from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, frame_options, judging_options
+from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options, model_options
 from spectral_detect.cli.shared.paths import expand_local
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.report_options import Wish, check_apart, facts_of_run, report_options, reporting
@@ -59,12 +59,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option(
-    "--model",
-    metavar="MODEL",
-    help="Judge by this model file, or by the shipped model of this name.  [default: world]",
-)
-@encoder_of_model
+@model_options
 @click.option("--group-by", type=click.Choice(("parent",)), help="parent: take each folder of images as a video.")
 @click.option(
     "--vote",

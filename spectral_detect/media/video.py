@@ -17,8 +17,8 @@ from spectral_detect.media.face_tracks import PATIENCE, Tracker
 from spectral_detect.media.images import MAX_PIXELS, DecodedImage
 from spectral_detect.media.region import cut
 from spectral_detect.media.video_files.animation import Animation
-from spectral_detect.media.video_files.clip import VideoFacts, WholeFrame
-from spectral_detect.media.video_files.sources import ClipSource, Source, Stills
+from spectral_detect.media.video_files.clip import Clip, VideoFacts, WholeFrame
+from spectral_detect.media.video_files.sources import Source, Stills
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.formats import is_animation
 
@@ -186,7 +186,7 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
         raise VideoReadError("the folder holds no image of its own", remedy="for a tree of them see `group_by_parent`")
     if is_animation(found.path):
         return Video(Animation(found.path, max_pixels), options)
-    return Video(ClipSource(found.path, max_pixels), options)
+    return Video(Clip(found.path, max_pixels), options)
 
 
 # ---------------------------------------------------------------------------------------------- sampling and cutting

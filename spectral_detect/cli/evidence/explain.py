@@ -15,7 +15,7 @@ import click
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, require_matplotlib
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
-from spectral_detect.cli.shared.options import FiniteRange, encoder_of_model, judging_options
+from spectral_detect.cli.shared.options import FiniteRange, judging_options, model_options
 from spectral_detect.cli.shared.paths import expand
 from spectral_detect.cli.shared.result_stream import result_stream
 from spectral_detect.cli.shared.work_options import work_options
@@ -53,12 +53,7 @@ class RegionType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
 
 @click.command()
 @click.argument("image", metavar="IMAGE")
-@click.option(
-    "--model",
-    metavar="MODEL",
-    help="Judge by this model file, or by the shipped model of this name.  [default: world]",
-)
-@encoder_of_model
+@model_options
 @click.option(
     "--output",
     metavar="FILE",

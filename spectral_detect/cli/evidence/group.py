@@ -15,7 +15,7 @@ from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output, check_outside, check_plot
 from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
 from spectral_detect.cli.shared.found_images import FoundImages, video_note
-from spectral_detect.cli.shared.options import feature_options, feature_spec
+from spectral_detect.cli.shared.options import feature_options, feature_spec, list_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.report_options import check_apart
@@ -38,8 +38,7 @@ PERPLEXITY = 30.0  # of t-SNE, or a quarter of the images
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input.")
-@click.option("-0", "--null", is_flag=True, help="Expect NUL instead of a new line after each path in --files-from.")
+@list_options
 @click.option(
     "--min-size",
     type=click.IntRange(2, MOST_IMAGES),

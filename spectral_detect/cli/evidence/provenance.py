@@ -10,6 +10,7 @@ import click
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
 from spectral_detect.cli.shared.found_images import FoundImages
+from spectral_detect.cli.shared.options import list_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
 from spectral_detect.cli.shared.result_stream import format_of, output_option, result_stream
@@ -28,8 +29,7 @@ MOST_CERTIFICATES = 2**23  # characters
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input.")
-@click.option("-0", "--null", is_flag=True, help="Expect NUL instead of a new line after each path in --files-from.")
+@list_options
 @click.option(
     "--depth",
     type=click.Choice(("header", "full")),

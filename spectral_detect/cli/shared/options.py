@@ -99,6 +99,23 @@ labelled_options = together(
 )
 
 
+list_options = together(
+    click.option(
+        "--files-from", metavar="FILE", help="Read paths or URLs, one a line, no patterns; - is standard input."
+    ),
+    click.option(
+        "-0", "--null", is_flag=True, help="Expect NUL instead of a new line after each path in --files-from."
+    ),
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
+
+
+def seed_option(text: str) -> Callable[[F], F]:
+    """Return the option `--seed`, with its help text."""
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help=text)
+
+
 # ------------------------------------------------------------------------------------------------- rules of a verdict
 
 _judging_options = together(
@@ -222,6 +239,16 @@ def encoder_option(text: str) -> Callable[[F], F]:
 
 encoder_of_model = encoder_option(
     "Take this file for the encoder of a model that needs one.  [default: the one beside the model]"
+)
+
+
+model_options = together(
+    click.option(
+        "--model",
+        metavar="MODEL",
+        help="Judge by this model file, or by the shipped model of this name.  [default: world]",
+    ),
+    encoder_of_model,
 )
 
 

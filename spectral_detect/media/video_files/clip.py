@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spectral_detect.errors import VideoReadError
 from spectral_detect.media.coding import video_coding
+from spectral_detect.media.header import VIDEO_FORMAT, Metadata
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.media.video_files.damage import damage_of
 from spectral_detect.media.video_files.ffmpeg import moving_streams
@@ -18,8 +20,12 @@ from spectral_detect.media.video_files.timeline import Order, read_timeline
 from spectral_detect.orientation import upright
 from spectral_detect.sources.reading import check_regular
 
+if TYPE_CHECKING:
+    import av
+
 SEEK_GAIN = 8  # frames that a seek must save, for it decodes one or two itself
 ANNOUNCE_DURATION = frozenset(("matroska,webm", "flv", "asf", "mxf"))  # others count frames, or FFmpeg estimates
+ORIENTATIONS = (1, 8, 3, 6)  # of EXIF, for none to three quarter turns counter-clockwise
 TOLERATED_FRAMES = 2  # some writers announce the end of a frame that has no duration
 
 
@@ -66,35 +72,15 @@ class WholeFrame:
         return upright(self.image.pixels, self.image.orientation)
 
 
-@dataclass(frozen=True)
-class ClipFrame:
-    """Hold a frame of a clip.
-
-    Attributes
-    ----------
-    index : int
-        Its number.
-    time_s : float or None
-        Time of presentation in seconds.
-    pixels : (H, W, 3) uint8 array
-        RGB, as stored and of its own size.
-    turns : int
-        Quarter turns, counter-clockwise, from the pixels as stored to those displayed.
-    """
-
-    index: int
-    time_s: float | None
-    pixels: np.ndarray
-    turns: int
-
-
 class Clip:
-    """Hold a video file that is open for decoding.
+    """Hold a video file that is open for decoding: a `Source`.
 
     Attributes
     ----------
     timeline : Timeline
         The frames it holds.
+    n_frames, times_s
+        The number of frames and their times of presentation in seconds, both of the timeline.
     facts : VideoFacts
         What its header says.
     coding : Coding
@@ -119,6 +105,7 @@ class Clip:
         except VideoReadError:
             self.close()
             raise
+        self.n_frames, self.times_s = self.timeline.n_frames, self.timeline.times_s
         self.facts = self._facts()
         self.warnings = [*self._of_what_is_missing(packets, damage), *notes, *self._of_streams(), *self._of_pixels()]
 
@@ -126,8 +113,8 @@ class Clip:
         """Close the file; the frames it gave stay valid."""
         self._reader.close()
 
-    def decode(self, wanted: Iterable[int]) -> Iterator[ClipFrame]:
-        """Yield frames at rising indices.
+    def decode(self, wanted: Iterable[int]) -> Iterator[WholeFrame]:
+        """Yield the frames at these rising indices.
 
         Frames that are not wanted are skipped by seeking where that saves decoding. In place of a frame that is
         damaged, or built on a damaged one, comes the next sound one; the number of frames lost in the end is told in
@@ -141,11 +128,16 @@ class Clip:
             decoded = self._advance_to(index)
             if decoded is not None and decoded.frame is not None:
                 n_decoded += 1
-                rgb = decoded.frame.to_ndarray(format="rgb24", interpolation="BICUBIC")
-                yield ClipFrame(self._position, self._time(), rgb, decoded.frame.rotation // 90 % 4)
+                yield WholeFrame(self._position, self._time(), self._image(decoded.frame))
         if n_decoded < n_wanted:
             self.warnings.append(f"damaged: {n_wanted - n_decoded} of {n_wanted} wanted frames could not be decoded")
         self.warnings += [*self._of_sizes(), *self._of_interlacing()]
+
+    def _image(self, frame: av.VideoFrame) -> DecodedImage:
+        pixels, turns = frame.to_ndarray(format="rgb24", interpolation="BICUBIC"), frame.rotation // 90 % 4
+        height, width = pixels.shape[:2] if turns % 2 == 0 else pixels.shape[1::-1]
+        metadata = Metadata(VIDEO_FORMAT, width, height, self.coding)
+        return DecodedImage(pixels, width, height, VIDEO_FORMAT, metadata=metadata, orientation=ORIENTATIONS[turns])
 
     # ----------------------------------------------------------------------------------------------------------- facts
 

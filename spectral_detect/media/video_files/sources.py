@@ -9,13 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from spectral_detect.errors import ImageReadError, VideoReadError
-from spectral_detect.media.header import VIDEO_FORMAT, Metadata
 from spectral_detect.media.images import DecodedImage, decode
-from spectral_detect.media.video_files.clip import Clip, VideoFacts, WholeFrame
+from spectral_detect.media.video_files.clip import VideoFacts, WholeFrame
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import read_file
-
-ORIENTATIONS = (1, 8, 3, 6)  # of EXIF, for none to three quarter turns counter-clockwise
 
 
 class Source(Protocol):
@@ -31,30 +28,6 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Close what is open."""
-
-
-class ClipSource(Source):
-    """Give the frames of a video file."""
-
-    def __init__(self, path: str, max_pixels: int) -> None:
-        self._clip = Clip(path, max_pixels)
-        self.facts = self._clip.facts
-        self.warnings = self._clip.warnings
-        self.n_frames = self._clip.timeline.n_frames
-        self.times_s = self._clip.timeline.times_s
-
-    def close(self) -> None:
-        """Close the file; the frames it gave stay valid."""
-        self._clip.close()
-
-    def decode(self, wanted: Iterable[int]) -> Iterator[WholeFrame]:
-        """Yield the frames at these rising indices."""
-        for frame in self._clip.decode(wanted):
-            height, width = frame.pixels.shape[:2] if frame.turns % 2 == 0 else frame.pixels.shape[1::-1]
-            metadata = Metadata(VIDEO_FORMAT, width, height, self._clip.coding)
-            turned = ORIENTATIONS[frame.turns]
-            image = DecodedImage(frame.pixels, width, height, VIDEO_FORMAT, metadata=metadata, orientation=turned)
-            yield WholeFrame(frame.index, frame.time_s, image)
 
 
 class Stills(Source):
