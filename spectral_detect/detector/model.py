@@ -141,6 +141,11 @@ class Model:
         return self.class_names[LABELS[verdict]]
 
     @property
+    def knows_no_gray(self) -> bool:
+        """Whether it looks at colours, and no image that it was trained and measured on was without them."""
+        return self.spec.needs_colour and self.training.get("n_gray") == 0
+
+    @property
     def base(self) -> Mapping[str, Any]:
         """Return what its file says of the model that it went on from; empty if from none."""
         base = self.training.get("onto")

@@ -54,7 +54,7 @@ ADVICE = (
     Advice(
         "outside experience",
         r"coded as .* \(seen: ",
-        "train a model on images of such a coding. Do not convert: a WebP saved as PNG is still a WebP inside",
+        "train a model on images of such a coding. Do not convert: what a coding did to the pixels stays in them",
         "a coding that the model has not seen",
     ),
     Advice(
@@ -132,7 +132,8 @@ ADVICE = (
     Advice(
         None,
         "called real, but the file says",
-        "read what spectral-detect provenance finds: a mark of AI is seldom there by accident, and the score missed it",
+        "read what spectral-detect provenance finds: a mark of AI is seldom there by accident, but anybody can put one "
+        "there, and a C2PA manifest that does not fit the file may come from another one",
     ),
     Advice(
         None,
@@ -141,7 +142,11 @@ ADVICE = (
     ),
     Advice(None, "trained without labels", "train a model on labelled images before you rely on a verdict"),
     Advice(None, "of the pixels are transparent", "judge the opaque part alone with --region", subject="transparency"),
-    Advice(None, "several frames or pages", "judge the other frames with spectral-detect video"),
+    Advice(
+        None, "an image without colours", "get the image in colour if there is one; else take the verdict for a hint"
+    ),
+    Advice(None, "several frames: only the first", "judge the other frames with spectral-detect video"),
+    Advice(None, "several pages: only the first", "save each of the other pages as a file of its own, without loss"),
     Advice(None, "truncated: only the upper", "get the whole file: what is missing was not judged"),
     Advice(
         None,

@@ -36,7 +36,7 @@ from spectral_detect.text import short_repr
 MAX_PIXELS = 120_000_000  # phones reach 108 million; an image of that size takes 4 GB and 20 s
 GRAY_TOLERANCE = 8  # on the scale 0 to 255
 JPEG_FILL = 128  # libjpeg's gray for missing blocks
-SEVERAL = "several frames or pages: only the first is judged"
+SEVERAL_FRAMES, SEVERAL_PAGES = (f"several {each}: only the first is judged" for each in ("frames", "pages"))
 DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
 MCU_ROWS = 16  # at most so many rows are coded together
 _SETTINGS_OF_PILLOW = RLock()
@@ -221,7 +221,8 @@ def _decode_quietly(picture_content: bytes, content: bytes, max_pixels: int, col
             raise too_large((width, height), max_pixels)
         image_format = "JPEG" if picture.format == "MPO" else str(picture.format)  # a JPEG with other views behind it
         has_several = picture.format != "MPO" and getattr(picture, "is_animated", False)
-        notes: tuple[str, ...] = (SEVERAL,) if has_several else ()
+        several = SEVERAL_PAGES if image_format == "TIFF" else SEVERAL_FRAMES
+        notes: tuple[str, ...] = (several,) if has_several else ()
         is_gray = holds_gray(picture)  # before a draft changes it
         turned = orientation_of(picture) if image_format == "TIFF" else UPRIGHT  # Pillow turns it, and forgets how
         pixels = read_pixels(picture, image_format, picture_content, colour=colour)
@@ -242,7 +243,7 @@ def _decode_deep_tiff(content: bytes, layout: Layout, max_pixels: int) -> Decode
     if layout.width * layout.height > max_pixels:
         raise too_large((layout.width, layout.height), max_pixels)
     deep = read_samples(content, layout)
-    notes: tuple[str, ...] = (SEVERAL,) if layout.directory.has_next else ()
+    notes: tuple[str, ...] = (SEVERAL_PAGES,) if layout.directory.has_next else ()
     notes += () if deep.is_scale_told else _dim_notes(deep.colours)
     metadata = tiff_metadata(layout)
     image = DecodedImage(
@@ -281,7 +282,7 @@ def _decode_truncated(picture_content: bytes, content: bytes, max_pixels: int, c
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = False
     if image.format != "JPEG" or not (image.is_ycc or image.pixels.ndim == 2) or _is_progressive(content):
-        problem = f"{image.format}: truncated, and what is left gives no part of the image in full"
+        problem = f"{image.format}: truncated; of such a file no part can be judged for certain"
         raise ImageReadError(problem, remedy=INTACT_COPY)
     n_rows = len(image.pixels)
     decoded = np.flatnonzero((luma(image) != JPEG_FILL).any(axis=1))

@@ -20,6 +20,8 @@ LARGEST_MANIFEST = 2**25  # bytes; thumbnails of ingredients make some megabytes
 DEEPEST_BOX = 16  # a manifest store nests four deep
 SUPERBOX, DESCRIPTION = b"jumb", b"jumd"  # ISO/IEC 19566-5: a box of boxes, and the first box in each
 
+TAMPERED_WITH = "TAMPERED WITH"
+FOREIGN = "that does not fit the file: changed since it was signed, or taken from another one"
 # C2PA specification 2.1, 15.3: the codes of what does not agree with its hash or signature
 TAMPERED = (".mismatch", "claimSignature.missing", "claim.multiple", "assertion.undeclared")
 HARMLESS = frozenset(("signingCredential.untrusted", "signingCredential.expired"))  # told in words of their own
@@ -120,19 +122,21 @@ def _read(content: bytes, trust_anchors: str) -> dict[str, Any]:
 
 def _validated(store: dict[str, Any], place: str) -> Iterator[Finding]:
     """Yield the validation, the signer and the actions of a manifest store."""
-    manifests = _dict(store.get("manifests"))
-    active = _dict(manifests.get(str(store.get("active_manifest"))))
-    yield Finding("C2PA", f"C2PA manifest {_state(store)}; {_origin(active)}", place)
+    manifests, name = _dict(store.get("manifests")), str(store.get("active_manifest"))
+    state = _state(store)
+    yield Finding("C2PA", f"C2PA manifest {state}; {_origin(_dict(manifests.get(name)))}", place)
+    where = f"in a C2PA manifest {FOREIGN}" if state.startswith(TAMPERED_WITH) else "in the C2PA manifest"
     terms: dict[str, None] = {}
-    for manifest in list(manifests.values())[:MOST_MANIFESTS]:
-        actions = list(_actions(_dict(manifest)))
+    in_order = sorted(manifests, key=lambda label: (label != name, label))  # the library gives them in any order
+    for label in in_order[:MOST_MANIFESTS]:
+        actions = list(_actions(_dict(manifests[label])))
         if actions:
             said = ", ".join(_action_text(action) for action in actions)
             yield Finding("C2PA", f"C2PA actions: {shown(said)}", place)
         terms |= {str(a["digitalSourceType"]): None for a in actions if a.get("digitalSourceType")}
     for term in list(terms)[:MOST_TERMS]:
         words, says = source_type(term)
-        yield Finding("source type", f"{words} (in the C2PA manifest)", place, says)
+        yield Finding("source type", f"{words} ({where})", place, says)
 
 
 def _state(store: dict[str, Any]) -> str:
@@ -144,7 +148,7 @@ def _state(store: dict[str, Any]) -> str:
     passed, failed = _codes(results.get("success")), _codes(results.get("failure"))
     changed = [code for code in failed if code.endswith(TAMPERED)][:MOST_CODES]
     if changed:
-        return f"TAMPERED WITH: the file or its manifest was changed after signing ({', '.join(changed)})"
+        return f"{TAMPERED_WITH}: the file or its manifest was changed after signing ({', '.join(changed)})"
     if "claimSignature.validated" not in passed:
         return f"not valid ({', '.join(failed[:MOST_CODES]) or 'its signature was not checked'})"
     known = "of a trusted signer" if "signingCredential.trusted" in passed else "of an unknown signer"

@@ -100,7 +100,7 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
         fake = visible(judge.class_names[1])
         warned = "; its training warned: spectral-detect models MODEL" * bool(model.training_warnings)
         seen = f"{what} coded alike that it had not seen, half of them {fake}{warned}"
-        of_png = "(of a PNG made from a JPEG: that of a JPEG)\n" if what == "files" else ""
+        of_png = "(a lossless file made from a JPEG: as a JPEG)\n" if what == "files" else ""
         return f"accuracy: of such verdicts of {name} on {seen}\n{of_png}{uncalibrated_text(model)}"
     if not model.metrics:
         why = "it was trained without labels" if model.is_guess else "its training images were too few to measure it"

@@ -95,7 +95,7 @@ def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, f
             label = f"{called[verdict]} ({counts[verdict]})"
             axes.plot([], [], color=colour, marker=marker, linestyle="", label=label)
     threshold = result.record.threshold
-    if threshold is not None:
+    if threshold is not None and undecided is None:
         axes.axhline(threshold, color="0.3", linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
     if undecided is not None:
         low, high = undecided

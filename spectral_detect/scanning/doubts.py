@@ -46,13 +46,6 @@ def _objections(image: Extraction, model: Model) -> list[str]:
     return [*objections, *filter(None, [model.outsider(features)])]
 
 
-def undecided_score(model: Model, score: float, zone: tuple[float, float] | None) -> list[Doubt]:
-    """Return the doubt about a score that lies in the zone that the model leaves undecided, if there is one."""
-    if zone is None or not zone[0] < score < zone[1]:
-        return []
-    return [("undecided", why_undecided(model, zone))]
-
-
 def why_undecided(model: Model, zone: tuple[float, float]) -> str:
     """Say at which scores a model leaves images undecided."""
     low, high = zone
@@ -64,15 +57,31 @@ def score_of(image: Extraction, model: Model) -> float:
     return float(model.scores([np.asarray(image.features)])[0])
 
 
-def flips(variants: Sequence[Extraction], model: Model, threshold: float, called: Verdict) -> list[Doubt]:
-    """Return the doubt that the verdict depends on edits, if it does."""
-    other: Verdict = "real" if called == "fake" else "fake"
+def called(score: float, threshold: float, zone: tuple[float, float] | None) -> Verdict:
+    """Return what a score says: inconclusive in a zone that the model leaves undecided."""
+    if zone is not None and zone[0] < score < zone[1]:
+        return "inconclusive"
+    return "fake" if score >= threshold else "real"
+
+
+def flips(
+    variants: Sequence[Extraction],
+    model: Model,
+    threshold: float,
+    zone: tuple[float, float] | None,
+    verdict: Verdict,
+) -> list[Doubt]:
+    """Return the doubt that a verdict, "real" or "fake", depends on edits, if it does."""
     scored = [(v.edit, score_of(v, model)) for v in variants if v.features is not None and v.edit is not None]
-    flipped = [f"{edit.title} ({score:.3f})" for edit, score in scored if (score >= threshold) != (called == "fake")]
+    after: dict[Verdict, list[str]] = {}
+    for edit, score in scored:
+        after.setdefault(called(score, threshold, zone), []).append(f"{edit.title} ({score:.3f})")
+    names = {other: model.class_name(other) or other for other in after if other != verdict}
+    others = [f"{name} after {', '.join(after[other])}" for other, name in names.items()]
     if not scored:
         text = "no mild edit leaves an image large enough to check whether the verdict depends on its delivery"
-    elif flipped:
-        text = f"depends on delivery: {model.class_name(other) or other} after {', '.join(flipped)}"
+    elif others:
+        text = f"depends on delivery: {'; '.join(others)}"
     else:
         return []
     return [("depends on delivery", text)]

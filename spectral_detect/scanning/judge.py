@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, get_args
 
@@ -25,12 +25,13 @@ from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import BY_SCORE, LABELS, ImageRecord, Reason, Verdict
-from spectral_detect.scanning.doubts import flips, outside_experience, score_of, undecided_score
+from spectral_detect.scanning.doubts import Doubt, called, flips, outside_experience, score_of, why_undecided
 from spectral_detect.scanning.names import contradictions, disagreement, name_columns, named_by
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.too_small import error_of
 
 GUESS = "the model was trained without labels: which cluster it calls fake is a guess"
+GRAY = "an image without colours: the model {} looks at colours, and how often it is right without them is not known"
 ONE_SIZE = "the model was trained on images of one other size, without bins; train one with `n_bins`"
 
 
@@ -183,11 +184,13 @@ class Judge:
         if image.features is not None:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
+        known = self.known_already(image.sha256, image.features) if judgement else ()
+        if judgement and known:  # how often it is right was measured on other images
+            judgement = replace(judgement, such_files=None)
         said, verdict = image.provenance, judgement.verdict if judgement else None
         low, high = self.undecided or (None, None)
         class_name = self.model.class_name(judgement.verdict) if judgement else None
         told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named, class_name)) if judgement else ()
-        told += self.known_already(image.sha256, image.features) if judgement else ()
         return ImageRecord(
             path=image.path,
             sha256=image.sha256,
@@ -203,7 +206,7 @@ class Judge:
             spec_sha256=self.spec.sha256,
             settings_sha256=self.settings_sha256,
             tool_version=__version__,
-            warnings=(*contradictions(None if class_name else verdict, said), *image.warnings, *told),
+            warnings=(*contradictions(None if class_name else verdict, said), *image.warnings, *told, *known),
             error=error,
             coding=image.coding.title if image.coding else None,
             delivery=self.delivery.title if self.delivery else None,
@@ -268,43 +271,57 @@ class Judge:
         image, model = variants[0], self.model
         threshold = self.rules.threshold_of(model)
         score = score_of(image, model)
-        called: Verdict = "fake" if score >= threshold else "real"
-        name = model.class_name(called) or called
         ratio = None if image.is_constant else model.calibration.log10_likelihood_ratio(score)
-        posterior = None if ratio is None else self.rules.posterior(ratio)
-        doubts, notes = outside_experience(image, model), []
-        confidence = None if ratio is None else self.rules.confidence(ratio, called)
-        if confidence is not None and confidence < (self.rules.min_confidence or 0.0):
-            doubts.append(("low confidence", f"{name} with a probability of only {confidence:.3f}"))
-        elif confidence is not None and confidence < 0.5:
-            where = self.rules.where(model, speaks_against=(called == "fake") != ((ratio or 0.0) >= 0))
-            at = f"called {name} by the threshold of {self.rules.limit_of(model, score):.3f}"
-            notes.append(f"{at}, with a probability of only {confidence:.3f}{where}")
+        verdict = called(score, threshold, self.undecided)
+        doubts, notes = self._doubts(variants, score, verdict, ratio)
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
-        if means_something:
-            doubts += undecided_score(model, score, self.undecided)
-        if self.rules.stability:
-            doubts += flips(variants[1:], model, threshold, called)
+        is_measured = means_something and self.rules.threshold is None and not self._is_gray_and_new(image)
         return Judgement(
             model=model,
             score=score,
             threshold=threshold,
-            verdict="inconclusive" if doubts else called,
+            verdict="inconclusive" if doubts else verdict,
             reason=doubts[0][0] if doubts else None,
-            warnings=(
-                *(text for _, text in doubts if text),
-                *(() if doubts else notes),
-                *((GUESS,) if model.is_guess else ()),
-            ),
+            warnings=(*(text for _, text in doubts if text), *notes, *((GUESS,) if model.is_guess else ())),
             log10_likelihood_ratio=ratio,
-            posterior=posterior,
-            such_files=track_record_of(model.track_record, image.coding)
-            if means_something and self.rules.threshold is None
-            else None,
+            posterior=None if ratio is None else self.rules.posterior(ratio),
+            such_files=track_record_of(model.track_record, image.coding) if is_measured else None,
             parts=None if image.is_constant else model.parts_line(np.asarray(image.features)),
             named=named_by(model, image) if means_something else None,
             undecided=self.undecided,
         )
+
+    def _doubts(
+        self, variants: Sequence[Extraction], score: float, verdict: Verdict, ratio: float | None
+    ) -> tuple[list[Doubt], list[str]]:
+        """Return the reasons against a verdict, and what to know beside it."""
+        image, model = variants[0], self.model
+        doubts = outside_experience(image, model)
+        if doubts:
+            return doubts, []
+        notes = [GRAY.format(model.name)] if self._is_gray_and_new(image) else []
+        if verdict == "inconclusive" and self.undecided is not None:
+            return [("undecided", why_undecided(model, self.undecided))], notes
+        doubts, improbable = self._improbable(score, verdict, ratio)
+        if self.rules.stability:
+            doubts += flips(variants[1:], model, self.rules.threshold_of(model), self.undecided, verdict)
+        return doubts, notes if doubts else [*improbable, *notes]
+
+    def _is_gray_and_new(self, image: Extraction) -> bool:
+        return self.model.knows_no_gray and image.metadata is not None and image.metadata.is_gray
+
+    def _improbable(self, score: float, verdict: Verdict, ratio: float | None) -> tuple[list[Doubt], list[str]]:
+        """Return the doubt about a verdict that is less probable than asked for, and a note on one that is unlikely."""
+        if ratio is None or (confidence := self.rules.confidence(ratio, verdict)) >= max(
+            0.5, self.rules.min_confidence or 0.0
+        ):
+            return [], []
+        name = self.model.class_name(verdict) or verdict
+        if confidence < (self.rules.min_confidence or 0.0):
+            return [("low confidence", f"{name} with a probability of only {confidence:.3f}")], []
+        where = self.rules.where(self.model, speaks_against=(verdict == "fake") != (ratio >= 0))
+        at = f"called {name} by the threshold of {self.rules.limit_of(self.model, score):.3f}"
+        return [], [f"{at}, with a probability of only {confidence:.3f}{where}"]
 
 
 def hash_of_settings(settings: dict[str, Any]) -> str:

@@ -359,6 +359,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
         "augment": ", ".join(dict.fromkeys(edit.title if edit else "none" for edit in dataset.edits)),
         "copies": len(dataset.edits),
         "n_frames": sum(sample.frame is not None for sample in dataset.samples),
+        "n_gray": sum(bool(sample.metadata and sample.metadata.is_gray) for sample in dataset.samples),
     }
 
 

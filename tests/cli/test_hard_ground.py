@@ -92,9 +92,9 @@ def small(width: int, height: int) -> bytes:
         (small(3, 5), "on the shorter side, and the model photographs judges from 205 on"),
         (png_of_size(2**31 - 1, 2**31 - 1), "2147483647x2147483647 pixels, more than the limit"),
         (png_of_size(40_000, 40_000), "40000x40000 pixels, more than the limit of 120000000; see --max-pixels"),
-        (png_of_size(64, 64), "truncated, and what is left"),
+        (png_of_size(64, 64), "truncated; of such a file"),
         (png_of_size(0, 64), "not an image in a known format|damaged"),
-        (SOUND.read_bytes()[:20_000], "truncated, and what is left gives no part of the image in full"),
+        (SOUND.read_bytes()[:20_000], "truncated; of such a file no part can be judged for certain"),
         (b"\xff\xd8\xff\xe0" + bytes(100), "not an image|damaged"),
     ],
 )
@@ -123,7 +123,7 @@ def test_of_a_truncated_jpeg_what_is_there_is_judged(judge: object, photograph: 
 def test_a_truncated_progressive_jpeg_is_refused(judge: object, photograph: Image.Image) -> None:
     content = jpeg(photograph, quality=95, progressive=True)
     row = judge("odd.jpg", content[: len(content) // 3])
-    assert row["error"] == "JPEG: truncated, and what is left gives no part of the image in full; get an intact copy"
+    assert row["error"] == "JPEG: truncated; of such a file no part can be judged for certain; get an intact copy"
 
 
 def test_a_jpeg_cut_within_its_header_or_first_rows_is_refused(judge: object, photograph: Image.Image) -> None:
@@ -188,7 +188,7 @@ def test_a_tiff_of_ten_thousand_pages_costs_one_page(judge: object, monkeypatch:
     counted: list[str] = []
     monkeypatch.setattr(TiffImageFile, "n_frames", property(lambda tiff: (counted.append("pages"), count(tiff))[1]))
     row = judge("odd.tif", bytes(content), status=0)
-    assert row["warnings"][0] == "several frames or pages: only the first is judged"
+    assert row["warnings"][0] == "several pages: only the first is judged"
     assert not counted
 
 
@@ -196,7 +196,7 @@ def test_an_animated_webp_is_judged_by_its_first_frame(judge: object, photograph
     stream = io.BytesIO()
     photograph.save(stream, "WEBP", lossless=True, save_all=True, append_images=[photograph.rotate(90)])
     row = judge("odd.webp", stream.getvalue(), status=0)
-    assert row["warnings"][0] == "several frames or pages: only the first is judged"
+    assert row["warnings"][0] == "several frames: only the first is judged"
 
 
 def test_links_that_loop_are_named(judge: object, tmp_path: Path) -> None:

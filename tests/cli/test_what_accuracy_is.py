@@ -51,7 +51,7 @@ def test_a_table_says_of_which_images_its_accuracy_is(run: Run) -> None:
     assert lines[-1].startswith("12 images: ")
     of_world, of_png, _ = run("scan", EXAMPLES / "real").stdout.splitlines()[-3:]
     of_such = "accuracy: of such verdicts of world on files coded alike that it had not seen, half of them fake"
-    assert (of_world, of_png) == (of_such, "(of a PNG made from a JPEG: that of a JPEG)")
+    assert (of_world, of_png) == (of_such, "(a lossless file made from a JPEG: as a JPEG)")
 
 
 def test_what_all_undecided_images_share_stands_once_below_their_table(tmp_path: Path, run: Run) -> None:

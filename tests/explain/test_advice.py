@@ -14,11 +14,11 @@ from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.explain.advice import ADVICE, AFTER, SAYS_GENERATED, Advice, next_steps, sentence, text_of_reason
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE
 from spectral_detect.media.coding import Coding
-from spectral_detect.media.images import SEVERAL
+from spectral_detect.media.images import SEVERAL_FRAMES, SEVERAL_PAGES
 from spectral_detect.records import ImageRecord, Reason
 from spectral_detect.report.html.words import REASONS, reasons_of
 from spectral_detect.scanning.doubts import TRANSPARENT
-from spectral_detect.scanning.judge import GUESS
+from spectral_detect.scanning.judge import GRAY, GUESS
 from spectral_detect.scanning.names import CONTRADICTED
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -44,7 +44,9 @@ TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "at the prevalence": "called fake by the threshold of 0.424, with a probability of only 0.269 where 1 % are fake",
     "labelled images": GUESS,
     "the opaque part alone with": "2 % of the pixels are transparent, in full or in part, and their colours count",
-    "spectral-detect video": SEVERAL,
+    "spectral-detect video": SEVERAL_FRAMES,
+    "as a file of its own": SEVERAL_PAGES,
+    "in colour if there is one": GRAY.format("m"),
     "the whole file": "truncated: only the upper 32 of 64 rows are there and were judged",
     "on the full scale": "no pixel is brighter than 4095 of 65535: perhaps the file holds fewer than 16 bits",
     "seldom there by accident": f"{CONTRADICTED}: a prompt",

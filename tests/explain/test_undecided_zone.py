@@ -114,7 +114,7 @@ def test_each_variant_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     n_scored = []
     scores = Model.scores
     monkeypatch.setattr(Model, "scores", lambda self, X: scores(self, [n_scored.append(1) or x for x in X]))
-    explainer = Explainer(Judge(load_model(MODELS / "small.pkl"), Rules(stability=True)))
+    explainer = Explainer(Judge(load_model(MODELS / "photographs.pkl"), Rules(stability=True)))
     n_scored.clear()
     explained = explainer(FoundFile(Location(str(IMAGE))))
     assert explained.evidence is not None
@@ -126,4 +126,4 @@ def drawn_texts(explanation: object) -> list[str]:
 
     axes = Figure().subplots()
     panels.draw_gauge(axes, explanation)  # type: ignore[arg-type]
-    return [text.get_text() for text in axes.texts]
+    return [text.get_text().strip() for text in axes.texts]

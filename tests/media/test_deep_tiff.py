@@ -178,7 +178,7 @@ def test_several_pages_are_said() -> None:
         for pixels in (RGB, RGB[::-1]):
             writer.write(pixels, photometric="rgb", metadata=None)
     image = decode(stream.getvalue())
-    assert image.warnings == ("several frames or pages: only the first is judged",)
+    assert image.warnings == ("several pages: only the first is judged",)
     np.testing.assert_array_equal(image.pixels, RGB)
 
 

@@ -174,7 +174,7 @@ def test_the_first_frame_of_an_animation_is_judged_and_the_rest_told(tmp_path: P
     frames[0].save(path, image_format, save_all=True, append_images=frames[1:], duration=40, lossless=True)
     image = decode(path.read_bytes())
     assert is_animation(str(path))
-    assert "several frames or pages: only the first is judged" in image.warnings
+    assert "several frames: only the first is judged" in image.warnings
     if image_format in ("PNG", "WEBP"):
         np.testing.assert_array_equal(image.pixels, RGB)
 

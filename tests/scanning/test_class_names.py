@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -131,6 +132,7 @@ def test_beside_a_prevalence_its_names_are_said(
 def test_its_track_record_and_doubts_say_its_names(named: Path, labelled_folder: Path, run: Run) -> None:
     known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
     undecided = replace(load_model(named), undecided=(0.4, 0.5), track_record=(known,))
+    undecided = replace(undecided, file_marks=np.empty(0), summary=None)  # as if the image were new to it
     save_model(undecided, named)
     path = labelled_folder / "fake" / "00.png"
     table = run("scan", path, "--model", named, "--jobs", 0).stdout

@@ -16,10 +16,12 @@ from spectral_detect import FAKE, REAL, FeatureSpec, Model, load_model, scan, tr
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import LogisticRegression
 from spectral_detect.detector.experience import Experience, FeatureCloud
+from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.media.edits import Edit
+from spectral_detect.media.header import Metadata
 from spectral_detect.outputs.table import image_layout
 from spectral_detect.report.metrics import prevalence_text
 from spectral_detect.scanning.judge import Judge, Judgement
@@ -136,6 +138,12 @@ def test_a_verdict_that_an_edit_turns_depends_on_delivery(model: Model) -> None:
     judgement = judge(turned, model, rules)
     assert (judgement.verdict, judgement.reason) == ("inconclusive", "depends on delivery")
     assert judgement.warnings == ("depends on delivery: real after crop 0.9 (0.269), resize 0.9 (0.047)",)
+    guarded = replace(model, undecided=(0.3, 0.8))
+    turned = [image(2.0), image(1.0, STABILITY[0]), image(-1.0, STABILITY[1]), image(2.0, STABILITY[2])]
+    assert judge(turned, guarded, rules).warnings == (
+        "depends on delivery: inconclusive after jpeg 90 (0.731); real after crop 0.9 (0.269)",
+    )
+    assert judge([image(0.0), *turned[1:]], guarded, rules).reason == "undecided"
     too_small = [steady[0], *(Extraction(Location("a.png"), edit=edit, error="too small") for edit in STABILITY)]
     assert "large enough to check" in judge(too_small, model, rules).warnings[0]
 
@@ -144,10 +152,9 @@ def test_every_doubt_is_named_and_the_first_is_the_reason(model: Model) -> None:
     far = replace(image(8.0), width=1000, height=1000)
     judgement = judge([far], model, Rules(min_confidence=0.99, prevalence=0.01))
     assert judgement.reason == "outside experience"
-    outside, unsure = judgement.warnings
+    (outside,) = judgement.warnings  # its score means nothing, and so no probability either
     assert "1000x1000 pixels" in outside
     assert "features unlike" in outside
-    assert "probability of only" in unsure
 
 
 def test_an_image_of_which_much_is_transparent_is_inconclusive(model: Model) -> None:
@@ -275,6 +282,31 @@ def test_a_score_that_errs_too_often_is_undecided(model: Model) -> None:
     assert judge([image(2.0)], guarded, Rules()).verdict == "fake"
     assert judge([image(-2.0)], guarded, Rules()).verdict == "real"
     assert judge([image(0.1)], guarded, Rules(threshold=0.5)).verdict == "fake"  # as asked
+
+
+def test_what_is_undecided_is_not_said_to_lack_confidence(model: Model) -> None:
+    guarded = replace(model, undecided=(0.3, 0.8))
+    assert judge([image(0.5)], guarded, Rules(min_confidence=0.9)).reason == "undecided"
+    assert judge([image(2.0)], guarded, Rules(min_confidence=0.9)).reason == "low confidence"
+
+
+def test_without_colours_it_is_not_known_how_often_a_verdict_is_right(model: Model) -> None:
+    known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
+    spec = FeatureSpec.preset("residual", groups=("coherence",))
+    coloured = replace(model, spec=spec, undecided=(0.3, 0.8), track_record=(known,), training={"n_gray": 0})
+    gray = replace(image(2.0), metadata=Metadata("PNG", 128, 128, is_gray=True))
+    record = Judge(coloured)([gray])
+    assert (record.verdict, record.verdict_right, record.such_files) == ("fake", None, None)
+    assert record.warnings[-1].startswith("an image without colours: the model m looks at colours")
+    for other, seen in ((replace(image(2.0), metadata=Metadata("PNG", 128, 128)), 0), (gray, 3)):
+        assert Judge(replace(coloured, training={"n_gray": seen}))([other]).verdict_right == 0.9
+
+
+def test_how_often_it_is_right_is_not_said_of_a_training_image(model: Model) -> None:
+    known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
+    learned = replace(model, undecided=(0.3, 0.8), track_record=(known,), file_marks=marks_of(["a" * 64]))
+    for sha256, right in (("a" * 64, None), ("b" * 64, 0.9)):
+        assert Judge(learned)([replace(image(2.0), sha256=sha256)]).verdict_right == right
 
 
 def test_a_record_says_how_often_such_a_verdict_was_right(model: Model) -> None:

@@ -430,7 +430,7 @@ def test_a_folder_of_animations_gives_as_many_verdicts(tmp_path: Path, run: Run)
     ]
     assert [(r["fps"], r["coding"].split(",")[0], r["warnings"]) for r in results] == [(10, "lossless", [])] * 2
     (still,) = scan([str(tmp_path / "a.webp")], load_model(MODEL))
-    assert still.warnings[0] == "several frames or pages: only the first is judged"
+    assert still.warnings[0] == "several frames: only the first is judged"
 
 
 @needs_shared

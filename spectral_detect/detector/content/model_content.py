@@ -52,7 +52,7 @@ from spectral_detect.records import CLASS_NAMES, LABELS
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
-COUNTS = ("n_real", "n_fake", "n_unlabelled", "n_groups", "n_fewest_groups", "n_frames", "copies")
+COUNTS = ("n_real", "n_fake", "n_unlabelled", "n_groups", "n_fewest_groups", "n_frames", "n_gray", "copies")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")

@@ -182,7 +182,9 @@ function posteriorSentences(row) {
 }
 function trackSentences(row) {
   const such = at.such_files === undefined ? null : value(row, "such_files");
-  return such ? [`Of such files, from sources that the model had not seen and half of them ${facts.names.fake}: ${such}.`] : [];
+  if (!such) return [];
+  const said = `Of such files, from sources that the model had not seen and half of them ${facts.names.fake}: ${such}.`;
+  return [such.startsWith("lossless") ? `${said} ${facts.made_from_jpeg}` : said];
 }
 function conclusion(row) {
   const outcome = value(row, "outcome");

@@ -21,7 +21,14 @@ from spectral_detect.report.html.model_facts import model_facts
 from spectral_detect.report.html.row_table import CODED, MOST_NAMED, MOST_ROWS, SAME, RowKind, RowTable, safe_json
 from spectral_detect.report.html.run_facts import N_THUMBNAILS, RunFacts, utc_now
 from spectral_detect.report.html.second_look import SecondLook
-from spectral_detect.report.html.words import SCALE_NAME, limits_of, propositions_of, sides_of, verdicts_of
+from spectral_detect.report.html.words import (
+    MADE_FROM_JPEG,
+    SCALE_NAME,
+    limits_of,
+    propositions_of,
+    sides_of,
+    verdicts_of,
+)
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 
@@ -232,6 +239,7 @@ class TableReport:
             "reasons": [advice.title for advice in (*words.REASONS, words.OTHER_REASON)],
             "prevalence": self._content.judge.rules.prevalence,
             "scale": SCALE_NAME,
+            "made_from_jpeg": MADE_FROM_JPEG,
             "names": _names_of(self._content.judge),
             "sides": sides_of(self._content.judge.class_names),
         }

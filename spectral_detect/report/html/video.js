@@ -39,7 +39,7 @@ function chart(row, width, height, pad) {
   const right = width - pad.right, zone = facts.undecided[value(row, "model_sha256")], threshold = value(row, "threshold");
   if (zone) svg.append(drawn("rect", {class: "zone", x: pad.left, y: Y(zone[1]), width: right - pad.left, height: Y(zone[0]) - Y(zone[1])}));
   svg.append(drawn("path", {class: "frame", d: `M${pad.left} ${Y(1)}H${right}M${pad.left} ${Y(0)}H${right}`}));
-  if (threshold !== null) svg.append(drawn("path", {class: "threshold", d: `M${pad.left} ${Y(threshold)}H${right}`}));
+  if (threshold !== null && !zone) svg.append(drawn("path", {class: "threshold", d: `M${pad.left} ${Y(threshold)}H${right}`}));
   for (const track of new Set(points.map(point => point[3]))) {
     const line = points.filter(point => point[3] === track).map(point => `${X(point[0])} ${Y(point[1])}`);
     svg.append(drawn("path", {class: "line", d: `M${line.join("L")}`}));
@@ -67,7 +67,7 @@ function large(row, width) {
   }
   const zone = facts.undecided[value(row, "model_sha256")], threshold = value(row, "threshold");
   if (zone) svg.append(drawn("text", {class: "tick", x: right - 4, y: Y(zone[0]) - 5, "text-anchor": "end"}, `undecided: ${digits(zone[0])} to ${digits(zone[1])}`));
-  if (threshold !== null) svg.append(drawn("text", {class: "tick", x: 34, y: Y(threshold) - 5}, `threshold ${digits(threshold)}`));
+  if (threshold !== null && !zone) svg.append(drawn("text", {class: "tick", x: 34, y: Y(threshold) - 5}, `threshold ${digits(threshold)}`));
   const faces = new Set(points.map(point => point[3])).size;
   for (const point of points) {
     const made = mark(point, X(point[0]), Y(point[1]), points.length > 200 ? 2.2 : 4);
@@ -94,7 +94,9 @@ const kind = {
   outside: "Frames lie outside the conditions under which the model was validated, see the warnings.",
   called(row, outcome) {
     const by = {majority: "the majority of the frames that voted", mean: "their mean score", pooled: "their pooled likelihood ratio"}[value(row, "vote")];
-    return `Called ${facts.names[outcome]} by ${by}; mean score ${digits(row[at.mean_score])}, threshold ${digits(value(row, "threshold"))}.`;
+    const zone = facts.undecided[value(row, "model_sha256")];
+    const rule = zone ? `frames between ${digits(zone[0])} and ${digits(zone[1])} do not vote` : `threshold ${digits(value(row, "threshold"))}`;
+    return `Called ${facts.names[outcome]} by ${by}; mean score ${digits(row[at.mean_score])}, ${rule}.`;
   },
   counts(row) {
     const fraction = row[at.fake_fraction], faces = row[at.n_faces] === null ? "" : ` and ${row[at.n_faces]} faces in them`;

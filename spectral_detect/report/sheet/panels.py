@@ -24,7 +24,8 @@ SMALL, NORMAL = 7.5, 8.5
 DB = 10 / np.log(10)  # of a natural logarithm of power
 FINEST = 0.5  # cycles per pixel along an axis
 BESIDE = 0.02  # of the width of a chart
-LEAST_FOR_WORD = 0.19  # of the width of the gauge, for "undecided"
+LEAST_FOR_WORD = 0.4  # of the width of the gauge, for "undecided" between both its ends
+LABEL = 0.3  # width of the number beside a bar, as a part of the longest bar
 COLOUR_OF = {"fake": ORANGE, "real": BLUE, "inconclusive": "0.35"}
 
 
@@ -72,11 +73,13 @@ def draw_gauge(axes: Axes, explanation: Explanation) -> None:
 def _draw_undecided(axes: Axes, low: float, high: float) -> None:
     """Draw the scores that decide nothing, with their ends; the threshold between them plays no part."""
     axes.axvspan(low, high, color="0.6", alpha=0.9, linewidth=0)
-    is_wide = high - low > LEAST_FOR_WORD
-    if is_wide:
-        axes.text((low + high) / 2, 0.5, "undecided", ha="center", va="center", fontsize=NORMAL, color="0.1")
-    for end, side in ((low, "left" if is_wide else "right"), (high, "right" if is_wide else "left")):
-        axes.text(end, -0.12, f"{end:.3f}", ha=side, va="top", fontsize=SMALL)
+    if high - low <= LEAST_FOR_WORD:
+        for end, side in ((low, "right"), (high, "left")):
+            axes.text(end, -0.12, f"{end:.3f}", ha=side, va="top", fontsize=SMALL)
+        return
+    axes.text((low + high) / 2, 0.5, "undecided", ha="center", va="center", fontsize=NORMAL, color="0.1")
+    axes.text(low, 0.5, f" {low:.3f}", ha="left", va="center", fontsize=SMALL, color="0.1")
+    axes.text(high, 0.5, f"{high:.3f} ", ha="right", va="center", fontsize=SMALL, color="0.1")
 
 
 def draw_image(axes: Axes, explanation: Explanation) -> None:
@@ -87,7 +90,10 @@ def draw_image(axes: Axes, explanation: Explanation) -> None:
     if explanation.picture is not None:
         axes.imshow(explanation.picture)
     width, height = explanation.size
-    axes.set_xlabel(fill(f"{width} x {height} pixels, {record.coding or record.format}", 44), fontsize=SMALL)
+    text = f"{width} x {height} pixels, {record.coding or record.format}"
+    if record.delivery is not None:
+        text = f"{record.delivery}, of {record.width} x {record.height} pixels, {record.coding or record.format}"
+    axes.set_xlabel(fill(text, 44), fontsize=SMALL)
     axes.set(xticks=[], yticks=[])
 
 
@@ -168,9 +174,17 @@ def draw_groups(axes: Axes, explanation: Explanation, evidence: Evidence) -> Non
     span = max(map(abs, [*values, *boundaries]))
     for y, value in zip(at, values, strict=True):
         sign = 1 if value >= 0 else -1
-        ends = [value, *(b for b in boundaries if y == at[-1] and sign * b > 0)]
-        end = max(ends, key=abs) + BESIDE * span * sign
-        axes.text(end, y, f"{value:+.2f}", va="center", ha="left" if sign > 0 else "right", fontsize=SMALL)
+        end = value
+        for boundary in sorted(boundaries, key=abs) if y == at[-1] else ():  # the number is no label of its line
+            end = boundary if 0 <= sign * (boundary - end) < LABEL * span else end
+        axes.text(
+            end + BESIDE * span * sign,
+            y,
+            f"{value:+.2f}",
+            va="center",
+            ha="left" if sign > 0 else "right",
+            fontsize=SMALL,
+        )
     for boundary in boundaries:
         axes.plot([boundary] * 2, [at[-1] - 0.45, at[-1] + 0.45], color="black", linestyle=":", linewidth=1.5)
     axes.axvline(0, color=DARK, linewidth=0.8)

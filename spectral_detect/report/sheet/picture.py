@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from spectral_detect._version import PROGRAM
 from spectral_detect.explain.advice import sentence
 from spectral_detect.explain.explanation import Explanation
 from spectral_detect.report.plots import as_it_is, new_figure, plain, write_figure
@@ -130,16 +131,24 @@ def _columns(explanation: Explanation) -> tuple[list[Paragraph], list[Paragraph]
     to_do: list[Paragraph] = [
         ("warnings", other_warnings(explanation)),
         ("what to do next", [sentence(step) for step in explanation.next_steps]),
-        ("how it was made", [_origin(explanation)]),
+        ("how it was made", _origin(explanation)),
     ]
     return [p for p in known if p[1]], [p for p in to_do if p[1]]
 
 
-def _origin(explanation: Explanation) -> str:
+def _origin(explanation: Explanation) -> list[str]:
     record, evidence = explanation.record, explanation.evidence
-    model = f"Model {visible(record.model or '')}, sha256 {(record.model_sha256 or '')[:12]}"
-    method = f" Shares of evidence: {evidence.method}." if evidence else ""
-    return f"{model}; file sha256 {(record.sha256 or '')[:12]}.{method}"
+    model = f"model {visible(record.model or '')}, SHA-256 {_in_parts(record.model_sha256)}"
+    made = [
+        f"{PROGRAM} {record.tool_version}; {model}",
+        f"File {visible(record.path)}, SHA-256 {_in_parts(record.sha256)}",
+    ]
+    return [*made, f"Shares of evidence: {evidence.method}."] if evidence else made
+
+
+def _in_parts(sha256: str | None) -> str:
+    """Return a hash in parts, so that a line may break between them."""
+    return " ".join((sha256 or "none")[k : k + 8] for k in range(0, len(sha256 or "none"), 8))
 
 
 def _lines(sentences: Sequence[str]) -> list[str]:

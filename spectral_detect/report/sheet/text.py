@@ -13,13 +13,13 @@ from spectral_detect.explain.explanation import NOTHING_TO_EXPLAIN, Explanation
 from spectral_detect.explain.neighbours import Neighbour
 from spectral_detect.outputs.writer import ALARMS
 from spectral_detect.records import LABELS
-from spectral_detect.report.html.words import SCALE_NAME, sides_of, support
+from spectral_detect.report.html.words import MADE_FROM_JPEG, SCALE_NAME, sides_of, support
 from spectral_detect.report.models import decides_text
 from spectral_detect.text import visible
 
 WIDTH, TITLE = 100, 21
 LEAST_WIDTH = TITLE + 20
-MADE_FROM_JPEG = "If it was made from a JPEG, the verdict is right as often as one on a JPEG, which is less."
+LEAST_REASON = 0.1  # of the largest contribution; less is not named as a reason
 MEANINGS = {
     "fake": "it looks more like the generated images that the model has seen",
     "real": "it looks more like the camera images that the model has seen",
@@ -99,9 +99,10 @@ def explanation_text(explanation: Explanation, width: int = WIDTH) -> str:
 
 
 def what_was_judged(explanation: Explanation) -> str:
-    """Return the path, and the part that was named."""
-    region, path = explanation.region, visible(explanation.record.path)
-    return path if region is None else f"{path}, part {','.join(map(str, region.box))}"
+    """Return the path, the part that was named, and the form in which the model takes all images, if it has one."""
+    region, path, delivery = explanation.region, visible(explanation.record.path), explanation.record.delivery
+    part = "" if region is None else f", part {','.join(map(str, region.box))}"
+    return f"{path}{part}" + (f", judged as {visible(delivery)}" if delivery else "")
 
 
 def verdict_line(explanation: Explanation) -> str:
@@ -169,8 +170,12 @@ def why_sentence(explanation: Explanation) -> str:
         return sentence(explanation.record.error or NOTHING_TO_EXPLAIN)
     is_fake = evidence.decision_value >= evidence.boundary
     side, other = names_of(explanation)[:: -1 if is_fake else 1]
-    behind = [title for title, value in evidence.kinds if (value > 0) == is_fake][:2]
-    against = [title for title, value in evidence.kinds if (value > 0) != is_fake][:1]
+    least = LEAST_REASON * max(abs(value) for value in (evidence.start, *(value for _, value in evidence.kinds)))
+    telling = [(title, value > 0) for title, value in evidence.kinds if abs(value) >= least]
+    behind = [title for title, speaks_for_fake in telling if speaks_for_fake == is_fake][:2]
+    against = [title for title, speaks_for_fake in telling if speaks_for_fake != is_fake][:1]
+    if not telling:
+        return f"Nothing in the image speaks clearly for either class; a mean training image would be {side} as well."
     text = f"Most for {side}: {'; '.join(behind) or 'nothing'}."
     return f"{text} Most for {other}: {against[0]}." if against else text
 

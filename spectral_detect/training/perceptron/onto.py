@@ -73,7 +73,7 @@ def with_base(model: Model, onto: Model) -> Model:
     codings are those of the new images alone, on which all numbers were measured.
     """
     before = {key: _count(onto.training.get(key)) + _count(onto.base.get(key)) for key in COUNTS}
-    is_wider = sum(before.values()) > sum(model.training[key] for key in COUNTS)
+    is_wider = onto.cloud is not None and sum(before.values()) > sum(model.training[key] for key in COUNTS)
     wider = onto if is_wider else model
     experience = model.experience
     if experience and wider.experience:  # how many are refused goes with where features lie
