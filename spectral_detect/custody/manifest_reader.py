@@ -16,7 +16,7 @@ from spectral_detect.errors import ManifestError
 from spectral_detect.text import cut_in_the_middle, visible
 
 LONGEST_NAME = 80
-NO_MANIFEST = "is no manifest, or its first line is damaged"
+NO_MANIFEST = "no manifest, or its first line is damaged"
 
 
 @dataclass(frozen=True)

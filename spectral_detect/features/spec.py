@@ -229,7 +229,8 @@ class FeatureSpec:
             "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean power
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
-            "world": seven groups of the image reduced to two small sizes, for images of unknown history.
+            "world": seven groups of the image reduced to two small sizes, and six of its middle as it is and reduced to
+            a larger one, for images of unknown history.
             "magnitude": the log magnitude spectrum of 32x32 pixels, for adversarial perturbations. "durall": exactly
             the published computation. "encoder": what a network gives, which `encoder` names.
         **changes
@@ -383,6 +384,8 @@ PRESETS: dict[str, FeatureSpec] = {
         "world",
         groups=("coherence", "block_spectrum", "patch_spectrum", *WHOLE_IMAGE_GROUPS),
         scales=(224, 112),
+        details=(0, 448),
+        detail_groups=("coherence", "block_spectrum", "patch_spectrum", *SQUARE_GROUPS),
         tiles_per_side=8,
         filter="laplacian",
         n_bins=100,

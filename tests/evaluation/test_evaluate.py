@@ -179,3 +179,8 @@ def test_one_fake_face_makes_a_fake_video() -> None:
     assert found is not None and (found.n_videos, found.n_ties) == (20, 0)
     for by in (found.majority, found.mean):
         assert by is not None and by.to_dict()["balanced_accuracy"] == 1
+
+
+def test_a_model_given_as_an_option_is_said_to_be_an_argument(run: Run) -> None:
+    result = run("evaluate", "--model", MODEL, "--manifest", MANIFEST)
+    assert result.exit_code == 2 and "MODEL is no option: give it without --model" in result.stderr

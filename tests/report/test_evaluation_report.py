@@ -162,7 +162,8 @@ def test_the_page_shows_its_pictures_and_runs_nothing(run: Run, images: Path, tm
 
 
 def test_the_undecided_scores_are_drawn_unless_another_threshold_decides() -> None:
-    model, far = load_model("world"), Extraction(Location("a.png"), width=256, height=256, features=np.zeros(1461))
+    model = load_model("world")
+    far = Extraction(Location("a.png"), width=256, height=256, features=np.zeros(model.n_features))
     judged = [Judge(model, rules).judge([far]) for rules in (Rules(), Rules(threshold=0.5))]
     decides_all = Judge(replace(model, undecided=(0.5, 0.5))).judge([far])
     zones = [evaluation_plots.undecided_of([each]) for each in (*judged, decides_all)]

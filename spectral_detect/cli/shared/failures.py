@@ -73,7 +73,7 @@ COMPARE_MODELS = (
 
 
 class HintedCommand(click.Command):
-    """A command that says what to do when it is given more arguments than it takes.
+    """A command that says what to do when it is given more arguments than it takes, or an argument as an option.
 
     Parameters
     ----------
@@ -89,6 +89,13 @@ class HintedCommand(click.Command):
         """Parse as every command does."""
         try:
             return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            given = next((p for p in self.params if f"--{p.name}" == error.option_name), None)
+            if isinstance(given, click.Argument):
+                raise click.UsageError(
+                    f"{given.human_readable_name} is no option: give it without --{given.name}", ctx
+                ) from None
+            raise
         except click.UsageError as error:
             if error.message.startswith("Got unexpected extra argument"):
                 raise click.UsageError(f"{error.message}. {self.hint}", ctx) from None
