@@ -23,6 +23,7 @@ from spectral_detect.text import cut_in_the_middle, visible
 
 CHANCE = 0.5  # AUROC
 LONGEST_NAME = 80
+LEAST_GRAY = 0.01  # share of the training images; with fewer, nothing is known of such images
 MIN_TILES = 4  # of fewer, the deviation says little
 
 
@@ -142,8 +143,9 @@ class Model:
 
     @property
     def knows_no_gray(self) -> bool:
-        """Whether it looks at colours, and no image that it was trained and measured on was without them."""
-        return self.spec.needs_colour and self.training.get("n_gray") == 0
+        """Whether it looks at colours, and hardly an image that it was trained and measured on was without them."""
+        n_gray, n = self.training.get("n_gray"), sum(self.training.get(name, 0) for name in ("n_real", "n_fake"))
+        return self.spec.needs_colour and n_gray is not None and bool(n_gray < LEAST_GRAY * n)
 
     @property
     def base(self) -> Mapping[str, Any]:

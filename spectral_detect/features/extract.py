@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite, isqrt
@@ -15,20 +15,26 @@ from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
 from spectral_detect.features.encoder.network import encode
 from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_PX, Tiles
-from spectral_detect.features.natural_statistics import OF_LUMA, OF_RGB
+from spectral_detect.features.natural_statistics import (
+    chroma_cooccurrence,
+    colour_cooccurrence,
+    cooccurrence,
+    normalised_luma,
+)
 from spectral_detect.features.numpy_backend import as_rgb, numpy_backend
-from spectral_detect.features.reduced import halved, in_8_bit, middle, reduced
+from spectral_detect.features.reduced import halved, in_8_bit, reduced
 from spectral_detect.features.spec import (
     BLOCK_PX,
     GROUPS_AT_EACH_SCALE,
     PRESETS,
-    SQUARE_GROUPS,
     WHOLE_IMAGE_GROUPS,
     FeatureSpec,
     FusedSpec,
 )
 from spectral_detect.orientation import TURNS
 
+OF_RGB = {"colour_cooccurrence": colour_cooccurrence, "chroma_cooccurrence": chroma_cooccurrence}
+OF_LUMA = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
 OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
     1: ("gray with an axis too many", "drop it: `image[..., 0]`"),
@@ -37,7 +43,6 @@ OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
 }
 MOST_FLOATING = 2550.0  # ten times white: no filter overshoots so far
 MIN_TILE_PX, MAX_TILE_PX = 32, 128
-DETAIL_PX = 448  # a side, of the middle of an image that `FeatureSpec.details` look at
 COLOUR_PX = 2**16  # pixels of all large tiles that colour features look at: as many as an image of 256x256 has
 
 
@@ -148,7 +153,7 @@ def _features_of_one(image: np.ndarray, spec: FeatureSpec, is_ycc: bool, orienta
 def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> np.ndarray:
     """Return the (n_features,) features of one (H, W[, 3]) image: of tiles at the first scale, of the whole at each."""
     backend, first = numpy_backend(), spec.scales[0]
-    of_tiles = _of_tiles(spec, tuple(name for name in spec.groups if name not in WHOLE_IMAGE_GROUPS))
+    of_tiles = replace(spec, scales=(), groups=tuple(g for g in spec.groups if g not in WHOLE_IMAGE_GROUPS))
     large = halved(image, first)
     small = reduced(large, first)
     parts = [extract_features(small, of_tiles, is_ycc=is_ycc).mean(axis=0)]
@@ -161,26 +166,7 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
         small = reduced(small, scale)
         luma = small if small.ndim == 2 else small[..., 0] if is_ycc else backend.rgb_to_gray(small)
         parts += [OF_LUMA[name](np.ascontiguousarray(luma)) for name in spec.groups if name in GROUPS_AT_EACH_SCALE]
-    return np.concatenate([*parts, *_features_of_details(image, spec, is_ycc)]).astype(spec.precision)
-
-
-def _of_tiles(spec: FeatureSpec, groups: tuple[str, ...]) -> FeatureSpec:
-    return replace(spec, scales=(), details=(), detail_groups=(), groups=groups)
-
-
-def _features_of_details(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> Iterator[np.ndarray]:
-    """Yield the features of the middle of one (H, W[, 3]) image as it is, and reduced to each side."""
-    squares = [name for name in spec.detail_groups if name in SQUARE_GROUPS]
-    groups = spec.detail_groups[: len(spec.detail_groups) - len(squares)]
-    for side in spec.details:
-        image = halved(image, side) if side else image
-        seen = in_8_bit(middle(reduced(image, side) if side else image, DETAIL_PX))
-        if groups:
-            yield extract_features(seen, _of_tiles(spec, groups), is_ycc=is_ycc).mean(axis=0)
-        rgb = as_rgb(seen, is_ycc)
-        luma = seen if seen.ndim == 2 else seen[..., 0] if is_ycc else numpy_backend().rgb_to_gray(seen)
-        for name in squares:
-            yield OF_RGB[name](rgb) if name in OF_RGB else OF_LUMA[name](np.ascontiguousarray(luma))
+    return np.concatenate(parts).astype(spec.precision)
 
 
 @dataclass(frozen=True)

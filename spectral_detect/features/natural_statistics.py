@@ -64,37 +64,14 @@ def colour_cooccurrence(rgb: np.ndarray) -> np.ndarray:
     generated faces: Barni et al., "CNN detection of GAN-generated face images based on cross-band co-occurrences
     analysis", IEEE WIFS 2020.
     """
-    return _shares(_channels_of(rgb), _channels, _same_channels())
-
-
-def square_cooccurrence(luma: np.ndarray) -> np.ndarray:
-    """Return (78,), `cooccurrence` of the residuals of a 3x3 square alone, the finest of them, for large images."""
-    return _shares([luma], _neighbours, _same_neighbours(), square_alone=True)
-
-
-def square_colour_cooccurrence(rgb: np.ndarray) -> np.ndarray:
-    """Return (126,), `colour_cooccurrence` of the residuals of a 3x3 square alone."""
-    return _shares(_channels_of(rgb), _channels, _same_channels(), square_alone=True)
-
-
-def square_chroma_cooccurrence(rgb: np.ndarray) -> np.ndarray:
-    """Return (78,), `chroma_cooccurrence` of the residuals of a 3x3 square alone."""
-    return square_cooccurrence(_red_difference(rgb))
+    return _shares([np.ascontiguousarray(rgb[..., k]) for k in range(3)], _channels, _same_channels())
 
 
 def chroma_cooccurrence(rgb: np.ndarray) -> np.ndarray:
     """Return (234,), `cooccurrence` of the red difference Cr of an (H, W, 3) uint8 image; Cb adds nothing to it."""
-    return cooccurrence(_red_difference(rgb))
-
-
-def _red_difference(rgb: np.ndarray) -> np.ndarray:
     import cv2
 
-    return np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1])
-
-
-def _channels_of(rgb: np.ndarray) -> list[np.ndarray]:
-    return [np.ascontiguousarray(rgb[..., k]) for k in range(3)]
+    return cooccurrence(np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1]))
 
 
 @dataclass(frozen=True)
@@ -125,20 +102,13 @@ class _Plane:
 Codes = list[_Plane]
 
 
-def _shares(
-    planes: Sequence[np.ndarray],
-    triples: Callable[[list[_Plane]], Codes],
-    same: np.ndarray,
-    *,
-    square_alone: bool = False,
-) -> np.ndarray:
+def _shares(planes: Sequence[np.ndarray], triples: Callable[[list[_Plane]], Codes], same: np.ndarray) -> np.ndarray:
     """Return the root of each share of the triples in (H, W) planes, by kind of residual and step of rounding."""
     found = []
-    of_planes = [_square_alone(plane) if square_alone else _residuals(plane) for plane in planes]
-    for unit, *residuals in zip(UNITS[-len(of_planes[0]) :], *of_planes, strict=True):
-        usual = [max(0.5, USUAL_STEP * _mean_magnitude(each[0])) for each in residuals]
+    for unit, *of_planes in zip(UNITS, *map(_residuals, planes), strict=True):
+        usual = [max(0.5, USUAL_STEP * _mean_magnitude(residuals[0])) for residuals in of_planes]
         for steps in ([unit] * len(planes), usual):
-            levels = [map(_rounded, each, steps) for each in zip(*residuals, strict=True)]
+            levels = [map(_rounded, each, steps) for each in zip(*of_planes, strict=True)]
             found.append(np.bincount(same, weights=sum(_counted(triples(list(each))) for each in levels)))
     shares = np.stack(found)
     return np.asarray(np.sqrt(shares / shares.sum(axis=1, keepdims=True)).ravel())
@@ -149,25 +119,13 @@ def _residuals(plane: np.ndarray) -> list[tuple[_Plane, ...]]:
     (height, width), pixels = plane.shape, plane.astype(np.int16).ravel()
     along, down = pixels[1:] - pixels[:-1], pixels[width:] - pixels[:-width]
     along_2, down_2 = along[1:] - along[:-1], down[width:] - down[:-width]
+    square = along_2[width:] - along_2[:-width]  # the second difference down of the second difference along
+    square = square[:-width] - square[width:]
     return [
         (_Plane(along, (height, width - 1), width), _Plane(down, (height - 1, width), width)),
         (_Plane(along_2, (height, width - 2), width), _Plane(down_2, (height - 2, width), width)),
-        (_square_of(along_2, plane.shape),),
+        (_Plane(square, (height - 2, width - 2), width),),
     ]
-
-
-def _square_alone(plane: np.ndarray) -> list[tuple[_Plane, ...]]:
-    """Return the last of `_residuals`, in a fraction of their time."""
-    pixels = plane.astype(np.int16).ravel()
-    along = pixels[1:] - pixels[:-1]
-    return [(_square_of(along[1:] - along[:-1], plane.shape),)]
-
-
-def _square_of(along_2: np.ndarray, shape: tuple[int, ...]) -> _Plane:
-    """Return the second difference down of the second difference along."""
-    height, width = shape
-    square = along_2[width:] - along_2[:-width]
-    return _Plane(square[:-width] - square[width:], (height - 2, width - 2), width)
 
 
 def _mean_magnitude(residual: _Plane) -> float:
@@ -292,18 +250,3 @@ def _of_products(products: np.ndarray) -> list[float]:
     n_below, n_above = int(np.count_nonzero(flat < 0)), int(np.count_nonzero(flat > 0))
     spreads = of_below / max(1, n_below), max(0.0, of_all - of_below) / max(1, n_above)
     return [cv2.sumElems(products)[0] / len(flat), *map(sqrt, spreads)]
-
-
-# feature groups by what they look at: 8-bit RGB, or luma
-OF_RGB: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    group.__name__: group
-    for group in (
-        colour_cooccurrence,
-        chroma_cooccurrence,
-        square_colour_cooccurrence,
-        square_chroma_cooccurrence,
-    )
-}
-OF_LUMA: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    group.__name__: group for group in (cooccurrence, normalised_luma, square_cooccurrence)
-}

@@ -24,9 +24,6 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
     assert len({FeatureSpec.preset(n, n_bins=b).sha256 for n in PRESETS for b in (80, 300)}) == 2 * len(PRESETS)
 
 
-SCALES = {"scales": (64,), "tiles_per_side": 8}
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -52,15 +49,6 @@ SCALES = {"scales": (64,), "tiles_per_side": 8}
         ({"scales": (64, 128), "tiles_per_side": 8}, "the largest first"),
         ({"scales": (64, 64), "tiles_per_side": 8}, "none twice"),
         ({"groups": ("cooccurrence",), "scales": (64,), "tiles_per_side": 8}, "cooccurrence: after other groups"),
-        ({"groups": ("square_cooccurrence",)}, "groups .* one or more of profile, chroma_profile"),
-        ({"details": (0,), "detail_groups": ("coherence",)}, "details go with .* scales"),
-        ({**SCALES, "details": (0,)}, "details go with groups of their own"),
-        ({**SCALES, "details": (8,), "detail_groups": ("coherence",)}, "details .* from `min_size_px` on, or 0"),
-        ({**SCALES, "details": (64, 0), "detail_groups": ("coherence",)}, "details .* or 0"),
-        ({**SCALES, "details": (0, 64, 128), "detail_groups": ("coherence",)}, "the largest first"),
-        ({**SCALES, "details": (0,), "detail_groups": ("cooccurrence",)}, "detail_groups .* some of profile"),
-        ({**SCALES, "details": (0,), "detail_groups": ("coherence", "coherence")}, "none twice"),
-        ({**SCALES, "details": (0,), "detail_groups": ("square_cooccurrence", "coherence")}, "those last"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:

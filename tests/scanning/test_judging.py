@@ -293,13 +293,16 @@ def test_what_is_undecided_is_not_said_to_lack_confidence(model: Model) -> None:
 def test_without_colours_it_is_not_known_how_often_a_verdict_is_right(model: Model) -> None:
     known = TrackRecord(None, None, 400, 40, 0.5, 0.9, 0.8)
     spec = FeatureSpec.preset("residual", groups=("coherence",))
-    coloured = replace(model, spec=spec, undecided=(0.3, 0.8), track_record=(known,), training={"n_gray": 0})
+    coloured = replace(model, spec=spec, undecided=(0.3, 0.8), track_record=(known,))
+    coloured = replace(coloured, training={"n_real": 200, "n_fake": 200, "n_gray": 3})
     gray = replace(image(2.0), metadata=Metadata("PNG", 128, 128, is_gray=True))
     record = Judge(coloured)([gray])
     assert (record.verdict, record.verdict_right, record.such_files) == ("fake", None, None)
     assert record.warnings[-1].startswith("an image without colours: the model m looks at colours")
-    for other, seen in ((replace(image(2.0), metadata=Metadata("PNG", 128, 128)), 0), (gray, 3)):
-        assert Judge(replace(coloured, training={"n_gray": seen}))([other]).verdict_right == 0.9
+    in_colour = replace(image(2.0), metadata=Metadata("PNG", 128, 128))
+    for other, seen in ((in_colour, 3), (gray, 4), (gray, None)):  # None: a model that does not say
+        training = coloured.training | {"n_gray": seen}
+        assert Judge(replace(coloured, training=training))([other]).verdict_right == 0.9
 
 
 def test_how_often_it_is_right_is_not_said_of_a_training_image(model: Model) -> None:
