@@ -11,6 +11,7 @@ import numpy as np
 from spectral_detect.media.coding import Coding
 from spectral_detect.text import range_text, short_repr
 
+OF_STILLS = "HEVC of stills"  # the same codec is called H.265 in videos
 N_DIRECTIONS = 8  # twenty or fifty refuse no more
 LEAST_VARIANCE = 1e-3  # of standardised features
 SIZE_TOLERANCE = 1.25  # sides up to this factor larger or smaller than those seen count as seen
@@ -102,10 +103,10 @@ class Experience:
     @property
     def codings_text(self) -> str:
         """The codings in words."""
-        words = (
-            kind if qualities is None else f"{kind}, quality {range_text(*qualities)}"
-            for kind, qualities in self.codings.items()
-        )
+        words = []
+        for kind, qualities in self.codings.items():
+            name = OF_STILLS if kind == "HEVC" else kind
+            words.append(name if qualities is None else f"{name}, quality {range_text(*qualities)}")
         return "; ".join(words) or "no coding in both classes"
 
 

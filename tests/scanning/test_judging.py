@@ -20,6 +20,7 @@ from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
 from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.media.coding import Coding
 from spectral_detect.media.edits import Edit
 from spectral_detect.media.header import Metadata
 from spectral_detect.outputs.table import image_layout
@@ -282,6 +283,12 @@ def test_a_score_that_errs_too_often_is_undecided(model: Model) -> None:
     assert judge([image(2.0)], guarded, Rules()).verdict == "fake"
     assert judge([image(-2.0)], guarded, Rules()).verdict == "real"
     assert judge([image(0.1)], guarded, Rules(threshold=0.5)).verdict == "fake"  # as asked
+
+
+def test_the_codec_of_stills_is_told_from_that_of_videos() -> None:
+    seen = Experience(100, 200, 0.01, {"HEVC": (53, 96), "H.264": None})
+    (objection,) = seen.objections(150, 150, Coding("H.265"), 0.5)
+    assert objection == "coded as H.265 (seen: HEVC of stills, quality 53 to 96; H.264)"
 
 
 def test_what_is_undecided_is_not_said_to_lack_confidence(model: Model) -> None:
