@@ -50,6 +50,7 @@ from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.videos import VideoJudge, VideoResult, scan_videos
 from spectral_detect.scanning.voting import VoteKind
 from spectral_detect.sources.discovery import FoundVideo, find_videos
+from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.text import counted
 
@@ -126,7 +127,8 @@ def video(
     skipped: Counter[str] = Counter()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
     if plot is not None:
-        check_plot_folder(plot, (video.location for video in found if video.frames))
+        read = [Location(path) for path in paths] if group_by == "parent" else []
+        check_plot_folder(plot, [*read, *(video.location for video in found if video.frames)])
     if target.is_resumed and per_frame is not None:
         check_named_once(video.path for video in found)
     frame_judge = Judge(detector, replace(rules, threshold=threshold))

@@ -121,10 +121,11 @@ def uncalibrated_text(model: Model) -> str:
 def accuracy_interval(judge: Judge) -> str:
     """Return the 95 % interval of a model's balanced accuracy, short; a dash if none was measured.
 
-    It was measured at the model's own threshold, and no other.
+    It was measured at the model's own threshold, and no other. A model with a record of its verdicts by coding has none
+    beside it, which would stand where that record says nothing of a file.
     """
     model = judge.model
-    is_known = model.metrics and judge.rules.threshold is None
+    is_known = model.metrics and judge.rules.threshold is None and not model.track_record
     found = stored_estimates(model.metrics).get("balanced_accuracy") if is_known else None
     return "-" if found is None else f"{100 * found.low:.0f}-{100 * found.high:.0f} %"
 

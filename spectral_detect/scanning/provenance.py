@@ -12,6 +12,7 @@ from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.header import VIDEO_FORMAT
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions, open_video
+from spectral_detect.media.video_files.ffmpeg import container_tags
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.provenance.findings import Depth, Provenance
@@ -68,6 +69,7 @@ class ProvenanceReader:
         error = None
         try:
             facts = hash_video(found).facts
+            tags = container_tags(found.path)
             with open_video(found, FrameOptions(n_frames=1), max_pixels=self.limits.max_pixels) as video:
                 tags = video.facts.tags
         except VideoReadError as why:
@@ -76,7 +78,7 @@ class ProvenanceReader:
         return ProvenanceRecord(
             path=found.path,
             **facts,
-            format=VIDEO_FORMAT,
+            format=None if error else VIDEO_FORMAT,
             says_generated=said.says_generated,
             findings=tuple(finding.to_dict() for finding in said.findings),
             tool_version=__version__,

@@ -24,7 +24,7 @@ from spectral_detect.media.coding import Coding
 from spectral_detect.media.edits import Edit
 from spectral_detect.media.header import Metadata
 from spectral_detect.outputs.table import image_layout
-from spectral_detect.report.metrics import prevalence_text
+from spectral_detect.report.metrics import accuracy_interval, prevalence_text
 from spectral_detect.scanning.judge import Judge, Judgement
 from spectral_detect.scanning.rules import STABILITY, Rules
 from spectral_detect.sources.location import Location
@@ -306,6 +306,8 @@ def test_without_colours_it_is_not_known_how_often_a_verdict_is_right(model: Mod
     record = Judge(coloured)([gray])
     assert (record.verdict, record.verdict_right, record.such_files) == ("fake", None, None)
     assert record.warnings[-1].startswith("an image without colours: the model m looks at colours")
+    measured = replace(coloured, metrics=load_model(MODEL).metrics)
+    assert accuracy_interval(Judge(measured)) == "-" != accuracy_interval(Judge(replace(measured, track_record=())))
     in_colour = replace(image(2.0), metadata=Metadata("PNG", 128, 128))
     for other, seen in ((in_colour, 3), (gray, 4), (gray, None)):  # None: a model that does not say
         training = coloured.training | {"n_gray": seen}

@@ -164,6 +164,8 @@ def test_no_picture_is_drawn_among_the_frames_of_a_video(tmp_path: Path, run: Ru
         refused = run("video", tmp_path, "--model", MODEL, "--plot", folder)
         assert refused.exit_code == 2 and "whose images are read" in refused.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in REALS[:2])
+    refused = run("video", tmp_path.parent, "--group-by", "parent", "--model", MODEL, "--plot", tmp_path.parent)
+    assert refused.exit_code == 2 and "whose images are read" in refused.stderr
 
 
 @pytest.mark.parametrize(("n_fake", "verdict"), [(1, "real"), (3, "inconclusive"), (5, "inconclusive"), (9, "fake")])

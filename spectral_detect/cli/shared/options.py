@@ -132,7 +132,8 @@ _judging_options = together(
     click.option(
         "--stability",
         is_flag=True,
-        help="Call a verdict inconclusive if mild recompression, a crop or resizing turns it (four times slower).",
+        help="Call a verdict inconclusive if mild recompression, a crop or resizing turns it, or leaves its score "
+        "undecided (four times slower).",
     ),
 )
 

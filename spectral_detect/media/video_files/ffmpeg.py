@@ -44,6 +44,18 @@ def open_container(path: str) -> InputContainer:
         raise VideoReadError(reason_not_opened(path)) from None
 
 
+def container_tags(path: str) -> tuple[tuple[str, str], ...]:
+    """Return names and texts of a container's metadata, which may be there although no frame can be decoded.
+
+    Raises
+    ------
+    VideoReadError
+        FFmpeg does not know the file.
+    """
+    with open_container(path) as container:
+        return tuple((str(name), str(text)) for name, text in container.metadata.items())
+
+
 def open_pictures(path: str, max_pixels: int) -> tuple[InputContainer, VideoStream]:
     """Return an opened file and the stream of its pictures, to decode on one thread: cores belong to the workers.
 
