@@ -146,13 +146,12 @@ def test_its_track_record_and_doubts_say_its_names(named: Path, labelled_folder:
 
 def test_a_video_is_called_by_the_names(named: Path, labelled_folder: Path, tmp_path: Path, run: Run) -> None:
     folders, rows, frames = labelled_folder, tmp_path / "videos.csv", tmp_path / "frames.csv"
+    drawn = tmp_path.with_name(f"{tmp_path.name}-drawn")  # not among the images
     command = ("video", folders, "--group-by", "parent", "--model", named, "--jobs", 0)
     table = run(*command).stdout
     assert "verdict       perturbed" in table and "clean " in table
     assert "1 clean, 1 perturbed, 0 inconclusive" in table
-    run(
-        *command, "--output", rows, "--per-frame", frames, "--plot", tmp_path / "drawn", "--report", tmp_path / "r.html"
-    )
+    run(*command, "--output", rows, "--per-frame", frames, "--plot", drawn, "--report", tmp_path / "r.html")
     for path in (rows, frames):
         found = {(row["verdict"], row["class_name"]) for row in csv.DictReader(path.read_text().splitlines())}
         assert found == {("real", "clean"), ("fake", "perturbed")}
