@@ -36,7 +36,8 @@ from spectral_detect.text import short_repr
 MAX_PIXELS = 120_000_000  # phones reach 108 million; an image of that size takes 4 GB and 20 s
 GRAY_TOLERANCE = 8  # on the scale 0 to 255
 JPEG_FILL = 128  # libjpeg's gray for missing blocks
-SEVERAL_FRAMES, SEVERAL_PAGES = (f"several {each}: only the first is judged" for each in ("frames", "pages"))
+SEVERAL_FRAMES = "several frames: only the first is judged"
+SEVERAL_PAGES = "several pages: only the first is judged"
 DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
 MCU_ROWS = 16  # at most so many rows are coded together
 _SETTINGS_OF_PILLOW = RLock()

@@ -312,13 +312,13 @@ class Judge:
 
     def _improbable(self, score: float, verdict: Verdict, ratio: float | None) -> tuple[list[Doubt], list[str]]:
         """Return the doubt about a verdict that is less probable than asked for, and a note on one that is unlikely."""
-        if ratio is None or (confidence := self.rules.confidence(ratio, verdict)) >= max(
-            0.5, self.rules.min_confidence or 0.0
-        ):
+        if ratio is None:
             return [], []
-        name = self.model.class_name(verdict) or verdict
+        confidence, name = self.rules.confidence(ratio, verdict), self.model.class_name(verdict) or verdict
         if confidence < (self.rules.min_confidence or 0.0):
             return [("low confidence", f"{name} with a probability of only {confidence:.3f}")], []
+        if confidence >= 0.5:
+            return [], []
         where = self.rules.where(self.model, speaks_against=(verdict == "fake") != (ratio >= 0))
         at = f"called {name} by the threshold of {self.rules.limit_of(self.model, score):.3f}"
         return [], [f"{at}, with a probability of only {confidence:.3f}{where}"]

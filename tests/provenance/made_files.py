@@ -5,11 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import av
 from PIL import Image, PngImagePlugin
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -104,16 +101,3 @@ def webp_with_chunk(kind: bytes, body: bytes) -> bytes:
 def avif_with_manifest(manifest: bytes) -> bytes:
     body = bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + bytes(4) + b"manifest\0" + bytes(8) + manifest
     return saved("AVIF") + struct.pack(">I", len(body) + 8) + b"uuid" + body
-
-
-def clip(path: Path, images: Sequence[Path], **metadata: str) -> Path:
-    """Write images of 256 pixels as H.264, ten a second, with these texts in the container."""
-    with av.open(str(path), "w") as file:
-        file.metadata.update(metadata)
-        stream: Any = file.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 256, 256, "yuv420p"
-        for image in images:
-            with Image.open(image) as picture:
-                file.mux(stream.encode(av.VideoFrame.from_image(picture.convert("RGB"))))
-        file.mux(stream.encode(None))
-    return path

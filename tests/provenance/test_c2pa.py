@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from made_clips import write_clip
 
 import made_files as made
 from conftest import EXAMPLES, Run
@@ -239,7 +240,9 @@ def test_a_signed_file_is_validated(chain: tuple[bytes, bytes, bytes], image_for
 
 
 def test_a_signed_video_is_validated_in_its_record(run: Run, tmp_path: Path, chain: tuple[bytes, bytes, bytes]) -> None:
-    made.clip(tmp_path / "plain.mp4", sorted((EXAMPLES / "real").glob("*.png"))[:3], comment="hello")
+    write_clip(
+        tmp_path / "plain.mp4", sorted((EXAMPLES / "real").glob("*.png"))[:3], "libx264", "yuv420p", comment="hello"
+    )
     (tmp_path / "signed.mp4").write_bytes(signed(chain, "video/mp4", (tmp_path / "plain.mp4").read_bytes()))
     result = run("video", tmp_path / "signed.mp4", tmp_path / "plain.mp4", "--jobs", 0, "--format", "jsonl")
     with_manifest, without = map(json.loads, result.stdout.splitlines())

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from made_clips import write_clip
 from PIL import Image, PngImagePlugin
 
 import made_files as made
@@ -178,7 +179,7 @@ def test_failed_files_are_counted_among_all(run: Run, tmp_path: Path) -> None:
 
 def test_videos_say_what_their_containers_hold(run: Run, folder: Path) -> None:
     """Found among images, by their first bytes; a damaged one is an error, and an image with such a name is none."""
-    clip = made.clip(folder / "clip.mkv", [PHOTOGRAPH, UPSCALED], make="Apple", model="iPhone 15")
+    clip = write_clip(folder / "clip.mkv", [PHOTOGRAPH, UPSCALED], make="Apple", model="iPhone 15")
     clip.rename(folder / "clip.bin")
     (folder / "damaged.mp4").write_bytes(b"\0\0\0\x18ftypisom")
     (folder / "b.jpg").rename(folder / "photo.mp4")
@@ -204,7 +205,7 @@ def test_videos_say_what_their_containers_hold(run: Run, folder: Path) -> None:
 
 def test_of_a_video_that_is_cut_off_the_container_still_speaks(run: Run, tmp_path: Path) -> None:
     workflow = json.dumps({"prompt": json.dumps({"3": {"class_type": "KSampler"}}), "workflow": {"last_node_id": 9}})
-    clip = made.clip(tmp_path / "clip.mkv", [PHOTOGRAPH, UPSCALED], comment=workflow)
+    clip = write_clip(tmp_path / "clip.mkv", [PHOTOGRAPH, UPSCALED], comment=workflow)
     clip.write_bytes(clip.read_bytes()[:3000])
     row = json.loads(run("provenance", clip, "--format", "jsonl", "--jobs", 0).stdout)
     assert (row["says_generated"], row["format"]) == ("yes", None) and "no frame can be decoded" in row["error"]
@@ -213,7 +214,7 @@ def test_of_a_video_that_is_cut_off_the_container_still_speaks(run: Run, tmp_pat
 
 def test_a_video_too_large_to_be_searched_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video_provenance, "LARGEST", 2**10)
-    clip = made.clip(tmp_path / "clip.mkv", [PHOTOGRAPH, UPSCALED])
+    clip = write_clip(tmp_path / "clip.mkv", [PHOTOGRAPH, UPSCALED])
     record = ProvenanceReader()(FoundFile(Location(str(clip))))
     assert "not searched for C2PA: larger than" in record.findings[-1]["text"]
 

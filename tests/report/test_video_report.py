@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_clips import write_clip
 from PIL import Image, PngImagePlugin
 
 from conftest import EXAMPLES, MODELS, Run
@@ -41,25 +42,13 @@ PARAMETERS = f"<b onclick=alert(1)>cat</b>{SCRIPT}\nSteps: 20, Sampler: Euler a,
 Rows = list[dict[str, Any]]
 
 
-def write_clip(path: Path, images: list[Path], title: str = "") -> Path:
-    with av.open(str(path), "w") as file:
-        file.metadata["title"] = title
-        stream: Any = file.add_stream("ffv1", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 256, 256, "bgr0"
-        for image in images:
-            with Image.open(image) as picture:
-                file.mux(stream.encode(av.VideoFrame.from_image(picture.convert("RGB"))))
-        file.mux(stream.encode(None))
-    return path
-
-
 @pytest.fixture
 def evidence(tmp_path: Path) -> Path:
     """A fake clip, a real one, a tie, one that fails, and frames that contradict their verdict in a folder apart."""
     folder = tmp_path / "evidence"
     folder.mkdir()
     write_clip(folder / "fake.mkv", FAKES[:4])
-    write_clip(folder / "real.mkv", REALS[:6], SCRIPT)
+    write_clip(folder / "real.mkv", REALS[:6], title=SCRIPT)
     write_clip(folder / "tie.mkv", [*REALS[:2], *FAKES[:2]])
     (folder / "broken.mkv").write_bytes(b"nothing")
     said = PngImagePlugin.PngInfo()

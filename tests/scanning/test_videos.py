@@ -6,7 +6,6 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_clips import write_clip
 from PIL import Image, PngImagePlugin
 
 from conftest import EXAMPLES, MODELS, SHARED, Run, needs_shared
@@ -44,19 +44,6 @@ FAKES = sorted((EXAMPLES / "fake").glob("*.png"))
 @pytest.fixture(scope="module")
 def photographs() -> Model:
     return load_model(MODEL)
-
-
-def write_clip(path: Path, images: Sequence[Path], codec: str = "ffv1", pix_fmt: str = "bgr0") -> Path:
-    """Ten frames a second, without loss unless another codec is named."""
-    with av.open(str(path), "w") as file:
-        stream: Any = file.add_stream(codec, rate=10)
-        stream.width, stream.height, stream.pix_fmt = 256, 256, pix_fmt
-        for image in images:
-            with Image.open(image) as picture:
-                frame = av.VideoFrame.from_ndarray(np.asarray(picture.convert("RGB")), format="rgb24")
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-    return path
 
 
 def records(run: Run, *arguments: object, status: int = 0) -> list[dict[str, Any]]:
