@@ -14,7 +14,7 @@ import click
 from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import report_failure, worded
-from spectral_detect.cli.shared.found_images import FoundImages, video_note
+from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.options import FiniteRange, judging_options, list_options, model_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
@@ -167,8 +167,8 @@ def _scan(
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
         for recorder in taking:
-            recorder.end(results.outcomes, images.n_skipped)
-        summary = results.summary(images.n_skipped, video_note(images.n_videos))
+            recorder.end(results.outcomes, images.skipped.n)
+        summary = results.summary(images.skipped.clause())
         if target.is_table:
             said = results.told_below + accuracy_text(judge, results.outcomes)
             stream.write(f"\n{said}{summary}\n{_worth(judge)}")

@@ -17,6 +17,7 @@ from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.evidence.recording import check_manifest, manifest_option, recording
 from spectral_detect.cli.shared.checks import check_output, check_plot_folder
 from spectral_detect.cli.shared.failures import Failure, report_failure, worded
+from spectral_detect.cli.shared.found_images import Skipped
 from spectral_detect.cli.shared.options import FiniteRange, frame_options, judging_options, model_options
 from spectral_detect.cli.shared.paths import expand_local
 from spectral_detect.cli.shared.progress import progress, show_counts
@@ -52,7 +53,6 @@ from spectral_detect.scanning.voting import VoteKind
 from spectral_detect.sources.discovery import FoundVideo, find_videos
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
-from spectral_detect.text import counted
 
 if TYPE_CHECKING:
     from spectral_detect.report.html.video_page import VideoContent
@@ -124,7 +124,7 @@ def video(
     check_apart(manifest=manifest, per_frame=per_frame)
     if report is not None:
         report.check([*paths, model, encoder], output=target.output, per_frame=per_frame, manifest=manifest)
-    skipped: Counter[str] = Counter()
+    skipped = Skipped()
     found = list(in_shard(_find(paths, group_by == "parent", skipped), shard))
     if plot is not None:
         read = [Location(path) for path in paths] if group_by == "parent" else []
@@ -141,7 +141,7 @@ def video(
     if report is not None:
         facts, content = partial(facts_of_run, ctx, paths, None, target), partial(_content, judge, found)
         recorders.append(reporting(report, facts, content, target, limits, VideoRecord))
-    records = _scan(ctx, found, judge, outputs, recorders, work, n_skipped=skipped["other"])
+    records = _scan(ctx, found, judge, outputs, recorders, work, skipped=skipped)
     ctx.exit(1 if records["failed"] else 3 if fail_on_fake and records["fake"] else 0)
 
 
@@ -183,7 +183,7 @@ def _scan(
     recorders: Iterable[AbstractContextManager[Recorder]],
     work: Work,
     *,
-    n_skipped: int,
+    skipped: Skipped,
 ) -> Counter[str]:
     """Write the record of each video, the rows of its frames and its picture; return the counts of outcomes."""
     target, earlier_frames, frames = outputs.records, None, None
@@ -215,8 +215,8 @@ def _scan(
             if record.error and not target.is_table:
                 report_failure(record.path, record.error)
         for recorder in taking:
-            recorder.end(records.outcomes, n_skipped)
-        summary = records.summary(n_skipped)
+            recorder.end(records.outcomes, skipped.n)
+        summary = records.summary(skipped.clause())
         if target.is_table:
             said = accuracy_text(judge.judge, records.outcomes, "frames")
             stream.write(f"\n{said}{summary}\n")
@@ -230,14 +230,11 @@ def _write_frames(frames: RecordStream[FrameRecord], result: VideoResult) -> Non
         frames.write(worded(frame))
 
 
-def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Counter[str]) -> list[FoundVideo]:
-    def skip(path: str) -> None:
-        skipped.update(other=1)
-
-    found = list(find_videos(expand_local(paths, VIDEOS_ARE_LOCAL), group_by_parent=group_by_parent, on_skip=skip))
+def _find(paths: tuple[str, ...], group_by_parent: bool, skipped: Skipped) -> list[FoundVideo]:
+    places = expand_local(paths, VIDEOS_ARE_LOCAL)
+    found = list(find_videos(places, group_by_parent=group_by_parent, on_skip=skipped.add))
     if not found:
-        others = counted(skipped["other"], "other file")
-        raise Failure(f"no video found; {others}; for folders of frames in a tree: --group-by parent")
+        raise Failure(f"no video found; {skipped}; for folders of frames in a tree: --group-by parent")
     return found
 
 

@@ -106,7 +106,7 @@ ADVICE = (
     Advice(
         "low confidence",
         r"^(?!called ).+ with a probability of only",
-        "lower --min-confidence, or train a model of your own on more images",
+        "take it for undecided, as you asked; look for other evidence, or train a model of your own on more images",
         "less certain than asked for",
     ),
     Advice(

@@ -280,7 +280,8 @@ class Extractor:
             known["provenance"] = with_pixels(known["provenance"], read.content, image)
         if self.examine:
             known["fingerprint"] = fingerprint(image)
-            known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image)) if image.metadata else None
+        if image.metadata and image.pixels.ndim == 3:
+            known["metadata"] = replace(image.metadata, is_gray=shows_no_colour(image))
         return image
 
     def _in_region(self, image: DecodedImage, known: dict[str, Any]) -> DecodedImage:

@@ -35,6 +35,7 @@ from spectral_detect.text import short_repr
 
 MAX_PIXELS = 120_000_000  # phones reach 108 million; an image of that size takes 4 GB and 20 s
 GRAY_TOLERANCE = 8  # on the scale 0 to 255
+GRAY_SAMPLES = 128  # pixels that are looked at along the shorter side, or up to twice as many
 JPEG_FILL = 128  # libjpeg's gray for missing blocks
 SEVERAL_FRAMES = "several frames: only the first is judged"
 SEVERAL_PAGES = "several pages: only the first is judged"
@@ -306,8 +307,10 @@ def shows_no_colour(image: DecodedImage) -> bool:
 
     if image.pixels.ndim == 2:
         return image.metadata is None or image.metadata.is_gray
-    scale = 257 if image.pixels.dtype == np.uint16 else 1
-    cells = cv2.resize(image.pixels.astype(np.float32) / scale, (32, 32), interpolation=cv2.INTER_AREA)
+    step = max(1, min(image.pixels.shape[:2]) // GRAY_SAMPLES)
+    pixels = image.pixels[::step, ::step]
+    scale = 257 if pixels.dtype == np.uint16 else 1
+    cells = cv2.resize(pixels.astype(np.float32) / scale, (32, 32), interpolation=cv2.INTER_AREA)
     if image.is_ycc:
         return bool(np.abs(cells[..., 1:] - 128).max() <= GRAY_TOLERANCE / 2)
     return bool(np.abs(np.diff(cells, axis=2)).max() <= GRAY_TOLERANCE)

@@ -110,11 +110,10 @@ class RecordStream(Generic[Record]):
         for note, holds in ((CLAIMED, is_claimed), (CONTRADICTED, is_contradicted), (IMPROBABLE, is_improbable)):
             self._noted[note] += holds
 
-    def summary(self, n_skipped: int = 0, of_which: str = "") -> str:
-        """Count the records by outcome, in one line of text; `of_which` says more of the files that were skipped."""
+    def summary(self, skipped: str = "") -> str:
+        """Count the records by outcome, in one line of text; `skipped` says what was left aside."""
         names = {name: self._layout.words.get(name, name) for name in ("real", "fake", "inconclusive", "failed")}
         counts = ", ".join(f"{self.outcomes[name]} {word}" for name, word in names.items())
-        skipped = f"; {counted(n_skipped, 'other file')} skipped{of_which}" if n_skipped else ""
         n_claimed, n_contradicted, n_improbable = (self._noted[n] for n in (CLAIMED, CONTRADICTED, IMPROBABLE))
         called_real = f", of which called real: {n_contradicted}" * bool(n_contradicted)
         claimed = f"; made by AI as the file itself says: {n_claimed}{called_real}" * bool(n_claimed)

@@ -101,14 +101,21 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
         warned = "; its training warned: spectral-detect models MODEL" * bool(model.training_warnings)
         seen = f"{what} coded alike that it had not seen, half of them {fake}{warned}"
         of_png = "(a lossless file made from a JPEG: as a JPEG)\n" if what == "files" else ""
-        return f"accuracy: of such verdicts of {name} on {seen}\n{of_png}{uncalibrated_text(model)}"
+        return f"accuracy: of such verdicts of {name} on {seen}\n{of_png}{_sifted(judge)}{uncalibrated_text(model)}"
     if not model.metrics:
         why = "it was trained without labels" if model.is_guess else "its training images were too few to measure it"
         return f"accuracy: of {name} not known, as {why}\n"
     text = f"accuracy: of {name} in cross-validation on its own training images, 95 % interval; on others expect less"
     if model.training_warnings:
         text += ", much less: its training warned of that (spectral-detect models MODEL)"
-    return f"{text}\n{uncalibrated_text(model)}"
+    return f"{text}\n{_sifted(judge)}{uncalibrated_text(model)}"
+
+
+def _sifted(judge: Judge) -> str:
+    """Say so if the rules leave out verdicts that count in what was measured."""
+    chosen = {"--min-confidence": judge.rules.min_confidence is not None, "--stability": judge.rules.stability}
+    named = " and ".join(option for option, is_chosen in chosen.items() if is_chosen)
+    return f"(measured without {named}; of the verdicts that are left it is not known)\n" if named else ""
 
 
 def uncalibrated_text(model: Model) -> str:

@@ -58,9 +58,8 @@ class ProvenanceCounts:
         if is_claim or not has_failed:
             self.says[record.says_generated] += 1
 
-    def text(self, n_skipped: int) -> str:
-        """Return the counts in one line; `n_skipped` files are neither images nor videos."""
+    def text(self, skipped: str = "") -> str:
+        """Return the counts in one line; `skipped` says what was left aside."""
         parts = ", ".join(f"{self.says[claim]} {words}" for claim, words in CLAIMS.items())
         both = f" ({self.n_both} of them also counted by what they say)" if self.n_both else ""
-        skipped = f"; {counted(n_skipped, 'other file')} skipped" if n_skipped else ""
         return f"{counted(self.n_files, 'file')}: {parts}, {self.n_failed} failed{both}{skipped}"

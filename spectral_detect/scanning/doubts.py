@@ -16,6 +16,7 @@ TRANSPARENT = (
     f"above {percentage(MOST_TRANSPARENT)} of transparent pixels a viewer does not see what the model does: it can "
     "judge opaque pixels only"
 )
+NO_COLOURS = "it has no colours, of which kind the model has hardly seen an image"
 
 Doubt = tuple[Reason, str]  # why a verdict is inconclusive, in a word and in a sentence
 
@@ -42,8 +43,14 @@ def _objections(image: Extraction, model: Model) -> list[str]:
     if seen is None:
         return []
     size, distance = (image.width or 0, image.height or 0), model.distance(features)
-    objections = seen.objections(*size, image.coding, distance, is_portrait=image.is_portrait)
-    return [*objections, *filter(None, [model.outsider(features)])]
+    found = seen.objections(*size, image.coding, distance, is_portrait=image.is_portrait)
+    found += filter(None, [model.outsider(features)])
+    return [*found, NO_COLOURS] if found and is_gray_and_new(image, model) else found
+
+
+def is_gray_and_new(image: Extraction, model: Model) -> bool:
+    """Tell whether an image is gray and the model, which looks at colours, has hardly seen such images."""
+    return model.knows_no_gray and image.metadata is not None and image.metadata.is_gray
 
 
 def why_undecided(model: Model, zone: tuple[float, float]) -> str:

@@ -25,7 +25,15 @@ from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import BY_SCORE, LABELS, ImageRecord, Reason, Verdict
-from spectral_detect.scanning.doubts import Doubt, called, flips, outside_experience, score_of, why_undecided
+from spectral_detect.scanning.doubts import (
+    Doubt,
+    called,
+    flips,
+    is_gray_and_new,
+    outside_experience,
+    score_of,
+    why_undecided,
+)
 from spectral_detect.scanning.names import contradictions, disagreement, name_columns, named_by
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.too_small import error_of
@@ -275,7 +283,7 @@ class Judge:
         verdict = called(score, threshold, self.undecided)
         doubts, notes = self._doubts(variants, score, verdict, ratio)
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
-        is_measured = means_something and self.rules.threshold is None and not self._is_gray_and_new(image)
+        is_measured = means_something and self.rules.threshold is None and not is_gray_and_new(image, model)
         return Judgement(
             model=model,
             score=score,
@@ -299,16 +307,13 @@ class Judge:
         doubts = outside_experience(image, model)
         if doubts:
             return doubts, []
-        notes = [GRAY.format(model.name)] if self._is_gray_and_new(image) else []
+        notes = [GRAY.format(model.name)] if is_gray_and_new(image, model) else []
         if verdict == "inconclusive" and self.undecided is not None:
             return [("undecided", why_undecided(model, self.undecided))], notes
         doubts, improbable = self._improbable(score, verdict, ratio)
         if self.rules.stability:
             doubts += flips(variants[1:], model, self.rules.threshold_of(model), self.undecided, verdict)
         return doubts, notes if doubts else [*improbable, *notes]
-
-    def _is_gray_and_new(self, image: Extraction) -> bool:
-        return self.model.knows_no_gray and image.metadata is not None and image.metadata.is_gray
 
     def _improbable(self, score: float, verdict: Verdict, ratio: float | None) -> tuple[list[Doubt], list[str]]:
         """Return the doubt about a verdict that is less probable than asked for, and a note on one that is unlikely."""

@@ -79,7 +79,7 @@ def test_the_table_ends_in_a_summary(trained: Path, labelled_folder: Path, run: 
     result = run("scan", labelled_folder / "real", "--model", trained)
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["verdict", "score", "accuracy", "path"]
-    assert lines[-1] == "12 images: 12 real, 0 fake, 0 inconclusive, 0 failed; 1 other file skipped"
+    assert lines[-1] == "12 images: 12 real, 0 fake, 0 inconclusive, 0 failed; 1 other file skipped: 1 .txt"
     assert "\x1b" not in result.stdout
 
 

@@ -231,7 +231,7 @@ def test_pipes_devices_and_linked_folders_are_skipped(run: Run, tmp_path: Path) 
     (tmp_path / "up").symlink_to(tmp_path)
     result = run("scan", tmp_path, "--jobs", 0, "--model", MODEL)
     assert result.stdout.splitlines()[-1].startswith("1 image: 1 real")
-    assert result.stdout.splitlines()[-1].endswith("3 other files skipped")
+    assert result.stdout.splitlines()[-1].endswith("3 other files skipped: 2 .png, 1 more")
     named = run("scan", tmp_path / "pipe.png", tmp_path / "device.png", "--jobs", 0, "--format", "jsonl")
     assert named.exit_code == 1
     assert {json.loads(line)["error"] for line in named.stdout.splitlines()} == {

@@ -24,16 +24,23 @@ def test_a_folder_of_videos_is_for_video(run: Run, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "no image found; 2 videos skipped: judge them with `spectral-detect video`" in result.stderr
     (tmp_path / "notes.txt").write_text("text")
-    assert (
-        "3 other files skipped, of which 2 videos (for `spectral-detect video`)" in run("scan", tmp_path, *MODEL).stderr
-    )
+    named = "3 other files skipped: 1 .mov, 1 .mp4, 1 .txt (2 videos: for `spectral-detect video`)"
+    assert named in run("scan", tmp_path, *MODEL).stderr
 
 
 def test_skipped_videos_are_named_beside_images(run: Run, tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path)
     (tmp_path / "a.mp4").write_bytes(b"film")
     summary = run("scan", tmp_path, *MODEL).stdout.splitlines()[-1]
-    assert summary.endswith("; 1 other file skipped, of which 1 video (for `spectral-detect video`)")
+    assert summary.endswith("; 1 other file skipped: 1 .mp4 (1 video: for `spectral-detect video`)")
+
+
+def test_skipped_files_are_named_by_their_kinds(run: Run, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path)
+    for name in ("1.XYZ", "2.xyz", "3.xyz", "a.txt", "b.txt", "c.pdf", "none", "long.abcdefghijklm", "x.\x1bA"):
+        (tmp_path / name).write_bytes(b"no image")
+    summary = run("scan", tmp_path, *MODEL).stdout.splitlines()[-1]
+    assert summary.endswith("; 9 other files skipped: 3 .xyz, 2 .txt, 1 .\\x1ba, 1 .pdf, 2 more")
 
 
 def test_files_of_macos_are_skipped_and_counted(run: Run, tmp_path: Path) -> None:
@@ -44,7 +51,7 @@ def test_files_of_macos_are_skipped_and_counted(run: Run, tmp_path: Path) -> Non
     result = run("scan", tmp_path, *MODEL)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[-1].endswith(
-        "1 image: 1 real, 0 fake, 0 inconclusive, 0 failed; 4 other files skipped"
+        "1 image: 1 real, 0 fake, 0 inconclusive, 0 failed; 4 other files skipped: 4 ._*"
     )
     (tmp_path / "Aqua.png").unlink()
     assert "no video found" in run("video", tmp_path, *MODEL).stderr
@@ -104,7 +111,7 @@ def test_a_real_that_the_prevalence_speaks_against_is_no_alarm(run: Run) -> None
 def test_a_scan_into_a_file_ends_with_its_counts_in_a_log_too(run: Run, tmp_path: Path, name: str) -> None:
     result = run("scan", EXAMPLES, *MODEL, "--output", tmp_path / name)
     assert result.stdout == ""
-    counts = "24 images: 12 real, 12 fake, 0 inconclusive, 0 failed; 2 other files skipped"
+    counts = "24 images: 12 real, 12 fake, 0 inconclusive, 0 failed; 2 other files skipped: 1 .csv, 1 .md"
     assert result.stderr == f"{tmp_path / name}: {counts}\n"
     assert ((tmp_path / name).read_text().count(counts) == 1) is name.endswith(".txt")
     if not name.endswith(".txt"):

@@ -38,7 +38,7 @@ TEXTS = dict(zip(PARTS, OBJECTIONS, strict=True)) | {
     "nothing to find here": CONSTANT_IMAGE,
     "do not use this model": "the model m is no better than chance: cross-validated AUROC 51.0 %",
     "report no finding": "the model world errs too often at scores between 0.339 and 0.847",
-    "lower --min-confidence": "fake with a probability of only 0.612",
+    "take it for undecided, as you asked": "fake with a probability of only 0.612",
     "in its original form": "depends on delivery: real after JPEG 90 (0.300)",
     "only the threshold makes it fake": "called fake by the threshold of 0.424, with a probability of only 0.269",
     "at the prevalence": "called fake by the threshold of 0.424, with a probability of only 0.269 where 1 % are fake",

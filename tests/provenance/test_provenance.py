@@ -197,10 +197,10 @@ def test_videos_say_what_their_containers_hold(run: Run, folder: Path) -> None:
     assert damaged["error"] and damaged["format"] is None and not damaged["findings"]
     assert (rows["photo.mp4"]["format"], rows["photo.mp4"]["error"]) == ("JPEG", None)
     assert "5 files: 1 AI made or edited it" in (text := run("provenance", folder, "--jobs", 0).stdout)
-    assert "1 failed; 1 other file skipped\n" in text
+    assert "1 failed; 1 other file skipped: 1 .txt\n" in text
     (folder / "none").mkdir()
     (folder / "none" / "notes.txt").write_text("no image")
-    assert "no image or video found; 1 other file skipped\n" in run("provenance", folder / "none").stderr
+    assert "no image or video found; 1 other file skipped: 1 .txt\n" in run("provenance", folder / "none").stderr
 
 
 def test_of_a_video_that_is_cut_off_the_container_still_speaks(run: Run, tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_a_failed_file_that_says_something_is_counted_by_that_too() -> None:
     counts = ProvenanceCounts()
     for says, error in (("yes", "damaged"), ("yes", None), (None, "damaged"), (None, None)):
         counts.add(cast(ProvenanceRecord, SimpleNamespace(says_generated=says, error=error)))
-    assert counts.text(0) == (
+    assert counts.text() == (
         "4 files: 2 AI made or edited it, 0 no AI made it, 1 nothing of whether AI made it, 2 failed (1 of them also "
         "counted by what they say)"
     )

@@ -169,7 +169,7 @@ def test_a_scan_over_http_gives_the_records_of_a_local_one(site: SimpleNamespace
 
 def test_the_summary_counts_what_is_no_image(site: SimpleNamespace, run: Run) -> None:
     result = run("scan", f"{site.url}/photos/", "--jobs", 0)
-    assert result.stdout.endswith("3 images: 3 real, 0 fake, 0 inconclusive, 0 failed; 1 other file skipped\n")
+    assert result.stdout.endswith("3 images: 3 real, 0 fake, 0 inconclusive, 0 failed; 1 other file skipped: 1 .txt\n")
 
 
 def test_a_file_scheme_needs_no_fsspec_and_gives_local_paths(tmp_path: Path, run: Run) -> None:

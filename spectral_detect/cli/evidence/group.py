@@ -14,7 +14,7 @@ import numpy as np
 from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output, check_outside, check_plot
 from spectral_detect.cli.shared.failures import Failure, in_options, report_failure
-from spectral_detect.cli.shared.found_images import FoundImages, video_note
+from spectral_detect.cli.shared.found_images import FoundImages
 from spectral_detect.cli.shared.options import feature_options, feature_spec, list_options
 from spectral_detect.cli.shared.paths import named_places
 from spectral_detect.cli.shared.progress import progress, show_counts
@@ -104,7 +104,7 @@ def group(
     bar = partial(progress, total=len(files))
     spec = feature_spec(features, bins, encoder)
     grouped = group_images(files, spec, work, min_size=min_size, limits=limits, progress=bar)
-    summary = _summary(grouped) + _skipped(images)
+    summary = _summary(grouped) + images.skipped.clause()
     _write(grouped, chosen, output, summary)
     if plot is not None:
         _draw(grouped, plot_method, features, plot)
@@ -154,12 +154,6 @@ def _summary(grouped: Grouped) -> str:
     n_failed = len(grouped.records) - len(grouped.features)
     n_images = counted(len(grouped.records), "image")
     return f"{n_images}: {counted(len(sizes), 'cluster')}{of_which}, {n_alone} alone, {n_failed} failed"
-
-
-def _skipped(images: FoundImages) -> str:
-    if not images.n_skipped:
-        return ""
-    return f"; {counted(images.n_skipped, 'other file')} skipped{video_note(images.n_videos)}"
 
 
 def _draw(grouped: Grouped, method: Method, features: str, plot: str) -> None:

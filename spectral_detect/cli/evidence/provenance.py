@@ -121,7 +121,7 @@ def _write(
             stream.flush()
             if record.error and not is_text:
                 report_failure(record.path, record.error)
-        summary = counts.text(images.n_skipped)
+        summary = counts.text(images.skipped.clause())
         stream.write(f"{summary}\n{CAUTION}\n" if is_text else "")
     if output is not None or not is_text:
         show_counts(summary, output)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -12,16 +14,44 @@ from spectral_detect.sources.discovery import FoundFile, find_images, is_apple_d
 from spectral_detect.sources.formats import is_video_file
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
-from spectral_detect.text import counted
+from spectral_detect.text import counted, visible
 
-VIDEOS = " (videos are for `spectral-detect video`)"
+FOR_VIDEOS = "for `spectral-detect video`"
+MOST_KINDS = 4  # of skipped files are named
+LONGEST_SUFFIX = 12
 
 
-def video_note(n_videos: int) -> str:
-    """Say how many of the skipped files are videos, and what judges them; nothing if none is."""
-    if not n_videos:
-        return ""
-    return f", of which {counted(n_videos, 'video')} (for `spectral-detect video`)"
+class Skipped:
+    """Count the files that are left aside, by the suffix of their names."""
+
+    def __init__(self) -> None:
+        self.n = self.n_videos = 0
+        self._kinds: Counter[str] = Counter()
+
+    def add(self, path: str) -> None:
+        """Count a file."""
+        is_double, suffix = is_apple_double(path), os.path.splitext(path)[1].lower()
+        self.n += 1
+        self.n_videos += is_video_file(path) and not is_double
+        self._kinds["._*" if is_double else suffix if 1 < len(suffix) <= LONGEST_SUFFIX else ""] += 1
+
+    def __str__(self) -> str:
+        """Return `2 other files skipped: 1 .csv, 1 .md`."""
+        if not self.n:
+            return "no other file"
+        named = sorted((item for item in self._kinds.items() if item[0]), key=lambda item: (-item[1], item[0]))
+        named = named[:MOST_KINDS]
+        n_left = self.n - sum(n for _, n in named)
+        kinds = [f"{n} {visible(suffix)}" for suffix, n in named] + ([f"{n_left} more"] if named and n_left else [])
+        return f"{counted(self.n, 'other file')} skipped" + (f": {', '.join(kinds)}" if kinds else "")
+
+    def clause(self) -> str:
+        """Return what goes behind a summary; nothing if nothing was skipped."""
+        return f"; {self}{self.video_note()}" if self.n else ""
+
+    def video_note(self) -> str:
+        """Say how many of the files are videos, and what judges them; nothing if none is."""
+        return f" ({counted(self.n_videos, 'video')}: {FOR_VIDEOS})" if self.n_videos else ""
 
 
 class FoundImages:
@@ -39,23 +69,19 @@ class FoundImages:
         self._named, self._shard, self._with_videos = named, shard, with_videos
         # lists are long, and a folder at a URL would be listed twice
         self._is_countable = is_countable and not any(place.is_remote for place in named)
-        self.n_skipped = self.n_videos = 0
-        found = find_images(chain(named, listed), with_videos=with_videos, on_skip=self._skip)
+        self.skipped = Skipped()
+        found = find_images(chain(named, listed), with_videos=with_videos, on_skip=self.skipped.add)
         first = next(found, None)
         if first is None:
             wanted = "image or video" if with_videos else "image"
-            raise Failure(f"no {wanted} found; {self._skipped_in_words()}")
+            raise Failure(f"no {wanted} found; {self._why_none()}")
         self.files: Iterable[FoundFile] = in_shard(chain([first], found), shard)
 
-    def _skip(self, path: str) -> None:
-        self.n_skipped += 1
-        self.n_videos += is_video_file(path) and not is_apple_double(path)
-
-    def _skipped_in_words(self) -> str:
-        if self.n_videos and self.n_videos == self.n_skipped:
-            return f"{counted(self.n_videos, 'video')} skipped: judge them with `spectral-detect video`"
-        note = "" if self._with_videos else video_note(self.n_videos) or VIDEOS
-        return f"{counted(self.n_skipped, 'other file')} skipped{note}"
+    def _why_none(self) -> str:
+        skipped = self.skipped
+        if skipped.n_videos and skipped.n_videos == skipped.n:
+            return f"{counted(skipped.n, 'video')} skipped: judge them with `spectral-detect video`"
+        return f"{skipped}{'' if self._with_videos else skipped.video_note() or f' (videos are {FOR_VIDEOS})'}"
 
     def count(self) -> int | None:
         """Count the images for a progress bar; None if nobody sees it, or if that takes too long."""

@@ -37,7 +37,12 @@ def score_colours() -> LinearSegmentedColormap:
 
 
 def colour_of(explanation: Explanation) -> str:
-    """Return the colour of the verdict; an improbable one has that of an inconclusive one, as in a scan's table."""
+    """Return the colour of the verdict, as in a scan's table.
+
+    One that the file contradicts has that of a fake, and an improbable one that of an inconclusive one.
+    """
+    if explanation.record.is_contradicted:
+        return COLOUR_OF["fake"]
     shown = "inconclusive" if explanation.is_improbable else explanation.record.verdict or ""
     return COLOUR_OF.get(shown, "0.35")
 

@@ -20,6 +20,7 @@ from spectral_detect.text import visible
 WIDTH, TITLE = 100, 21
 LEAST_WIDTH = TITLE + 20
 LEAST_REASON = 0.1  # of the largest contribution; less is not named as a reason
+BUT_CLAIMED = ", but the file says AI"
 MEANINGS = {
     "fake": "it looks more like the generated images that the model has seen",
     "real": "it looks more like the camera images that the model has seen",
@@ -28,10 +29,14 @@ MEANINGS = {
 
 
 def shown_verdict(explanation: Explanation) -> str:
-    """Return the verdict as a scan's table shows it: an improbable one as alarm, others by the model's own names."""
+    """Return the verdict as a scan's table shows it: an improbable one as alarm, others by the model's own names.
+
+    Where the file itself contradicts it, that is said with it.
+    """
+    record = explanation.record
     if explanation.is_improbable:
-        return ALARMS[explanation.record.verdict or ""]
-    return visible(explanation.record.class_name or explanation.record.verdict or "failed")
+        return ALARMS[record.verdict or ""] + BUT_CLAIMED * record.is_contradicted
+    return visible(record.class_name or record.verdict or "failed") + BUT_CLAIMED * record.is_contradicted
 
 
 def names_of(explanation: Explanation) -> tuple[str, str]:
