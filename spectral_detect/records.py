@@ -284,7 +284,8 @@ class VideoRecord:
     mean_score : float or None
         Mean over the votes.
     log10_likelihood_ratio : float or None
-        Mean over the votes, as for one image: frames of one video share most of what speaks for or against them.
+        Mean over the frames that the model can judge, with a vote or not, as for one image: frames of one video share
+        most of what speaks for or against them.
     posterior : float or None
         Probability of fake by that ratio, at the prevalence that the scan was given; None without one.
     n_frames : int

@@ -191,7 +191,7 @@ class VideoJudge:
         }
 
     def _improbable(self, ballot: Ballot) -> tuple[str, ...]:
-        """Say so if a verdict is less probable than its opposite, by the mean likelihood ratio of the votes."""
+        """Say so if a verdict is less probable than its opposite, by the mean likelihood ratio of its frames."""
         ratio, verdict = ballot.log10_likelihood_ratio, ballot.verdict
         if ratio is None or verdict == "inconclusive":
             return ()

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from spectral_detect.errors import ModelFileError
-from spectral_detect.records import Verdict
+from spectral_detect.records import BY_SCORE, Verdict
 from spectral_detect.scanning.judge import Judgement
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.text import counted
@@ -32,8 +32,11 @@ class Ballot:
         The share of fakes among the votes; None without votes.
     interval : tuple of float or None
         Its 95 % interval, Wilson's; None without votes.
-    mean_score, log10_likelihood_ratio : float or None
-        Means over the votes; the latter is None if the model is not calibrated.
+    mean_score : float or None
+        Mean over the votes.
+    log10_likelihood_ratio : float or None
+        Mean over all frames that the model can judge, with a vote or not: those with one are the most extreme. None if
+        the model is not calibrated.
     n_frames : int
         Frames with or without a vote.
     doubt : str or None
@@ -80,8 +83,9 @@ def count_votes(
     if not voters:
         return Ballot("inconclusive", 0, n_frames=len(judgements))
     n_fake = sum(j.verdict == "fake" for j in voters)
-    ratios = [j.log10_likelihood_ratio for j in voters if j.log10_likelihood_ratio is not None]
-    mean_ratio = float(np.mean(ratios)) if len(ratios) == len(voters) else None
+    ratios = [j.log10_likelihood_ratio for j in judgements if j.reason is None or j.reason in BY_SCORE]
+    known = [ratio for ratio in ratios if ratio is not None]
+    mean_ratio = float(np.mean(known)) if len(known) == len(ratios) else None
     mean_score = float(np.mean([j.score for j in voters]))
     if vote == "pooled" and mean_ratio is None:
         raise ModelFileError("the model is not calibrated and gives no likelihood ratios: `vote=majority` or mean")
@@ -135,7 +139,7 @@ def _improbable(voters: Sequence[Judgement], called: Verdict, ratio: float | Non
     if confidence >= rules.min_confidence:
         return None
     name = voters[0].model.class_name(called) or called
-    return f"{name} with a probability of only {confidence:.3f} by the mean likelihood ratio of the votes"
+    return f"{name} with a probability of only {confidence:.3f} by the mean likelihood ratio of its frames"
 
 
 def decide(ballots: Sequence[Ballot]) -> Ballot:

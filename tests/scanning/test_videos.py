@@ -99,6 +99,9 @@ def test_other_votes_weigh_the_frames(photographs: Model) -> None:
     found = [count_votes(frames, vote).verdict for vote in ("majority", "mean", "pooled")]
     assert found == ["inconclusive", "fake", "fake"]
     assert count_votes(frames).log10_likelihood_ratio == pytest.approx(1.6 / 3)
+    undecided = replace(judgement(photographs, "inconclusive", 0.5, -0.4), reason="undecided")
+    other = replace(judgement(photographs, "inconclusive", 0.9, 3.0), reason="outside experience")
+    assert count_votes([*frames, undecided, other]).log10_likelihood_ratio == pytest.approx(1.2 / 4)
     with pytest.raises(ModelFileError, match="not calibrated"):
         count_votes([replace(sure, log10_likelihood_ratio=None)], "pooled")
 

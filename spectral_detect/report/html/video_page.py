@@ -27,7 +27,7 @@ JPEG_QUALITY = 70
 VOTES = {
     "majority": "what most of the frames that voted were called; inconclusive if chance could have turned it",
     "mean": "the mean score of the frames that voted, against the threshold",
-    "pooled": "the mean log likelihood ratio of the frames that voted, against 0",
+    "pooled": "the mean log likelihood ratio of the frames that the model can judge, against 0",
 }
 
 

@@ -36,8 +36,9 @@ LIMITS = (  # see `words.LIMITS`
     "and it is never the only evidence: weigh it with the origin of the file and with other examinations.",
     "Frames of one video are no independent witnesses: they show the same scene and went through the same camera, "
     "network and compression, so that an error repeats itself in all of them. Many frames that agree are hardly more "
-    "evidence than one. Hence the likelihood ratio is the mean over the votes, as of one image, and the interval of "
-    "the share of frames called {fake}, which takes frames for independent, is narrower than it should be.",
+    "evidence than one. Hence the likelihood ratio is the mean over the frames that the model can judge, as of one "
+    "image, and the interval of the share of frames called {fake}, which takes frames for independent, is narrower "
+    "than it should be.",
     "Compression of video takes away much of what the model looks for, and leaves traces of its own. A codec, a size "
     "or a strength of compression that the model has not seen in training moves the scores; a platform compresses "
     "anew.",
