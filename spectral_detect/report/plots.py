@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import os
 import warnings
 from collections import Counter
@@ -29,6 +30,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 WIDTH = 13.0
 MOST_SVG_BYTES = 400_000  # of a picture in a page; one of many points is smaller as PNG
 VERDICTS = (("real", "o", BLUE), ("fake", "s", ORANGE), ("inconclusive", "X", "0.45"))
+HELPING_FONTS = (  # of Linux, Windows and macOS, for names that are not in Latin, Greek or Cyrillic letters
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Microsoft YaHei", "SimHei",
+    "Yu Gothic", "MS Gothic", "Malgun Gothic", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo",
+    "Arial Unicode MS", "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai", "Nirmala UI",
+)  # fmt: skip
 NOTE_WIDTH, MOST_NOTES = 165, 4  # characters, lines
 
 
@@ -152,6 +158,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
     """
     import matplotlib
 
+    _let_fonts_help(figure)
     content = io.BytesIO()
     has_date = bool(os.environ.get("SOURCE_DATE_EPOCH"))
     author, date = ("Software", "") if kind == "png" else ("Creator", "Date" if kind == "svg" else "CreationDate")
@@ -160,6 +167,19 @@ def _saved(figure: Figure, kind: str) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks shows boxes
         figure.savefig(content, format=kind, dpi=130, metadata=metadata)
     return content.getvalue()
+
+
+def _let_fonts_help(figure: Figure) -> None:
+    """Draw what matplotlib's own font lacks, such as Chinese names, in a font of the system, if it has such a one."""
+    from matplotlib import font_manager, rcParams
+    from matplotlib.text import Text
+
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of weights that such a font lacks
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    helping = [name for name in HELPING_FONTS if name in installed]
+    for text in figure.findobj(Text) if helping else ():
+        if not text.get_text().isascii():
+            text.set_fontfamily([*rcParams["font.family"], *helping])
 
 
 def picture_uri(figure: Figure) -> str:

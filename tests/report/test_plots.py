@@ -107,6 +107,15 @@ def test_the_same_figure_gives_the_same_bytes(kind: str, tmp_path: Path, monkeyp
     assert kind == "png" or b"1970-01-02" in dated or b"D:19700102" in dated
 
 
+def test_a_font_of_the_system_draws_what_the_own_one_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "HELPING_FONTS", ("not there", "STIXGeneral"))
+    figure = plots.new_figure(4, 1)
+    name, plain = figure.text(0, 0, "\u8bc1\u636e.jpg"), figure.text(0, 0.5, "a.jpg")
+    plots.picture_uri(figure)
+    assert name.get_fontfamily()[-1] == "STIXGeneral"
+    assert "STIXGeneral" not in plain.get_fontfamily()
+
+
 def test_letters_in_a_pdf_stay_letters(tmp_path: Path) -> None:
     """Journals refuse fonts of type 3."""
     write_figure(some_figure(), str(tmp_path / "a.pdf"))
