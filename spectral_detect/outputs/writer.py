@@ -124,7 +124,7 @@ class RecordStream(Generic[Record]):
     @property
     def told_below(self) -> str:
         """What stands below the table, as its rows leave it out; with its line end, or nothing."""
-        return f"in brackets: {visible(self._layout.told_below)}\n" if self._leaves_out else ""
+        return f"in brackets, unless the row says why: {visible(self._layout.told_below)}\n" if self._leaves_out else ""
 
     def _emit(self, line: str) -> None:
         self._stream.write(line)

@@ -58,7 +58,7 @@ def test_what_all_undecided_images_share_stands_once_below_their_table(tmp_path:
     table = run("scan", EXAMPLES / "real").stdout
     shared = "the model world errs too often at scores between 0.280 and 0.919"
     assert table.count(shared) == 1
-    assert f"\nin brackets: {shared}\n" in table
+    assert f"\nin brackets, unless the row says why: {shared}\n" in table
     assert "in brackets" not in run("scan", EXAMPLES / "real" / "Picture_0B_by_freespace.png").stdout
     rows = run("scan", EXAMPLES / "real", "--format", "jsonl").stdout
     assert rows.count(shared) == rows.count('"inconclusive"') > 1
