@@ -15,7 +15,7 @@ in four conditions, all labels alike:
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
 sets nor the cameras of a tested image were trained on. With --onto OLD.pkl it goes on from an earlier model, which must
-not know any of these images, and judges by the mean of both.
+not know any of these images, and judges by the mean of both; what it does not look at counts for nothing in it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ import pillow_heif
 from sklearn.metrics import roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, load_model, save_model, train_model
+from spectral_detect.detector.classifiers import Perceptron
 from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.features.spec import GROUPS_OF_MIDDLE
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions
 from spectral_detect.sources.discovery import FoundVideo, find_images
@@ -236,6 +238,33 @@ class Material:
 # -------------------------------------------------------------------------------------------------------------- model
 
 
+def widened(onto: Model, dataset: Dataset) -> Model:
+    """Return a model of fewer features as one on those of the data set, in which the further ones count for nothing.
+
+    It no longer holds what its training images were like: that was in its own features.
+    """
+    if onto.spec == SPEC:
+        return onto
+    without = replace(SPEC, groups=tuple(name for name in SPEC.groups if name not in GROUPS_OF_MIDDLE))
+    assert onto.spec == without and isinstance(onto.classifier, Perceptron)
+    more = np.stack([features[onto.n_features :] for features in dataset.features])
+
+    def with_zeros(weights: np.ndarray) -> np.ndarray:
+        return np.concatenate([weights, np.zeros((more.shape[1], *weights.shape[1:]))])
+
+    outsiders = onto.outsiders and replace(onto.outsiders, weights=with_zeros(onto.outsiders.weights))
+    return replace(
+        onto,
+        spec=SPEC,
+        classifier=replace(onto.classifier, hidden_weights=with_zeros(onto.classifier.hidden_weights)),
+        mean=np.concatenate([onto.mean, more.mean(axis=0)]),
+        scale=np.concatenate([onto.scale, np.maximum(more.std(axis=0), 1e-12)]),
+        outsiders=outsiders,
+        cloud=None,
+        summary=None,
+    )
+
+
 def fit(dataset: Dataset, onto: Model | None = None, outsiders: Dataset | None = None) -> Model:
     others = Outsiders(outsiders, OUTSIDERS) if outsiders else None
     model = train_model(dataset, SPEC, "perceptron", verdict_errors=VERDICT_ERRORS, outsiders=others, onto=onto)
@@ -377,7 +406,7 @@ def main() -> None:
     sources = [s for s in sources if (args.work / CONDITIONS[0] / s.label / s.name).is_dir()]
     material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs)
     others = [s for s in sources if s.label == "outsider"]
-    onto = load_model(args.onto) if args.onto else None
+    onto = widened(load_model(args.onto), material.dataset) if args.onto else None
     model = fit(material.dataset, onto, Material(args.work, others, args.jobs).dataset if others else None)
     model = replace(model, card=card(model, material, onto, args.newest))
     args.output.mkdir(exist_ok=True)

@@ -11,7 +11,6 @@ import numpy as np
 from spectral_detect.features.spec import (
     BLOCK_PX,
     COLOUR_BINS,
-    ENCODER,
     MAGNITUDE_PX,
     PATCH_PX,
     FeatureSpec,
@@ -32,6 +31,8 @@ GROUP_TITLES = {
     "chroma_cooccurrence": "patterns of neighbouring colours",
     "cooccurrence": "patterns of neighbouring pixels",
     "normalised_luma": "contrast of neighbouring pixels",
+    "square_cooccurrence": "patterns of neighbouring pixels, close up",
+    "square_colour_cooccurrence": "colours that go together, close up",
     "encoder": "what the encoder sees",
 }
 
@@ -81,18 +82,8 @@ def feature_layout(spec: FeatureSpec, n_features: int, part_names: Sequence[str]
     ends = pairwise(accumulate(sizes, initial=0))
     return [
         FeatureGroup(name, scale, start, end, frequencies_of(name, end - start))
-        for (name, scale), (start, end) in zip(_places(spec, len(sizes)), ends, strict=True)
+        for (name, scale), (start, end) in zip(spec.places, ends, strict=True)
     ]
-
-
-def _places(spec: FeatureSpec, n_groups: int) -> list[tuple[str, int | None]]:
-    """Return name and scale of each group: all at the first scale, the last ones again at each other, the encoder."""
-    first, others = (spec.scales[0], spec.scales[1:]) if spec.scales else (None, ())
-    groups = spec.groups_of_pixels
-    n_again = (n_groups - len(spec.groups)) // len(others) if others else 0
-    again = groups[len(groups) - n_again :]
-    places = [*((name, first) for name in groups), *((name, scale) for scale in others for name in again)]
-    return [*places, *((name, None) for name in spec.groups if name == ENCODER)]
 
 
 def frequencies_of(name: str, n_features: int) -> np.ndarray | None:

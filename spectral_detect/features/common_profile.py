@@ -6,7 +6,7 @@ import numpy as np
 
 from spectral_detect.features.extract import extract_features
 from spectral_detect.features.numpy_backend import numpy_backend
-from spectral_detect.features.reduced import reduced
+from spectral_detect.features.reduced import middle, reduced
 from spectral_detect.features.spec import FeatureSpec
 
 N_BINS = 64
@@ -33,7 +33,7 @@ def common_profile(image: np.ndarray, spec: FeatureSpec, *, is_ycc: bool = False
         If the image is too small.
     """
     seen = reduced(image, spec.scales[0]) if spec.scales else image
-    return np.asarray(extract_features(_middle(gray_of(seen, is_ycc=is_ycc)), SPEC))
+    return np.asarray(extract_features(middle(gray_of(seen, is_ycc=is_ycc), MOST_PX), SPEC))
 
 
 def gray_of(image: np.ndarray, *, is_ycc: bool = False) -> np.ndarray:
@@ -41,8 +41,3 @@ def gray_of(image: np.ndarray, *, is_ycc: bool = False) -> np.ndarray:
     if image.ndim == 2:
         return image
     return np.ascontiguousarray(image[..., 0]) if is_ycc else np.asarray(numpy_backend().rgb_to_gray(image))
-
-
-def _middle(gray: np.ndarray) -> np.ndarray:
-    top, left = (max(0, length - MOST_PX) // 2 // 8 * 8 for length in gray.shape)
-    return np.ascontiguousarray(gray[top : top + MOST_PX, left : left + MOST_PX])

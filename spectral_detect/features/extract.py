@@ -20,14 +20,16 @@ from spectral_detect.features.natural_statistics import (
     colour_cooccurrence,
     cooccurrence,
     normalised_luma,
+    square_colour_cooccurrence,
+    square_cooccurrence,
 )
 from spectral_detect.features.numpy_backend import as_rgb, numpy_backend
-from spectral_detect.features.reduced import halved, in_8_bit, reduced
+from spectral_detect.features.reduced import halved, in_8_bit, middle, reduced
 from spectral_detect.features.spec import (
     BLOCK_PX,
     GROUPS_AT_EACH_SCALE,
     PRESETS,
-    WHOLE_IMAGE_GROUPS,
+    UNCUT_GROUPS,
     FeatureSpec,
     FusedSpec,
 )
@@ -35,6 +37,7 @@ from spectral_detect.orientation import TURNS
 
 OF_RGB = {"colour_cooccurrence": colour_cooccurrence, "chroma_cooccurrence": chroma_cooccurrence}
 OF_LUMA = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
+MIDDLE_PX = 448  # a side, of the part of an image that groups of the middle look at as it is
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
 OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
     1: ("gray with an axis too many", "drop it: `image[..., 0]`"),
@@ -152,8 +155,8 @@ def _features_of_one(image: np.ndarray, spec: FeatureSpec, is_ycc: bool, orienta
 
 def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> np.ndarray:
     """Return the (n_features,) features of one (H, W[, 3]) image: of tiles at the first scale, of the whole at each."""
-    backend, first = numpy_backend(), spec.scales[0]
-    of_tiles = replace(spec, scales=(), groups=tuple(g for g in spec.groups if g not in WHOLE_IMAGE_GROUPS))
+    first = spec.scales[0]
+    of_tiles = replace(spec, scales=(), groups=tuple(g for g in spec.groups if g not in UNCUT_GROUPS))
     large = halved(image, first)
     small = reduced(large, first)
     parts = [extract_features(small, of_tiles, is_ycc=is_ycc).mean(axis=0)]
@@ -164,9 +167,19 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
         parts += [function(rgb) for function in of_rgb]
     for scale in spec.scales:
         small = reduced(small, scale)
-        luma = small if small.ndim == 2 else small[..., 0] if is_ycc else backend.rgb_to_gray(small)
-        parts += [OF_LUMA[name](np.ascontiguousarray(luma)) for name in spec.groups if name in GROUPS_AT_EACH_SCALE]
+        luma = _luma(small, is_ycc)
+        parts += [OF_LUMA[name](luma) for name in spec.groups if name in GROUPS_AT_EACH_SCALE]
+    seen = in_8_bit(middle(image, MIDDLE_PX))
+    if "square_cooccurrence" in spec.groups:
+        parts.append(square_cooccurrence(_luma(seen, is_ycc)))
+    if "square_colour_cooccurrence" in spec.groups:
+        parts.append(square_colour_cooccurrence(as_rgb(seen, is_ycc)))
     return np.concatenate(parts).astype(spec.precision)
+
+
+def _luma(image: np.ndarray, is_ycc: bool) -> np.ndarray:
+    luma = image if image.ndim == 2 else image[..., 0] if is_ycc else numpy_backend().rgb_to_gray(image)
+    return np.ascontiguousarray(luma)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,12 @@ def halved(image: np.ndarray, shorter_side_px: int) -> np.ndarray:
     return image
 
 
+def middle(image: np.ndarray, most_px: int) -> np.ndarray:
+    """Return the middle of an image, of at most so many pixels a side, cut along the blocks of a JPEG."""
+    top, left = (max(0, length - most_px) // 2 // 8 * 8 for length in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + most_px, left : left + most_px])
+
+
 def in_8_bit(image: np.ndarray) -> np.ndarray:
     """Return the image as uint8; one that is such is returned itself."""
     if image.dtype == np.uint8:

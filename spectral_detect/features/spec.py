@@ -36,6 +36,8 @@ FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "chroma_cooccurrence": 234,
     "cooccurrence": 234,
     "normalised_luma": 69,
+    "square_cooccurrence": 39,
+    "square_colour_cooccurrence": 63,
     "encoder": None,  # as many as the encoder gives
 }
 ENCODER = "encoder"  # group and preset
@@ -44,8 +46,11 @@ RESIDUAL_GROUPS = (
 )  # fmt: skip
 GROUPS_AT_EACH_SCALE = ("cooccurrence", "normalised_luma")
 GROUPS_OF_RGB = ("colour_cooccurrence", "chroma_cooccurrence")  # at the first scale
-WHOLE_IMAGE_GROUPS = (*GROUPS_OF_RGB, *GROUPS_AT_EACH_SCALE)  # of a reduced image, which is not cut into tiles for them
-COLOUR_FEATURE_GROUPS = frozenset(("chroma_profile", "coherence", "magnitude", *GROUPS_OF_RGB, ENCODER))
+GROUPS_OF_MIDDLE = ("square_cooccurrence", "square_colour_cooccurrence")  # of the middle of the image as it is
+UNCUT_GROUPS = (*GROUPS_OF_RGB, *GROUPS_AT_EACH_SCALE, *GROUPS_OF_MIDDLE)  # of what is not cut into tiles for them
+COLOUR_FEATURE_GROUPS = frozenset(
+    ("chroma_profile", "coherence", "magnitude", *GROUPS_OF_RGB, GROUPS_OF_MIDDLE[1], ENCODER)
+)
 
 TYPE_NAMES = {int: "a whole number", NoneType: "None", str: "a text", tuple: "a tuple", Encoder: "an `Encoder`"}
 FIELD_TYPES: dict[str, tuple[type, ...]] = {  # of fields that have no list of choices
@@ -81,7 +86,7 @@ class FeatureSpec:
     scales : tuple of int
         Shorter sides in pixels to which the image is reduced, the largest first, see `reduced.reduced`: it then gives
         one vector, the mean over its tiles and the groups that look at the whole image at the first scale, and
-        `GROUPS_AT_EACH_SCALE` again at each other.
+        `GROUPS_AT_EACH_SCALE` again at each other; then `GROUPS_OF_MIDDLE`, of the image as it is.
         Empty: the image as it is.
     tiles_per_side : int or None
         Each tile of an image gives a vector of its own, with at most so many tiles along a side, see
@@ -174,14 +179,14 @@ class FeatureSpec:
         if self.scales and self.tiles_per_side is None:
             raise FeatureError("scales go with tiles", remedy="give `tiles_per_side`")
         cut = self.groups_of_pixels
-        whole = tuple(name for name in cut if name in WHOLE_IMAGE_GROUPS)
+        whole = tuple(name for name in cut if name in UNCUT_GROUPS)
         if whole and not self.scales:
-            raise FeatureError(f"{', '.join(whole)}: of reduced images only", remedy="give `scales`")
+            raise FeatureError(f"{', '.join(whole)}: beside those of reduced images only", remedy="give `scales`")
         if list(self.scales) != sorted(set(self.scales), reverse=True):
             raise FeatureError(f"scales {self.scales!r}: the largest first, none twice")
-        again = tuple(name for name in whole if name in GROUPS_AT_EACH_SCALE)
-        if whole and (whole == cut or cut[-len(whole) :] != whole or whole[len(whole) - len(again) :] != again):
-            raise FeatureError(f"{', '.join(whole)}: after other groups")
+        in_order = sorted(whole, key=lambda name: (name in GROUPS_OF_MIDDLE, name in GROUPS_AT_EACH_SCALE))
+        if whole and (whole == cut or cut[-len(whole) :] != whole or list(whole) != in_order):
+            raise FeatureError(f"{', '.join(whole)}: after other groups, and in the order {', '.join(in_order)}")
 
     @classmethod
     def preset(cls, name: str = "azimuthal", **changes: Any) -> FeatureSpec:
@@ -193,7 +198,8 @@ class FeatureSpec:
             "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean power
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
-            "world": seven groups of the image reduced to two small sizes, for images of unknown history.
+            "world": seven groups of the image reduced to two small sizes, and two of its middle as it is, for images of
+            unknown history.
             "magnitude": the log magnitude spectrum of 32x32 pixels, for adversarial perturbations. "durall": exactly
             the published computation. "encoder": what a network gives, which `encoder` names.
         **changes
@@ -268,13 +274,25 @@ class FeatureSpec:
         return self.tiles_per_side is not None and not self.scales
 
     @property
+    def places(self) -> list[tuple[str, int | None]]:
+        """Return name and scale of each group, in the order of the features; the scale is None if it has none."""
+        first, others = (self.scales[0], self.scales[1:]) if self.scales else (None, ())
+        at_first = [name for name in self.groups_of_pixels if name not in GROUPS_OF_MIDDLE]
+        again = [name for name in self.groups if name in GROUPS_AT_EACH_SCALE]
+        unscaled = [name for name in self.groups if name in (*GROUPS_OF_MIDDLE, ENCODER)]
+        return [
+            *((name, first) for name in at_first),
+            *((name, scale) for scale in others for name in again),
+            *((name, None) for name in unscaled),
+        ]
+
+    @property
     def group_sizes(self) -> tuple[int, ...] | None:
         """Return the number of features of each group, those of tiles at the first scale alone.
 
         None if it depends on the image's size.
         """
-        again = [name for name in self.groups if name in GROUPS_AT_EACH_SCALE] * max(0, len(self.scales) - 1)
-        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name in (*self.groups_of_pixels, *again)]
+        sizes = [FEATURE_GROUP_SIZES[name] or self.n_bins for name, _ in self.places if name != ENCODER]
         sizes += [self.encoder.n_features] if self.encoder else []
         return None if None in sizes else tuple(size for size in sizes if size is not None)
 
@@ -349,7 +367,7 @@ PRESETS: dict[str, FeatureSpec] = {
     "residual": FeatureSpec("residual", groups=RESIDUAL_GROUPS, tiles_per_side=8, filter="laplacian", n_bins=100),
     "world": FeatureSpec(
         "world",
-        groups=("coherence", "block_spectrum", "patch_spectrum", *WHOLE_IMAGE_GROUPS),
+        groups=("coherence", "block_spectrum", "patch_spectrum", *UNCUT_GROUPS),
         scales=(224, 112),
         tiles_per_side=8,
         filter="laplacian",

@@ -27,7 +27,7 @@ ROLES: dict[str, tuple[str, Says | None]] = {
 ALL = " && "
 PRODUCER = ", producer "
 ABBREVIATIONS = {
-    "PROMPTS": "parameters usercomment comment xpcomment imagedescription description",
+    "PROMPTS": "parameters usercomment comment xpcomment imagedescription description title xptitle",
     "TOOLS": "software creatortool softwareagent",
     "A1111": r"\bModel: ([^,\n]+)",
     "JSON": r'"(?:model|base_model|model_name|use_stable_diffusion_model)"\s*:\s*"([^"\\]+)"',

@@ -15,7 +15,7 @@ from spectral_detect.detector.classifiers import Perceptron, Svm
 from spectral_detect.explain.contributions import contributions, of_vectors
 from spectral_detect.explain.evidence import boundary_of, evidence_of
 from spectral_detect.explain.feature_layout import feature_layout
-from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.features.spec import GROUPS_OF_MIDDLE, FeatureSpec
 from spectral_detect.features.spectrum import MAX_FREQUENCY
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
@@ -114,7 +114,8 @@ def test_every_feature_has_its_place() -> None:
         layout = feature_layout(spec, sum(sizes))
         assert [group.end - group.start for group in layout] == list(sizes)
         assert layout[0].start == 0 and layout[-1].end == sum(sizes)
-        assert all(group.scale_px in (spec.scales or (None,)) for group in layout)
+        assert {group.scale_px for group in layout if group.name not in GROUPS_OF_MIDDLE} == set(spec.scales or (None,))
+        assert all(group.scale_px is None for group in layout if group.name in GROUPS_OF_MIDDLE)
         for group in layout:
             if group.frequencies is not None:
                 assert group.frequencies.shape == (group.end - group.start,)

@@ -16,7 +16,7 @@ from spectral_detect.features.feature_groups import (
     windowed_fourier_transform,
 )
 from spectral_detect.features.numpy_backend import numpy_backend
-from spectral_detect.features.spec import FEATURE_GROUP_SIZES, PRESETS, WHOLE_IMAGE_GROUPS
+from spectral_detect.features.spec import FEATURE_GROUP_SIZES, PRESETS, UNCUT_GROUPS
 
 RESIDUAL = FeatureSpec.preset("residual")
 
@@ -36,7 +36,7 @@ def noisy(rng: np.random.Generator) -> np.ndarray:
 
 
 def test_every_group_gives_as_many_numbers_as_the_spec_says(noisy: np.ndarray) -> None:
-    assert {*FEATURE_GROUPS, *WHOLE_IMAGE_GROUPS, "encoder"} == set(FEATURE_GROUP_SIZES)
+    assert {*FEATURE_GROUPS, *UNCUT_GROUPS, "encoder"} == set(FEATURE_GROUP_SIZES)
     for name, group in FEATURE_GROUPS.items():
         assert group(tiles(noisy)).shape == (4, FEATURE_GROUP_SIZES[name] or 100)
     assert sum(RESIDUAL.group_sizes or ()) == 472

@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from spectral_detect.features.natural_statistics import colour_cooccurrence, cooccurrence, normalised_luma
+from spectral_detect.features.natural_statistics import (
+    colour_cooccurrence,
+    cooccurrence,
+    normalised_luma,
+    square_colour_cooccurrence,
+    square_cooccurrence,
+)
 from spectral_detect.features.spec import FEATURE_GROUP_SIZES
 
 
@@ -75,6 +81,17 @@ def test_the_channels_of_a_gray_image_go_together() -> None:
     assert (np.count_nonzero(colour_cooccurrence(gray).reshape(6, 63), axis=1) <= 3).all()
     assert (np.count_nonzero(colour_cooccurrence(colour).reshape(6, 63), axis=1) == 63).all()
     np.testing.assert_allclose(colour_cooccurrence(255 - colour), colour_cooccurrence(colour), atol=1e-9)
+
+
+def test_residuals_of_a_square_alone_are_those_among_the_others() -> None:
+    rgb, luma = noise(4, (60, 80, 3)), noise(4)
+    for alone, among, of in (
+        (square_cooccurrence, cooccurrence, luma),
+        (square_colour_cooccurrence, colour_cooccurrence, rgb),
+    ):
+        found, every = alone(of), among(of)
+        assert found.shape == (FEATURE_GROUP_SIZES[alone.__name__],) == (len(every) // 6,)
+        np.testing.assert_array_equal(found, every[-2 * len(found) : -len(found)])
 
 
 def test_normalised_noise_is_nearly_normal() -> None:

@@ -41,7 +41,7 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
         ({"scales": (224,)}, "scales go with tiles"),
         ({"scales": (8,), "tiles_per_side": 8}, "scales .* from `min_size_px` on"),
         ({"scales": (112.0,), "tiles_per_side": 8}, "scales .* whole numbers"),
-        ({"groups": ("profile", "cooccurrence")}, "cooccurrence: of reduced images only"),
+        ({"groups": ("profile", "cooccurrence")}, "cooccurrence: beside those of reduced images only"),
         (
             {"groups": ("cooccurrence", "profile"), "scales": (64,), "tiles_per_side": 8},
             "cooccurrence: after other groups",
@@ -49,6 +49,11 @@ def test_a_spec_survives_json_and_names_itself_by_its_hash() -> None:
         ({"scales": (64, 128), "tiles_per_side": 8}, "the largest first"),
         ({"scales": (64, 64), "tiles_per_side": 8}, "none twice"),
         ({"groups": ("cooccurrence",), "scales": (64,), "tiles_per_side": 8}, "cooccurrence: after other groups"),
+        ({"groups": ("profile", "square_cooccurrence")}, "beside those of reduced images only"),
+        (
+            {"groups": ("profile", "square_cooccurrence", "cooccurrence"), "scales": (64,), "tiles_per_side": 8},
+            "in the order cooccurrence, square_cooccurrence",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes: dict[str, object], message: str) -> None:
