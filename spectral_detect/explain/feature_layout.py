@@ -33,6 +33,7 @@ GROUP_TITLES = {
     "normalised_luma": "contrast of neighbouring pixels",
     "square_cooccurrence": "patterns of neighbouring pixels, close up",
     "square_colour_cooccurrence": "colours that go together, close up",
+    "square_chroma_cooccurrence": "patterns of neighbouring colours, close up",
     "encoder": "what the encoder sees",
 }
 

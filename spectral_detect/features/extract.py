@@ -20,6 +20,7 @@ from spectral_detect.features.natural_statistics import (
     colour_cooccurrence,
     cooccurrence,
     normalised_luma,
+    square_chroma_cooccurrence,
     square_colour_cooccurrence,
     square_cooccurrence,
 )
@@ -37,6 +38,10 @@ from spectral_detect.orientation import TURNS
 
 OF_RGB = {"colour_cooccurrence": colour_cooccurrence, "chroma_cooccurrence": chroma_cooccurrence}
 OF_LUMA = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
+OF_RGB_OF_MIDDLE = {
+    "square_colour_cooccurrence": square_colour_cooccurrence,
+    "square_chroma_cooccurrence": square_chroma_cooccurrence,
+}
 MIDDLE_PX = 448  # a side, of the part of an image that groups of the middle look at as it is
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
 OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
@@ -172,8 +177,7 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
     seen = in_8_bit(middle(image, MIDDLE_PX))
     if "square_cooccurrence" in spec.groups:
         parts.append(square_cooccurrence(_luma(seen, is_ycc)))
-    if "square_colour_cooccurrence" in spec.groups:
-        parts.append(square_colour_cooccurrence(as_rgb(seen, is_ycc)))
+    parts += [OF_RGB_OF_MIDDLE[name](as_rgb(seen, is_ycc)) for name in spec.groups if name in OF_RGB_OF_MIDDLE]
     return np.concatenate(parts).astype(spec.precision)
 
 

@@ -70,9 +70,7 @@ def colour_cooccurrence(rgb: np.ndarray) -> np.ndarray:
 
 def chroma_cooccurrence(rgb: np.ndarray) -> np.ndarray:
     """Return (234,), `cooccurrence` of the red difference Cr of an (H, W, 3) uint8 image; Cb adds nothing to it."""
-    import cv2
-
-    return cooccurrence(np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1]))
+    return cooccurrence(_red_difference(rgb))
 
 
 def square_cooccurrence(luma: np.ndarray) -> np.ndarray:
@@ -83,6 +81,17 @@ def square_cooccurrence(luma: np.ndarray) -> np.ndarray:
 def square_colour_cooccurrence(rgb: np.ndarray) -> np.ndarray:
     """Return (63,), `colour_cooccurrence` of the residual of a square alone, in steps of its unit."""
     return _square_share(_channels_of(rgb), _channels, _same_channels())
+
+
+def square_chroma_cooccurrence(rgb: np.ndarray) -> np.ndarray:
+    """Return (39,), `square_cooccurrence` of the red difference Cr of an (H, W, 3) uint8 image."""
+    return square_cooccurrence(_red_difference(rgb))
+
+
+def _red_difference(rgb: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1])
 
 
 def _channels_of(rgb: np.ndarray) -> list[np.ndarray]:

@@ -38,6 +38,7 @@ FEATURE_GROUP_SIZES: dict[str, int | None] = {
     "normalised_luma": 69,
     "square_cooccurrence": 39,
     "square_colour_cooccurrence": 63,
+    "square_chroma_cooccurrence": 39,
     "encoder": None,  # as many as the encoder gives
 }
 ENCODER = "encoder"  # group and preset
@@ -46,10 +47,12 @@ RESIDUAL_GROUPS = (
 )  # fmt: skip
 GROUPS_AT_EACH_SCALE = ("cooccurrence", "normalised_luma")
 GROUPS_OF_RGB = ("colour_cooccurrence", "chroma_cooccurrence")  # at the first scale
-GROUPS_OF_MIDDLE = ("square_cooccurrence", "square_colour_cooccurrence")  # of the middle of the image as it is
+GROUPS_OF_MIDDLE = (  # of the middle of the image as it is
+    "square_cooccurrence", "square_colour_cooccurrence", "square_chroma_cooccurrence"
+)  # fmt: skip
 UNCUT_GROUPS = (*GROUPS_OF_RGB, *GROUPS_AT_EACH_SCALE, *GROUPS_OF_MIDDLE)  # of what is not cut into tiles for them
 COLOUR_FEATURE_GROUPS = frozenset(
-    ("chroma_profile", "coherence", "magnitude", *GROUPS_OF_RGB, GROUPS_OF_MIDDLE[1], ENCODER)
+    ("chroma_profile", "coherence", "magnitude", *GROUPS_OF_RGB, *GROUPS_OF_MIDDLE[1:], ENCODER)
 )
 
 TYPE_NAMES = {int: "a whole number", NoneType: "None", str: "a text", tuple: "a tuple", Encoder: "an `Encoder`"}
@@ -184,7 +187,7 @@ class FeatureSpec:
             raise FeatureError(f"{', '.join(whole)}: beside those of reduced images only", remedy="give `scales`")
         if list(self.scales) != sorted(set(self.scales), reverse=True):
             raise FeatureError(f"scales {self.scales!r}: the largest first, none twice")
-        in_order = sorted(whole, key=lambda name: (name in GROUPS_OF_MIDDLE, name in GROUPS_AT_EACH_SCALE))
+        in_order = [name for name in UNCUT_GROUPS if name in whole]
         if whole and (whole == cut or cut[-len(whole) :] != whole or list(whole) != in_order):
             raise FeatureError(f"{', '.join(whole)}: after other groups, and in the order {', '.join(in_order)}")
 
@@ -198,10 +201,9 @@ class FeatureSpec:
             "azimuthal", the default: gray, a Laplacian against the leakage of the image border, log of the mean power
             of each ring about the zero frequency, 300 bins, mean subtracted so that contrast drops out; each choice
             measured, see `PRESETS`. "residual": six feature groups of luma and chroma from each tile of the image.
-            "world": seven groups of the image reduced to two small sizes, and two of its middle as it is, for images of
-            unknown history.
-            "magnitude": the log magnitude spectrum of 32x32 pixels, for adversarial perturbations. "durall": exactly
-            the published computation. "encoder": what a network gives, which `encoder` names.
+            "world": seven groups of the image reduced to two small sizes, and three of its middle as it is, for images
+            of unknown history. "magnitude": the log magnitude spectrum of 32x32 pixels, for adversarial perturbations.
+            "durall": exactly the published computation. "encoder": what a network gives, which `encoder` names.
         **changes
             Values of fields in place of the preset's.
 

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from spectral_detect.features.natural_statistics import (
+    chroma_cooccurrence,
     colour_cooccurrence,
     cooccurrence,
     normalised_luma,
+    square_chroma_cooccurrence,
     square_colour_cooccurrence,
     square_cooccurrence,
 )
@@ -88,6 +90,7 @@ def test_residuals_of_a_square_alone_are_those_among_the_others() -> None:
     for alone, among, of in (
         (square_cooccurrence, cooccurrence, luma),
         (square_colour_cooccurrence, colour_cooccurrence, rgb),
+        (square_chroma_cooccurrence, chroma_cooccurrence, rgb),
     ):
         found, every = alone(of), among(of)
         assert found.shape == (FEATURE_GROUP_SIZES[alone.__name__],) == (len(every) // 6,)

@@ -19,6 +19,7 @@ from spectral_detect.features.natural_statistics import (
     colour_cooccurrence,
     cooccurrence,
     normalised_luma,
+    square_chroma_cooccurrence,
     square_colour_cooccurrence,
     square_cooccurrence,
 )
@@ -61,7 +62,7 @@ def test_other_types_become_8_bit(kind: str, rng: np.random.Generator) -> None:
 def test_features_of_reduced_images_follow_each_other(rng: np.random.Generator) -> None:
     image = rng.integers(0, 256, (300, 420, 3), np.uint8)
     features = extract_features(image, WORLD)
-    assert features.shape == (sum(WORLD.group_sizes or ()),) == (1563,)
+    assert features.shape == (sum(WORLD.group_sizes or ()),) == (1602,)
     assert features.dtype == np.float32
     small = reduced(image, 224)
     of_tiles = FeatureSpec.preset("residual", groups=("coherence", "block_spectrum", "patch_spectrum"))
@@ -85,7 +86,8 @@ def test_the_middle_is_looked_at_as_it_is(shape: tuple[int, ...], rng: np.random
     assert seen.shape[:2] == ((448, 448) if shape[0] == 900 else (230, 300))
     luma, rgb = (seen, np.dstack([seen] * 3)) if seen.ndim == 2 else (cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), seen)
     np.testing.assert_allclose(features[1461:1500], square_cooccurrence(luma), rtol=1e-6)
-    np.testing.assert_allclose(features[1500:], square_colour_cooccurrence(rgb), rtol=1e-6)
+    np.testing.assert_allclose(features[1500:1563], square_colour_cooccurrence(rgb), rtol=1e-6)
+    np.testing.assert_allclose(features[1563:], square_chroma_cooccurrence(rgb), rtol=1e-6)
     deep = extract_features(image.astype(np.uint16) * 257, WORLD)
     np.testing.assert_array_equal(deep[1461:], features[1461:])
     one = replace(WORLD, groups=tuple(name for name in WORLD.groups if name != "square_cooccurrence"))
