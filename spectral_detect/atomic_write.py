@@ -20,6 +20,7 @@ from spectral_detect.sources.urls import looks_like_url, without_credentials
 
 LONGEST_LINE = 2**20
 OPTIONS_FILE = "options.json"  # of a training run
+asides: set[str] = set()  # the temporary files of outputs that this process is writing
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
@@ -38,7 +39,7 @@ def check_target(path: str | os.PathLike[str]) -> None:
     if not os.path.isdir(folder):
         if looks_like_url(name):
             raise OutputError(f"{without_credentials(name)!r} cannot be written: outputs are local files")
-        missing = os.path.dirname(name)
+        missing = folder if os.path.islink(name) else os.path.dirname(name)
         raise OutputError(f"{name!r} cannot be written: there is no folder {missing!r}", remedy="make it first")
     if os.path.isdir(name):
         raise OutputError(f"{name!r} cannot be written: Is a directory")
@@ -138,6 +139,7 @@ def stream_aside(path: str | os.PathLike[str], *, is_held: bool = False) -> Iter
     name = repr(str(target))
     with naming_output(name):
         descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+    asides.add(aside)
     try:
         with closing(OutputStream(open(descriptor, "w+b"), name)) as stream:
             yield cast(BinaryIO, stream)
@@ -151,6 +153,8 @@ def stream_aside(path: str | os.PathLike[str], *, is_held: bool = False) -> Iter
         with suppress(FileNotFoundError):
             os.unlink(aside)
         raise
+    finally:
+        asides.discard(aside)
 
 
 def check_new_folder(path: str | os.PathLike[str]) -> None:

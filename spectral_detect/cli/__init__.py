@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,9 @@ def _as_reported(error: OSError) -> str:
     reason = error.strerror or str(error) or type(error).__name__
     if error.errno == errno.EMFILE:
         reason += "; raise the limit of open files (ulimit -n), or give fewer --jobs"
+    if error.errno == errno.ENOSPC and not error.filename:
+        folder = visible(tempfile.gettempdir())
+        reason += f": where the output is, or in {folder}, the folder for temporary files (TMPDIR names another)"
     named = isinstance(error.filename, str | bytes) and error.filename
     return f"{visible(os.fsdecode(error.filename))}: {printable(reason)}" if named else printable(reason)
 

@@ -14,6 +14,8 @@ from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.sources.stores import is_url, locate
 
+MOST_RECURSIVE = 2  # `**` in a pattern
+
 
 @dataclass(frozen=True)
 class Places:
@@ -49,6 +51,17 @@ class Places:
             "scan ran, or for / where recorded paths are absolute"
         )
 
+    def is_outside(self, path: str) -> bool:
+        """Tell whether a recorded path leads out of the folder that stands for the one of the run."""
+        return self.root is not None and not is_url(path) and os.path.normpath(path.lstrip("/")).split("/")[0] == ".."
+
+    def not_sought(self, run: Run) -> list[str]:
+        """Return the arguments of a run among whose files no others are looked for: a manifest may come from anybody.
+
+        They lead out of the folder, or are patterns that may stand for more paths than can be looked at.
+        """
+        return [named for named in dict.fromkeys(run.inputs) if self.is_outside(named) or _is_endless(named)]
+
     def video_of(self, path: str, group_by: str | None) -> FoundVideo:
         """Return the video of a recorded path: a file, or a folder with the frames that lie in it now."""
         location = self.of(path).location
@@ -68,8 +81,9 @@ class Places:
 
     def _found(self, run: Run) -> Iterator[str]:
         shard = None if run.shard is None else Shard.parse(run.shard)
+        left_out = {*self.not_sought(run), *filter(is_url, run.inputs)}
         for named in dict.fromkeys(run.inputs):
-            if is_url(named):
+            if named in left_out:
                 continue
             for found in self._found_in(self._expanded(named), run):
                 path = self._as_recorded(found.path)
@@ -100,3 +114,10 @@ class Places:
 
     def _as_recorded(self, path: str) -> str:
         return path[len(self._prefix) :]
+
+
+def _is_endless(pattern: str) -> bool:
+    """Tell whether a pattern may grow with a power of the number of files: up again after a wildcard, many `**`."""
+    parts = pattern.split("/")
+    first = next((k for k, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    return ".." in parts[first:] or parts.count("**") > MOST_RECURSIVE

@@ -26,6 +26,7 @@ from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.videos import VideoJudge, VideoResult, scan_videos
 from spectral_detect.sources.discovery import FoundFile, FoundVideo
 
+OUTSIDE = "its path leads out of the folder given by `root`"
 URL_UNCHECKED = "it is at a URL, and URLs that a manifest names are read only if that is asked for: `remote`"
 
 AnyJudge = Judge | VideoJudge
@@ -112,6 +113,8 @@ def _judge(run: Run | None, checks: Checks, report: Report, verified: Verified) 
         verified.notes.append(f"recorded elsewhere, so numbers may differ by {TOLERANCE}: {'; '.join(others)}")
     if run.has_list:
         verified.notes.append("the run also read a list of paths: other files beside those are not looked for")
+    if left_out := checks.places.not_sought(run):
+        verified.notes.append(f"other files are not looked for where the run named {', '.join(map(repr, left_out))}")
     if judge is not None and _limit(run, "max_pixels", 0) > checks.limits.max_pixels:
         verified.notes.append(f"the run took larger images: `max_pixels={_limit(run, 'max_pixels', 0)}`")
     return judge
@@ -152,6 +155,9 @@ def _compare_files(
 def _files(manifest: Manifest, checks: Checks, waiting: Waiting, report: Report) -> Iterator[Found]:
     """Give the file of each entry; the entries wait for the results, which come in the same order."""
     for entry in manifest.entries():
+        if checks.places.is_outside(entry.path):
+            report(entry.difference("unchecked", OUTSIDE))
+            continue
         found = _place_of(entry, manifest.run, checks)
         if found.location.is_remote and not checks.reads_urls:
             report(entry.difference("unchecked", URL_UNCHECKED))

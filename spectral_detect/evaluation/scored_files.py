@@ -21,6 +21,7 @@ from spectral_detect.text import short_repr, told_apart
 
 JSON_LINES = (".jsonl", ".ndjson")
 WHAT_TO_GIVE = "give a file that `evaluate --scores` or `scan --format csv` has written"
+LARGEST_RATIO = 1000  # decimal logarithms; a record's are below the number of images
 GUESSED_THRESHOLD = 0.5
 ABOVE_ALL = math.nextafter(1, 2)  # a threshold that no score reaches
 TRUTHS = {**LABELS, "0": REAL, "1": FAKE}
@@ -151,7 +152,7 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
         yield _Row(
             _truth(values, place) if label is None else label,
             _number(values, "score", place, 0, 1),
-            _number(values, "log10_likelihood_ratio", place),
+            _number(values, "log10_likelihood_ratio", place, -LARGEST_RATIO, LARGEST_RATIO),
             str(values["group"]) if values.get("group") not in (None, "") else None,
             _number(values, "threshold", place, 0, ABOVE_ALL),
             None if low is None or high is None else (low, high),
@@ -178,7 +179,7 @@ def _records(path: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
             if not isinstance(values, dict) or "score" not in values:
                 raise DatasetError(f"{path!r} has no column `score`", remedy=WHAT_TO_GIVE)
             yield number, values
-    except (csv.Error, json.JSONDecodeError) as error:
+    except (csv.Error, ValueError, RecursionError) as error:
         raise DatasetError(f"{path!r} is neither CSV nor JSON Lines of scores: {error}", remedy=WHAT_TO_GIVE) from None
 
 
@@ -217,7 +218,7 @@ def _number(
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and low <= number <= high):
         limits = f" from {low:g} to {high:g}" if math.isfinite(low) else ""

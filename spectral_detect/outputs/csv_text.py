@@ -7,14 +7,15 @@ import io
 from typing import Any
 
 FORMULA_STARTS = frozenset("=+-@＝＋－＠\t\r\n")  # the full-width forms count as well in some spreadsheets
+QUOTED = ";\t\r\n"  # in some countries a spreadsheet parts cells at semicolons
 
 
 def csv_line(values: tuple[Any, ...] | list[Any]) -> str:
     """Return one row with its line end; texts are made safe to open in a spreadsheet."""
     line = io.StringIO()
     cells = [spreadsheet_cell(v) if isinstance(v, str) else v for v in values]
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that either, inside a cell, is quoted
-    return line.getvalue().removesuffix("\r\n") + "\n"
+    csv.writer(line, lineterminator=QUOTED).writerow(cells)  # so that each of them, inside a cell, is quoted
+    return line.getvalue().removesuffix(QUOTED) + "\n"
 
 
 def spreadsheet_cell(text: str) -> str:

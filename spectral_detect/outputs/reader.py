@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 import csv
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
@@ -17,6 +18,8 @@ from spectral_detect.records import FEATURE_COLUMNS, TILE_COLUMNS, ImageRecord, 
 
 INDEXED = ("sha256", "size_bytes", "mtime_ns", "verdict")  # kept as text in a data base
 LONGEST_ROW = 2**26  # bytes; a row of features without bins takes some million
+# what content that is no row raises: the errors of JSON and of Unicode are ValueErrors
+UNREADABLE = (ValueError, KeyError, TypeError, RecursionError, csv.Error)
 STARTS: dict[RowFormat, tuple[bytes, ...]] = {
     "csv": tuple(csv_line(k.columns).rstrip().encode() for k in (IMAGES, VIDEOS, FRAMES, FEATURES)),
     "jsonl": (b'{"schema": "spectral-detect/', b'{"path": "'),
@@ -90,7 +93,7 @@ class Output:
             try:
                 path, values = parse(content.decode("utf-8", "surrogateescape"), wanted)
                 _check(values)
-            except (ValueError, KeyError, TypeError, csv.Error):  # JSON's and Unicode's errors are ValueErrors
+            except UNREADABLE:
                 raise OutputError(
                     f"{self.name!r}: no record begins at byte {start}, where one should",
                     remedy="the file is damaged, or was not written by this program",
@@ -232,15 +235,41 @@ def records_of(
     """
     try:
         with open(name, encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            typed = partial(_typed, record)
-            yield from map(typed, csv.DictReader(stream)) if row_format == "csv" else map(json.loads, stream)
+            of_cells, of_json = partial(_of_cells, record), partial(_of_json, record)
+            yield from map(of_cells, csv.DictReader(stream)) if row_format == "csv" else map(of_json, stream)
     except OSError as error:
         raise OutputError(f"{name!r} cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, csv.Error):
+    except UNREADABLE:
         raise OutputError(f"{name!r} cannot be read back as records", remedy="it was changed meanwhile") from None
 
 
-def _typed(record: type[ImageRecord | VideoRecord], cells: dict[str, str]) -> dict[str, Any]:
+def _of_json(record: type[ImageRecord | VideoRecord], line: str) -> dict[str, Any]:
+    """Return a record in a line of JSON; `ValueError` if a value is of another kind than this program writes."""
+    values: dict[str, Any] = json.loads(line, parse_constant=_no_number)
+    for name, field in record.__dataclass_fields__.items():
+        value, kind = values[name], str(field.type).removesuffix(" | None")
+        if name == "warnings":
+            is_sound = isinstance(value, list) and all(isinstance(warning, str) for warning in value)
+        else:
+            is_sound = type(value) in {"int": (int,), "float": (int, float)}.get(kind, (str,))
+        if not (is_sound or (value is None and kind != str(field.type))):
+            raise ValueError(f"{name} of another kind")
+    return values
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+READERS: dict[str, Callable[[str], Any]] = {"int": int, "float": _finite}
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")
+
+
+def _of_cells(record: type[ImageRecord | VideoRecord], cells: dict[str, str]) -> dict[str, Any]:
     """Return a record of the texts in a row of CSV."""
     values: dict[str, Any] = {"schema": cells["schema"]}
     for name, field in record.__dataclass_fields__.items():
@@ -250,5 +279,5 @@ def _typed(record: type[ImageRecord | VideoRecord], cells: dict[str, str]) -> di
         elif not cell:
             values[name] = None
         else:
-            values[name] = {"int": int, "float": float}.get(kind, cell_text)(cell)
+            values[name] = READERS.get(kind, cell_text)(cell)
     return values

@@ -43,6 +43,19 @@ def test_skipped_files_are_named_by_their_kinds(run: Run, tmp_path: Path) -> Non
     assert summary.endswith("; 9 other files skipped: 3 .xyz, 2 .txt, 1 .\\x1ba, 1 .pdf, 2 more")
 
 
+def test_a_file_that_the_run_is_writing_is_not_counted(run: Run, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path)
+    stream = f"{tmp_path / 'Aqua.png'}\n{tmp_path}\n".encode()
+    result = run("scan", "--files-from", "-", *MODEL, "--jobs", 0, "--manifest", tmp_path / "m.jsonl", stdin=stream)
+    assert "skipped" not in result.output and (tmp_path / "m.jsonl").exists()
+
+
+def test_a_list_without_line_ends_is_no_list(run: Run) -> None:
+    result = run("scan", "--files-from", "-", *MODEL, stdin=b"x" * 3_000_000)
+    assert result.exit_code == 2 and "more than 1048576 bytes: is it a list of paths?" in result.stderr
+    assert len(result.stderr) < 1000
+
+
 def test_files_of_macos_are_skipped_and_counted(run: Run, tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / "real" / "Aqua.png", tmp_path)
     for name in ("._Aqua.png", "._IMG_1.JPG", "._clip.mp4"):

@@ -15,6 +15,7 @@ from conftest import EXAMPLES, Run
 from spectral_detect.custody import manifest_reader
 from spectral_detect.custody.chain import LONGEST_LINE, Chain, canonical, parsed
 from spectral_detect.custody.differences import Difference
+from spectral_detect.custody.places import Places
 from spectral_detect.custody.verify import Checks, verify_manifest
 from spectral_detect.errors import ManifestError, ModelFileError
 from spectral_detect.parallel.work import Work
@@ -207,6 +208,33 @@ def test_a_manifest_cannot_raise_the_limits(sound: bytes, tmp_path: Path, run: R
     assert run("verify", path, "--jobs", "0").exit_code in (0, 1)
     path.write_bytes(chained(head | {"limits": {"max_pixels": 100}}, record))
     assert "error: recorded null, now " in run("verify", path, "--jobs", 0).stdout
+
+
+def test_no_path_leads_out_of_the_folder_that_is_named(sound: bytes, tmp_path: Path) -> None:
+    root, outside = tmp_path / "copy", tmp_path / "secret.png"
+    outside.write_bytes((EXAMPLES / "real" / "Aqua.png").read_bytes())
+    (root / "in").mkdir(parents=True)
+    (root / "in" / "a.png").write_bytes(outside.read_bytes())
+    facts, record = (parsed(line)[name] for line, name in zip(sound.splitlines(), ("run", "record"), strict=False))
+    out = ("../secret.png", "/../secret.png", "in/../../secret.png")
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(
+        chained(facts | {"inputs": ["..", "in"]}, *(record | {"path": name} for name in (*out, "in/../in/a.png")))
+    )
+    found = found_in(path, Checks(Places(str(root)), with_scores=False, work=Work(jobs=0)))
+    assert [d.path for d in found if d.kind == "unchecked"] == list(out)
+    assert not any("secret" in (d.path or "") for d in found if d.kind != "unchecked")
+
+
+@pytest.mark.parametrize("pattern", ["g/" + "*/../" * 9 + "*", "g/" + "**/" * 12 + "*"])
+def test_a_pattern_without_end_is_not_looked_for(sound: bytes, tmp_path: Path, pattern: str) -> None:
+    for k in range(10):
+        (tmp_path / "g" / str(k) / str(k)).mkdir(parents=True)
+    facts = parsed(sound.splitlines()[0])["run"]
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(chained(facts | {"inputs": [pattern]}))
+    notes = verify_manifest(str(path), Checks(Places(str(tmp_path)), with_scores=False, work=Work(jobs=0)), print).notes
+    assert notes == [f"other files are not looked for where the run named {pattern!r}"]
 
 
 def test_a_model_that_cannot_be_read_is_named(sound: bytes, tmp_path: Path) -> None:

@@ -233,6 +233,15 @@ def set_array(name: str, value: float) -> Any:
     return change
 
 
+def many_codings(_: dict[str, Any], header: dict[str, Any]) -> None:
+    header["experience"].update(codings=dict.fromkeys(map(str, range(200))))
+
+
+def nobody_called(_: dict[str, Any], header: dict[str, Any]) -> None:
+    none = {"real": 0, "fake": 0}
+    header["metrics"].update(n_real=0, n_fake=0, confusion={"real": none, "fake": none})
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -246,13 +255,14 @@ def set_array(name: str, value: float) -> Any:
         (lambda v, h: h.update(threshold=float("nan")), "not a finite number"),
         (lambda v, h: h.update(threshold=10**400), "not a finite number"),
         (lambda v, h: h["metrics"].update(auroc_ci=[0.5, 10**400]), "not a finite number"),
-        (lambda v, h: h["calibration"].update(n_real=10**300), "not a whole number"),
+        (lambda v, h: h["calibration"].update(n_real=10**300), "not a finite number"),
+        (lambda v, h: h["calibration"].update(n_real=10**17), "not a whole number"),
         (lambda v, h: h["experience"].update(min_side_px=0.5), "not a whole number"),
         (lambda v, h: h["calibration"].update(slope=-1.0), "its calibration is not valid"),
         (lambda v, h: h["calibration"].update(kind="magic"), "its calibration is not valid"),
         (lambda v, h: h["calibration"].update(n_real="many"), "not a finite number"),
         (lambda v, h: h["experience"].update(codings={"JPEG": [1]}), "damaged"),
-        (set_array("calibration_values", float("nan")), "holds NaN or infinity"),
+        (set_array("calibration_values", float("nan")), "holds NaN, infinity"),
         (lambda v, h: h["metrics"].update(auroc="good"), "not a finite number"),
         (lambda v, h: h["metrics"].update(auroc_ci=[1]), "damaged"),
         (lambda v, h: h["classifier"].update(kind="forest"), "damaged .KeyError"),
@@ -264,9 +274,18 @@ def set_array(name: str, value: float) -> Any:
         (lambda v, h: v.update(header=None), "refused, nothing was run"),
         (lambda v, h: v["arrays"].pop("mean"), "damaged .KeyError"),
         (lambda v, h: h["types"].update(mean="O"), "unknown type"),
-        (set_array("mean", float("nan")), "holds NaN or infinity"),
-        (set_array("support_vectors", float("inf")), "holds NaN or infinity"),
+        (set_array("mean", float("nan")), "holds NaN, infinity"),
+        (set_array("support_vectors", float("inf")), "holds NaN, infinity"),
         (set_array("scale", 0.0), "do not fit together"),
+        (set_array("scale", 5e-324), "do not fit together"),
+        (set_array("dual_coef", 1e308), "a number beyond 1e30"),
+        (lambda v, h: h["calibration"].update(slope=1e300), "not a finite number of a usual size"),
+        (lambda v, h: h["training"].update(seed=float("nan")), "not a finite number"),
+        (lambda v, h: h["experience"].update(codings={"\ud800x": None}), "no file can hold"),
+        (lambda v, h: h.update(card="half \udfff"), "no file can hold"),
+        (lambda v, h: h["experience"].update(codings={"C" * 6000: None}), "a name of 6000 characters"),
+        (many_codings, "more codings than there are"),
+        (nobody_called, "its counts do not fit together"),
         (set_array("reference", 99.0), "no longer gives the scores stored in it"),
         (set_array("reference_scores", 0.123), "no longer gives the scores stored in it"),
         (set_array("dual_coef", 3.0), "no longer gives the scores stored in it"),
@@ -274,6 +293,11 @@ def set_array(name: str, value: float) -> Any:
 )
 def test_every_damage_is_noticed(saved: Path, change: Any, match: str) -> None:
     refused(saved, changed(saved, change), match)
+
+
+def test_names_of_folders_that_are_not_utf_8_can_be_kept(saved: Path) -> None:
+    saved.write_bytes(changed(saved, lambda v, h: h["training"].update(folder="x\udce9")))
+    assert load_model(saved).training["folder"] == "x\udce9"
 
 
 def test_a_header_nested_without_end_is_damaged(saved: Path) -> None:

@@ -75,6 +75,7 @@ def test_scores_of_two_models_are_not_mixed(tmp_path: Path) -> None:
         (HEADER + "a.png,real,0,nan,\n", "score 'nan' is not a number"),
         (HEADER + "a.png,camera,0,0.5,\n", "label 'camera', neither real nor fake"),
         (HEADER + "a.png,real,0,0.5,\n", "1 real and 0 fake images with a score"),
+        (HEADER + "a.png,real,0,0.5,1e308\n", "log10_likelihood_ratio '1e308' is not a number from -1000 to 1000"),
         (HEADER, "0 real and 0 fake"),
         ("", "0 real and 0 fake"),
     ],
@@ -90,9 +91,13 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "wide.csv").write_text(HEADER + "a.png,real,0,0.5,\n", encoding="utf-16")
     with pytest.raises(DatasetError, match="is in UTF-16, not in UTF-8"):
         read_scored([str(tmp_path / "wide.csv")])
-    broken = written(tmp_path / "s.jsonl", '{"score": 0.5,\n')
-    with pytest.raises(DatasetError, match="neither CSV nor JSON Lines"):
-        read_scored([], [broken], [broken])
+    for text in ('{"score": 0.5,\n', "[" * 100_000 + "\n", '{"score": ' + "1" * 5000 + "}\n"):
+        broken = written(tmp_path / "s.jsonl", text)
+        with pytest.raises(DatasetError, match="neither CSV nor JSON Lines"):
+            read_scored([], [broken], [broken])
+    large = written(tmp_path / "s.jsonl", '{"score": ' + "1" * 401 + "}\n")
+    with pytest.raises(DatasetError, match="is not a number from 0 to 1"):
+        read_scored([], [large], [large])
 
 
 def test_normal_scores_give_a_straight_det_curve() -> None:

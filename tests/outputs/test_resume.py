@@ -739,3 +739,27 @@ def test_rows_with_values_that_nobody_can_use_are_refused(
     scan("out.jsonl", status=2, says="'out.jsonl': no record begins at byte 0, where one should")
     merged = run("merge", "out.jsonl", "--output", "all.jsonl")
     assert merged.exit_code == 2 and "no record begins at byte 0" in merged.stderr
+
+
+def test_a_row_nested_without_end_is_refused(evidence: Path, scan: Scan, run: Run) -> None:
+    whole = scan("out.jsonl").splitlines(keepends=True)
+    deep = whole[0] + b"[" * 100_000 + b"\n"
+    Path("out.jsonl").write_bytes(deep)
+    scan("out.jsonl", status=2, says=f"'out.jsonl': no record begins at byte {len(whole[0])}")
+    merged = run("merge", "out.jsonl", "--output", "all.jsonl")
+    assert merged.exit_code == 2 and "no record begins at byte" in merged.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("score", float("nan")), ("log10_likelihood_ratio", "abc"), ("coding", {}), ("warnings", 5), ("warnings", [1])],
+)
+def test_a_report_of_kept_rows_with_other_values_is_refused(
+    evidence: Path, scan: Scan, run: Run, name: str, value: object
+) -> None:
+    whole = scan("out.jsonl").splitlines(keepends=True)
+    record = json.loads(whole[0]) | {name: value}
+    changed = f"{json.dumps(record)}\n".encode() + b"".join(whole[1:])
+    Path("out.jsonl").write_bytes(changed)
+    result = scan("out.jsonl", "--report", "page.html", status=2, says="cannot be read back as records")
+    assert result == changed and not Path("page.html").exists()

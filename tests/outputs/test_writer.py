@@ -104,6 +104,13 @@ def test_the_table_is_one_safe_line_a_record(path: str) -> None:
     assert r"(odd\x1b[0m)" in text
 
 
+@pytest.mark.parametrize("cell", ["a;=1+1", "a\t=1+1", "a;b"])
+def test_cells_with_another_separator_are_quoted(cell: str) -> None:
+    line = csv_line(["x", cell])
+    assert line == f'x,"{cell}"\n'
+    assert next(csv.reader([line])) == ["x", cell]
+
+
 def test_the_summary_counts_outcomes() -> None:
     out = RecordStream(io.StringIO(), "table", image_layout())
     for verdict in ("fake", "real", "real", "inconclusive", None):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from spectral_detect.atomic_write import asides
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.progress import shows_progress
 from spectral_detect.cli.shared.resume_options import in_shard
@@ -29,7 +30,9 @@ class Skipped:
         self._kinds: Counter[str] = Counter()
 
     def add(self, path: str) -> None:
-        """Count a file."""
+        """Count a file, unless it is one that this run is writing itself."""
+        if os.path.realpath(path) in asides:
+            return
         is_double, suffix = is_apple_double(path), os.path.splitext(path)[1].lower()
         self.n += 1
         self.n_videos += is_video_file(path) and not is_double

@@ -19,7 +19,7 @@ from spectral_detect.sources.text_encoding import BOM, how_to_convert, wide_enco
 from spectral_detect.sources.urls import why_not_opened, without_credentials
 from spectral_detect.text import visible
 
-READ_BYTES = 2**16
+READ_BYTES, LONGEST_PATH = 2**16, 2**20
 
 
 def expand(paths: Iterable[str]) -> list[Location]:
@@ -80,6 +80,8 @@ def _split(stream: IO[bytes], end: bytes) -> Iterator[str]:
         rest = _start_of_text(stream)
         for block in chain((b"",), iter(partial(stream.read, READ_BYTES), b"")):
             *whole, rest = (rest + block).split(end)
+            if len(rest) > LONGEST_PATH:
+                raise Failure(f"the list holds a path of more than {LONGEST_PATH} bytes: is it a list of paths?")
             yield from (_listed_path(path, end) for path in whole if path)
     if rest:
         yield _listed_path(rest, end)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.detector.content.numbers import number
+from spectral_detect.detector.content.numbers import name_of, number
 from spectral_detect.detector.memory.files import MARK_DIGITS, MAX_MARKS
 from spectral_detect.detector.memory.summary import MAX_POSITIONS, TrainingSummary
 from spectral_detect.errors import ModelFileError
@@ -37,7 +37,7 @@ def summary_from_plain(values: Mapping[str, Any] | None, arrays: Mapping[str, np
     limit = values["tile_disagreement"]
     summary = TrainingSummary(
         **{**found, "labels": found["labels"].astype(int), "source_of": found["source_of"].astype(int)},
-        sources=tuple(map(str, values["sources"])),
+        sources=tuple(map(name_of, values["sources"])),
         tile_disagreement=None if limit is None else number(limit),
     )
     n_images = len(summary.labels)

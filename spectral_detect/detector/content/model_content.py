@@ -37,7 +37,7 @@ from spectral_detect.detector.content.memory import (
     summary_from_plain,
 )
 from spectral_detect.detector.content.naming import naming_arrays, naming_from_plain, plain_naming
-from spectral_detect.detector.content.numbers import count, number
+from spectral_detect.detector.content.numbers import are_scales, are_sound, count, name_of, number
 from spectral_detect.detector.content.outsiders import outsiders_from_plain, plain_outsiders
 from spectral_detect.detector.content.plain_pickle import unpickle_plain
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
@@ -52,6 +52,7 @@ from spectral_detect.records import CLASS_NAMES, LABELS
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
 CALIBRATION_NUMBERS = ("kind", "slope", "n_real", "n_fake")
+MOST_CODINGS = 100
 COUNTS = ("n_real", "n_fake", "n_unlabelled", "n_groups", "n_fewest_groups", "n_frames", "n_gray", "copies")
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
@@ -174,13 +175,22 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
     values = _of_this_version(content)
     if content_sha256(values["header"], values["arrays"]) != values["sha256"]:
         raise ModelFileError("damaged: its content does not have the hash stored with it", remedy="get it again")
-    header = json.loads(values["header"])
+    header = json.loads(values["header"], parse_constant=number)  # NaN and infinities are no numbers
+    _check_texts(header)
     arrays = {
         name: _array(values["arrays"][name] if 0 not in shape else b"", header["types"][name], shape)
         for name, shape in header["shapes"].items()
     }
     parts = _parts(header.get("parts") or (), values["arrays"])
     return _assemble(header, arrays, parts), arrays["reference_scores"]
+
+
+def _check_texts(header: Any) -> None:
+    """Raise `ModelFileError` if a text cannot be written; names of files that are not UTF-8 can."""
+    try:
+        json.dumps(header, ensure_ascii=False).encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise ModelFileError("damaged: a text that no file can hold (half a surrogate pair)") from None
 
 
 def _parts(facts: Sequence[Mapping[str, Any]], content: Mapping[str, bytes]) -> tuple[Model, ...]:
@@ -190,7 +200,7 @@ def _parts(facts: Sequence[Mapping[str, Any]], content: Mapping[str, bytes]) -> 
         part, _ = from_plain(unpickle_plain(content[f"part_{k}"]))
         if part.parts or part.calibration.kind == "none":
             raise ModelFileError("damaged: one of its parts cannot be one", remedy="fuse its models again")
-        found.append(replace(part, name=str(known["name"]), sha256=str(known["sha256"])))
+        found.append(replace(part, name=name_of(known["name"]), sha256=str(known["sha256"])))
     return tuple(found)
 
 
@@ -210,8 +220,8 @@ def _array(content: bytes, kind: str, shape: list[int]) -> np.ndarray:
         raise ModelFileError("damaged: an array of an unknown type", remedy="train it again")
     with np.errstate(invalid="ignore"):  # a signalling NaN is found below
         array = np.frombuffer(content, dtype=kind).reshape(shape).astype(np.float64)
-    if not np.isfinite(array).all():
-        raise ModelFileError("damaged: an array holds NaN or infinity", remedy="train it again")
+    if not are_sound(array):
+        raise ModelFileError("damaged: an array holds NaN, infinity or a number beyond 1e30", remedy="train it again")
     return array
 
 
@@ -257,7 +267,7 @@ def _metrics(values: Mapping[str, Any]) -> dict[str, Any]:
         checked |= {name: number(values[name]), f"{name}_ci": [number(low), number(high)]}
     if "confusion" in values:
         for true, n in (("real", values["n_real"]), ("fake", values["n_fake"])):
-            if sum(count(values["confusion"][true][called]) for called in CLASS_NAMES) > n:
+            if not 0 < sum(count(values["confusion"][true][called]) for called in CLASS_NAMES) <= n:
                 raise ModelFileError("damaged: its counts do not fit together", remedy="train it again")
     return checked
 
@@ -271,7 +281,9 @@ def _experience(values: Mapping[str, Any] | None) -> Experience | None:
     if values is None:
         return None
     least, most = count(values["min_side_px"]), count(values["max_side_px"])
-    codings = {str(kind): _qualities(seen) for kind, seen in values["codings"].items()}
+    codings = {name_of(kind): _qualities(seen) for kind, seen in values["codings"].items()}
+    if len(codings) > MOST_CODINGS:
+        raise ModelFileError("damaged: it has seen more codings than there are", remedy="train it again")
     return Experience(least, most, number(values["refusal_rate"]), codings, number(values["portrait_share"]))
 
 
@@ -293,7 +305,7 @@ def _track_record(values: Mapping[str, Any]) -> TrackRecord:
     if not all(0 <= number(share) <= 1 for share in shares):
         raise ModelFileError("damaged: its track record is not valid", remedy="train it again")
     return TrackRecord(
-        coding=None if values["coding"] is None else str(values["coding"]),
+        coding=None if values["coding"] is None else name_of(values["coding"]),
         qualities=_qualities(values["qualities"]),
         n_files=count(values["n_files"]),
         n_groups=count(values["n_groups"]),
@@ -319,7 +331,7 @@ def _cloud(variance_of_rest: Any, arrays: Mapping[str, np.ndarray]) -> FeatureCl
     fits = cloud.mean.shape == cloud.scale.shape == (n_features,) == arrays["mean"].shape
     fits &= cloud.variances.shape == (n_directions,) and cloud.limits.shape == (2,)
     positive = (cloud.scale, cloud.variances, cloud.limits, np.array(cloud.variance_of_rest))
-    if not (fits and all((values > 0).all() for values in positive)):
+    if not (fits and all(map(are_scales, positive))):
         raise ModelFileError("damaged: its arrays do not fit together", remedy="train it again")
     return cloud
 
@@ -382,6 +394,6 @@ def _fits_together(model: Model) -> bool:
         and n_reference > 0
         and model.reference.shape == (n_reference, model.n_features)
         and model.mean.shape == model.scale.shape == (n_features,)
-        and bool((model.scale > 0).all())
+        and are_scales(model.scale)
         and (model.naming is None or model.naming.fits(n_features, group_sizes))
     )

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from spectral_detect.detector.content.numbers import count, numbers_of
+from spectral_detect.detector.content.numbers import are_scales, count, name_of, numbers_of
 from spectral_detect.detector.naming import CAMERA, Naming, NamingKind, NamingReport
 from spectral_detect.errors import ModelFileError
 
@@ -45,10 +45,10 @@ def naming_from_plain(values: Mapping[str, Any] | None, arrays: Mapping[str, np.
     """
     if values is None:
         return None
-    names = tuple(map(str, values["names"]))
+    names = tuple(map(name_of, values["names"]))
     slope, limit = numbers_of([values["slope"], values["limit"]])
     is_sound = names[:1] == (CAMERA,) and len(names) == len(set(names)) > 1 and values["kind"] in get_args(NamingKind)
-    if not is_sound or slope <= 0:
+    if not is_sound or slope <= 0 or not are_scales(arrays["naming_scale"]):
         raise ModelFileError(DAMAGED, remedy="train it again")
     return Naming(
         names=names,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from spectral_detect.detector.content.numbers import numbers_of
+from spectral_detect.detector.content.numbers import name_of, numbers_of
 from spectral_detect.detector.experience import OutsiderCheck
 from spectral_detect.errors import ModelFileError
 
@@ -27,4 +27,4 @@ def outsiders_from_plain(values: Mapping[str, Any] | None, arrays: Mapping[str, 
     weights = arrays["outsider_weights"]
     if weights.shape != arrays["mean"].shape or numbers["limit"] <= 0 or not 0 <= numbers["found"] <= 1:
         raise ModelFileError("damaged: how it tells other kinds of images is not valid", remedy="train it again")
-    return OutsiderCheck(str(values["kinds"]), weights, **numbers)
+    return OutsiderCheck(name_of(values["kinds"]), weights, **numbers)
