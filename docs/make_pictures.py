@@ -83,8 +83,9 @@ def draw_sheet(target: Path) -> None:
     image = IMAGES / target.stem.removeprefix("explain-") / EXPLAINED
     with tempfile.TemporaryDirectory() as folder:  # no output replaces an image that another program has stored
         sheet = Path(folder, target.name)
-        command = ["spectral-detect", "explain", str(image), "--model", MODEL, "--output", str(sheet)]
-        subprocess.run(command, check=True)
+        shown = str(image.relative_to(DOCS.parent))  # the sheet tells the path
+        command = ["spectral-detect", "explain", shown, "--model", MODEL, "--output", str(sheet)]
+        subprocess.run(command, check=True, cwd=DOCS.parent)
         shutil.copy(sheet, target)
 
 

@@ -31,9 +31,9 @@ GROUP_TITLES = {
     "chroma_cooccurrence": "patterns of neighbouring colours",
     "cooccurrence": "patterns of neighbouring pixels",
     "normalised_luma": "contrast of neighbouring pixels",
-    "square_cooccurrence": "patterns of neighbouring pixels, close up",
-    "square_colour_cooccurrence": "colours that go together, close up",
-    "square_chroma_cooccurrence": "patterns of neighbouring colours, close up",
+    "square_cooccurrence": "neighbouring pixels, close up",
+    "square_colour_cooccurrence": "colours together, close up",
+    "square_chroma_cooccurrence": "neighbouring colours, close up",
     "encoder": "what the encoder sees",
 }
 
