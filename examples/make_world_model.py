@@ -67,7 +67,7 @@ CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
 VERDICT_ERRORS = (0.02, 0.10)
-HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight."
+HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight (+ below)."
 GOES_ON = """\
 It goes on from a model that knew {} camera images and {} generated ones of other sources (SHA-256
              {}), which are not in the table."""
@@ -80,7 +80,8 @@ world: images of unknown history, camera against generators, a perceptron on wor
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
              of generated ones, the newest of {newest}; families:
              {families}.
-             {besides}Each image as it is, saved again, and as a platform delivers it, both classes alike.
+             {besides}Each image as it is, saved again, as a platform delivers it, and as a frame of H.264, both classes
+             alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
 Not good for drawings, screenshots, documents, charts and renderings, of which it finds a part (and then says
@@ -321,7 +322,7 @@ def tables(material: Material, scores: np.ndarray, verdicts: np.ndarray) -> str:
     text += "".join(line for line, _ in sorted(fakes, key=lambda pair: -pair[1]))
     text += row(material, scores, verdicts, counted, "all, by source")[0]
     for f in _families(material, are_counted=False):
-        text += row(material, scores, verdicts, (y == FAKE) & ~material.counts & (material.family == f), f)[0]
+        text += row(material, scores, verdicts, (y == FAKE) & ~material.counts & (material.family == f), f"+ {f}")[0]
     text += f"\n  {'camera images':<22}sources" + len(CONDITIONS) * "        fake real" + "  (% of files)\n"
     for name in ("all, by source", "the worst source"):
         text += f"  {name:<23}{len(set(material.source[y == REAL])):>3}" + _of_cameras(material, verdicts, name) + "\n"

@@ -132,8 +132,9 @@ class RecordStream(Generic[Record]):
 
     def _table_line(self, record: Record) -> str:
         name = _outcome(record)
-        told_here: list[str] = [warning for warning in record.warnings if warning != self._layout.told_below]
-        self._leaves_out |= len(told_here) < len(record.warnings)
+        told_here: list[str] = list(record.warnings)
+        if told_here == [self._layout.told_below]:  # beside others, which are no reason, it stands in the row
+            told_here, self._leaves_out = [], True
         notes = "; ".join(filter(None, (record.error, *told_here, self._layout.said(record))))
         note = f"  ({visible(notes)})" if notes else ""
         cells = self._layout.cells(record)

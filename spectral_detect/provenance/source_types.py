@@ -28,9 +28,14 @@ SOURCE_TYPES: dict[str, tuple[str, Says | None]] = {
     "softwareImage": ("created by software", None),
 }
 
+BY_LOWER_CASE = {term.lower(): meaning for term, meaning in SOURCE_TYPES.items()}
+
 
 def source_type(value: str) -> tuple[str, Says | None]:
-    """Return a DigitalSourceType in words, and whether it says that AI made or edited the image."""
+    """Return a DigitalSourceType in words, and whether it says that AI made or edited the image.
+
+    Some programs write a term otherwise than IPTC does, as `TrainedAlgorithmicMedia`: upper and lower case count alike.
+    """
     term = value.rstrip("/").rsplit("/", 1)[-1].rsplit(":", 1)[-1]
-    words, says = SOURCE_TYPES.get(term, ("a term that is not in IPTC's list", None))
+    words, says = BY_LOWER_CASE.get(term.lower(), ("a term that is not in IPTC's list", None))
     return f"source type {shown(term)}: {words}", says

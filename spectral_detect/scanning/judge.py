@@ -307,9 +307,9 @@ class Judge:
         doubts = outside_experience(image, model)
         if doubts:
             return doubts, []
-        notes = [GRAY.format(model.name)] if is_gray_and_new(image, model) else []
         if verdict == "inconclusive" and self.undecided is not None:
-            return [("undecided", why_undecided(model, self.undecided))], notes
+            return [("undecided", why_undecided(model, self.undecided))], []
+        notes = [GRAY.format(model.name)] if is_gray_and_new(image, model) else []
         doubts, improbable = self._improbable(score, verdict, ratio)
         if self.rules.stability:
             doubts += flips(variants[1:], model, self.rules.threshold_of(model), self.undecided, verdict)

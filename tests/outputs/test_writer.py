@@ -104,6 +104,16 @@ def test_the_table_is_one_safe_line_a_record(path: str) -> None:
     assert r"(odd\x1b[0m)" in text
 
 
+def test_a_row_says_the_shared_reason_beside_other_notes() -> None:
+    stream = io.StringIO()
+    out = RecordStream(stream, "table", image_layout(told_below="errs too often"))
+    out.write(record(verdict="inconclusive", warnings=("errs too often",)))
+    out.write(record(verdict="inconclusive", warnings=("errs too often", "a training image")))
+    first, second = stream.getvalue().splitlines()[1:]
+    assert "errs" not in first and second.endswith("(errs too often; a training image)")
+    assert out.told_below == "in brackets, unless the row says why: errs too often\n"
+
+
 @pytest.mark.parametrize("cell", ["a;=1+1", "a\t=1+1", "a;b"])
 def test_cells_with_another_separator_are_quoted(cell: str) -> None:
     line = csv_line(["x", cell])

@@ -184,6 +184,13 @@ def test_a_source_type_is_told_in_words(term: str, form: str) -> None:
     assert finding.says_generated == says
 
 
+@pytest.mark.parametrize("written", ["TrainedAlgorithmicMedia", "TRAINEDALGORITHMICMEDIA"])
+def test_a_source_type_may_be_written_in_other_case(written: str) -> None:
+    finding = only(made.saved("JPEG", xmp=made.xmp_of("", f'Iptc4xmpExt:DigitalSourceType="{written}"')), "source type")
+    assert finding.text == f"source type {written}: made by a model trained on other media"
+    assert finding.says_generated == "yes"
+
+
 def test_a_source_type_that_is_not_in_the_list_says_nothing() -> None:
     assert source_type("http://example.org/made-up") == (
         "source type made-up: a term that is not in IPTC's list",

@@ -18,7 +18,7 @@ from spectral_detect.sources.sharding import Shard
 from spectral_detect.text import counted, visible
 
 FOR_VIDEOS = "for `spectral-detect video`"
-MOST_KINDS = 4  # of skipped files are named
+MOST_KINDS = 8  # of skipped files are named
 LONGEST_SUFFIX = 12
 
 

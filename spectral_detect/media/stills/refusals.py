@@ -12,7 +12,7 @@ from PIL.TiffImagePlugin import COMPRESSION_INFO
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.coding import TIFF_COMPRESSION, TIFF_LOSSY, TIFF_METHODS, TIFF_PLANES
 from spectral_detect.media.stills.iso_refusals import format_of_iso, of_avif, of_heif, of_minimised
-from spectral_detect.media.stills.remedies import AS_16_BIT, AS_PNG, AS_VIDEO, EITHER, INTACT_COPY, NO_IMAGE
+from spectral_detect.media.stills.remedies import AS_16_BIT, AS_PNG, AS_VIDEO, EITHER, INTACT_COPY, NO_IMAGE, OUT_OF_PDF
 from spectral_detect.media.tiff.directories import directory_at
 from spectral_detect.sources.formats import FORMATS, is_false_bitmap
 
@@ -90,7 +90,9 @@ def _of_no_known_format(content: bytes) -> ImageReadError:
     known = ", ".join(FORMATS)
     for start, name in OTHER_FORMATS.items():
         if content.startswith(start):
-            return ImageReadError(f"{name} is not a format that is read ({known})", remedy=AS_PNG)
+            return ImageReadError(
+                f"{name} is not a format that is read ({known})", remedy=OUT_OF_PDF if name == "PDF" else AS_PNG
+            )
     if (minimised := of_minimised(content)) is not None:
         return minimised
     if (

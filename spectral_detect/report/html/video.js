@@ -89,7 +89,7 @@ const kind = {
   cells: [framesCell, scoreCell, ratioCell],
   apart: ["mean_score", "log10_likelihood_ratio"],
   fallsFirst: ["mean_score", "fake_fraction"],
-  ratioNote: ", the mean over the frames that voted",
+  ratioNote: ", the mean over the frames that the model can judge",
   inside: "No frame that was looked at was noticed to lie outside the conditions under which the model was validated.",
   outside: "Frames lie outside the conditions under which the model was validated, see the warnings.",
   called(row, outcome) {
