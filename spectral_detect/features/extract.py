@@ -29,6 +29,8 @@ from spectral_detect.features.reduced import halved, in_8_bit, middle, reduced
 from spectral_detect.features.spec import (
     BLOCK_PX,
     GROUPS_AT_EACH_SCALE,
+    GROUPS_OF_MIDDLE,
+    GROUPS_OF_RGB,
     PRESETS,
     UNCUT_GROUPS,
     FeatureSpec,
@@ -36,11 +38,16 @@ from spectral_detect.features.spec import (
 )
 from spectral_detect.orientation import TURNS
 
-OF_RGB = {"colour_cooccurrence": colour_cooccurrence, "chroma_cooccurrence": chroma_cooccurrence}
-OF_LUMA = {"cooccurrence": cooccurrence, "normalised_luma": normalised_luma}
-OF_RGB_OF_MIDDLE = {
+OF_RGB = {
+    "colour_cooccurrence": colour_cooccurrence,
+    "chroma_cooccurrence": chroma_cooccurrence,
     "square_colour_cooccurrence": square_colour_cooccurrence,
     "square_chroma_cooccurrence": square_chroma_cooccurrence,
+}
+OF_LUMA = {
+    "cooccurrence": cooccurrence,
+    "normalised_luma": normalised_luma,
+    "square_cooccurrence": square_cooccurrence,
 }
 MIDDLE_PX = 448  # a side, of the part of an image that groups of the middle look at as it is
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
@@ -165,7 +172,7 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
     large = halved(image, first)
     small = reduced(large, first)
     parts = [extract_features(small, of_tiles, is_ycc=is_ycc).mean(axis=0)]
-    of_rgb = [OF_RGB[name] for name in spec.groups if name in OF_RGB]
+    of_rgb = [OF_RGB[name] for name in spec.groups if name in GROUPS_OF_RGB]
     if of_rgb:
         # of luma and chroma before the last mean, as it rounds
         rgb = reduced(as_rgb(in_8_bit(large), is_ycc), first) if is_ycc else as_rgb(small, is_ycc)
@@ -174,10 +181,11 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
         small = reduced(small, scale)
         luma = _luma(small, is_ycc)
         parts += [OF_LUMA[name](luma) for name in spec.groups if name in GROUPS_AT_EACH_SCALE]
-    seen = in_8_bit(middle(image, MIDDLE_PX))
-    if "square_cooccurrence" in spec.groups:
-        parts.append(square_cooccurrence(_luma(seen, is_ycc)))
-    parts += [OF_RGB_OF_MIDDLE[name](as_rgb(seen, is_ycc)) for name in spec.groups if name in OF_RGB_OF_MIDDLE]
+    of_middle = [name for name in spec.groups if name in GROUPS_OF_MIDDLE]
+    if of_middle:
+        seen = in_8_bit(middle(image, MIDDLE_PX))
+        luma, rgb = _luma(seen, is_ycc), as_rgb(seen, is_ycc)
+        parts += [OF_RGB[name](rgb) if name in OF_RGB else OF_LUMA[name](luma) for name in of_middle]
     return np.concatenate(parts).astype(spec.precision)
 
 

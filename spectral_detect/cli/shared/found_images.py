@@ -31,7 +31,7 @@ class Skipped:
 
     def add(self, path: str) -> None:
         """Count a file, unless it is one that this run is writing itself."""
-        if os.path.realpath(path) in asides:
+        if asides and os.path.realpath(path) in asides:
             return
         is_double, suffix = is_apple_double(path), os.path.splitext(path)[1].lower()
         self.n += 1
