@@ -44,11 +44,7 @@ OF_RGB = {
     "square_colour_cooccurrence": square_colour_cooccurrence,
     "square_chroma_cooccurrence": square_chroma_cooccurrence,
 }
-OF_LUMA = {
-    "cooccurrence": cooccurrence,
-    "normalised_luma": normalised_luma,
-    "square_cooccurrence": square_cooccurrence,
-}
+OF_LUMA = {f.__name__: f for f in (cooccurrence, normalised_luma, square_cooccurrence)}
 MIDDLE_PX = 448  # a side, of the part of an image that groups of the middle look at as it is
 KINDS = frozenset("BHefd")  # codes of uint8, uint16 and floating dtypes; NumPy makes a name anew each time
 OTHER_CHANNELS = {  # length of the last axis, as no image is so narrow
