@@ -8,15 +8,16 @@ import os
 import signal
 from asyncio import wait_for
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from spectral_detect.errors import ClusterError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
-CONNECT_S = 10.0
+ANSWER_S = 10.0  # a scheduler that a user names answers within it, or there is none
+CONNECT_S = 60.0  # one that has answered, or runs in this process, may be busy: so may its machine
 
 
 @contextmanager
@@ -38,24 +39,51 @@ def silent_log() -> Iterator[None]:
 
 @contextmanager
 def connected(scheduler: str | None, jobs: int) -> Iterator[Client]:
-    """Give a client of the scheduler, or of a cluster on this machine that ends with the context."""
+    """Give a client of the scheduler, or of a cluster on this machine that ends with the context.
+
+    Raises
+    ------
+    ClusterError
+        If there is no such scheduler, or a cluster on this machine cannot be started, which on one that is very busy
+        may take too long.
+    """
     from distributed import Client, LocalCluster
+    from distributed import TimeoutError as DaskTimeoutError  # in Python 3.10 no OSError
 
     with ExitStack() as stack:
-        if scheduler is None:
-            cluster = LocalCluster(
-                n_workers=jobs,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=0,  # the memory is used by processes that Dask's workers start, and Dask does not count
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL + 1,
-                preload=[__name__],
-            )
-            address = stack.enter_context(cluster)
-        else:
-            address = _answering(scheduler)
-        yield stack.enter_context(Client(address, timeout=CONNECT_S, set_as_default=False, name="spectral-detect"))
+        try:
+            if scheduler is None:
+                cluster = LocalCluster(
+                    n_workers=jobs,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=0,  # the memory is used by processes that Dask's workers start: Dask does not count it
+                    dashboard_address="127.0.0.1:0",
+                    silence_logs=logging.CRITICAL + 1,
+                    preload=[__name__],
+                )
+                stack.enter_context(_closing(cluster))
+            address = cluster if scheduler is None else _answering(scheduler)
+            client = Client(address, timeout=CONNECT_S, set_as_default=False, name="spectral-detect")
+            stack.enter_context(_closing(client))
+        except (OSError, DaskTimeoutError) as error:
+            raise ClusterError(
+                f"the Dask cluster did not start ({str(error) or f'no answer in {CONNECT_S:g} s'})",
+                remedy="try again when the machine is less busy, with fewer jobs, or with the engine `local`",
+            ) from None
+        yield client
+
+
+@contextmanager
+def _closing(it: Client | LocalCluster) -> Iterator[None]:
+    """Close it at the end; that this takes Dask too long is no failure, as all results are there by then."""
+    from distributed import TimeoutError as DaskTimeoutError
+
+    try:
+        yield
+    finally:
+        with suppress(OSError, DaskTimeoutError):
+            it.close()
 
 
 def dask_setup(worker: object) -> None:
@@ -70,7 +98,7 @@ def _answering(scheduler: str) -> str:
 
     async def kind() -> str:
         async with rpc(address, connection_args=Security().get_connection_args("client")) as there:
-            return str((await wait_for(there.identity(), CONNECT_S))["type"])
+            return str((await wait_for(there.identity(), ANSWER_S))["type"])
 
     try:
         if os.path.isfile(scheduler):
@@ -82,7 +110,7 @@ def _answering(scheduler: str) -> str:
             raise ValueError("no such file, and no HOST:PORT")
         answer = LoopRunner().run_sync(kind)
     except Exception as error:  # a server that does not speak Dask's protocol makes it raise errors of any type
-        answer = str(error) or f"no answer in {CONNECT_S:g} s"
+        answer = str(error) or f"no answer in {ANSWER_S:g} s"
     if answer == "Scheduler":
         return address
     raise ClusterError(

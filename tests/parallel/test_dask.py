@@ -290,6 +290,27 @@ def test_a_scheduler_that_goes_in_the_middle_is_an_error() -> None:
             list(results)
 
 
+def test_a_cluster_that_takes_too_long_to_start_is_an_error(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object, **__: object) -> None:
+        raise distributed.TimeoutError
+
+    monkeypatch.setattr(distributed.Client, "_ensure_connected", never)
+    with pytest.raises(ClusterError, match=r"did not start \(no answer in 60 s\); try again when .* less busy"):
+        answers(["a"], cluster)
+
+
+def test_a_cluster_that_takes_too_long_to_end_does_not_fail_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill = distributed.nanny.WorkerProcess.kill
+
+    async def kill_late(self: Any, *args: Any, **options: Any) -> None:
+        await kill(self, *args, **options)
+        raise distributed.TimeoutError
+
+    monkeypatch.setattr(distributed.nanny.WorkerProcess, "kill", kill_late)
+    results = map_in_cluster(ANSWERING, ["a", "b"], scheduler=None, jobs=1, timeout_s=60.0)
+    assert [name for name, _ in results] == ["a", "b"]
+
+
 def test_another_version_on_a_worker_is_refused(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "__version__", "0.0.9")
     with pytest.raises(ClusterError, match=r"worker tcp://.* has spectral-detect \d.*; install 0\.0\.9 on all hosts"):
