@@ -243,16 +243,18 @@ def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
     try:
         with open(manifest, "rb") as stream:
             content = stream.read()
-        if (encoding := wide_encoding(content)) is not None:
-            raise DatasetError(f"manifest {manifest!r} is in {encoding}, not in UTF-8", remedy=how_to_convert(encoding))
-        text = StringIO(content.decode("utf-8-sig", "surrogateescape"), newline="")
-        return _each_once(_manifest_rows(csv.DictReader(text), manifest))
     except OSError as error:
         raise DatasetError(
             f"manifest {without_credentials(manifest)!r} cannot be read: {why_not_opened(manifest, error)}"
         ) from None
+    if (encoding := wide_encoding(content)) is not None:
+        raise DatasetError(f"manifest {manifest!r} is in {encoding}, not in UTF-8", remedy=how_to_convert(encoding))
+    reader = csv.DictReader(StringIO(content.decode("utf-8-sig", "surrogateescape"), newline=""))
+    try:
+        return _each_once(_manifest_rows(reader, manifest))
     except csv.Error as error:
-        raise DatasetError(f"manifest {manifest!r} is not CSV: {error}") from None
+        place = f"manifest {manifest!r}, line {reader.line_num + 1}"
+        raise DatasetError(f"{place}: {error}", remedy="is a quotation mark not closed there?") from None
 
 
 def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[LabelledFile]:

@@ -32,6 +32,12 @@ def test_folders_of_generators_are_labelled_by_their_names(tmp_path: Path, gener
         files_by_generator(str(tmp_path / "nowhere"))
 
 
+def test_a_cell_without_end_names_the_line_where_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text('path,label\na.png,real\n"b.png,fake\n' + "c.png,real\n" * 20_000)
+    with pytest.raises(DatasetError, match=r"m\.csv', line 3: field larger .* is a quotation mark not closed there\?"):
+        files_in_manifest(tmp_path / "m.csv")
+
+
 def test_a_manifest_is_read_with_a_byte_order_mark_and_with_names_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"M\xfcller.png")).write_bytes(b"")
     manifest = tmp_path / "m.csv"
