@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -19,6 +21,11 @@ def printable(text: str) -> str:
 def visible(text: str) -> str:
     """Escape as `printable` does, and double backslashes, so that the text can be read back."""
     return printable(text.replace("\\", "\\\\"))
+
+
+def file_stem(path: str, longest: int) -> str:
+    """Return the name of a file without suffix as a part of another: letters of any script, digits, "-" and "_"."""
+    return re.sub(r"[^\w-]+", "_", os.path.splitext(os.path.basename(path))[0])[:longest]
 
 
 def counted(count: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spectral_detect.outputs.table import LONGEST_SAID, image_layout
 from spectral_detect.provenance.findings import LONGEST_LINE, Finding, Provenance, shown
 from spectral_detect.records import ImageRecord
-from spectral_detect.text import cut_at_word, cut_between_words
+from spectral_detect.text import cut_at_word, cut_between_words, file_stem
 
 CLAIM = "C2PA manifest unchanged since it was signed, of an unknown signer; signed by Example Camera Works"
 LINE = "; ".join([CLAIM] * 12)
@@ -51,3 +51,13 @@ def test_what_a_file_says_ends_at_a_word_in_each_place() -> None:
     assert row == f"the file says: {cut_at_word(LINE, LONGEST_SAID)}" and row.endswith("of an unknown...")
     actions = ", ".join(f"edited by Program {k}" for k in range(30))
     assert set(shown(actions).replace("...", " ").replace(",", "").split()) <= set(actions.replace(",", "").split())
+
+
+@given(st.text(st.characters(categories=["Lo", "Lu", "Po", "Zs", "Cc", "Cf", "Cs", "So"]), max_size=90))
+def test_a_stem_holds_letters_of_any_script_and_nothing_that_names_another_place(name: str) -> None:
+    stem = file_stem(f"folder/{name}.mp4", 60)
+    assert len(stem) <= 60 and all(c.isalnum() or c in "_-" for c in stem)
+
+
+def test_the_stem_of_a_name_in_another_script_is_that_name() -> None:
+    assert file_stem("clips/\u753b\u9762 \u4e00.mp4", 60) == "\u753b\u9762_\u4e00"

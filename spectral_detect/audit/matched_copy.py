@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -26,6 +25,7 @@ from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
 from spectral_detect.records import CLASS_NAMES, FAKE, REAL
+from spectral_detect.text import file_stem
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.delivered import DELIVERY_FILE, Delivered
 from spectral_detect.training.lookalikes import groups_with_lookalikes
@@ -239,8 +239,7 @@ def _surplus(kept: Sequence[int], dataset: Dataset) -> list[int]:
 
 
 def _safe_name(number: int, label: int, path: str) -> str:
-    stem = re.sub(r"[^A-Za-z0-9-]+", "_", Path(path).stem)[:40]
-    return f"{CLASS_NAMES[label]}/{number:06d}_{stem}.jpg"
+    return f"{CLASS_NAMES[label]}/{number:06d}_{file_stem(path, 40)}.jpg"
 
 
 def _listed(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
@@ -53,6 +52,7 @@ from spectral_detect.scanning.voting import VoteKind
 from spectral_detect.sources.discovery import FoundVideo, find_videos
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.sharding import Shard
+from spectral_detect.text import file_stem
 
 if TYPE_CHECKING:
     from spectral_detect.report.html.video_page import VideoContent
@@ -253,5 +253,6 @@ def _draw(result: VideoResult, judge: VideoJudge, folder: str, number: int) -> N
     """Draw a picture with a name that no video's name can spoil; none of a video without frames."""
     if not result.frames:
         return
-    stem = re.sub(r"[^A-Za-z0-9-]+", "_", os.path.splitext(os.path.basename(result.record.path))[0])[:60]
-    plot_timeline(result, os.path.join(folder, f"{number:04d}_{stem}.png"), judge.judge.undecided)
+    plot_timeline(
+        result, os.path.join(folder, f"{number:04d}_{file_stem(result.record.path, 60)}.png"), judge.judge.undecided
+    )
