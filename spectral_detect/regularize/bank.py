@@ -92,7 +92,7 @@ def real_bank(images: np.ndarray, features: SpectralFeatures) -> RealBank:
     Raises
     ------
     DatasetError
-        There are fewer images.
+        There are fewer images, or their features are all the same.
     FeatureError
         The array has another shape, or values outside 0 to 1, or the images are too small.
     """
@@ -100,12 +100,18 @@ def real_bank(images: np.ndarray, features: SpectralFeatures) -> RealBank:
     if len(images) < MIN_REALS:
         raise DatasetError(f"{len(images)} images: a bank needs at least {MIN_REALS}", remedy="add images")
     vectors = spectral_vectors(images, features)
+    whitening = whitening_of(vectors)
+    if not whitening.shape[1]:
+        raise DatasetError(
+            f"{len(images)} images whose {features!r} features do not differ",
+            remedy="give camera images of various things",
+        )
     return RealBank(
         tuple(images.shape[1:3]),
         features,
         vectors.astype(np.float32),
         vectors.mean(axis=0),
-        whitening_of(vectors),
+        whitening,
     )
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 BOUND_SD = 3.0  # distance of a log profile's bounds from its mean, in standard deviations of the reals
 AT_BOUND = 4.0  # argument of the logistic function at the bounds, where it is 0.02 and 0.98
 LEAST_SPREAD = 0.1  # distance of the bounds, in natural logarithms, if all reals agree
+FAR = 10.0  # spans of black to white, beyond which no generator's first images lie
 MARGIN = 1e-7  # distance kept by the paper's normalisation from 0 and 1, where cross-entropy is infinite
 
 
@@ -115,6 +116,11 @@ class SpectralLoss(nn.Module):
     FeatureError
         The combination does not exist, or (when called) the images have another size.
 
+    Warns
+    -----
+    UserWarning
+        At the first batch: its values can hardly be in `value_range`.
+
     Examples
     --------
     >>> spectral = SpectralLoss.from_folder("faces/", 64)                                    # doctest: +SKIP
@@ -125,7 +131,8 @@ class SpectralLoss(nn.Module):
     L = -1/K sum_k [t_k ln o_k + (1 - t_k) ln(1 - o_k)], with o the normalised profile of generated images and t that of
     the reals. The zero frequency, which holds the brightness, takes no part. The least value of L is not 0 but `floor`,
     the entropy of t; with "discriminator", ln 2 is where the network cannot tell. See `BankDistance` for the distances
-    between distributions, and `SpectralDiscriminator`.
+    between distributions, and `SpectralDiscriminator`. `state_dict` does not hold what the loss compares with: make it
+    again, from the same images.
     """
 
     def __init__(
@@ -143,6 +150,7 @@ class SpectralLoss(nn.Module):
         check_loss(features, normalisation, distance, per, value_range)
         self.reals, self.normalisation, self.distance, self.per = reals, normalisation, distance, per
         self.features, self.value_range = features, value_range
+        self._has_looked = False
         self.profile = RadialProfile(reals.shape)
         self.mean: Tensor
         self.scale: Tensor
@@ -241,6 +249,7 @@ class SpectralLoss(nn.Module):
         self._check(images)
         if like is not None and like.shape[0] != images.shape[0]:
             raise FeatureError(f"like holds {like.shape[0]} images, and there are {images.shape[0]}")
+        self._warn_of_range(images)
         with torch.autocast(images.device.type, enabled=False):
             if self.to_bank is not None:
                 vectors = None if like is None else self.vectors(like.detach())
@@ -288,9 +297,26 @@ class SpectralLoss(nn.Module):
         shape = tuple(images.shape) if isinstance(images, Tensor) else ()
         if not (len(shape) > 2 and shape[0] and shape[-2:] == (height, width) and shape[1:-2] in ((), (1,), (3,))):
             found = f"a tensor of shape {shape}" if isinstance(images, Tensor) else f"a {type(images).__name__}"
-            raise FeatureError(f"{found}: this loss is for (N, 3, H, W) or (N, H, W) of {width}x{height} pixels")
+            size = f"{width}x{height} pixels"
+            raise FeatureError(f"{found}: this loss is for (N, 3, H, W), (N, 1, H, W) or (N, H, W) of {size}")
         if not images.is_floating_point():
             raise FeatureError(f"a tensor of {images.dtype}: this loss is for floating values in `value_range`")
+
+    def _warn_of_range(self, images: Tensor) -> None:
+        """Warn at the first batch, and only there, of values that `value_range` can hardly be meant for."""
+        if self._has_looked:
+            return
+        self._has_looked = True
+        black, white = self.value_range
+        low, high = (float(end) for end in images.detach().aminmax())
+        is_far = max(black - low, high - white) > FAR * (white - black)
+        if is_far or low >= (black + white) / 2:
+            what = "far beyond" if is_far else "none of them dark, for"
+            warnings.warn(
+                f"the spectral loss was given values from {low:g} to {high:g}, {what} value_range={self.value_range}: "
+                "give the values of black and of white",
+                stacklevel=5,  # the caller of the module
+            )
 
     def _distance(self, profile: Tensor, like: Tensor | None) -> Tensor:
         if self.normalisation == "paper":

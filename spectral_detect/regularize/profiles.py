@@ -12,6 +12,7 @@ from spectral_detect.features.spectrum import MAX_FREQUENCY, azimuthal_average, 
 
 MIN_REALS = 50  # with fewer the deviation of a ring is a guess
 ROUNDING_POWER = 1 / (12 * 255**2)  # at every frequency: the noise of rounding pixels from 0 to 1 to 8 bits
+LEAST_SD = 1e-6  # of a log profile over the images, in natural logarithms
 AT_ONCE = 256  # images in memory in double precision
 TOLERANCE = 1e-3  # beyond 0 and 1, where an interpolation overshoots
 UPPER_QUARTER = 0.75 * MAX_FREQUENCY  # cycles per pixel; frequencies reach to the corner of the spectrum
@@ -80,7 +81,7 @@ def mean_profile(images: np.ndarray) -> RealProfile:
     Raises
     ------
     DatasetError
-        There are fewer images.
+        There are fewer images, or their profiles are all the same.
     FeatureError
         The array has another shape, or values outside 0 to 1.
     """
@@ -89,17 +90,25 @@ def mean_profile(images: np.ndarray) -> RealProfile:
         raise DatasetError(f"{len(images)} images: a mean profile needs at least {MIN_REALS}", remedy="add images")
     profiles, frequency = radial_profiles(images)
     logs = log_profiles(profiles)
+    if logs.std(axis=0).max() < LEAST_SD:
+        raise DatasetError(
+            f"{len(images)} images whose spectra do not differ: copies of one, or of one colour each",
+            remedy="give camera images of different things",
+        )
     ratio = profiles[:, 1:] / np.maximum(profiles[:, :1], ROUNDING_POWER)
     return RealProfile(
         tuple(images.shape[1:3]), len(images), frequency[1:], logs.mean(axis=0), logs.std(axis=0), ratio.mean(axis=0)
     )
 
 
-def check_images(images: np.ndarray) -> None:
+def check_images(images: object) -> None:
     """Refuse what is no array of images on a scale that is known: `FeatureError`."""
-    if not isinstance(images, np.ndarray) or images.ndim - (images.shape[-1:] == (3,)) != 3:
-        found = f"shape {images.shape}" if isinstance(images, np.ndarray) else f"a {type(images).__name__}"
-        raise FeatureError(f"{found}: expected an array (N, H, W, 3) or (N, H, W)")
+    if not isinstance(images, np.ndarray):
+        kind = type(images).__name__
+        raise FeatureError(f"a {kind}: expected an array (N, H, W, 3) or (N, H, W)", remedy="`.numpy()` makes one")
+    if images.ndim - (images.shape[-1:] == (3,)) != 3:
+        swap = "`.transpose(0, 2, 3, 1)` of (N, 3, H, W)" if images.ndim == 4 and images.shape[1] == 3 else ""
+        raise FeatureError(f"shape {images.shape}: expected an array (N, H, W, 3) or (N, H, W)", remedy=swap)
     if images.dtype == np.uint8 or not len(images):
         return
     if images.dtype.kind != "f" or not (images.min() >= -TOLERANCE and images.max() <= 1 + TOLERANCE):

@@ -52,8 +52,15 @@ def epoch_heading() -> str:
 
 def epoch_line(row: dict[str, Any]) -> str:
     """Format a row of the log for people; a dash stands for a missing measure."""
-    cells = (f"{'-':>{_width(form)}}" if row.get(name) is None else f"{row[name]:{form}}" for name, _, form in COLUMNS)
-    return "".join(cells)
+    return "".join(_cell(row.get(name), form) for name, _, form in COLUMNS)
+
+
+def _cell(value: Any, form: str) -> str:
+    width = _width(form)
+    text = "-" if value is None else f"{value:{form}}".strip()
+    if "." in form and len(text) >= width:
+        text = f"{value:.0e}"
+    return f"{text:>{width}}"
 
 
 def _width(form: str) -> int:

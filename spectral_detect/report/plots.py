@@ -126,6 +126,12 @@ def whole_numbers(axes: Axes, at: Sequence[float] = ()) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
+def shifted_edges(n: int) -> tuple[float, float]:
+    """Return where a row of n shifted frequencies begins and ends, in cycles per pixel: they lie amid their pixels."""
+    start = -(n // 2 + 0.5) / n
+    return start, start + 1
+
+
 def line_style(k: int) -> dict[str, Any]:
     """Return colour and line of the k-th curve; with markers, see `MARKERS`."""
     return {"color": COLOURS[k % len(COLOURS)], "linestyle": LINES[k % len(LINES)]}

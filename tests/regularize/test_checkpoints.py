@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from spectral_detect.atomic_write import OPTIONS_FILE
 from spectral_detect.errors import CheckpointError, FeatureError, OutputError
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.gan.checkpoints import (
@@ -49,7 +50,7 @@ def test_checkpoints_of_others_are_refused(options: TrainingOptions, tmp_path: P
     content = path.read_bytes()
     path.write_bytes(content.replace(b'\\"topology\\": \\"baseline\\"', b'\\"topology\\": \\"v4\\"      '))
     with pytest.raises(CheckpointError, match="the generator in the checkpoint is of another size or topology"):
-        load_generator(tmp_path)
+        load_generator(path)
     path.write_bytes(content.replace(b'\\"topology\\": \\"baseline\\"', b'\\"topology\\": \\"v9\\"      '))
     with pytest.raises(FeatureError, match="topology 'v9'"):
         load_generator(tmp_path)
@@ -107,6 +108,16 @@ def test_options_of_strangers_are_checked(tmp_path: Path, options: TrainingOptio
         read_options(tmp_path)
 
 
+def test_a_checkpoint_of_another_run_than_the_options_beside_it_is_refused(
+    options: TrainingOptions, tmp_path: Path
+) -> None:
+    train_gan(replace(options, epochs=1), tmp_path, Work(jobs=0), Hooks())
+    (tmp_path / OPTIONS_FILE).write_text(json.dumps(replace(options, epochs=9, seed=5).to_dict()))
+    with pytest.raises(CheckpointError, match=r"of another run than its options\.json \(seed 5, not 0\)"):
+        load_generator(tmp_path)
+    load_generator(tmp_path / CHECKPOINT_FILE)
+
+
 def test_weights_are_kept_every_so_many_epochs(options: TrainingOptions, tmp_path: Path) -> None:
     train_gan(options, tmp_path, Work(jobs=0), Hooks())
     assert kept_weights(tmp_path, 100) == {}
@@ -117,6 +128,9 @@ def test_weights_are_kept_every_so_many_epochs(options: TrainingOptions, tmp_pat
     whole = load_checkpoint(tmp_path / CHECKPOINT_FILE).part("G")
     assert set(last) == set(whole)
     assert all(torch.equal(last[name], whole[name]) for name in whole)
+    generators = load_generator(weights_file(tmp_path, 6)), load_generator(tmp_path)
+    of_epoch, of_run = (next(sample_images(G, 2, 0)) for G in generators)
+    np.testing.assert_array_equal(of_epoch, of_run)
     earlier = load_checkpoint(kept_weights(tmp_path, 100)[4]).part("G")
     assert not torch.equal(earlier["start.weight"], whole["start.weight"])
     for name in ("epoch-0005.safetensors.part", "epoch-x.safetensors"):

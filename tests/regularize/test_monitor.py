@@ -42,6 +42,6 @@ def test_measures_of_reals_of_doubled_pixels_and_of_a_collapse() -> None:
     assert other.fid is not None
     assert not doubled.warnings
     assert monitor.measure(np.repeat(images[:1], 100, axis=0)).warnings == [
-        "collapse: samples vary 0.00 times as much as camera images do; usual in the first epochs: if it stays after "
-        "several, lower `learning_rate`, or train on more images"
+        "collapse: samples vary 0.00 times as much as camera images do; usual in the first hundreds of steps: if it "
+        "stays, take a smaller `batch_size`, as an epoch then has more steps, a lower `learning_rate`, or more images"
     ]

@@ -97,7 +97,7 @@ def test_the_last_epochs_learn_slowly(options: TrainingOptions, tmp_path: Path) 
     assert plain[:2] == settled[:2] and plain[2] != settled[2]
     steps = [abs(rows[2]["spectral_distance"] - rows[1]["spectral_distance"]) for rows in (settled, plain)]
     assert steps[0] < steps[1]
-    with pytest.raises(FeatureError, match="final_epochs 4: it is a whole number from 0 to 3"):
+    with pytest.raises(FeatureError, match="`final_epochs` 4: it is a whole number up to `epochs`, which is 3"):
         replace(options, final_epochs=4).check()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.ndimage import gaussian_filter
 from regularize.conftest import natural
 from spectral_detect import SpectralLoss, azimuthal_average, power_spectrum
 from spectral_detect.errors import DatasetError, ExtraMissingError, FeatureError
+from spectral_detect.regularize.bank import real_bank
 from spectral_detect.regularize.gan.options import TrainingOptions
 from spectral_detect.regularize.gan.steps import Gan
 from spectral_detect.regularize.loss import RadialProfile
@@ -148,7 +150,7 @@ def test_per_batch_images_may_differ_as_camera_images_do(photographs: np.ndarray
 def test_the_papers_normalisation_lies_between_0_and_1(rng: np.random.Generator) -> None:
     loss = SpectralLoss.from_images(rng.random((50, 16, 16)), normalisation="paper")
     assert 0 < loss.reals.mean_ratio.min() <= loss.reals.mean_ratio.max() < 1
-    for images in (torch.ones(2, 16, 16), -torch.ones(2, 16, 16), torch.rand(2, 16, 16) * 2 - 1):
+    for images in (torch.rand(2, 16, 16) * 2 - 1, torch.ones(2, 16, 16), -torch.ones(2, 16, 16)):
         assert torch.isfinite(loss(images))
 
 
@@ -241,3 +243,35 @@ def test_without_torch_all_else_works() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("largest", [0, 255])
+def test_camera_images_that_do_not_differ_are_refused(largest: int, rng: np.random.Generator) -> None:
+    one = rng.integers(0, largest + 1, (1, 32, 32, 3), dtype=np.uint8)
+    with pytest.raises(DatasetError, match="80 images whose spectra do not differ"):
+        SpectralLoss.from_images(np.repeat(one, 80, axis=0))
+    with pytest.raises(DatasetError, match="80 images whose 'azimuthal' features do not differ"):
+        real_bank(np.repeat(one, 80, axis=0), "azimuthal")
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "said"),
+    [(1.0, 0.0, None), (3.0, 0.0, None), (0.5, 0.5, "none of them dark, for"), (127.5, 127.5, "far beyond")],
+)
+def test_values_of_another_range_are_warned_of_once(
+    scale: float, offset: float, said: str | None, photographs: np.ndarray
+) -> None:
+    loss = SpectralLoss.from_images(photographs)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            loss(as_batch(photographs[:8]) * scale + offset)
+    assert [str(w.message).partition(", ")[2].partition(" value_range")[0] for w in caught] == [said][: bool(said)]
+    assert all(w.filename == __file__ for w in caught)
+
+
+def test_an_array_of_another_order_is_told_how_to_turn(rng: np.random.Generator) -> None:
+    with pytest.raises(FeatureError, match=r"shape \(60, 3, 32, 32\): .*`\.transpose\(0, 2, 3, 1\)`"):
+        SpectralLoss.from_images(rng.random((60, 3, 32, 32)))
+    with pytest.raises(FeatureError, match=r"a Tensor: .*`\.numpy\(\)` makes one"):
+        SpectralLoss.from_images(torch.zeros(60, 32, 32, 3))  # type: ignore[arg-type]

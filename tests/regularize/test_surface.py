@@ -242,7 +242,7 @@ def test_weights_that_do_not_fit_are_refused(runs: Path, tmp_path: Path) -> None
         loss_surface(folder, settings, Hooks())
     options = {**checkpoint.values["options"], "channels": 16}
     save_checkpoint(path, checkpoint.tensors, {**checkpoint.values, "options": options})
-    with pytest.raises(CheckpointError, match="the generator in the checkpoint is of another size or topology"):
+    with pytest.raises(CheckpointError, match=r"of another run than its options\.json \(channels 8, not 16\)"):
         loss_surface(folder, QUICK, Hooks())
     lost = {**checkpoint.tensors, "G.start.weight": torch.full_like(checkpoint.tensors["G.start.weight"], torch.nan)}
     save_checkpoint(path, lost, checkpoint.values)

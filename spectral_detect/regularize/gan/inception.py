@@ -19,6 +19,12 @@ WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 FID_MISSING = "`fid` needs torch-fidelity: pip install '.[fid]' in the checkout"
 
 
+def check_inception(weights: str | None) -> None:
+    """Refuse weights that are not there (`ModelFileError`), or any without torch-fidelity (`ExtraMissingError`)."""
+    if weights is not None:
+        _extractor(weights)
+
+
 def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray], np.ndarray]:
     """Load the network whose features the FID compares.
 
@@ -41,17 +47,7 @@ def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray],
     ModelFileError
         There is no such file, or it does not hold these weights.
     """
-    if not os.path.isfile(weights):
-        raise ModelFileError(f"{weights!r}: no such file", remedy=f"`fid` takes {WEIGHTS}, published by torch-fidelity")
-    try:
-        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-    except ImportError as error:
-        raise ExtraMissingError(f"{FID_MISSING} ({error})") from None
-    except RuntimeError as error:
-        raise ExtraMissingError(
-            f"`fid`: torchvision does not fit this PyTorch ({error})", remedy="install both anew"
-        ) from None
-    network = _network(FeatureExtractorInceptionV3, weights).to(device).eval()
+    network = _network(_extractor(weights), weights).to(device).eval()
 
     @torch.no_grad()
     def embed(images: np.ndarray) -> np.ndarray:
@@ -62,6 +58,21 @@ def load_inception(weights: str, device: torch.device) -> Callable[[np.ndarray],
         return np.concatenate(parts)
 
     return embed
+
+
+def _extractor(weights: str) -> Any:
+    """Return torch-fidelity's class of the network, if the file of its weights is there."""
+    if not os.path.isfile(weights):
+        raise ModelFileError(f"{weights!r}: no such file", remedy=f"`fid` takes {WEIGHTS}, published by torch-fidelity")
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise ExtraMissingError(f"{FID_MISSING} ({error})") from None
+    except RuntimeError as error:
+        raise ExtraMissingError(
+            f"`fid`: torchvision does not fit this PyTorch ({error})", remedy="install both anew"
+        ) from None
+    return FeatureExtractorInceptionV3
 
 
 def _network(extractor: Any, weights: str) -> Any:

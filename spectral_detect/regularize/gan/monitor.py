@@ -66,8 +66,9 @@ class Measures:
         """Say in sentences what is wrong with the samples."""
         if self.diversity < COLLAPSED:
             return [
-                f"collapse: samples vary {self.diversity:.2f} times as much as camera images do; usual in the first "
-                "epochs: if it stays after several, lower `learning_rate`, or train on more images"
+                f"collapse: samples vary {self.diversity:.2f} times as much as camera images do; usual in the "
+                "first hundreds of steps: if it stays, take a smaller `batch_size`, as an epoch then has more steps, a "
+                "lower `learning_rate`, or more images"
             ]
         return []
 

@@ -153,7 +153,9 @@ class TrainingOptions:
             if getattr(self, name) not in get_args(names):
                 raise FeatureError(f"{name} {getattr(self, name)!r}: it is one of {', '.join(get_args(names))}")
         if type(self.final_epochs) is not int or not 0 <= self.final_epochs <= self.epochs:
-            raise FeatureError(f"final_epochs {self.final_epochs!r}: it is a whole number from 0 to {self.epochs}")
+            raise FeatureError(
+                f"`final_epochs` {self.final_epochs!r}: it is a whole number up to `epochs`, which is {self.epochs}"
+            )
         if type(self.keep_weights) is not int or not 0 <= self.keep_weights < 2**31:
             raise FeatureError(f"keep_weights {self.keep_weights!r}: it is a whole number from 0 on")
         if self.fd not in (None, *get_args(FdNetwork)):
@@ -210,7 +212,8 @@ def read_options(run: Path) -> TrainingOptions:
         values = json.loads(path.read_bytes())
     except OSError as error:
         raise CheckpointError(
-            f"{str(path)!r} cannot be read: {error.strerror}", remedy="name the folder of a run"
+            f"{str(path)!r} cannot be read: {error.strerror}",
+            remedy="name the folder of a run, or begin one without `resume`",
         ) from None
     except (ValueError, RecursionError):
         raise CheckpointError(f"{str(path)!r} is damaged: not JSON") from None

@@ -15,8 +15,8 @@ from spectral_detect.errors import OutputError, SpectralDetectError
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.bank import RealBank, needs_bank, real_bank
-from spectral_detect.regularize.gan.embeddings import load_network
-from spectral_detect.regularize.gan.inception import load_inception
+from spectral_detect.regularize.gan.embeddings import check_network, load_network
+from spectral_detect.regularize.gan.inception import check_inception, load_inception
 from spectral_detect.regularize.gan.log import append_to_log, cut_log, write_real_measures
 from spectral_detect.regularize.gan.monitor import Embed, Monitor, split_reals
 from spectral_detect.regularize.gan.options import TrainingOptions
@@ -135,11 +135,16 @@ def train_gan(
 
     Raises
     ------
+    ExtraMissingError, ModelFileError
+        A new run asks for a Frechet distance for which something is missing.
     DatasetError, CheckpointError, OutputError, Diverged
         See `read_reals`, `Trainer.resume`, `write_aside` and `Trainer.epochs`.
     """
     if not folder.absolute().parent.is_dir():
         raise OutputError(f"{str(folder)!r} cannot be made: No such file or directory")
+    if not resume:  # a run that was begun elsewhere goes on without what is missing here
+        check_inception(options.fid)
+        check_network(options.fd)
     images = read_images(options, work, hooks, limits)
     trainer = Trainer(options, folder, images, *spectral_target(options, images))
     if resume:

@@ -15,7 +15,7 @@ from spectral_detect.errors import CheckpointError
 from spectral_detect.regularize.choices import DeviceName
 from spectral_detect.regularize.gan.checkpoints import CHECKPOINT_FILE, Checkpoint, load_checkpoint, load_module
 from spectral_detect.regularize.gan.networks import LATENT, Generator
-from spectral_detect.regularize.gan.options import TrainingOptions
+from spectral_detect.regularize.gan.options import TrainingOptions, read_options
 from spectral_detect.regularize.gan.steps import Diverged
 from spectral_detect.regularize.torch_device import choose_device, put_on
 
@@ -28,7 +28,7 @@ def load_run(run: Path) -> tuple[Checkpoint, TrainingOptions]:
     Raises
     ------
     CheckpointError
-        The file is missing or damaged.
+        The file is missing or damaged, or the folder's options are those of another run.
     """
     if run.is_dir() and (run / OPTIONS_FILE).is_file() and not (run / CHECKPOINT_FILE).exists():
         raise CheckpointError(
@@ -36,7 +36,13 @@ def load_run(run: Path) -> tuple[Checkpoint, TrainingOptions]:
             remedy="train it on first",
         )
     checkpoint = load_checkpoint(run / CHECKPOINT_FILE if run.is_dir() else run)
-    return checkpoint, TrainingOptions.from_dict(checkpoint.values.get("options", {}))
+    options = TrainingOptions.from_dict(checkpoint.values.get("options", {}))
+    if run.is_dir() and (run / OPTIONS_FILE).is_file() and (differences := read_options(run).differences(options)):
+        raise CheckpointError(
+            f"{str(run)!r}: its checkpoint is of another run than its {OPTIONS_FILE} ({'; '.join(differences)})",
+            remedy="put back the one that was there",
+        )
+    return checkpoint, options
 
 
 def load_generator(run: Path, device: DeviceName = "auto") -> Generator:

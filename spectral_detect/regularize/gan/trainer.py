@@ -158,7 +158,8 @@ class Trainer:
             path = weights_file(self.path.parent, epoch)
             with naming_output(repr(str(path.parent))):
                 path.parent.mkdir(exist_ok=True)
-            save_checkpoint(path, module_tensors("G", self.gan.G), {"epoch": epoch})
+            values = {"epoch": epoch, "options": self.options.to_dict()}
+            save_checkpoint(path, module_tensors("G", self.gan.G), values)
 
     def epochs(
         self, should_stop: Callable[[], bool], on_step: Callable[[dict[str, float]], None]

@@ -11,7 +11,7 @@ import numpy as np
 from spectral_detect.folders.embedding import Embedding
 from spectral_detect.folders.profiles import FolderProfile
 from spectral_detect.folders.spectra import FolderSpectrum
-from spectral_detect.report.plots import COLOURS, MARKERS, line_style, new_figure, plain, write_figure
+from spectral_detect.report.plots import COLOURS, MARKERS, line_style, new_figure, plain, shifted_edges, write_figure
 from spectral_detect.text import counted
 
 if TYPE_CHECKING:
@@ -135,11 +135,12 @@ def _pictures(
 ) -> None:
     """Draw (n, side, side) spectra side by side, with one bar of colours for all."""
     panels = part.subplots(-(-len(levels) // n_columns), n_columns, squeeze=False)
-    edge = (-NYQUIST, NYQUIST, NYQUIST, -NYQUIST)
+    left, right = shifted_edges(levels.shape[-1])
     for axes in panels.flat[len(levels) :]:
         axes.set_axis_off()
     for axes, level, title in zip(panels.flat, levels, titles, strict=False):
-        image = axes.imshow(level, cmap=colours, vmin=limits[0], vmax=limits[1], extent=edge, interpolation="nearest")
+        extent = (left, right, right, left)
+        image = axes.imshow(level, cmap=colours, vmin=limits[0], vmax=limits[1], extent=extent, interpolation="nearest")
         axes.set_title(title, fontsize=10)
         axes.set(xticks=(-0.5, 0, 0.5), yticks=(-0.5, 0, 0.5))
         axes.set_xlabel("cycles per pixel", fontsize=9)

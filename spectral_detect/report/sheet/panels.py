@@ -12,7 +12,7 @@ from spectral_detect.explain.explanation import Explanation, Profile
 from spectral_detect.explain.spectrum import Peak, Spectrum
 from spectral_detect.explain.tiles import TileScores
 from spectral_detect.features.common_profile import FREQUENCIES
-from spectral_detect.report.plots import BLUE, ORANGE, plain
+from spectral_detect.report.plots import BLUE, ORANGE, plain, shifted_edges
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,6 @@ GRAY, DARK = "0.55", "0.2"
 PURPLE, LIGHT_BLUE = "#cc79a7", "#56b4e9"  # of the palette of Okabe and Ito, for all who see colours unlike most
 SMALL, NORMAL = 7.5, 8.5
 DB = 10 / np.log(10)  # of a natural logarithm of power
-FINEST = 0.5  # cycles per pixel along an axis
 BESIDE = 0.02  # of the width of a chart
 LEAST_FOR_WORD = 0.4  # of the width of the gauge, for "undecided" between both its ends
 LABEL = 0.3  # width of the number beside a bar, as a part of the longest bar
@@ -134,8 +133,7 @@ def _overlay(tiles: TileScores, shape: tuple[int, ...], scale: float) -> np.ndar
 def draw_spectrum(axes: Axes, spectrum: Spectrum) -> None:
     """Draw the log power spectrum, with the places of the periods 2, 4 and 8 marked."""
     low, high = np.percentile(spectrum.log_power, (1, 99.8))
-    step = 1 / len(spectrum.log_power)
-    edges = (-FINEST - step / 2, FINEST - step / 2)
+    edges = shifted_edges(len(spectrum.log_power))
     axes.imshow(spectrum.log_power, extent=(*edges, edges[1], edges[0]), cmap="gray", vmin=low, vmax=high)
     for peak in spectrum.peaks:
         _mark(axes, peak)
