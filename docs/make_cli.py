@@ -36,10 +36,15 @@ PAGE_OF = {
     "regularize": "regularize",
     "regularize train": "regularize",
     "regularize sample": "regularize",
+    "regularize measure": "regularize",
     "regularize surface": "regularize",
     "regularize autoencoder": "regularize",
 }
-PART_OF = {"compare": "#features-against-features", "models": "#which-model-judges"}
+PART_OF = {
+    "regularize measure": "#measure-images-of-any-generator",
+    "compare": "#features-against-features",
+    "models": "#which-model-judges",
+}
 HEAD = """<!-- Written by `python docs/make_cli.py` from each command's --help. Do not edit: run it again. -->
 # Commands and options
 

@@ -28,6 +28,8 @@ from spectral_detect.report.plots import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from spectral_detect.regularize.gan.monitor import Measures
+
 LARGEST_GRID_PX = 1024
 COLUMNS = (
     ("epoch", "epoch", "5"),
@@ -43,6 +45,7 @@ COLUMNS = (
     ("diversity", "diversity", "10.2f"),
     ("seconds", "s", "7.1f"),
 )
+MEASURES = COLUMNS[4:-1]  # those that images have without a training
 
 
 def epoch_heading() -> str:
@@ -53,6 +56,17 @@ def epoch_heading() -> str:
 def epoch_line(row: dict[str, Any]) -> str:
     """Format a row of the log for people; a dash stands for a missing measure."""
     return "".join(_cell(row.get(name), form) for name, _, form in COLUMNS)
+
+
+def measures_heading(width: int) -> str:
+    """Return the titles of the columns of `measures_line`, after so many characters for a name."""
+    return " " * width + "".join(f"{title:>{_width(form)}}" for _, title, form in MEASURES)
+
+
+def measures_line(name: str, measures: Measures, width: int) -> str:
+    """Format the measures of a folder of images for people; a dash stands for one that was not asked for."""
+    values = vars(measures)
+    return f"{name:<{width}}" + "".join(_cell(values[key], form) for key, _, form in MEASURES)
 
 
 def _cell(value: Any, form: str) -> str:

@@ -15,6 +15,10 @@ COMMANDS = {
         "spectral_detect.cli.regularize.sample:sample",
         "Write images of a trained generator as PNG files.",
     ),
+    "measure": (
+        "spectral_detect.cli.regularize.measure:measure",
+        "Measure the images of any generator against camera images.",
+    ),
     "surface": (
         "spectral_detect.cli.regularize.surface:surface",
         "Draw the loss surface of trained generators.",

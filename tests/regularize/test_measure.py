@@ -1,0 +1,52 @@
+"""`regularize measure`: the measures of a training for images of any origin."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import Run
+from spectral_detect.errors import DatasetError
+from spectral_detect.regularize.measuring import compare_folders
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
+
+@pytest.fixture(scope="module")
+def doubled(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same images with each pixel made four, as an up-sampling without a convolution does."""
+    folder = tmp_path_factory.mktemp("doubled")
+    for path in sorted(faces.glob("*.png"))[:60]:
+        with Image.open(path) as image:
+            pixels = np.asarray(image)[::2, ::2]
+        Image.fromarray(pixels.repeat(2, axis=0).repeat(2, axis=1)).save(folder / path.name)
+    return folder
+
+
+def test_folders_are_compared_with_camera_images(run: Run, faces: Path, doubled: Path, tmp_path: Path) -> None:
+    command = ("regularize", "measure", "--real", faces, "--fake", doubled, "--fake", faces)
+    result = run(*command, "-o", tmp_path / "m.json")
+    assert result.exit_code == 0
+    heading, reals, first, second = (line.split() for line in result.stdout.splitlines())
+    assert heading == ["distance", "high", "freq", "AUROC", "Frechet", "FID", "FD", "diversity"]
+    assert result.stderr == "50 images of each, 32 px\n"
+    distances = [float(row[1]) for row in (reals, first, second)]
+    assert distances[1] > 5 * max(distances[0], distances[2])
+    assert float(first[3]) > 0.99 > 0.8 > float(second[3])
+    stored = json.loads((tmp_path / "m.json").read_text())
+    assert (stored["n"], stored["size"], list(stored["folders"])) == (50, 32, [str(doubled), str(faces)])
+    assert stored["folders"][str(doubled)]["spectral_distance"] == pytest.approx(distances[1], abs=5e-4)
+
+
+def test_what_cannot_be_compared_is_refused(run: Run, faces: Path, doubled: Path, tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    result = run("regularize", "measure", "--real", faces, "--fake", tmp_path / "none")
+    assert result.exit_code == 2 and "holds no image that can be read" in result.stderr
+    result = run("regularize", "measure", "--real", faces, "--fake", doubled, "--fid", tmp_path / "none.pth")
+    assert result.exit_code == 2 and "--fid takes weights-inception" in result.stderr
+    with pytest.raises(DatasetError, match="at least 50 are needed"):
+        compare_folders(str(faces), [str(doubled)], n=50, size=64)
