@@ -5,12 +5,15 @@
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
 such, weight: a source of a weight below 1 helps to train, measured apart). The label is real, fake, or outsider: of
 pictures that are no photographs, which the model learns to leave alone. Up to --per-source of each are written to WORK
-in four conditions, all labels alike:
+in six conditions, all labels alike:
 
     native     the file as it is
     resaved    its central pixels, at most 1024 a side, not resampled, in a coding drawn at random
     web        reduced to a shorter side of 320 to 1080, if it is larger, by one of four kernels, and coded anew
     video      reduced likewise, and the middle frame of a slow pan over it, in H.264 at CRF 18 to 35
+    gray       as resaved or as web, without its colours; five images of a source
+    small      as web, but to 208 to 319; five images of a source, since many generated images are so small, and few
+               photographs
 
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
@@ -51,6 +54,7 @@ from spectral_detect.training.outsiders import Outsiders
 
 SPEC = FeatureSpec.preset("world")
 CONDITIONS = ("native", "resaved", "web", "video")
+RARE, MOST_RARE = ("gray", "small"), 5  # further conditions, and files of a source in each
 KERNELS = (
     PIL.Image.Resampling.BOX,
     PIL.Image.Resampling.BILINEAR,
@@ -62,7 +66,7 @@ FAST = {"AVIF": {"speed": 9}, "WEBP": {"method": 2}}
 SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic", "PNG": ".png"}
 KEPT = {"JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF"}
 LEAST_PX, MOST_PX = 200, 1024
-WEB_PX = (320, 1080)
+WEB_PX, SMALL_PX = (320, 1080), (208, 320)
 CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
@@ -80,8 +84,8 @@ world: images of unknown history, camera against generators, a perceptron on wor
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
              of generated ones, the newest of {newest}; families:
              {families}.
-             {besides}Each image as it is, saved again, as a platform delivers it, and as a frame of H.264, both classes
-             alike.
+             {besides}Each image as it is, saved again, as a platform delivers it, and as a frame of H.264, some
+             without colours or as small as thumbnails, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
 Not good for drawings, screenshots, documents, charts and renderings, of which it finds a part (and then says
@@ -144,14 +148,18 @@ def coded(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]
     return stream.getvalue(), SUFFIXES[kind]
 
 
-def resaved(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+def central(image: PIL.Image.Image) -> PIL.Image.Image:
     width, height = (min(MOST_PX, side) // 16 * 16 for side in image.size)
     left, top = (image.width - width) // 32 * 16, (image.height - height) // 32 * 16
-    return coded(image.crop((left, top, left + width, top + height)), rng)
+    return image.crop((left, top, left + width, top + height))
 
 
-def made_smaller(image: PIL.Image.Image, rng: np.random.Generator) -> PIL.Image.Image:
-    factor = int(rng.integers(*WEB_PX)) / min(image.size)
+def resaved(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return coded(central(image), rng)
+
+
+def made_smaller(image: PIL.Image.Image, rng: np.random.Generator, to_px: tuple[int, int] = WEB_PX) -> PIL.Image.Image:
+    factor = int(rng.integers(*to_px)) / min(image.size)
     if factor >= 1:
         return image
     size = round(image.width * factor), round(image.height * factor)
@@ -160,6 +168,15 @@ def made_smaller(image: PIL.Image.Image, rng: np.random.Generator) -> PIL.Image.
 
 def after_web(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
     return coded(made_smaller(image, rng), rng)
+
+
+def without_colours(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    same = made_smaller(image, rng) if rng.random() < 0.5 else central(image)
+    return coded(same.convert("L"), rng)
+
+
+def small(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return coded(made_smaller(image, rng, SMALL_PX), rng)
 
 
 def as_video(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
@@ -191,15 +208,16 @@ def prepare(corpus: Path, source: Source, work: Path, most: int) -> None:
             continue
         taken += 1
         rng = np.random.default_rng(int(hashed(f"{source.label}/{source.name}/{path.name}")[:12], 16))
-        versions = (path.read_bytes(), path.suffix), *(make(found[0], rng) for make in (resaved, after_web, as_video))
-        for condition, (content, suffix) in zip(CONDITIONS, versions, strict=True):
+        makers = (resaved, after_web, as_video, *((without_colours, small) if taken <= MOST_RARE else ()))
+        versions = (path.read_bytes(), path.suffix), *(make(found[0], rng) for make in makers)
+        for condition, (content, suffix) in zip((*CONDITIONS, *RARE), versions, strict=False):
             folder = work / condition / source.label / source.name
             folder.mkdir(parents=True, exist_ok=True)
             (folder / (hashed(path.name)[:16] + suffix)).write_bytes(content)
 
 
 def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, str, Source]]:
-    for condition in CONDITIONS:
+    for condition in (*CONDITIONS, *RARE):
         for source in sources:
             folder = work / condition / source.label / source.name
             videos = [FoundVideo(Location(str(path))) for path in sorted(folder.glob("*.mp4"))]
@@ -248,7 +266,8 @@ def widened(onto: Model, dataset: Dataset) -> Model:
         return onto
     without = replace(SPEC, groups=tuple(name for name in SPEC.groups if name not in GROUPS_OF_MIDDLE))
     assert onto.spec == without and isinstance(onto.classifier, Perceptron)
-    more = np.stack([features[onto.n_features :] for features in dataset.features])
+    pairs = zip(dataset.features, dataset.samples, strict=True)
+    more = np.stack([f[onto.n_features :] for f, s in pairs if not (s.metadata and s.metadata.is_gray)])
 
     def with_zeros(weights: np.ndarray) -> np.ndarray:
         return np.concatenate([weights, np.zeros((more.shape[1], *weights.shape[1:]))])
@@ -349,7 +368,7 @@ def _of_cameras(material: Material, verdicts: np.ndarray, name: str) -> str:
 def decided_table(material: Material, verdicts: np.ndarray) -> str:
     """Return how many files get a verdict, and how many verdicts are right, each class alike."""
     y, text = material.dataset.y, "\nFiles decided, and verdicts right, both classes alike:\n"
-    for condition in CONDITIONS:
+    for condition in (*CONDITIONS, *RARE):
         here = (material.condition == condition) & material.counts
         weights = source_weights(material.source) * here
         for label in (REAL, FAKE):
