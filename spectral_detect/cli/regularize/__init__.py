@@ -17,7 +17,7 @@ COMMANDS = {
     ),
     "measure": (
         "spectral_detect.cli.regularize.measure:measure",
-        "Measure the images of any generator as `train` measures its samples.",
+        "Measure the images of any generator as `train` does.",
     ),
     "surface": (
         "spectral_detect.cli.regularize.surface:surface",

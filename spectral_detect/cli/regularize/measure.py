@@ -63,7 +63,7 @@ def measure(
     output: str | None,
     device: DeviceName,
 ) -> None:
-    """Measure the images of any generator as `train` measures its samples.
+    """Measure the images of any generator as `train` does.
 
     Prints a row for camera images against other camera images, to which no generator can come nearer, and one for each
     folder: the distance of the mean log profiles, over all frequencies and over the highest quarter, how well a
