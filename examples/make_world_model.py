@@ -85,7 +85,7 @@ Trained on   {n_real} files of {real_sources} sources of camera images and {n_fa
              of generated ones, the newest of {newest}; families:
              {families}.
              {besides}Each image as it is, saved again, as a platform delivers it, and as a frame of H.264, some
-             without colours or as small as thumbnails, both classes alike.
+             without colours or reduced to 208 to 319 pixels, both classes alike.
 
 Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
 Not good for drawings, screenshots, documents, charts and renderings, of which it finds a part (and then says

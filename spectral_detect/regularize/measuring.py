@@ -12,9 +12,7 @@ from spectral_detect.errors import DatasetError, ImageReadError
 from spectral_detect.media.images import decode
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.gan.monitor import Embed, Measures, Monitor, split_reals
-from spectral_detect.regularize.reals import OnFailure, read_reals
-from spectral_detect.sources.discovery import FoundFile, find_images
-from spectral_detect.sources.location import Location
+from spectral_detect.regularize.reals import OnFailure, files_of, read_reals
 from spectral_detect.sources.reading import read_file
 
 READ_SEED = 3  # of the images that are drawn from a larger folder
@@ -99,8 +97,8 @@ def compare_folders(
 
 
 def _size_of_first(folder: str) -> int:
-    for file in find_images([Location(folder)]):
-        if isinstance(file, FoundFile) and not file.problem:
+    for file in files_of(folder):
+        if not file.problem:
             try:
                 return int(min(decode(read_file(file.location).content).pixels.shape[:2]))
             except ImageReadError:

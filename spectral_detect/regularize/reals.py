@@ -83,7 +83,7 @@ def read_reals(
     The cache is in `.spectral-detect/` in the folder or, if that cannot be written, the user's cache folder. It is made
     again when names, sizes or times of files change, and kept only if no file failed: bad files are named each time.
     """
-    files = _files_of(folder)
+    files = files_of(folder)
     if n_images is not None:
         if n_images < MIN_REALS:
             raise DatasetError(f"{n_images} images: at least {MIN_REALS} are needed")
@@ -129,7 +129,8 @@ def read_square(file: FoundFile, size: int, max_pixels: int = MAX_PIXELS) -> Squ
     return square if side == size else np.asarray(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA))
 
 
-def _files_of(folder: str) -> list[FoundFile]:
+def files_of(folder: str) -> list[FoundFile]:
+    """Return the images of a folder on this machine; `DatasetError` if there is none of that name."""
     if not os.path.isdir(folder):
         name = without_credentials(folder)
         raise DatasetError(f"{name!r} is not a folder", remedy="name one on this machine that holds images")

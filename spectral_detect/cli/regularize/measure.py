@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -10,12 +12,15 @@ import click
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.regularize.machine_options import device_option
-from spectral_detect.cli.shared.checks import check_output, require_torch
-from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.regularize.reporting import MOST_NAMED
+from spectral_detect.cli.shared.checks import check_output, check_outside, require_torch
+from spectral_detect.cli.shared.failures import Failure, report_failure
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.regularize.choices import DeviceName, FdNetwork
 from spectral_detect.regularize.profiles import MIN_REALS
 from spectral_detect.regularize.reals import LARGEST_SIZE
+from spectral_detect.sources.formats import SUFFIXES, VIDEO_SUFFIXES
+from spectral_detect.sources.location import Location
 from spectral_detect.text import cut_in_the_middle, visible
 
 if TYPE_CHECKING:
@@ -49,7 +54,12 @@ LONGEST_NAME = 32
     help="Also measure the FID (extra fid), with the file of Inception's weights that torch-fidelity publishes.",
 )
 @click.option("--fd", type=click.Choice(get_args(FdNetwork)), help="Also measure the FD by this network.")
-@click.option("-o", "--output", metavar="FILE", help="Write all measures and mean profiles to FILE as JSON, too.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="Write all measures and mean profiles to FILE as JSON, too; - is standard output.",
+)
 @device_option("Compute the FID and the FD")
 @click.pass_context
 def measure(
@@ -77,19 +87,22 @@ def measure(
     from spectral_detect.regularize.measuring import compare_folders
     from spectral_detect.report.gan import measures_heading, measures_line
 
-    if output is not None:
-        check_output(output)
-        check_target(output)
+    folders = {os.path.realpath(folder): folder for folder in fakes}
+    if os.path.realpath(real) in folders:
+        raise Failure(f"{visible(real)} is the folder of --real and of --fake: nothing would be measured")
+    if output is not None and output != "-":
+        _check_json(output, (real, *fakes))
     inception, network = _networks(fid, fd, device)
     failed: list[str] = []
 
     def fail(path: str, reason: str) -> None:
         failed.append(path)
-        report_failure(path, reason)
+        if len(failed) <= MOST_NAMED:
+            report_failure(path, reason)
 
     found = compare_folders(
         real,
-        list(dict.fromkeys(fakes)),
+        list(folders.values()),
         n=n,
         size=size,
         inception=inception,
@@ -99,16 +112,30 @@ def measure(
     )
     names = {folder: cut_in_the_middle(visible(folder), LONGEST_NAME) for folder in found.folders}
     width = max(map(len, ("reals", *names.values())))
-    click.echo(measures_heading(width))
-    click.echo(measures_line("reals", found.reals, width))
+    to_stderr = output == "-"
+    if len(failed) > MOST_NAMED:
+        click.echo(f"note: {len(failed)} files could not be used, of which {MOST_NAMED} are named above", err=True)
+    click.echo(measures_heading(width), err=to_stderr)
+    click.echo(measures_line("reals", found.reals, width), err=to_stderr)
     for folder, measures in found.folders.items():
-        click.echo(measures_line(names[folder], measures, width))
+        click.echo(measures_line(names[folder], measures, width), err=to_stderr)
         for warning in (w.partition(";")[0] for w in measures.warnings):
             click.echo(f"warning: {visible(folder)}: {warning}", err=True)
     click.echo(f"{found.n} images of each, {found.size} px", err=True)
-    if output is not None:
-        write_aside(Path(output), json.dumps({"real": real, **found.to_dict()}, indent=2).encode())
+    text = json.dumps({"real": real, **found.to_dict()}, indent=2)
+    if to_stderr:
+        click.echo(text)
+    elif output is not None:
+        write_aside(Path(output), text.encode())
     ctx.exit(1 if failed else 0)
+
+
+def _check_json(output: str, folders: Iterable[str]) -> None:
+    check_output(output)
+    if os.path.splitext(output)[1].lower() in SUFFIXES | VIDEO_SUFFIXES:
+        raise Failure(f"--output {visible(output)}: JSON named like an image or a video; end it in .json")
+    check_outside(output, [Location(folder) for folder in folders])
+    check_target(output)
 
 
 def _networks(
