@@ -262,10 +262,10 @@ def test_a_timeout_is_per_file_and_the_scan_goes_on(run: Run, tmp_path: Path) ->
         (tmp_path / name).write_bytes(SOUND.read_bytes())
     manifest, slow = EXAMPLES / "manifest.csv", tmp_path / "slow.pkl"
     run("train", "--manifest", manifest, "-o", slow, "--features", "durall")
-    result = run("scan", tmp_path, "--model", slow, "--timeout", 5, "--format", "jsonl", "--jobs", 2)
+    result = run("scan", tmp_path, "--model", slow, "--timeout", 12, "--format", "jsonl", "--jobs", 2)
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == 1
-    assert rows[1]["error"] == "given up after 5 s; see --timeout"
+    assert rows[1]["error"] == "given up after 12 s; see --timeout"
     assert [r["verdict"] for r in (rows[0], rows[2])] == ["real", "real"]
     assert run("scan", tmp_path, "--timeout", 0, "--jobs", 2).exit_code == 2
 
