@@ -15,7 +15,7 @@ from spectral_detect.atomic_write import OPTIONS_FILE, check_run_folder, write_a
 from spectral_detect.cli.regularize.machine_options import device_option
 from spectral_detect.cli.regularize.run_folder import check_apart
 from spectral_detect.cli.shared.checks import require_matplotlib, require_torch
-from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.failures import NamedFailures
 from spectral_detect.cli.shared.options import FiniteRange, together
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.errors import OutputError
@@ -239,14 +239,10 @@ def _read(folder: str, output: str, options: dict[str, Any]) -> tuple[SplitImage
     """Check RUN, then read the images; return them and the number of files that gave none."""
     check_apart(output, folder)
     check_run_folder(output)
-    failed: list[str] = []
-
-    def fail(path: str, reason: str) -> None:
-        failed.append(path)
-        report_failure(path, reason)
-
-    images = read_reals(folder, options["size"], on_failure=fail, progress=progress)
-    return split_images(images, options["n_images"], options["seed"]), len(failed)
+    failures = NamedFailures()
+    images = read_reals(folder, options["size"], on_failure=failures, progress=progress)
+    failures.say_rest()
+    return split_images(images, options["n_images"], options["seed"]), failures.n
 
 
 def _run(images: SplitImages, options: dict[str, Any], output: str, *, as_json: bool) -> tuple[Cell, ...]:

@@ -12,9 +12,8 @@ import click
 
 from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.regularize.machine_options import device_option
-from spectral_detect.cli.regularize.reporting import MOST_NAMED
 from spectral_detect.cli.shared.checks import check_output, check_outside, require_torch
-from spectral_detect.cli.shared.failures import Failure, report_failure
+from spectral_detect.cli.shared.failures import Failure, NamedFailures
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.regularize.choices import DeviceName, FdNetwork
 from spectral_detect.regularize.profiles import MIN_REALS
@@ -93,13 +92,7 @@ def measure(
     if output is not None and output != "-":
         _check_json(output, (real, *fakes))
     inception, network = _networks(fid, fd, device)
-    failed: list[str] = []
-
-    def fail(path: str, reason: str) -> None:
-        failed.append(path)
-        if len(failed) <= MOST_NAMED:
-            report_failure(path, reason)
-
+    failures = NamedFailures()
     found = compare_folders(
         real,
         list(folders.values()),
@@ -107,14 +100,13 @@ def measure(
         size=size,
         inception=inception,
         network=network,
-        on_failure=fail,
+        on_failure=failures,
         progress=progress,
     )
     names = {folder: cut_in_the_middle(visible(folder), LONGEST_NAME) for folder in found.folders}
     width = max(map(len, ("reals", *names.values())))
     to_stderr = output == "-"
-    if len(failed) > MOST_NAMED:
-        click.echo(f"note: {len(failed)} files could not be used, of which {MOST_NAMED} are named above", err=True)
+    failures.say_rest()
     click.echo(measures_heading(width), err=to_stderr)
     click.echo(measures_line("reals", found.reals, width), err=to_stderr)
     for folder, measures in found.folders.items():
@@ -127,7 +119,7 @@ def measure(
         click.echo(text)
     elif output is not None:
         write_aside(Path(output), text.encode())
-    ctx.exit(1 if failed else 0)
+    ctx.exit(1 if failures.n else 0)
 
 
 def _check_json(output: str, folders: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from spectral_detect.cli.regularize.stopping import Stop
-from spectral_detect.cli.shared.failures import in_options, report_failure
+from spectral_detect.cli.shared.failures import NamedFailures, in_options
 from spectral_detect.cli.shared.progress import progress, shows_progress
 from spectral_detect.regularize.gan.log import LOG_FILE, read_log, read_real_measures
 from spectral_detect.regularize.gan.options import TrainingOptions
@@ -22,8 +22,6 @@ from spectral_detect.text import visible
 
 if TYPE_CHECKING:
     from spectral_detect.regularize.gan.run import Hooks, RunFacts
-
-MOST_NAMED = 20  # files that cannot be used
 
 
 class EpochReport:
@@ -43,7 +41,7 @@ class EpochReport:
 
     def __init__(self, folder: Path, options: TrainingOptions, stop: Stop, *, dry_run: bool) -> None:
         self.folder, self.options, self.stop, self.dry_run = folder, options, stop, dry_run
-        self.n_failed = 0
+        self.failures = NamedFailures()
         self._draws = find_spec("matplotlib") is not None
         self._bar: Any = None
         self._has_shown_reals = False
@@ -60,7 +58,7 @@ class EpochReport:
         from spectral_detect.regularize.gan.run import Hooks
 
         return Hooks(
-            on_failure=self.fail,
+            on_failure=self.failures,
             reading_progress=self.reading,
             on_note=self.note,
             on_start=self.start,
@@ -68,12 +66,6 @@ class EpochReport:
             on_epoch=self.epoch,
             should_stop=lambda: bool(self.stop.received),
         )
-
-    def fail(self, path: str, reason: str) -> None:
-        """Name a file that cannot be used, if it is one of the first."""
-        self.n_failed += 1
-        if self.n_failed <= MOST_NAMED:
-            report_failure(path, reason)
 
     def reading(self, squares: Iterable[Any]) -> Iterable[Any]:
         """Show how many images are read."""
@@ -85,8 +77,7 @@ class EpochReport:
 
     def start(self, facts: RunFacts) -> bool:
         """Print all options; return whether to go on."""
-        if self.n_failed > MOST_NAMED:
-            self.note(f"{self.n_failed} files could not be used, of which {MOST_NAMED} are named above")
+        self.failures.say_rest()
         click.echo(json.dumps(facts.to_dict(), indent=2))
         if self.dry_run:
             return False

@@ -256,7 +256,7 @@ def train(
     if stop.received:
         click.echo(f"stopped; --resume continues {visible(output)}", err=True)
         ctx.exit(128 + stop.received[0])
-    ctx.exit(1 if report.n_failed else 0)
+    ctx.exit(1 if report.failures.n else 0)
 
 
 def _options(ctx: click.Context, folder: Path, data: str, chosen: dict[str, Any], resume: bool) -> TrainingOptions:

@@ -60,6 +60,9 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
 PARAMETER = re.compile(r"`(\w+)(?:=([\w.+-]+))?`")
 
 
+MOST_NAMED = 20  # files that cannot be used
+
+
 class Failure(click.ClickException):
     """Something named on the command line is missing, unusable or not writable."""
 
@@ -127,3 +130,21 @@ def worded(record: Record) -> Record:
 def report_failure(path: str, error: str | None) -> None:
     """Name a file that failed, and why, on stderr."""
     click.echo(f"error: {visible(path)}: {visible(in_options(str(error)))}", err=True)
+
+
+class NamedFailures:
+    """Name the first files that cannot be used, and count all of them: folders of training hold thousands."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def __call__(self, path: str, reason: str) -> None:
+        """Count a file, and name it if it is one of the first."""
+        self.n += 1
+        if self.n <= MOST_NAMED:
+            report_failure(path, reason)
+
+    def say_rest(self) -> None:
+        """Say how many there were, if not all are named."""
+        if self.n > MOST_NAMED:
+            click.echo(f"note: {self.n} files could not be used, of which {MOST_NAMED} are named above", err=True)
