@@ -186,8 +186,11 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
 
 
 def _luma(image: np.ndarray, is_ycc: bool) -> np.ndarray:
-    luma = image if image.ndim == 2 else image[..., 0] if is_ycc else numpy_backend().rgb_to_gray(image)
-    return np.ascontiguousarray(luma)
+    if image.ndim == 3 and is_ycc:
+        import cv2
+
+        return np.asarray(cv2.extractChannel(image, 0))
+    return np.ascontiguousarray(image if image.ndim == 2 else numpy_backend().rgb_to_gray(image))
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from math import ceil, floor, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ REACH = 2  # residuals are rounded to -2 ... 2
 LENGTH = 3  # neighbours looked at together
 N_LEVELS = 2 * REACH + 1
 N_TRIPLES = N_LEVELS**LENGTH
+N_TURNS = 2
 UNITS = 1, 2, 4  # steps of rounding of the residuals of first and of second order and of the square
 USUAL_STEP = 0.8  # of the mean magnitude
 N_OCTAVES = 3
@@ -91,15 +92,16 @@ def square_chroma_cooccurrence(rgb: np.ndarray) -> np.ndarray:
 def _red_difference(rgb: np.ndarray) -> np.ndarray:
     import cv2
 
-    return np.ascontiguousarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., 1])
+    return np.asarray(cv2.extractChannel(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb), 1))
 
 
-def _channels_of(rgb: np.ndarray) -> list[np.ndarray]:
-    return [np.ascontiguousarray(rgb[..., k]) for k in range(3)]
+def _channels_of(rgb: np.ndarray) -> Sequence[np.ndarray]:
+    import cv2
+
+    return cv2.split(rgb)
 
 
-@dataclass(frozen=True)
-class _Plane:
+class _Plane(NamedTuple):
     """Numbers of some pixels of an image, in one run of memory, where sums of neighbours are fastest.
 
     Attributes
@@ -120,7 +122,8 @@ class _Plane:
     def counted(self) -> np.ndarray:
         """Return a view of the rows and columns that count."""
         step = self.values.itemsize
-        return np.asarray(np.ndarray(self.shape, self.values.dtype, self.values, strides=(self.width * step, step)))
+        counted: np.ndarray = np.ndarray(self.shape, self.values.dtype, self.values, strides=(self.width * step, step))
+        return counted
 
 
 Codes = list[_Plane]
@@ -142,8 +145,11 @@ def _share(
     same: np.ndarray,
 ) -> np.ndarray:
     """Return the root of each share of the triples in residuals of one kind, rounded in steps of each plane's own."""
-    levels = [map(_rounded, each, steps) for each in zip(*of_planes, strict=True)]
-    counts = np.bincount(same, weights=sum(_counted(triples(list(each))) for each in levels))
+    counted = np.zeros((N_TURNS * N_TRIPLES, 1), np.float32)
+    for each in zip(*of_planes, strict=True):
+        for codes in triples(list(map(_rounded, each, steps))):
+            _count(codes, counted)
+    counts = np.bincount(same, weights=counted.reshape(N_TURNS, N_TRIPLES).sum(axis=0, dtype=np.float64))
     return np.asarray(np.sqrt(counts / counts.sum()))
 
 
@@ -187,17 +193,17 @@ def _mean_magnitude(residual: _Plane) -> float:
 def _rounded(residual: _Plane, step: float) -> _Plane:
     """Return residual / step, rounded (halves to even) and cut off at `REACH`, as 0 to 2 `REACH`."""
     one, two = floor(step / 2) + 1, ceil(1.5 * step)  # the least residuals that are rounded to 1 and to 2
-    levels = (residual.values > -two).view(np.uint8)
-    for reached in (residual.values > -one, residual.values >= one, residual.values >= two):
+    values, shape, width = residual
+    levels = (values > -two).view(np.uint8)
+    for reached in (values > -one, values >= one, values >= two):
         levels += reached.view(np.uint8)
-    return replace(residual, values=levels)
+    return _Plane(levels, shape, width)
 
 
 def _neighbours(levels: list[_Plane]) -> Codes:
     """Return the codes of triples of neighbours in one plane, along rows and along columns."""
-    (plane,) = levels
-    (height, columns), width = plane.shape, plane.width
-    first, second, third = plane.values * np.uint8(N_LEVELS**2), plane.values * np.uint8(N_LEVELS), plane.values
+    ((third, (height, columns), width),) = levels
+    first, second = third * np.uint8(N_LEVELS**2), third * np.uint8(N_LEVELS)
     along = first[:-2] + second[1:-1] + third[2:]
     down = first[: -2 * width] + second[width:-width] + third[2 * width :]
     return [_Plane(along, (height, columns - 2), width), _Plane(down, (height - 2, columns), width)]
@@ -205,17 +211,28 @@ def _neighbours(levels: list[_Plane]) -> Codes:
 
 def _channels(levels: list[_Plane]) -> Codes:
     """Return the codes of the triples of three planes at one place."""
-    first, second, third = (plane.values for plane in levels)
+    (first, shape, width), (second, _, _), (third, _, _) = levels
     step = np.uint8(N_LEVELS)
-    return [replace(levels[0], values=(first * step + second) * step + third)]
+    return [_Plane((first * step + second) * step + third, shape, width)]
 
 
-def _counted(codes: Codes) -> np.ndarray:
-    """Return (125,), the number of each triple."""
+def _count(codes: _Plane, counts: np.ndarray) -> None:
+    """Add how often each triple occurs to (2 * 125, 1) float32 counts, which are exact up to 2^24.
+
+    Pixels in turn are counted in two tables: neighbours are often alike, and a processor that counts twice in one place
+    waits for the first to be written, up to twice as long.
+    """
     import cv2
 
-    counts = [cv2.calcHist([each.counted], [0], None, [N_TRIPLES], [0, N_TRIPLES]).ravel() for each in codes]
-    return np.asarray(np.sum(counts, axis=0, dtype=np.float64))
+    values, shape, width = codes
+    in_turn = _Plane(values + _turns(1 << len(values).bit_length())[: len(values)], shape, width)
+    cv2.calcHist([in_turn.counted], [0], None, [len(counts)], [0, len(counts)], counts, accumulate=True)
+
+
+@lru_cache(4)
+def _turns(n: int) -> np.ndarray:
+    """Return (n,) uint8, where the table of each pixel begins."""
+    return np.asarray(np.arange(n) % N_TURNS * N_TRIPLES, np.uint8)
 
 
 @cache
@@ -295,8 +312,10 @@ def _of_products(products: np.ndarray) -> list[float]:
     import cv2
 
     flat = products.ravel()
-    below = cv2.threshold(products, 0, 0, cv2.THRESH_TOZERO_INV)[1].ravel()
+    negative = cv2.threshold(products, 0, 0, cv2.THRESH_TOZERO_INV)[1]
+    below = negative.ravel()
     of_below, of_all = float(below @ below), float(flat @ flat)
-    n_below, n_above = int(np.count_nonzero(flat < 0)), int(np.count_nonzero(flat > 0))
+    n_below = cv2.countNonZero(negative)
+    n_above = cv2.countNonZero(products) - n_below
     spreads = of_below / max(1, n_below), max(0.0, of_all - of_below) / max(1, n_above)
     return [cv2.sumElems(products)[0] / len(flat), *map(sqrt, spreads)]
