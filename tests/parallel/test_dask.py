@@ -439,7 +439,7 @@ def test_a_cluster_on_this_machine_needs_no_more_than_the_engine(evidence: Path)
 def test_a_scheduler_that_does_not_answer_is_named_before_an_output_is_begun(
     evidence: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spectral_detect.parallel.dask_client.CONNECT_S", 0.3)
+    monkeypatch.setattr("spectral_detect.parallel.dask_client.ANSWER_S", 0.3)
     Path("out.csv").write_text("precious\n")
     Path("scheduler.json").write_text('{"address": "tcp://127.0.0.1:1"}')
     for scheduler in ("127.0.0.1:1", "tcp://127.0.0.1:1", "scheduler.json", "nonsense"):
