@@ -15,6 +15,7 @@ from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.report.plots import (
     BLUE,
+    GREEN,
     LINES,
     MARKERS,
     ORANGE,
@@ -140,7 +141,7 @@ def plot_run(
     panels[2].imshow(grid_of(samples))
     panels[2].set_title("Samples")
     panels[2].set_axis_off()
-    _over_epochs(panels[3], rows, (("loss_d", "D", BLUE), ("loss_g", "G", ORANGE)), "Losses")
+    _losses(panels[3], rows)
     _distances(panels[4], rows, reals)
     _detector(panels[5], rows, reals)
     figure.suptitle(plain(title, 120))
@@ -193,6 +194,23 @@ def _over_epochs(
     legend_below(axes)
 
 
+def _losses(axes: Axes, rows: Sequence[dict[str, Any]]) -> None:
+    """Plot the losses of D and G, and on a scale of its own the spectral loss, unweighted, where there is one."""
+    _over_epochs(axes, rows, (("loss_d", "D", BLUE), ("loss_g", "G", ORANGE)), "Losses")
+    points = [(row["epoch"], row["spectral_loss"]) for row in rows if row.get("spectral_loss") is not None]
+    if points:
+        _beside(axes, points, "spectral loss (triangles)", GREEN, "^")
+
+
+def _beside(axes: Axes, points: Sequence[tuple[int, float]], label: str, colour: str, marker: str) -> Axes:
+    """Plot (epoch, value) on a second scale at the right."""
+    other = axes.twinx()
+    epochs, values = zip(*points, strict=True)
+    other.plot(epochs, values, color=colour, linestyle="--", marker=marker, markersize=4)
+    other.set_ylabel(label, color=colour)
+    return other
+
+
 def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:
     """Plot the spectral distance and the FID or FD (the Frechet distance of spectral features if neither is there)."""
     has_fid = any(row["fid"] is not None for row in rows)
@@ -204,11 +222,8 @@ def _distances(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]
     axes.axhline(reals[name], color=BLUE, linewidth=1, linestyle="--")
     axes.set_ylabel(f"{label} (dashed: camera images)", color=BLUE)
     axes.legend().remove()
-    other = axes.twinx()
-    epochs, distances = zip(*((r["epoch"], r["spectral_distance"]) for r in rows), strict=True)
-    other.plot(epochs, distances, color=ORANGE, linestyle="--", marker="s", markersize=4)
-    other.set_ylabel("spectral distance (squares)", color=ORANGE)
-    other.set_ylim(bottom=0)
+    points = [(row["epoch"], row["spectral_distance"]) for row in rows]
+    _beside(axes, points, "spectral distance (squares)", ORANGE, "s").set_ylim(bottom=0)
 
 
 def _detector(axes: Axes, rows: Sequence[dict[str, Any]], reals: dict[str, Any]) -> None:

@@ -137,3 +137,16 @@ def test_no_number_of_an_epoch_touches_the_next() -> None:
     line = epoch_line({"epoch": 3, "loss_g": -1234567.5, "fd": None, "diversity": 1662159.25, "seconds": 12.0})
     assert len(line) == len(epoch_heading())
     assert line.split() == ["3", "-", "-1e+06", "-", "-", "-", "-", "-", "-", "-", "2e+06", "12.0"]
+
+
+def test_the_spectral_loss_of_a_run_stands_on_its_own_scale_where_there_is_one() -> None:
+    from spectral_detect.report.gan import _losses
+
+    rows = [{"epoch": k, "loss_d": 1.0, "loss_g": 2.0, "spectral_loss": 0.1 / k} for k in (1, 2, 3)]
+    for given in (rows, [row | {"spectral_loss": None} for row in rows]):
+        figure = new_figure(4.0, 3.0)
+        _losses(figure.add_subplot(), given)
+        drawn = [list(line.get_ydata()) for axes in figure.axes for line in axes.lines]
+        spectral = [row["spectral_loss"] for row in given if row["spectral_loss"] is not None]
+        assert drawn == [[1.0] * 3, [2.0] * 3, *([spectral] if spectral else [])]
+        assert len(figure.axes) == 1 + bool(spectral)
