@@ -18,7 +18,8 @@ in six conditions, all labels alike:
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
 sets nor the cameras of a tested image were trained on. With --onto OLD.pkl it goes on from an earlier model, which must
-not know any of these images, and judges by the mean of both; what it does not look at counts for nothing in it.
+not know any of these images, and judges by the mean of both (of all, where that went on itself); what it does not look
+at counts for nothing in it.
 """
 
 from __future__ import annotations
@@ -402,7 +403,8 @@ def _besides(model: Model, onto: Model | None, helpers: int) -> str:
     """Return what else the model has learned, in lines of the card."""
     lines = [HELPERS.format(helpers)] if helpers else []
     if onto:
-        lines.append(GOES_ON.format(onto.training["n_real"], onto.training["n_fake"], onto.sha256[:16]))
+        counts = (onto.training[key] + onto.base.get(key, 0) for key in ("n_real", "n_fake"))
+        lines.append(GOES_ON.format(*counts, onto.sha256[:16]))
     if model.outsiders:
         lines.append(OF_OUTSIDERS.format(100 * model.outsiders.found))
     return "".join(line + "\n" + 13 * " " for line in lines)

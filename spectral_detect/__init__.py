@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spectral_detect.parallel.work import Work
     from spectral_detect.records import FAKE, REAL, ImageRecord
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
-    from spectral_detect.scanning.images import scan
+    from spectral_detect.scanning.images import scan, scan_bytes
     from spectral_detect.scanning.rules import Rules
     from spectral_detect.training.dataset import Dataset, read_dataset
     from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
@@ -64,6 +64,7 @@ _HOME = {
     "read_image": "media.images",
     "save_model": "detector.model_file",
     "scan": "scanning.images",
+    "scan_bytes": "scanning.images",
     "train_model": "training.train",
 }
 
@@ -97,6 +98,7 @@ __all__ = [
     "read_image",
     "save_model",
     "scan",
+    "scan_bytes",
     "train_model",
 ]
 

@@ -60,7 +60,8 @@ class ImageRecord:
     label : int or None
         REAL (0), FAKE (1), or None without a verdict or with an inconclusive one.
     score : float or None
-        0 to 1, higher is more fake; the verdict is "fake" if score >= threshold.
+        0 to 1, higher is more fake; the verdict is "fake" if score >= threshold, and of a model that leaves scores
+        undecided, such as `world`, if it lies above those.
     threshold : float or None
         That of the model, unless the scan was given another.
     model, model_sha256 : str or None

@@ -18,6 +18,7 @@ from spectral_detect.cli.shared.failures import Failure, in_options
 from spectral_detect.cli.shared.lazy_group import LazyGroup
 from spectral_detect.cli.shared.result_stream import checked_stdout
 from spectral_detect.errors import OutputError, SpectralDetectError
+from spectral_detect.parallel.silence import own_stderr
 from spectral_detect.parallel.threads import ONE_THREAD
 from spectral_detect.text import printable, visible
 
@@ -118,6 +119,7 @@ class Commands(LazyGroup):
         for name, value in ONE_THREAD.items():
             os.environ.setdefault(name, value)
         _open_standard_streams()
+        own_stderr()
         with _signals_unwind() as received:
             try:
                 with checked_stdout():

@@ -108,7 +108,7 @@ def _checked_class_names(
     "--onto",
     metavar="MODEL",
     help="Go on from this model, a perceptron such as world: train another on these images, which it must not know, in "
-    "its features, and judge by the mean of both. For images of dozens of further sources.",
+    "its features, and judge by the mean of all of them. For images of dozens of further sources.",
 )
 @click.option(
     "--paper-settings",

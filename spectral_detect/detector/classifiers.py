@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from spectral_detect.lazy import cached_property
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.text import short_repr
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from spectral_detect.detector.metric_values import (
     Metrics,
     PredictiveValues,
 )
+from spectral_detect.lazy import cached_property
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.text import short_repr
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from spectral_detect.explain.spectrum import Spectrum, grid_of, spectrum_of
 from spectral_detect.explain.tiles import TileScores, tile_scores
 from spectral_detect.extraction.one_file import Extraction, Extractor
 from spectral_detect.features.common_profile import FREQUENCIES, common_profile, gray_of
+from spectral_detect.lazy import cached_property
 from spectral_detect.media.edits import as_rgb
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.media.limits import Limits
@@ -203,7 +203,7 @@ class Explainer:
 
     @cached_property
     def extractor(self) -> Extractor:
-        """What reads the file; with colour, for the picture."""
+        """Return what reads the file; with colour, for the picture."""
         return replace(self.judge.extractor(self.limits), region=self.region, examine=True)
 
     def __call__(self, found: FoundFile) -> Explanation:

@@ -24,7 +24,7 @@ from spectral_detect.features.natural_statistics import (
     square_colour_cooccurrence,
     square_cooccurrence,
 )
-from spectral_detect.features.numpy_backend import as_rgb, numpy_backend
+from spectral_detect.features.numpy_backend import as_luma, as_rgb, numpy_backend
 from spectral_detect.features.reduced import halved, in_8_bit, middle, reduced
 from spectral_detect.features.spec import (
     BLOCK_PX,
@@ -175,22 +175,14 @@ def _features_at_scales(image: np.ndarray, spec: FeatureSpec, is_ycc: bool) -> n
         parts += [function(rgb) for function in of_rgb]
     for scale in spec.scales:
         small = reduced(small, scale)
-        luma = _luma(small, is_ycc)
+        luma = as_luma(small, is_ycc)
         parts += [OF_LUMA[name](luma) for name in spec.groups if name in GROUPS_AT_EACH_SCALE]
     of_middle = [name for name in spec.groups if name in GROUPS_OF_MIDDLE]
     if of_middle:
         seen = in_8_bit(middle(image, MIDDLE_PX))
-        luma, rgb = _luma(seen, is_ycc), as_rgb(seen, is_ycc)
+        luma, rgb = as_luma(seen, is_ycc), as_rgb(seen, is_ycc)
         parts += [OF_RGB[name](rgb) if name in OF_RGB else OF_LUMA[name](luma) for name in of_middle]
     return np.concatenate(parts).astype(spec.precision)
-
-
-def _luma(image: np.ndarray, is_ycc: bool) -> np.ndarray:
-    if image.ndim == 3 and is_ycc:
-        import cv2
-
-        return np.asarray(cv2.extractChannel(image, 0))
-    return np.ascontiguousarray(image if image.ndim == 2 else numpy_backend().rgb_to_gray(image))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from types import ModuleType
 
 import numpy as np
@@ -23,6 +23,7 @@ from spectral_detect.features.spectrum import (
     resampling_operator,
     ring_operator,
 )
+from spectral_detect.lazy import cached_property
 
 # The power of 8-bit rounding is 1/12 at every frequency; the floor lies far below and only keeps log(0) away.
 POWER_FLOOR = 1e-4

@@ -167,6 +167,15 @@ def as_rgb(image: np.ndarray, is_ycc: bool) -> np.ndarray:
     return ycc_to_rgb(image) if is_ycc else image
 
 
+def as_luma(image: np.ndarray, is_ycc: bool) -> np.ndarray:
+    """Return the (H, W) luma of an image, (H, W) gray or (H, W, 3) RGB or luma, Cb and Cr, in one run of memory."""
+    if image.ndim == 2:
+        return np.ascontiguousarray(image)
+    import cv2
+
+    return np.asarray(cv2.extractChannel(image, 0)) if is_ycc else np.asarray(rgb_to_gray(image))
+
+
 def ycc_to_rgb(image: np.ndarray) -> np.ndarray:
     """Return the (H, W, 3) uint8 RGB of luma, Cb and Cr of 8 bits."""
     import cv2

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
 from numbers import Integral
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -14,6 +13,7 @@ from typing import Any, Literal, get_args
 from spectral_detect.errors import FeatureError
 from spectral_detect.features.encoder.settings import Encoder
 from spectral_detect.features.spectrum import MAX_FREQUENCY, Centre
+from spectral_detect.lazy import cached_property
 from spectral_detect.text import printable
 
 SPEC_VERSION = 4

@@ -10,7 +10,6 @@ and kept in a cache that is bounded in bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,6 +19,7 @@ from spectral_detect.errors import FeatureError
 from spectral_detect.features.backend import Array, Backend
 from spectral_detect.features.numpy_backend import numpy_backend
 from spectral_detect.features.spline import spline_weights
+from spectral_detect.locks import ForkSafeLock
 from spectral_detect.text import short_repr
 
 Centre = Literal["zero_frequency", "array_centre"]
@@ -163,7 +163,7 @@ def apply_rings(rings: RingOperator, power: Array) -> Array:
     return (rings.matrix @ flat.T).T.reshape(*power.shape[:-2], -1)
 
 
-@cached(LRUCache(CACHE_BYTES, getsizeof=lambda rings: rings.nbytes), lock=Lock())
+@cached(LRUCache(CACHE_BYTES, getsizeof=lambda rings: rings.nbytes), lock=ForkSafeLock())
 def ring_operator(
     shape: tuple[int, int],
     ring_width: float | None,
@@ -252,7 +252,7 @@ def _columns(shape: tuple[int, int]) -> np.ndarray:
     return np.arange(height * columns, dtype=np.int32).reshape(height, columns)
 
 
-@cached(LRUCache(CACHE_BYTES // 8, getsizeof=lambda matrix: int(matrix.nbytes)), lock=Lock())
+@cached(LRUCache(CACHE_BYTES // 8, getsizeof=lambda matrix: int(matrix.nbytes)), lock=ForkSafeLock())
 def resampling_operator(
     shape: tuple[int, int], ring_width: float | None, centre: Centre, n_bins: int, dtype: str, backend: Backend
 ) -> Array:

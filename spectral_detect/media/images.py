@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
-from threading import RLock
 
 import numpy as np
 import PIL.Image
 import PIL.ImageFile
 
 from spectral_detect.errors import ImageReadError
+from spectral_detect.locks import ForkSafeLock
 from spectral_detect.media.header import Metadata, read_metadata, tiff_metadata
 from spectral_detect.media.pixels import holds_gray, orientation_of, read_pixels
 from spectral_detect.media.stills.announced_size import announced_size
@@ -41,7 +41,7 @@ SEVERAL_FRAMES = "several frames: only the first is judged"
 SEVERAL_PAGES = "several pages: only the first is judged"
 DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
 MCU_ROWS = 16  # at most so many rows are coded together
-_SETTINGS_OF_PILLOW = RLock()
+_SETTINGS_OF_PILLOW = ForkSafeLock()
 
 
 @dataclass(frozen=True, eq=False)

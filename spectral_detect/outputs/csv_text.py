@@ -19,11 +19,11 @@ def csv_line(values: tuple[Any, ...] | list[Any]) -> str:
 
 
 def spreadsheet_cell(text: str) -> str:
-    """Put an apostrophe before a text that a spreadsheet would take for a formula."""
+    """Put an apostrophe before a text that a spreadsheet would take for a formula, and before one that begins so."""
     starts = {text[:1], text.lstrip()[:1]}
-    return f"'{text}" if starts & FORMULA_STARTS else text
+    return f"'{text}" if starts & FORMULA_STARTS or text[:1] == "'" else text
 
 
 def cell_text(cell: str) -> str:
-    """Return a text as it was before `spreadsheet_cell`; one that began with an apostrophe itself may lose it."""
+    """Return a text as it was before `spreadsheet_cell`."""
     return cell[1:] if cell[:1] == "'" and spreadsheet_cell(cell[1:]) == cell else cell

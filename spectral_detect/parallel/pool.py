@@ -13,13 +13,13 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import cached_property
 from itertools import islice
 from multiprocessing.connection import wait
 from time import sleep
 from typing import Any, Generic, TypeVar
 
 from spectral_detect.errors import SpectralDetectError
+from spectral_detect.lazy import cached_property
 from spectral_detect.parallel.task import Task
 from spectral_detect.parallel.worker_process import WORKER_ENVIRONMENT as WORKER_ENVIRONMENT
 from spectral_detect.parallel.worker_process import Numbered, WorkerProcess

@@ -8,24 +8,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 STDERR = 2
-_already = False  # whether all that is written to stderr goes to nowhere, in this process
+_is_ours = False  # whether stderr is this program's, and may be pointed elsewhere for a while
+
+
+def own_stderr() -> None:
+    """Say that this process is the command line's: all that is written to stderr is written by this program."""
+    global _is_ours
+    _is_ours = True
 
 
 def silence_for_good() -> None:
     """Send to nowhere whatever this process writes to the descriptor of stderr from now on."""
-    global _already
+    global _is_ours
     os.dup2(os.open(os.devnull, os.O_WRONLY), STDERR)
-    _already = True
+    _is_ours = False
 
 
 @contextmanager
 def libraries_silenced() -> Iterator[None]:
     """Send to nowhere whatever is written to the descriptor of stderr, for as long as the block lasts.
 
-    Only in the main thread, where nothing of ours is written at the same time: in another thread it would swallow what
-    the main thread writes. Nothing is done after `silence_for_good`, as in worker processes.
+    Only after `own_stderr`, for in a program that uses this package as a library other threads may write to it, and
+    processes that they start would inherit what is set here; and only in the main thread, as in another one it would
+    swallow what the main thread writes. After `silence_for_good`, as in worker processes, there is nothing to do.
     """
-    in_turn = not _already and threading.current_thread() is threading.main_thread()
+    in_turn = _is_ours and threading.current_thread() is threading.main_thread()
     descriptors = _stderr_and_nowhere() if in_turn else None
     if descriptors is None:
         yield

@@ -12,6 +12,7 @@ from spectral_detect.arguments import is_number, require_choice, require_whole
 from spectral_detect.errors import OptionError
 from spectral_detect.parallel.pool import map_in_workers
 from spectral_detect.parallel.task import Task
+from spectral_detect.parallel.threads import one_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -86,8 +87,15 @@ def work_through(task: Task[Item, Result], items: Iterable[Item], work: Work) ->
         return map_in_cluster(task, items, scheduler=work.scheduler, jobs=work.n_workers, timeout_s=work.timeout_s)
     jobs, items = _chosen_jobs(task, items, work)
     if jobs == 0:
-        return (task(item) for item in items)
+        return _in_this_process(task, items)
     return map_in_workers(task, items, jobs=jobs, timeout_s=work.timeout_s)
+
+
+def _in_this_process(task: Task[Item, Result], items: Iterable[Item]) -> Generator[Result, None, None]:
+    for item in items:
+        with one_thread():
+            result = task(item)
+        yield result
 
 
 def _chosen_jobs(task: Task[Item, Result], items: Iterable[Item], work: Work) -> tuple[int, Iterable[Item]]:

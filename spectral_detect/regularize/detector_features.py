@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Literal
 
 import torch
@@ -14,6 +13,7 @@ from spectral_detect.features.backend import Array
 from spectral_detect.features.extract import tile_corners
 from spectral_detect.features.feature_groups import FEATURE_GROUPS, LARGE_TILE_PX, Tiles
 from spectral_detect.features.spec import FeatureSpec, Precision
+from spectral_detect.lazy import cached_property
 from spectral_detect.regularize.torch_backend import gray_of, rounded, torch_backend, ycc_of
 
 

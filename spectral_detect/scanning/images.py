@@ -20,7 +20,7 @@ from spectral_detect.records import ImageRecord
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile, expand_arguments, find_images
-from spectral_detect.sources.location import Places, each_place
+from spectral_detect.sources.location import Location, Places, each_place
 
 
 def scan(
@@ -38,7 +38,8 @@ def scan(
     Parameters
     ----------
     paths : str or path-like, or an iterable of them
-        Files, folders (searched recursively) and patterns; also URLs.
+        Files, folders (searched recursively) and patterns; also URLs. A `pathlib.Path` is taken as it is: names that
+        strangers chose are given so, as they may look like a pattern or a URL.
     model : Model
         What judges.
     rules : Rules, optional
@@ -64,19 +65,65 @@ def scan(
     ModelFileError
         The model does not give what the rules need.
     ArgumentError, OptionError
-        The model or a setting is none.
+        The model, a path or a setting is none.
 
     Notes
     -----
-    Files are opened as the generator is read, relative names then beginning at the current folder.
+    The names are looked up at the call, an iterator of them read to its end. Files are opened as the generator is read,
+    relative names then beginning at the current folder.
     """
-    require_type("model", model, Model, "`load_model` reads one from its file")
+    _require_settings(model, rules, work, limits)
     try:
         places = expand_arguments(each_place(paths))
     except FileNotFoundError as error:
         raise PathError(f"{str(error)!r}: no such file or folder, and no file matches it as a pattern") from None
     files = find_images(places, on_skip=on_skip)
     return scan_files(files, Judge(model, rules or Rules(), provenance), work=work, limits=limits)
+
+
+def scan_bytes(
+    content: bytes,
+    model: Model,
+    *,
+    name: str = "",
+    rules: Rules | None = None,
+    limits: Limits | None = None,
+    provenance: Depth = "header",
+) -> ImageRecord:
+    """Score one image that is in memory, in this process, without touching a disk.
+
+    Parameters
+    ----------
+    content : bytes
+        The whole file.
+    name : str
+        What its record calls it; never opened.
+    model, rules, limits, provenance
+        As `scan` takes them.
+
+    Returns
+    -------
+    ImageRecord
+        That of `scan`, without `mtime_ns`; with `error` if the content is no image that can be read.
+
+    Raises
+    ------
+    ModelFileError, ArgumentError, OptionError
+        As `scan` does.
+    """
+    _require_settings(model, rules, None, limits)
+    require_type("content", content, bytes, "give the whole file as bytes; `scan` takes paths")
+    require_type("name", name, str, "give what the record shall call it")
+    judge = Judge(model, rules or Rules(), provenance)
+    found = FoundFile(Location(name, content=content))
+    return next(scan_files([found], judge, work=Work(jobs=0, device="cpu"), limits=limits))
+
+
+def _require_settings(model: object, rules: object, work: object, limits: object) -> None:
+    require_type("model", model, Model, "`load_model` reads one from its file")
+    for name, value, kind in (("rules", rules, Rules), ("work", work, Work), ("limits", limits, Limits)):
+        if value is not None:
+            require_type(name, value, kind, f"give a `{kind.__name__}`")
 
 
 def scan_files(

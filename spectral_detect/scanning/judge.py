@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
@@ -19,6 +18,7 @@ from spectral_detect.detector.naming import Named
 from spectral_detect.detector.track_record import TrackRecord, track_record_of
 from spectral_detect.extraction.one_file import Edits, Extraction, Extractor, lost
 from spectral_detect.features.spec import FeatureSpec
+from spectral_detect.lazy import cached_property
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.made_with import MadeWith
@@ -136,7 +136,7 @@ class Judge:
 
     @cached_property
     def settings_sha256(self) -> str:
-        """The hash of `settings`."""
+        """Return the hash of `settings`."""
         return hash_of_settings(self.settings)
 
     def settings_and(self, **others: Any) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 from spectral_detect._version import __version__
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import VideoReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction
+from spectral_detect.lazy import cached_property
 from spectral_detect.media.coding import Coding
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.video import FrameOptions, Video, open_video
@@ -110,7 +110,7 @@ class VideoJudge:
 
     @cached_property
     def settings_sha256(self) -> str:
-        """The hash of `settings`."""
+        """Return the hash of `settings`."""
         return hash_of_settings(self.settings)
 
     @property

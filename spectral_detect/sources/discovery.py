@@ -19,7 +19,7 @@ from spectral_detect.sources.formats import (
     is_animation,
     is_video_file,
 )
-from spectral_detect.sources.location import Location
+from spectral_detect.sources.location import Location, Place
 from spectral_detect.sources.urls import is_web, local_name, without_credentials
 
 # errors of the system, after which a file may be an image all the same: it becomes an error record and is not skipped
@@ -77,8 +77,10 @@ class FoundVideo:
         return self.location.path
 
 
-def expand_arguments(arguments: Iterable[str]) -> list[Location]:
+def expand_arguments(arguments: Iterable[Place]) -> list[Location]:
     """Return the files and folders that arguments name; a pattern is expanded unless it is itself a file or a folder.
+
+    A `pathlib.Path` is a local file or folder of just that name, and neither a pattern nor a URL.
 
     Raises
     ------
@@ -89,8 +91,17 @@ def expand_arguments(arguments: Iterable[str]) -> list[Location]:
     """
     found: list[Location] = []
     for argument in arguments:
-        found += _expand_url(argument) if stores.is_url(argument) else expand_local(argument)
+        if not isinstance(argument, str):
+            found.append(_named(os.fspath(argument)))
+        else:
+            found += _expand_url(argument) if stores.is_url(argument) else expand_local(argument)
     return found
+
+
+def _named(path: str) -> Location:
+    if not os.path.lexists(path):
+        raise FileNotFoundError(path)
+    return Location(path)
 
 
 def _expand_url(url: str) -> list[Location]:

@@ -6,15 +6,29 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from spectral_detect.arguments import require_type
 from spectral_detect.sources.urls import without_credentials
 
-Places = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]  # one, or several
+NAMES = "give a str or a pathlib.Path, or several; `scan_bytes` takes the content of a file"
+
+Place = str | os.PathLike[str]
+Places = Place | Iterable[Place]  # one, or several
 
 
-def each_place(places: Places) -> list[str]:
-    """Return the name of each of several places, or of the one."""
+def each_place(places: Places) -> list[Place]:
+    """Return each of several places, or the one.
+
+    Raises
+    ------
+    ArgumentError
+        One of them is no name of a file.
+    """
     several = [places] if isinstance(places, str | os.PathLike) else places
-    return [os.fspath(place) for place in several]
+    require_type("paths", several, Iterable, NAMES)
+    found = list(several)
+    for place in found:
+        require_type("a path", place, (str, os.PathLike), NAMES)
+    return found
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,8 @@ class Location:
         Whether the URL is known to lead to a folder; local paths are looked at when they are searched.
     size_bytes, mtime_ns : int or None
         As the store tells them; None where it does not, or was not asked.
+    content : bytes or None
+        Of a file that is in memory: nothing is read then, and `path` is but its name.
     """
 
     path: str
@@ -38,6 +54,7 @@ class Location:
     is_folder: bool = False
     size_bytes: int | None = None
     mtime_ns: int | None = None
+    content: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def at_url(

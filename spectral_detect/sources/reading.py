@@ -16,6 +16,7 @@ from spectral_detect.sources.text_encoding import is_not_utf8
 
 MAX_BYTES = 2**30
 BLOCK_BYTES = 2**20
+TOO_MANY_BYTES = "{} bytes: files over {} are refused"
 UNREADABLE = "unreadable"  # in place of the hash of a frame
 NAME_NOT_UTF8 = (
     "the name is not UTF-8: if it comes from a list in another encoding, such as Windows-1252, save the list as UTF-8"
@@ -50,8 +51,16 @@ def read_file(location: Location, max_bytes: int = MAX_BYTES) -> FileContent:
         It is missing, not a regular file, larger than `max_bytes`, or there is no permission; at a URL also whatever
         the store or the network fails with, or a package that is missing.
     """
+    if location.content is not None:
+        return FileContent(_checked_size(location.content, max_bytes), sha256(location.content).hexdigest(), None)
     content, mtime_ns = (_read_remote if location.is_remote else _read_local)(location, max_bytes)
     return FileContent(content, sha256(content).hexdigest(), mtime_ns)
+
+
+def _checked_size(content: bytes, max_bytes: int) -> bytes:
+    if len(content) > max_bytes:
+        raise ImageReadError(TOO_MANY_BYTES.format(len(content), max_bytes))
+    return content
 
 
 def _read_local(location: Location, max_bytes: int) -> tuple[bytes, int]:
@@ -62,7 +71,7 @@ def _read_local(location: Location, max_bytes: int) -> tuple[bytes, int]:
             if not stat.S_ISREG(status.st_mode):
                 raise ImageReadError("not a regular file", remedy="name a file or a folder of files")
             if status.st_size > max_bytes:
-                raise ImageReadError(f"{status.st_size} bytes: files over {max_bytes} are refused")
+                raise ImageReadError(TOO_MANY_BYTES.format(status.st_size, max_bytes))
             return _read_all(descriptor, status.st_size), status.st_mtime_ns
         finally:
             os.close(descriptor)

@@ -59,7 +59,7 @@ def files_in_folders(real: Places, fake: Places, *, group_by_parent: bool = Fals
         LabelledFile(file, label, os.path.dirname(file.path) if group_by_parent else None)
         for label, folders in ((REAL, real), (FAKE, fake))
         for folder in each_place(folders)
-        for file in _images_of(folder)
+        for file in _images_of(os.fspath(folder))
     )
 
 

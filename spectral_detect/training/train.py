@@ -124,7 +124,7 @@ def train_model(
         Also learn which generator made an image; the `sources` of the fakes are the names of their generators.
     onto : Model, optional
         A perceptron on the same features to go on from, which was trained on none of these images: the model judges by
-        the mean of both log odds, and its numbers are measured on these images. It also gives the class names and, by
+        the mean of all log odds, and its numbers are measured on these images. It also gives the class names and, by
         default, the `verdict_errors`.
     max_tile_vectors : int
         Train on at most so many tiles of images that are cut into tiles, on equally many of each image.

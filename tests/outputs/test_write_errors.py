@@ -126,7 +126,7 @@ def test_the_report_of_a_merge_into_a_full_standard_output(tmp_path: Path, run: 
 @pytest.mark.parametrize(
     ("n_free", "arguments", "status"),
     [
-        (5, ("--jobs", 0, "--output", "out.jsonl"), 1),
+        (7, ("--jobs", 0, "--output", "out.jsonl"), 1),
         (6, ("--jobs", 2), 2),
         (6, ("--jobs", 2, "--output", "out.jsonl"), 2),
     ],

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spectral_detect import ImageRecord
-from spectral_detect.outputs.csv_text import csv_line, spreadsheet_cell
+from spectral_detect.outputs.csv_text import cell_text, csv_line, spreadsheet_cell
 from spectral_detect.outputs.rows import RowFormat
 from spectral_detect.outputs.table import image_layout
 from spectral_detect.outputs.writer import RecordStream, ready_row
@@ -58,6 +58,17 @@ def test_escapes_can_be_read_back(text: str) -> None:
 def test_ordinary_names_stay_as_they_are() -> None:
     for name in ("holiday (2).jpg", "Größe.png", "写真.webp", "a'b\"c"):
         assert visible(name) == name
+
+
+@pytest.mark.parametrize("text", ["'", "'=a.jpg", "=a.jpg", "''=a.jpg", "'plain", "plain"])
+def test_two_names_never_become_one_cell(text: str) -> None:
+    """An apostrophe is put before a formula, and so before an apostrophe too: what is read back is the name."""
+    assert cell_text(spreadsheet_cell(text)) == text
+
+
+@given(st.text("'=+-@a \t"))
+def test_a_text_is_read_back_from_its_cell(text: str) -> None:
+    assert cell_text(spreadsheet_cell(text)) == text
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", "\n=cmd|x"])

@@ -53,6 +53,26 @@ def test_it_judges_by_the_mean_of_the_log_odds_of_both(base: Model) -> None:
     assert new.decision_values(images) @ np.repeat([-1, 1], 100) > 0  # that of the new images has learned them too
 
 
+def test_of_three_each_counts_alike(base: Model) -> None:
+    second = train_model(data(2), SPEC, "perceptron", onto=base)
+    third = train_model(data(3), SPEC, "perceptron", onto=replace(second, sha256="c" * 64))
+    assert isinstance(second.classifier, Perceptron)
+    assert isinstance(third.classifier, Perceptron)
+    n_before = len(second.classifier.weights)
+    assert len(third.classifier.weights) == 3 * n_before / 2
+    np.testing.assert_allclose(third.classifier.weights[:n_before], second.classifier.weights * 2 / 3)
+    alone = Perceptron(
+        third.classifier.hidden_weights[:, n_before:],
+        third.classifier.hidden_offsets[n_before:],
+        3 * third.classifier.weights[n_before:],
+        3 * third.classifier.intercept - 2 * second.classifier.intercept,
+        third.classifier.limit,
+    )
+    images = (data(4).features - base.mean) / base.scale
+    mean = (2 * second.classifier.decision_values(images) + alone.decision_values(images)) / 3
+    np.testing.assert_allclose(third.decision_values(list(data(4).features)), mean)
+
+
 def test_what_the_first_knew_is_known_by_the_second_and_counted(base: Model, tmp_path: Path) -> None:
     small = replace(base.experience, min_side_px=64, max_side_px=80) if base.experience else None
     onto = train_model(data(2), SPEC, "perceptron", onto=replace(base, experience=small))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
+from spectral_detect.lazy import cached_property
 from spectral_detect.text import short_repr
 
 MAX_POSITIONS = 12_000  # images; their positions take 200 kB

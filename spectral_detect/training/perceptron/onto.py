@@ -1,4 +1,7 @@
-"""Go on from a perceptron: judge by the mean of its log odds and of those of one trained on further images."""
+"""Go on from a perceptron: judge by the mean of its log odds and of those of one trained on further images.
+
+Where it went on from others itself, each of them counts alike.
+"""
 
 from __future__ import annotations
 
@@ -45,13 +48,14 @@ def fitted_base(onto: Model, dataset: Dataset, spec: FeatureSpec, classifier: Cl
 
 
 def joined(base: Classifier, new: Perceptron) -> Perceptron:
-    """Return the perceptron that gives the mean of both log odds: it has the hidden units of both."""
+    """Return the perceptron that gives the mean of the log odds of all that were joined: it has the units of all."""
     assert isinstance(base, Perceptron)
+    before = max(1, len(base.weights) // len(new.weights))  # how many were joined
     return Perceptron(
         np.concatenate([base.hidden_weights, new.hidden_weights], axis=1),
         np.concatenate([base.hidden_offsets, new.hidden_offsets]),
-        np.concatenate([base.weights, new.weights]) / 2,
-        (base.intercept + new.intercept) / 2,
+        np.concatenate([before * base.weights, new.weights]) / (before + 1),
+        (before * base.intercept + new.intercept) / (before + 1),
         new.limit,
     )
 

@@ -1,0 +1,134 @@
+"""Images from memory, and this package inside another program, which has threads, forks and a stderr of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import EXAMPLES, MODELS
+from spectral_detect import Limits, Model, Rules, Work, load_model, scan, scan_bytes
+from spectral_detect.errors import ArgumentError, PathError
+
+IMAGE = EXAMPLES / "fake" / "Aqua.png"
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model(MODELS / "photographs.pkl")
+
+
+def test_an_image_in_memory_has_the_record_of_its_file(model: Model) -> None:
+    (of_file,) = scan(IMAGE, model, rules=Rules(prevalence=0.1), work=Work(jobs=1))
+    record = scan_bytes(IMAGE.read_bytes(), model, name=str(IMAGE), rules=Rules(prevalence=0.1))
+    assert record.to_dict() == of_file.to_dict() | {"mtime_ns": None}
+
+
+@pytest.mark.parametrize(("content", "error"), [(b"", "the file is empty"), (b"text" * 9, "not an image")])
+def test_what_is_no_image_has_a_record_with_an_error(model: Model, content: bytes, error: str) -> None:
+    record = scan_bytes(content, model, name="upload 1")
+    assert (record.path, record.verdict) == ("upload 1", None)
+    assert record.error is not None and error in record.error
+
+
+def test_the_limits_hold_in_memory_too(model: Model) -> None:
+    content = IMAGE.read_bytes()
+    for limits, error in ((Limits(max_bytes=9), "files over 9 are refused"), (Limits(max_pixels=9), "pixels")):
+        assert error in str(scan_bytes(content, model, limits=limits).error)
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda m: scan(3, m), "paths is int 3"),
+        (lambda m: scan([None], m), "a path is NoneType"),
+        (lambda m: scan(IMAGE, m, work=4), "work is int 4, not Work"),
+        (lambda m: scan(IMAGE, m, rules=0.5), "rules is float 0.5, not Rules"),
+        (lambda m: scan(IMAGE, m, limits=9), "limits is int 9, not Limits"),
+        (lambda m: scan_bytes("x.jpg", m), "content is str 'x.jpg', not bytes"),
+    ],
+)
+def test_what_is_no_argument_is_named(model: Model, call: Any, problem: str) -> None:
+    with pytest.raises(ArgumentError, match=problem):
+        call(model)
+
+
+def test_a_path_is_no_pattern_and_no_url(model: Model, tmp_path: Path) -> None:
+    """A stranger who chooses the name of a file does not choose which file is judged."""
+    (tmp_path / "x1.png").write_bytes(IMAGE.read_bytes())
+    name = tmp_path / "x[1].png"
+    assert [r.path for r in scan(str(name), model, work=Work(jobs=0))] == [str(tmp_path / "x1.png")]
+    for path in (name, Path("http://127.0.0.1:1/x.png"), Path("s3://bucket/x.png")):
+        with pytest.raises(PathError):
+            scan(path, model)
+    name.write_bytes(IMAGE.read_bytes())
+    assert [r.path for r in scan([name], model, work=Work(jobs=0))] == [str(name)]
+
+
+def printed_by(script: str, **environment: str) -> str:
+    environment = os.environ | environment
+    return subprocess.run(
+        [sys.executable, "-c", script, str(IMAGE), str(MODELS / "photographs.pkl")],
+        check=True, capture_output=True, text=True, timeout=100, env=environment,
+    ).stdout  # fmt: skip
+
+
+IN_A_FORK = """
+import os, sys, threading, time, warnings
+from spectral_detect import load_model, scan_bytes
+warnings.simplefilter("ignore")
+content, model = open(sys.argv[1], "rb").read(), load_model(sys.argv[2])
+scan_bytes(content, model)
+
+def judge_on():
+    while True:
+        scan_bytes(content, model)
+
+threading.Thread(target=judge_on, daemon=True).start()
+for _ in range(12):
+    time.sleep(0.013)
+    if (child := os.fork()) == 0:
+        os._exit(0 if scan_bytes(content, model).error is None else 9)
+    deadline = time.monotonic() + 20
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+        time.sleep(0.002)
+    print(ended[1], end=" ", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_waits_for_no_thread_that_it_does_not_have() -> None:
+    assert printed_by(IN_A_FORK, OPENBLAS_NUM_THREADS="1") == "0 " * 12  # with more, OpenBLAS itself may wait for ever
+
+
+THREADS = """
+import sys
+from threadpoolctl import threadpool_info
+from spectral_detect import Work, load_model, scan
+from spectral_detect.parallel.threads import one_thread
+
+def threads():
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+before = threads()
+with one_thread():
+    with one_thread():
+        assert threads() == {1}, threads()
+    assert threads() == {1}, threads()
+assert threads() == before
+for record in scan(sys.argv[1], load_model(sys.argv[2]), work=Work(jobs=0)):
+    assert threads() == before
+    print(record.score)
+"""
+
+
+def test_a_score_does_not_depend_on_the_threads_of_the_program() -> None:
+    one, two = (printed_by(THREADS, OPENBLAS_NUM_THREADS=n, OMP_NUM_THREADS=n) for n in ("1", "2"))
+    assert float(one) == float(two)
