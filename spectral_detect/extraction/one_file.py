@@ -77,6 +77,8 @@ class Extraction:
         What the file says of its origin; None if that was not asked.
     profile : (n_bins,) array or None
         See `common_profile`, of the image before any edit; None if nobody asked.
+    is_part : bool
+        Whether only a part of the image was looked at: the file ends early, or a region was asked for.
     """
 
     location: Location
@@ -100,6 +102,7 @@ class Extraction:
     is_portrait: bool | None = None
     provenance: Provenance | None = None
     profile: np.ndarray | None = None
+    is_part: bool = False
 
     @property
     def path(self) -> str:
@@ -276,6 +279,7 @@ class Extractor:
         image = decode(read.content, max_pixels=self.limits.max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known |= {"metadata": image.metadata, "transparent_share": image.transparent_share}
+        known["is_part"] = len(image.pixels) < image.n_rows
         if self.provenance == "full":
             known["provenance"] = with_pixels(known["provenance"], read.content, image)
         if self.examine:
@@ -293,7 +297,7 @@ class Extractor:
         note += "" if where == self.region else ", as parts begin on the grid of a JPEG's blocks"
         part = replace(part, warnings=(*part.warnings, note))
         known |= {"width": part.width, "height": part.height, "warnings": part.warnings}
-        known["transparent_share"] = part.transparent_share
+        known |= {"transparent_share": part.transparent_share, "is_part": True}
         return part
 
     def _extract(self, extraction: Extraction, image: DecodedImage | None) -> Extraction:

@@ -283,7 +283,8 @@ class Judge:
         verdict = called(score, threshold, self.undecided)
         doubts, notes = self._doubts(variants, score, verdict, ratio)
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
-        is_measured = means_something and self.rules.threshold is None and not is_gray_and_new(image, model)
+        is_measured = means_something and self.rules.threshold is None
+        is_measured = is_measured and not image.is_part and not is_gray_and_new(image, model)
         return Judgement(
             model=model,
             score=score,

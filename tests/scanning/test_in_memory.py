@@ -69,6 +69,15 @@ def test_a_path_is_no_pattern_and_no_url(model: Model, tmp_path: Path) -> None:
     assert [r.path for r in scan([name], model, work=Work(jobs=0))] == [str(name)]
 
 
+def test_how_often_it_is_right_is_not_said_of_a_part_of_an_image() -> None:
+    world, content = load_model("world"), (EXAMPLES.parent / "everyday" / "web.jpg").read_bytes()
+    whole, part = scan_bytes(content, world), scan_bytes(content[:60_000], world)
+    assert (whole.verdict, part.verdict) == ("real", "real")
+    assert whole.such_files is not None and whole.verdict_right is not None
+    assert (part.such_files, part.verdict_right) == (None, None)
+    assert "only the upper 432 of 504 rows" in part.warnings[0]
+
+
 def printed_by(script: str, **environment: str) -> str:
     environment = os.environ | environment
     return subprocess.run(

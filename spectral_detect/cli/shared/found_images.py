@@ -82,6 +82,8 @@ class FoundImages:
 
     def _why_none(self) -> str:
         skipped = self.skipped
+        if not self._named and not skipped.n:
+            return "the list names none"
         if skipped.n_videos and skipped.n_videos == skipped.n:
             return f"{counted(skipped.n, 'video')} skipped: judge them with `spectral-detect video`"
         return f"{skipped}{'' if self._with_videos else skipped.video_note() or f' (videos are {FOR_VIDEOS})'}"
