@@ -1,6 +1,6 @@
-"""Make models/world.pkl, the model for images of unknown history, with its card.
+"""Make models/world.pkl, the model for images of unknown history, or one for small images, which does not ship.
 
-    python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models
+    python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models [--kind thumbnails]
 
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
 such, weight: a source of a weight below 1 helps to train, measured apart). The label is real, fake, or outsider: of
@@ -15,6 +15,8 @@ in six conditions, all labels alike:
     small      as web, but to 208 to 319; five images of a source, since many generated images are so small, and few
                photographs
 
+`thumbnails` has two conditions, `still` and `video`: as web and as video, but reduced to a shorter side of 96 to 263.
+
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
 sets nor the cameras of a tested image were trained on. With --onto OLD.pkl it goes on from an earlier model, which must
@@ -27,7 +29,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -54,8 +56,7 @@ from spectral_detect.training.labelled_files import LabelledFile
 from spectral_detect.training.outsiders import Outsiders
 
 SPEC = FeatureSpec.preset("world")
-CONDITIONS = ("native", "resaved", "web", "video")
-RARE, MOST_RARE = ("gray", "small"), 5  # further conditions, and files of a source in each
+MOST_RARE = 5  # files of a source in each rare condition
 KERNELS = (
     PIL.Image.Resampling.BOX,
     PIL.Image.Resampling.BILINEAR,
@@ -67,32 +68,34 @@ FAST = {"AVIF": {"speed": 9}, "WEBP": {"method": 2}}
 SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic", "PNG": ".png"}
 KEPT = {"JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF"}
 LEAST_PX, MOST_PX = 200, 1024
-WEB_PX, SMALL_PX = (320, 1080), (208, 320)
+WEB_PX, SMALL_PX, THUMBNAIL_PX = (320, 1080), (208, 320), (96, 264)
 CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
-ENOUGH_PX = 300  # seen often enough; a quarter smaller still counts, and below 240 verdicts were right in 54 to 71 %
+# of `world`: seen often enough; a quarter smaller still counts, and below 240 verdicts were right in 54 to 71 %
+ENOUGH_PX = 300
+LEAST_THUMBNAIL_PX = 120  # so that it judges from 96 on
 VERDICT_ERRORS = (0.02, 0.10)
 HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight (+ below)."
 GOES_ON = """\
 It goes on from a model that knew {} camera images and {} generated ones of other sources (SHA-256
              {}), which are not in the table."""
 OF_OUTSIDERS = "Of pictures that are no photographs, of sources left out, it finds {:.0f} %."
+FINDS = "of which it finds a part (and then says inconclusive)"
+FINDS_NONE = "which it does not tell from photographs"
 OUTSIDERS = "a drawing, a screenshot, a document, a chart or a rendering"
 
 INTRODUCTION = """\
-world: images of unknown history, camera against generators, a perceptron on world features.
+{name}: {about}, camera against generators, a perceptron on world features.
 
 Trained on   {n_real} files of {real_sources} sources of camera images and {n_fake} files of {fake_sources} sources
              of generated ones, the newest of {newest}; families:
              {families}.
-             {besides}Each image as it is, saved again, as a platform delivers it, and as a frame of H.264, some
-             without colours or reduced to 208 to 319 pixels, both classes alike.
+             {besides}{delivered}, both classes alike.
 
-Good for     photographs and pictures that look like photographs, from {least} pixels on the shorter side.
-Not good for drawings, screenshots, documents, charts and renderings, of which it finds a part (and then says
-             inconclusive), and images of a generator in the table below that it rarely tells; and never as the
-             only evidence.
+Good for     photographs and pictures that look like photographs, {sizes}.
+Not good for drawings, screenshots, documents, charts and renderings, {outsiders},
+             and images of a generator in the table below that it rarely tells; and never as the only evidence.
 
 Five models, each trained without a fifth of the sources and asked about that fifth ({n_groups} groups in all). Sources
 count alike. `fake` and `real` are the verdicts of a scan, which leaves all scores between undecided.
@@ -196,11 +199,56 @@ def as_video(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, s
     return stream.getvalue(), ".mp4"
 
 
+def as_thumbnail(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return coded(made_smaller(image, rng, THUMBNAIL_PX), rng)
+
+
+def as_small_video(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return as_video(made_smaller(image, rng, THUMBNAIL_PX), rng)
+
+
+Maker = Callable[[PIL.Image.Image, np.random.Generator], tuple[bytes, str]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A model to make: how its images are delivered, `native` as they are, and what its card says of that."""
+
+    about: str
+    delivered: str
+    sizes: str
+    conditions: dict[str, Maker | None]
+    rare: dict[str, Maker]
+    least_px: int = 0  # of the images that it has seen often enough
+
+
+KINDS = {
+    "world": Kind(
+        "images of unknown history",
+        "Each image as it is, saved again, as a platform delivers it, and as a frame of H.264, some\n"
+        "             without colours or reduced to 208 to 319 pixels",
+        "from {least} pixels on the shorter side",
+        {"native": None, "resaved": resaved, "web": after_web, "video": as_video},
+        {"gray": without_colours, "small": small},
+        ENOUGH_PX,
+    ),
+    "thumbnails": Kind(
+        "small images of unknown history",
+        "Each image reduced to a shorter side of 96 to 263 pixels, twice saved again and once as a frame\n"
+        "             of H.264",
+        "of {least} to {most} pixels on the shorter side",
+        {"still": as_thumbnail, "second": as_thumbnail, "video": as_small_video},
+        {},
+        LEAST_THUMBNAIL_PX,
+    ),
+}
+
+
 def hashed(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def prepare(corpus: Path, source: Source, work: Path, most: int) -> None:
+def prepare(corpus: Path, source: Source, work: Path, most: int, kind: Kind) -> None:
     """Write up to so many images of a source, in each condition."""
     pillow_heif.register_heif_opener()
     taken = 0
@@ -210,16 +258,15 @@ def prepare(corpus: Path, source: Source, work: Path, most: int) -> None:
             continue
         taken += 1
         rng = np.random.default_rng(int(hashed(f"{source.label}/{source.name}/{path.name}")[:12], 16))
-        makers = (resaved, after_web, as_video, *((without_colours, small) if taken <= MOST_RARE else ()))
-        versions = (path.read_bytes(), path.suffix), *(make(found[0], rng) for make in makers)
-        for condition, (content, suffix) in zip((*CONDITIONS, *RARE), versions, strict=False):
+        for condition, make in {**kind.conditions, **(kind.rare if taken <= MOST_RARE else {})}.items():
+            content, suffix = make(found[0], rng) if make else (path.read_bytes(), path.suffix)
             folder = work / condition / source.label / source.name
             folder.mkdir(parents=True, exist_ok=True)
             (folder / (hashed(path.name)[:16] + suffix)).write_bytes(content)
 
 
-def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, str, Source]]:
-    for condition in (*CONDITIONS, *RARE):
+def files_of(work: Path, sources: list[Source], kind: Kind) -> Iterator[tuple[LabelledFile, str, Source]]:
+    for condition in (*kind.conditions, *kind.rare):
         for source in sources:
             folder = work / condition / source.label / source.name
             videos = [FoundVideo(Location(str(path))) for path in sorted(folder.glob("*.mp4"))]
@@ -231,8 +278,9 @@ def files_of(work: Path, sources: list[Source]) -> Iterator[tuple[LabelledFile, 
 class Material:
     """The features of all files, with the condition and the source of each."""
 
-    def __init__(self, work: Path, sources: list[Source], jobs: int | None) -> None:
-        files = list(files_of(work, sources))
+    def __init__(self, work: Path, sources: list[Source], jobs: int | None, kind: Kind) -> None:
+        self.kind = kind
+        files = list(files_of(work, sources, kind))
         whence = {labelled.file.path: (condition, source) for labelled, condition, source in files}
         frames = FrameOptions(n_frames=1)
         extractor = Extractor(SPEC, limits=Limits(max_pixels=10**9), frames=frames, with_profile=True)
@@ -287,12 +335,12 @@ def widened(onto: Model, dataset: Dataset) -> Model:
     )
 
 
-def fit(dataset: Dataset, onto: Model | None = None, outsiders: Dataset | None = None) -> Model:
+def fit(dataset: Dataset, kind: Kind, onto: Model | None = None, outsiders: Dataset | None = None) -> Model:
     others = Outsiders(outsiders, OUTSIDERS) if outsiders else None
     model = train_model(dataset, SPEC, "perceptron", verdict_errors=VERDICT_ERRORS, outsiders=others, onto=onto)
     seen = model.experience
     assert seen is not None
-    return replace(model, name="world", experience=replace(seen, min_side_px=max(seen.min_side_px, ENOUGH_PX)))
+    return replace(model, experience=replace(seen, min_side_px=max(seen.min_side_px, kind.least_px)))
 
 
 def left_out(material: Material, onto: Model | None) -> tuple[np.ndarray, np.ndarray]:
@@ -302,7 +350,7 @@ def left_out(material: Material, onto: Model | None) -> tuple[np.ndarray, np.nda
     fold = np.random.default_rng(0).permutation(dataset.n_groups)[np.unique(dataset.groups, return_inverse=True)[1]]
     for k in range(N_FOLDS):
         at = np.flatnonzero(fold % N_FOLDS == k)
-        model = fit(dataset.select(np.flatnonzero(fold % N_FOLDS != k)), onto)
+        model = fit(dataset.select(np.flatnonzero(fold % N_FOLDS != k)), material.kind, onto)
         scores[at] = model.scores([dataset.features[i] for i in at])
         assert model.undecided is not None
         low, high = model.undecided
@@ -321,7 +369,7 @@ def source_weights(source: np.ndarray) -> np.ndarray:
 def row(material: Material, scores: np.ndarray, verdicts: np.ndarray, at: np.ndarray, name: str) -> tuple[str, float]:
     """Return a line on the fakes of `at`, against all camera images in the same condition, and their mean AUROC."""
     y, text, found = material.dataset.y, f"  {name:<23}{len(set(material.source[at])):>3}", []
-    for condition in CONDITIONS:
+    for condition in material.kind.conditions:
         here = material.condition == condition
         some, reals = here & at, here & (y == REAL)
         if not some.any():
@@ -339,14 +387,15 @@ def row(material: Material, scores: np.ndarray, verdicts: np.ndarray, at: np.nda
 
 def tables(material: Material, scores: np.ndarray, verdicts: np.ndarray) -> str:
     y, counted = material.dataset.y, (material.dataset.y == FAKE) & material.counts
-    heads = "   ".join(f"{c:>14}" for c in CONDITIONS)
-    text = f"\n{'':28}{heads}\n  {'generators':<22}sources" + len(CONDITIONS) * "  AUROC fake real" + "  (% of files)\n"
+    conditions = material.kind.conditions
+    heads = "   ".join(f"{c:>14}" for c in conditions)
+    text = f"\n{'':28}{heads}\n  {'generators':<22}sources" + len(conditions) * "  AUROC fake real" + "  (% of files)\n"
     fakes = [row(material, scores, verdicts, counted & (material.family == f), f) for f in _families(material)]
     text += "".join(line for line, _ in sorted(fakes, key=lambda pair: -pair[1]))
     text += row(material, scores, verdicts, counted, "all, by source")[0]
     for f in _families(material, are_counted=False):
         text += row(material, scores, verdicts, (y == FAKE) & ~material.counts & (material.family == f), f"+ {f}")[0]
-    text += f"\n  {'camera images':<22}sources" + len(CONDITIONS) * "        fake real" + "  (% of files)\n"
+    text += f"\n  {'camera images':<22}sources" + len(conditions) * "        fake real" + "  (% of files)\n"
     for name in ("all, by source", "the worst source"):
         text += f"  {name:<23}{len(set(material.source[y == REAL])):>3}" + _of_cameras(material, verdicts, name) + "\n"
     return text + decided_table(material, verdicts)
@@ -358,7 +407,7 @@ def _families(material: Material, *, are_counted: bool = True) -> list[str]:
 
 def _of_cameras(material: Material, verdicts: np.ndarray, name: str) -> str:
     text = ""
-    for condition in CONDITIONS:
+    for condition in material.kind.conditions:
         here = (material.condition == condition) & (material.dataset.y == REAL)
         by_source = [
             [float(np.mean(verdicts[here & (material.source == s)] == verdict)) for verdict in (FAKE, REAL)]
@@ -372,7 +421,7 @@ def _of_cameras(material: Material, verdicts: np.ndarray, name: str) -> str:
 def decided_table(material: Material, verdicts: np.ndarray) -> str:
     """Return how many files get a verdict, and how many verdicts are right, each class alike."""
     y, text = material.dataset.y, "\nFiles decided, and verdicts right, both classes alike:\n"
-    for condition in (*CONDITIONS, *RARE):
+    for condition in (*material.kind.conditions, *material.kind.rare):
         here = (material.condition == condition) & material.counts
         weights = source_weights(material.source) * here
         for label in (REAL, FAKE):
@@ -388,7 +437,13 @@ def card(model: Model, material: Material, onto: Model | None, newest: str) -> s
     y, seen = material.dataset.y, model.experience
     assert seen is not None
     fakes, helpers = (y == FAKE) & material.counts, int(np.sum(~material.counts))
+    kind = material.kind
     text = INTRODUCTION.format(
+        name=model.name,
+        about=kind.about,
+        delivered=kind.delivered,
+        sizes=kind.sizes.format(least=seen.least_side_px, most=seen.max_side_px),
+        outsiders=FINDS if model.outsiders else FINDS_NONE,
         n_real=int(np.sum(y == REAL)),
         n_fake=int(np.sum(fakes)),
         real_sources=len(set(material.source[y == REAL])),
@@ -396,7 +451,6 @@ def card(model: Model, material: Material, onto: Model | None, newest: str) -> s
         besides=_besides(model, onto, helpers),
         families="\n             ".join(wrap(", ".join(_families(material)), 80, break_on_hyphens=False)),
         newest=newest,
-        least=seen.least_side_px,
         n_groups=material.dataset.n_groups,
     )
     return text + tables(material, *left_out(material, onto))
@@ -419,24 +473,28 @@ def main() -> None:
     parser.add_argument("--sources", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("models"))
+    parser.add_argument("--kind", choices=KINDS, default="world")
     parser.add_argument("--per-source", type=int, default=60)
     parser.add_argument("--onto", help="go on from this model, of other sources")
     parser.add_argument("--newest", default="2026", help="year of the newest generator, for the card")
     parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
     args = parser.parse_args()
-    sources = sources_of(args.sources)
+    sources, kind = sources_of(args.sources), KINDS[args.kind]
     if not args.work.exists():
         with ProcessPoolExecutor(args.jobs or None) as pool:
-            list(pool.map(prepare, repeat(args.corpus), sources, repeat(args.work), repeat(args.per_source)))
-    sources = [s for s in sources if (args.work / CONDITIONS[0] / s.label / s.name).is_dir()]
-    material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs)
+            fixed = repeat(args.work), repeat(args.per_source), repeat(kind)
+            list(pool.map(prepare, repeat(args.corpus), sources, *fixed))
+    first = next(iter(kind.conditions))
+    sources = [s for s in sources if (args.work / first / s.label / s.name).is_dir()]
+    material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs, kind)
     others = [s for s in sources if s.label == "outsider"]
     onto = widened(load_model(args.onto), material.dataset) if args.onto else None
-    model = fit(material.dataset, onto, Material(args.work, others, args.jobs).dataset if others else None)
+    model = fit(material.dataset, kind, onto, Material(args.work, others, args.jobs, kind).dataset if others else None)
+    model = replace(model, name=args.kind)
     model = replace(model, card=card(model, material, onto, args.newest))
     args.output.mkdir(exist_ok=True)
-    save_model(model, args.output / "world.pkl")
-    (args.output / "world.md").write_text(f"# {model.card.splitlines()[0]}\n\n```\n{model.card}```\n")
+    save_model(model, args.output / f"{args.kind}.pkl")
+    (args.output / f"{args.kind}.md").write_text(f"# {model.card.splitlines()[0]}\n\n```\n{model.card}```\n")
     print(model.card)
 
 

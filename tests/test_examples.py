@@ -349,6 +349,17 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     assert re.search(r"chequers +9 +100\.0  100   0", text)
     assert re.search(r"chequers +1 +100\.0  100   0", text)  # of little weight, and measured apart
     assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 30
+    assert model.experience is not None
+    assert model.experience.least_side_px == 240
+
+    arguments = (*arguments[:4], tmp_path / "small", *arguments[5:], "--kind", "thumbnails")
+    text = printed_by([sys.executable, "-c", QUICK_WORLD, str(ROOT / "examples"), *map(str, arguments)])
+    model = load_model(tmp_path / "models" / "thumbnails.pkl")
+    assert model.name == "thumbnails"
+    assert "thumbnails: small images of unknown history" in text
+    assert {each.name for each in (tmp_path / "small").iterdir()} == {"still", "second", "video"}
+    assert model.experience is not None
+    assert 96 <= model.experience.min_side_px <= model.experience.max_side_px <= 263
 
 
 def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:

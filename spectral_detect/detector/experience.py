@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, floor
 
 import numpy as np
 
@@ -31,7 +31,8 @@ class Experience:
     Attributes
     ----------
     min_side_px, max_side_px : int
-        Least and greatest shorter side of its training images, in pixels.
+        Least and greatest shorter side of its training images, in pixels; the least of which it has seen enough, where
+        that was measured.
     refusal_rate : float
         Share of images of the training sources that is expected to lie farther, measured on images held out in
         cross-validation.
@@ -58,9 +59,14 @@ class Experience:
         """Return the least shorter side, in pixels, that counts as seen."""
         return ceil(self.min_side_px / SIZE_TOLERANCE)
 
+    @property
+    def most_side_px(self) -> int:
+        """Return the greatest."""
+        return floor(self.max_side_px * SIZE_TOLERANCE)
+
     def covers(self, width: int, height: int) -> bool:
         """Tell whether the model has seen images of about such a size, in pixels."""
-        return self.least_side_px <= min(width, height) <= self.max_side_px * SIZE_TOLERANCE
+        return self.least_side_px <= min(width, height) <= self.most_side_px
 
     def objections(
         self, width: int, height: int, coding: Coding | None, distance: float, *, is_portrait: bool | None = None
@@ -80,8 +86,8 @@ class Experience:
         """
         found = []
         if not self.covers(width, height):
-            sides = range_text(self.min_side_px, self.max_side_px)
-            found.append(f"{width}x{height} pixels (seen: a shorter side of {sides})")
+            sides = range_text(self.least_side_px, self.most_side_px)
+            found.append(f"{width}x{height} pixels (it judges a shorter side of {sides})")
         if coding is not None and not self.has_seen(coding):
             found.append(f"coded as {coding.title} (seen: {self.codings_text})")
         if distance > 1:

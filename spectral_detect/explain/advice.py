@@ -44,7 +44,7 @@ class Advice:
 
 OF_SIZE = Advice(
     "outside experience",
-    r"\d+x\d+ pixels \(seen: ",
+    r"\d+x\d+ pixels \((it judges|seen:) ",  # in records of before: seen
     "train a model on images of this size; if you have the original, scan that. Never resize the image to fit: "
     "this changes the traces",
     "a size that the model has not seen",

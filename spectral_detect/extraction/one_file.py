@@ -22,6 +22,7 @@ from spectral_detect.media.images import DecodedImage, decode, fingerprint, luma
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Region
 from spectral_detect.media.video import Frame, FrameOptions, open_video
+from spectral_detect.orientation import displayed_size
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth, Provenance
 from spectral_detect.provenance.look import look
@@ -77,8 +78,9 @@ class Extraction:
         What the file says of its origin; None if that was not asked.
     profile : (n_bins,) array or None
         See `common_profile`, of the image before any edit; None if nobody asked.
-    is_part : bool
-        Whether only a part of the image was looked at: the file ends early, or a region was asked for.
+    part_px : (int, int) or None
+        Width and height, as displayed, of the part of the image that was looked at, where the file ends early or a
+        region was asked for; None if it was the whole.
     """
 
     location: Location
@@ -102,12 +104,17 @@ class Extraction:
     is_portrait: bool | None = None
     provenance: Provenance | None = None
     profile: np.ndarray | None = None
-    is_part: bool = False
+    part_px: tuple[int, int] | None = None
 
     @property
     def path(self) -> str:
         """The path as records show it."""
         return self.location.path
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height of what was looked at; 0 where they are not known."""
+        return self.part_px or (self.width or 0, self.height or 0)
 
     @property
     def coding(self) -> Coding | None:
@@ -279,7 +286,8 @@ class Extractor:
         image = decode(read.content, max_pixels=self.limits.max_pixels, colour=colour)
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known |= {"metadata": image.metadata, "transparent_share": image.transparent_share}
-        known["is_part"] = len(image.pixels) < image.n_rows
+        if len(image.pixels) < image.n_rows:
+            known["part_px"] = displayed_size(image.pixels.shape[1], len(image.pixels), image.orientation)
         if self.provenance == "full":
             known["provenance"] = with_pixels(known["provenance"], read.content, image)
         if self.examine:
@@ -297,7 +305,7 @@ class Extractor:
         note += "" if where == self.region else ", as parts begin on the grid of a JPEG's blocks"
         part = replace(part, warnings=(*part.warnings, note))
         known |= {"width": part.width, "height": part.height, "warnings": part.warnings}
-        known |= {"transparent_share": part.transparent_share, "is_part": True}
+        known |= {"transparent_share": part.transparent_share, "part_px": (part.width, part.height)}
         return part
 
     def _extract(self, extraction: Extraction, image: DecodedImage | None) -> Extraction:

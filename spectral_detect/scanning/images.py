@@ -75,6 +75,8 @@ def scan(
     _require_settings(model, rules, work, limits)
     try:
         places = expand_arguments(each_place(paths))
+    except PathError:
+        raise
     except FileNotFoundError as error:
         raise PathError(f"{str(error)!r}: no such file or folder, and no file matches it as a pattern") from None
     files = find_images(places, on_skip=on_skip)

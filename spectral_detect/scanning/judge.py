@@ -284,7 +284,7 @@ class Judge:
         doubts, notes = self._doubts(variants, score, verdict, ratio)
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
         is_measured = means_something and self.rules.threshold is None
-        is_measured = is_measured and not image.is_part and not is_gray_and_new(image, model)
+        is_measured = is_measured and image.part_px is None and not is_gray_and_new(image, model)
         return Judgement(
             model=model,
             score=score,

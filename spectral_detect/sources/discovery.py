@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from spectral_detect.errors import RemoteError, SpectralDetectError
+from spectral_detect.errors import PathError, RemoteError, SpectralDetectError
 from spectral_detect.sources import stores
 from spectral_detect.sources.formats import (
     SIGNATURE_BYTES,
@@ -100,7 +100,7 @@ def expand_arguments(arguments: Iterable[Place]) -> list[Location]:
 
 def _named(path: str) -> Location:
     if not os.path.lexists(path):
-        raise FileNotFoundError(path)
+        raise PathError(f"{path!r}: no such file or folder")
     return Location(path)
 
 

@@ -334,6 +334,12 @@ def test_one_model_ships() -> None:
     assert {path.name for path in folder.iterdir() if path.suffix in (".pkl", ".md")} == {"world.pkl", "world.md"}
 
 
+def test_the_shipped_model_judges_the_sizes_at_which_it_was_right() -> None:
+    seen = load_default_model().experience
+    assert seen is not None
+    assert seen.least_side_px == 240
+
+
 EXAMPLE_MODELS = sorted(MODELS.glob("*.pkl"))
 
 

@@ -38,7 +38,7 @@ def test_ratios_have_the_words_of_the_scale(ratio: float, words: str) -> None:
 
 def test_each_reason_that_the_judge_gives_has_a_next_step() -> None:
     texts = {
-        "size": "outside the experience of the model m: 1200x1200 pixels (seen: a shorter side of 256)",
+        "size": "outside the experience of the model m: 1200x1200 pixels (it judges a shorter side of 205 to 320)",
         "coding": "outside the experience of the model m: coded as WebP, quality 80 (seen: lossless)",
         "features": "outside the experience of the model m: features unlike those of its training images (1.45 times)",
         "face": "outside the experience of the model m: no large face found (95 % of its training images show one)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,14 @@ def test_how_often_it_is_right_is_not_said_of_a_part_of_an_image() -> None:
     assert whole.such_files is not None and whole.verdict_right is not None
     assert (part.such_files, part.verdict_right) == (None, None)
     assert "only the upper 432 of 504 rows" in part.warnings[0]
+
+
+def test_a_part_of_an_image_has_to_be_large_enough_itself() -> None:
+    world, content = load_model("world"), (EXAMPLES.parent / "everyday" / "web.jpg").read_bytes()
+    record = scan_bytes(content[:30_000], world)
+    assert (record.width, record.height, record.verdict) == (378, 504, "inconclusive")
+    assert record.reason == "outside experience"
+    assert re.search(r"378x\d{2,3} pixels \(it judges a shorter side of 240 to", "".join(record.warnings))
 
 
 def printed_by(script: str, **environment: str) -> str:

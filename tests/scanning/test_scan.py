@@ -42,7 +42,7 @@ def jpeg(quality: int) -> Coding:
 def test_an_experience_objects_in_words() -> None:
     seen = Experience(128, 1024, refusal_rate=0.01, codings={"JPEG": (75, 90)})
     assert seen.objections(128, 4000, jpeg(75), 0.9) == seen.objections(1100, 1100, jpeg(95), 0.1) == []
-    assert seen.objections(100, 500, jpeg(80), 0.1) == ["100x500 pixels (seen: a shorter side of 128 to 1024)"]
+    assert seen.objections(100, 500, jpeg(80), 0.1) == ["100x500 pixels (it judges a shorter side of 103 to 1280)"]
     assert "4000x2000 pixels" in str(seen.objections(4000, 2000, jpeg(80), 0.1))
     unlike = "features unlike those of its training images (1.50 times the limit)"
     assert seen.objections(300, 300, jpeg(80), 1.5) == [unlike]
@@ -50,7 +50,7 @@ def test_an_experience_objects_in_words() -> None:
     assert seen.objections(300, 300, PNG, 0.1) == ["coded as lossless (seen: JPEG, quality 75 to 90)"]
     assert len(seen.objections(30, 30, jpeg(50), 9.0)) == 3
     never = Experience(32, 32, 0.01, {"lossless": None, "H.264": None})
-    assert never.objections(45, 45, PNG, 0) == ["45x45 pixels (seen: a shorter side of 32)"]
+    assert never.objections(45, 45, PNG, 0) == ["45x45 pixels (it judges a shorter side of 26 to 40)"]
     assert never.objections(32, 32, jpeg(75), 0) == ["coded as JPEG, quality 75 (seen: lossless; H.264)"]
     deep = Coding("lossless", bits=16, has_alpha=True)
     assert never.objections(32, 32, deep, 0) == ["coded as lossless, 16 bit, with alpha (seen: lossless; H.264)"]
@@ -72,7 +72,7 @@ def test_an_image_unlike_those_of_the_training_is_inconclusive(
     assert text.verdict is None
     assert noise.score is not None
     assert "features unlike those of its training images" in noise.warnings[0]
-    assert "60x50 pixels (seen: a shorter side of" in small.warnings[0]
+    assert "60x50 pixels (it judges a shorter side of" in small.warnings[0]
 
 
 def test_a_named_model_refuses_what_it_has_not_seen(

@@ -86,7 +86,8 @@ class FoundImages:
             return "the list names none"
         if skipped.n_videos and skipped.n_videos == skipped.n:
             return f"{counted(skipped.n, 'video')} skipped: judge them with `spectral-detect video`"
-        return f"{skipped}{'' if self._with_videos else skipped.video_note() or f' (videos are {FOR_VIDEOS})'}"
+        none = str(skipped) if skipped.n else "there is no other file either"
+        return f"{none}{'' if self._with_videos else skipped.video_note() or f' (videos are {FOR_VIDEOS})'}"
 
     def count(self) -> int | None:
         """Count the images for a progress bar; None if nobody sees it, or if that takes too long."""
