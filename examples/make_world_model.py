@@ -451,7 +451,7 @@ def card(model: Model, material: Material, onto: Model | None, newest: str) -> s
         besides=_besides(model, onto, helpers),
         families="\n             ".join(wrap(", ".join(_families(material)), 80, break_on_hyphens=False)),
         newest=newest,
-        n_groups=material.dataset.n_groups,
+        n_groups=len(np.unique(material.dataset.groups[material.counts])),
     )
     return text + tables(material, *left_out(material, onto))
 
