@@ -15,7 +15,7 @@ in six conditions, all labels alike:
     small      as web, but to 208 to 319; five images of a source, since many generated images are so small, and few
                photographs
 
-`thumbnails` has two conditions, `still` and `video`: as web and as video, but reduced to a shorter side of 96 to 263.
+`thumbnails` has three conditions, `still` and `second` (as web) and `video`, reduced to a shorter side of 96 to 263.
 
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'

@@ -22,6 +22,8 @@ ONE_THREAD = dict.fromkeys(
 class _Held:
     """Counts who computes on one thread: the first sets it, and the last puts back what was set before."""
 
+    limit: Any
+
     def __init__(self) -> None:
         self.lock = ForkSafeLock()
         self._begin_anew()
@@ -30,8 +32,6 @@ class _Held:
 
     def _begin_anew(self) -> None:
         self.n, self.limit = 0, None
-
-    limit: Any
 
     def take(self) -> None:
         with self.lock:

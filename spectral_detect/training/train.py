@@ -307,7 +307,7 @@ def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | No
 
     For a matched copy, they are the originals: a model judges those.
     """
-    sides = [min(s.width, s.height) for s in dataset.samples if s.width and s.height]
+    sides = [side for s in dataset.samples if (side := min(s.size_px))]
     augmented = any(edit and edit.name == "wang" and (edit.strength or 0) >= OFTEN for edit in dataset.edits)
     more = [Coding("JPEG", quality) for quality in WANG_QUALITIES] * MIN_OF_CODING if augmented else []
     classes = [[*codings, *more] for codings in dataset.codings_by_class()]
