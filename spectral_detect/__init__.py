@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spectral_detect.regularize.loss import SpectralLoss as SpectralLoss
     from spectral_detect.scanning.images import scan, scan_bytes
     from spectral_detect.scanning.rules import Rules
+    from spectral_detect.scanning.scanner import Scanner
     from spectral_detect.training.dataset import Dataset, read_dataset
     from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
     from spectral_detect.training.outsiders import Outsiders
@@ -48,6 +49,7 @@ _HOME = {
     "Model": "detector.model",
     "Outsiders": "training.outsiders",
     "Rules": "scanning.rules",
+    "Scanner": "scanning.scanner",
     "SpectralLoss": "regularize.loss",
     "Work": "parallel.work",
     "audit_dataset": "audit.dataset_audit",
@@ -81,6 +83,7 @@ __all__ = [
     "Model",
     "Outsiders",
     "Rules",
+    "Scanner",
     "SpectralDetectError",
     "Work",
     "__version__",

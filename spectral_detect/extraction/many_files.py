@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from spectral_detect.extraction.on_gpu import extract_on_gpu
 from spectral_detect.extraction.one_file import Extraction, Extractor, Found, Keep, Variants
 from spectral_detect.features.backend import Backend
 from spectral_detect.features.cupy_backend import cupy_backend, device_problem, is_cupy_installed
+from spectral_detect.parallel.pool import Pool
 from spectral_detect.parallel.task import Cost, Task
 from spectral_detect.parallel.work import Work, look_ahead, work_through
 
@@ -63,6 +65,11 @@ def extract_then(
         if backend is not None:
             return extract_on_gpu(files, extractor, then, work, backend)
     return work_through(_Chain(extractor, then), files, work)
+
+
+def worker_for(extractor: Extractor, then: Task[Variants, Result], *, timeout_s: float) -> Pool[Found, Result]:
+    """Return a pool of one worker, for many calls, that does with a file what `extract_then` does."""
+    return Pool(pickle.dumps(_Chain(extractor, then)), jobs=1, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def scan(
     The names are looked up at the call, an iterator of them read to its end. Files are opened as the generator is read,
     relative names then beginning at the current folder.
     """
-    _require_settings(model, rules, work, limits)
+    require_settings(model, rules, work, limits)
     try:
         places = expand_arguments(each_place(paths))
     except PathError:
@@ -113,15 +113,20 @@ def scan_bytes(
     ModelFileError, ArgumentError, OptionError
         As `scan` does.
     """
-    _require_settings(model, rules, None, limits)
-    require_type("content", content, bytes, "give the whole file as bytes; `scan` takes paths")
-    require_type("name", name, str, "give what the record shall call it")
-    judge = Judge(model, rules or Rules(), provenance)
-    found = FoundFile(Location(name, content=content))
+    require_settings(model, rules, None, limits)
+    judge, found = Judge(model, rules or Rules(), provenance), content_of(content, name)
     return next(scan_files([found], judge, work=Work(jobs=0, device="cpu"), limits=limits))
 
 
-def _require_settings(model: object, rules: object, work: object, limits: object) -> None:
+def content_of(content: bytes, name: str) -> FoundFile:
+    """Return a file that is in memory; raise `ArgumentError` for something else."""
+    require_type("content", content, bytes, "give the whole file as bytes; `scan` takes paths")
+    require_type("name", name, str, "give what the record shall call it")
+    return FoundFile(Location(name, content=content))
+
+
+def require_settings(model: object, rules: object, work: object, limits: object) -> None:
+    """Raise `ArgumentError` unless each is what its name says, or None where it may be."""
     require_type("model", model, Model, "`load_model` reads one from its file")
     for name, value, kind in (("rules", rules, Rules), ("work", work, Work), ("limits", limits, Limits)):
         if value is not None:

@@ -6,14 +6,15 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import EXAMPLES, MODELS
-from spectral_detect import Limits, Model, Rules, Work, load_model, scan, scan_bytes
-from spectral_detect.errors import ArgumentError, PathError
+from spectral_detect import Limits, Model, Rules, Scanner, Work, load_model, scan, scan_bytes
+from spectral_detect.errors import ArgumentError, OptionError, PathError
 
 IMAGE = EXAMPLES / "fake" / "Aqua.png"
 
@@ -27,6 +28,36 @@ def test_an_image_in_memory_has_the_record_of_its_file(model: Model) -> None:
     (of_file,) = scan(IMAGE, model, rules=Rules(prevalence=0.1), work=Work(jobs=1))
     record = scan_bytes(IMAGE.read_bytes(), model, name=str(IMAGE), rules=Rules(prevalence=0.1))
     assert record.to_dict() == of_file.to_dict() | {"mtime_ns": None}
+
+
+def test_a_scanner_keeps_its_workers_and_gives_the_same_records(model: Model) -> None:
+    contents = [path.read_bytes() for path in sorted((EXAMPLES / "fake").glob("*.png"))[:5]] + [b"", b"no image at all"]
+    rules = Rules(prevalence=0.1)
+    with Scanner(model, rules=rules, work=Work(jobs=2)) as scanner, ThreadPoolExecutor(4) as threads:
+        records = list(threads.map(lambda content: scanner.scan_bytes(content, name="upload"), contents))
+    assert records == [scan_bytes(content, model, name="upload", rules=rules) for content in contents]
+    with pytest.raises(OptionError, match="the scanner is closed"):
+        scanner.scan_bytes(contents[0])
+    scanner.close()
+
+
+def test_what_takes_too_long_costs_a_scanner_one_image(model: Model) -> None:
+    slow = scan_bytes(IMAGE.read_bytes(), model).to_dict()
+    with Scanner(model, work=Work(jobs=1, timeout_s=1e-6)) as scanner:
+        scanner.scan_bytes(b"")  # the clock of the first begins when the worker has started
+        assert "given up after 1e-06 s" in str(scanner.scan_bytes(IMAGE.read_bytes()).error)
+    with Scanner(model, work=Work(jobs=1)) as scanner:
+        assert scanner.scan_bytes(IMAGE.read_bytes()).to_dict() == slow
+        (worker,) = scanner._free.queue[0]._workers
+        worker.process.kill()
+        worker.process.wait()
+        assert scanner.scan_bytes(IMAGE.read_bytes()).to_dict() == slow
+
+
+@pytest.mark.parametrize("work", [Work(jobs=0), Work(device="gpu"), Work(engine="dask")])
+def test_a_scanner_has_workers_of_its_own(model: Model, work: Work) -> None:
+    with pytest.raises(OptionError, match="a Scanner has local worker processes"):
+        Scanner(model, work=work)
 
 
 @pytest.mark.parametrize(("content", "error"), [(b"", "the file is empty"), (b"text" * 9, "not an image")])
