@@ -1,6 +1,7 @@
-"""Make models/world.pkl, the model for images of unknown history, or one for small images, which does not ship.
+"""Make models/world.pkl, the model for images of unknown history, then its part for small images.
 
-    python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models [--kind thumbnails]
+    python examples/make_world_model.py CORPUS --sources sources.csv --work WORK --output models
+    python examples/make_world_model.py CORPUS --sources sources.csv --work OTHER --output models --kind small
 
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
 such, weight: a source of a weight below 1 helps to train, measured apart). The label is real, fake, or outsider: of
@@ -15,7 +16,14 @@ in six conditions, all labels alike:
     small      as web, but to 208 to 319; five images of a source, since many generated images are so small, and few
                photographs
 
-`thumbnails` has three conditions, `still` and `second` (as web) and `video`, reduced to a shorter side of 96 to 263.
+`small` is put into models/world.pkl, beside the model that is there, and has other conditions; three files of an image
+in each, drawn anew, since so few pixels hold less:
+
+    native     the file as it is, if its shorter side is below 264
+    still      as web, but to 96 to 263
+    part       a part of so many pixels cut out, of the image as it is or reduced at random, and coded anew
+    video      as video, but to 96 to 263, or of a part as above, as a face is cut out of a frame
+    gray       as still, without its colours; five images of a source
 
 The model is trained on all of them; families of generators count as much as the root of their size. The numbers on the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
@@ -67,20 +75,21 @@ CODINGS = {"JPEG": (0.6, 50, 97), "WEBP": (0.16, 50, 95), "AVIF": (0.08, 45, 90)
 FAST = {"AVIF": {"speed": 9}, "WEBP": {"method": 2}}
 SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic", "PNG": ".png"}
 KEPT = {"JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF"}
-LEAST_PX, MOST_PX = 200, 1024
-WEB_PX, SMALL_PX, THUMBNAIL_PX = (320, 1080), (208, 320), (96, 264)
+MOST_PX = 1024
+WEB_PX, SMALL_PX, SMALLER_PX = (320, 1080), (208, 320), (96, 264)
 CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
 # of `world`: seen often enough; a quarter smaller still counts, and below 240 verdicts were right in 54 to 71 %
 ENOUGH_PX = 300
-LEAST_THUMBNAIL_PX = 120  # so that it judges from 96 on
-VERDICT_ERRORS = (0.02, 0.10)
+ENOUGH_SMALL_PX = 160  # of its part for small ones: so it judges from 128 on; below, 80 to 82 % of verdicts were right
+WIDEST = 1.5  # of a part that is cut out, width to height or height to width
 HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight (+ below)."
 GOES_ON = """\
 It goes on from a model that knew {} camera images and {} generated ones of other sources (SHA-256
              {}), which are not in the table."""
 OF_OUTSIDERS = "Of pictures that are no photographs, of sources left out, it finds {:.0f} %."
+SAME_CHECK = "Pictures that are no photographs it tells as the model for larger ones does."
 FINDS = "of which it finds a part (and then says inconclusive)"
 FINDS_NONE = "which it does not tell from photographs"
 OUTSIDERS = "a drawing, a screenshot, a document, a chart or a rendering"
@@ -124,12 +133,12 @@ def sources_of(path: Path) -> list[Source]:
 # ----------------------------------------------------------------------------------------------------------- material
 
 
-def opened(path: Path) -> tuple[PIL.Image.Image, str] | None:
+def opened(path: Path, least_px: int) -> tuple[PIL.Image.Image, str] | None:
     """Return an image in colour and its format; None for what is no such image, or too small."""
     try:
         with PIL.Image.open(path) as image:
             kind = image.format or ""
-            if kind not in KEPT or image.mode not in ("RGB", "RGBA", "YCbCr") or min(image.size) < LEAST_PX:
+            if kind not in KEPT or image.mode not in ("RGB", "RGBA", "YCbCr") or min(image.size) < least_px:
                 return None
             rgb = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, RuntimeError):
@@ -199,12 +208,31 @@ def as_video(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, s
     return stream.getvalue(), ".mp4"
 
 
-def as_thumbnail(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
-    return coded(made_smaller(image, rng, THUMBNAIL_PX), rng)
+def smaller(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return coded(made_smaller(image, rng, SMALLER_PX), rng)
 
 
-def as_small_video(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
-    return as_video(made_smaller(image, rng, THUMBNAIL_PX), rng)
+def cut(image: PIL.Image.Image, rng: np.random.Generator) -> PIL.Image.Image:
+    side = int(rng.integers(*SMALLER_PX))
+    if (most := min(image.size)) > side:  # reduced by any factor that leaves enough, each as likely on a scale of logs
+        image = made_smaller(image, rng, (reduced := round(side * (most / side) ** rng.random()), reduced + 1))
+    sides = [min(length, round(side * rng.uniform(1, WIDEST))) for length in image.size]
+    sides[int(rng.integers(2))] = side
+    width, height = (min(length, whole) for length, whole in zip(sides, image.size, strict=True))
+    left, top = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
+    return image.crop((left, top, left + width, top + height))
+
+
+def part_of(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return coded(cut(image, rng), rng)
+
+
+def smaller_video(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return as_video(cut(image, rng) if rng.random() < 0.5 else made_smaller(image, rng, SMALLER_PX), rng)
+
+
+def smaller_without_colours(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    return coded(made_smaller(image, rng, SMALLER_PX).convert("L"), rng)
 
 
 Maker = Callable[[PIL.Image.Image, np.random.Generator], tuple[bytes, str]]
@@ -219,7 +247,11 @@ class Kind:
     sizes: str
     conditions: dict[str, Maker | None]
     rare: dict[str, Maker]
-    least_px: int = 0  # of the images that it has seen often enough
+    enough_px: int  # the least shorter side of the images that it has seen often enough
+    least_px: int  # of the images taken
+    most_native_px: int = 10**9  # of those taken as they are
+    copies: int = 1  # of an image in each condition, each drawn anew
+    errors: tuple[float, float] = (0.02, 0.10)  # of camera images called fake, and of generated ones called real
 
 
 KINDS = {
@@ -231,15 +263,20 @@ KINDS = {
         {"native": None, "resaved": resaved, "web": after_web, "video": as_video},
         {"gray": without_colours, "small": small},
         ENOUGH_PX,
+        200,
     ),
-    "thumbnails": Kind(
+    "small": Kind(
         "small images of unknown history",
-        "Each image reduced to a shorter side of 96 to 263 pixels, twice saved again and once as a frame\n"
-        "             of H.264",
+        "Each image as it is, if it is so small, reduced to a shorter side of 96 to 263 pixels, a part of\n"
+        "             so many pixels cut out, and as a frame of H.264 or a part of one, some without colours",
         "of {least} to {most} pixels on the shorter side",
-        {"still": as_thumbnail, "second": as_thumbnail, "video": as_small_video},
-        {},
-        LEAST_THUMBNAIL_PX,
+        {"native": None, "still": smaller, "part": part_of, "video": smaller_video},
+        {"gray": smaller_without_colours},
+        ENOUGH_SMALL_PX,
+        96,
+        263,
+        3,
+        (0.02, 0.05),
     ),
 }
 
@@ -253,16 +290,19 @@ def prepare(corpus: Path, source: Source, work: Path, most: int, kind: Kind) -> 
     pillow_heif.register_heif_opener()
     taken = 0
     for path in sorted((corpus / source.label / source.name).rglob("*"), key=lambda p: hashed(p.name)):
-        found = opened(path) if taken < most and path.is_file() else None
+        found = opened(path, kind.least_px) if taken < most and path.is_file() else None
         if found is None:
             continue
         taken += 1
         rng = np.random.default_rng(int(hashed(f"{source.label}/{source.name}/{path.name}")[:12], 16))
         for condition, make in {**kind.conditions, **(kind.rare if taken <= MOST_RARE else {})}.items():
-            content, suffix = make(found[0], rng) if make else (path.read_bytes(), path.suffix)
+            if make is None and min(found[0].size) > kind.most_native_px:
+                continue
             folder = work / condition / source.label / source.name
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / (hashed(path.name)[:16] + suffix)).write_bytes(content)
+            for copy in range(kind.copies if make else 1):
+                content, suffix = make(found[0], rng) if make else (path.read_bytes(), path.suffix)
+                (folder / f"{hashed(path.name)[:16]}-{copy}{suffix}").write_bytes(content)
 
 
 def files_of(work: Path, sources: list[Source], kind: Kind) -> Iterator[tuple[LabelledFile, str, Source]]:
@@ -322,13 +362,16 @@ def widened(onto: Model, dataset: Dataset) -> Model:
     def with_zeros(weights: np.ndarray) -> np.ndarray:
         return np.concatenate([weights, np.zeros((more.shape[1], *weights.shape[1:]))])
 
-    outsiders = onto.outsiders and replace(onto.outsiders, weights=with_zeros(onto.outsiders.weights))
+    mean = np.concatenate([onto.mean, more.mean(axis=0)])
+    scale = np.concatenate([onto.scale, np.maximum(more.std(axis=0), 1e-12)])
+    check = onto.outsiders
+    outsiders = check and replace(check, weights=with_zeros(check.weights), mean=mean, scale=scale)
     return replace(
         onto,
         spec=SPEC,
         classifier=replace(onto.classifier, hidden_weights=with_zeros(onto.classifier.hidden_weights)),
-        mean=np.concatenate([onto.mean, more.mean(axis=0)]),
-        scale=np.concatenate([onto.scale, np.maximum(more.std(axis=0), 1e-12)]),
+        mean=mean,
+        scale=scale,
         outsiders=outsiders,
         cloud=None,
         summary=None,
@@ -337,10 +380,10 @@ def widened(onto: Model, dataset: Dataset) -> Model:
 
 def fit(dataset: Dataset, kind: Kind, onto: Model | None = None, outsiders: Dataset | None = None) -> Model:
     others = Outsiders(outsiders, OUTSIDERS) if outsiders else None
-    model = train_model(dataset, SPEC, "perceptron", verdict_errors=VERDICT_ERRORS, outsiders=others, onto=onto)
+    model = train_model(dataset, SPEC, "perceptron", verdict_errors=kind.errors, outsiders=others, onto=onto)
     seen = model.experience
     assert seen is not None
-    return replace(model, experience=replace(seen, min_side_px=max(seen.min_side_px, kind.least_px)))
+    return replace(model, experience=replace(seen, min_side_px=max(seen.min_side_px, kind.enough_px)))
 
 
 def left_out(material: Material, onto: Model | None) -> tuple[np.ndarray, np.ndarray]:
@@ -463,7 +506,8 @@ def _besides(model: Model, onto: Model | None, helpers: int) -> str:
         counts = (onto.training[key] + onto.base.get(key, 0) for key in ("n_real", "n_fake"))
         lines.append(GOES_ON.format(*counts, onto.sha256[:16]))
     if model.outsiders:
-        lines.append(OF_OUTSIDERS.format(100 * model.outsiders.found))
+        is_own = np.array_equal(model.outsiders.mean, model.mean)
+        lines.append(OF_OUTSIDERS.format(100 * model.outsiders.found) if is_own else SAME_CHECK)
     return "".join(line + "\n" + 13 * " " for line in lines)
 
 
@@ -484,18 +528,25 @@ def main() -> None:
         with ProcessPoolExecutor(args.jobs or None) as pool:
             fixed = repeat(args.work), repeat(args.per_source), repeat(kind)
             list(pool.map(prepare, repeat(args.corpus), sources, *fixed))
-    first = next(iter(kind.conditions))
-    sources = [s for s in sources if (args.work / first / s.label / s.name).is_dir()]
+    conditions = [*kind.conditions, *kind.rare]
+    sources = [s for s in sources if any((args.work / c / s.label / s.name).is_dir() for c in conditions)]
     material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs, kind)
     others = [s for s in sources if s.label == "outsider"]
     onto = widened(load_model(args.onto), material.dataset) if args.onto else None
     model = fit(material.dataset, kind, onto, Material(args.work, others, args.jobs, kind).dataset if others else None)
-    model = replace(model, name=args.kind)
+    world = load_model(args.output / "world.pkl") if args.kind == "small" else None
+    model = replace(model, name=args.kind, outsiders=world.outsiders if world else model.outsiders)
     model = replace(model, card=card(model, material, onto, args.newest))
-    args.output.mkdir(exist_ok=True)
-    save_model(model, args.output / f"{args.kind}.pkl")
-    (args.output / f"{args.kind}.md").write_text(f"# {model.card.splitlines()[0]}\n\n```\n{model.card}```\n")
     print(model.card)
+    args.output.mkdir(exist_ok=True)
+    write(model if world is None else replace(world, small=None).with_small(model), args.output)
+
+
+def write(whole: Model, folder: Path) -> None:
+    save_model(whole, folder / "world.pkl")
+    cards = [whole.card, *([whole.small.card] if whole.small else [])]
+    text = "\n".join(f"```\n{text}```\n" for text in cards)
+    (folder / "world.md").write_text(f"# {whole.card.splitlines()[0]}\n\n{text}")
 
 
 if __name__ == "__main__":

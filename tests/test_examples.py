@@ -352,14 +352,15 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     assert model.experience is not None
     assert model.experience.least_side_px == 240
 
-    arguments = (*arguments[:4], tmp_path / "small", *arguments[5:], "--kind", "thumbnails")
+    arguments = (*arguments[:4], tmp_path / "small", *arguments[5:], "--kind", "small")
     text = printed_by([sys.executable, "-c", QUICK_WORLD, str(ROOT / "examples"), *map(str, arguments)])
-    model = load_model(tmp_path / "models" / "thumbnails.pkl")
-    assert model.name == "thumbnails"
-    assert "thumbnails: small images of unknown history" in text
-    assert {each.name for each in (tmp_path / "small").iterdir()} == {"still", "second", "video"}
-    assert model.experience is not None
-    assert 96 <= model.experience.min_side_px <= model.experience.max_side_px <= 263
+    before, model = model, load_model(tmp_path / "models" / "world.pkl")
+    assert (model.card, model.undecided) == (before.card, before.undecided)
+    assert model.small is not None and model.small.experience is not None
+    assert model.small.card in text and text.startswith("small: small images of unknown history")
+    assert {each.name for each in (tmp_path / "small").iterdir()} == {"native", "still", "part", "video", "gray"}
+    assert model.small.experience.least_side_px == 128
+    assert (tmp_path / "models" / "world.md").read_text().count("```") == 4
 
 
 def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:

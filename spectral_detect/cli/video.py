@@ -208,7 +208,7 @@ def _scan(
                 _write_frames(frames, result)
             record = worded(result.record)
             if outputs.plot is not None:
-                _draw(replace(result, record=record), judge, outputs.plot, number)
+                _draw(replace(result, record=record), outputs.plot, number)
             records.write(record)  # the last of rows: a video that has one has all the rest as well
             for recorder in taking:
                 recorder.add(record.to_dict(), result)
@@ -249,10 +249,8 @@ def _frames_so_far() -> Callable[[VideoResult], str]:
     return note
 
 
-def _draw(result: VideoResult, judge: VideoJudge, folder: str, number: int) -> None:
+def _draw(result: VideoResult, folder: str, number: int) -> None:
     """Draw a picture with a name that no video's name can spoil; none of a video without frames."""
     if not result.frames:
         return
-    plot_timeline(
-        result, os.path.join(folder, f"{number:04d}_{file_stem(result.record.path, 60)}.png"), judge.judge.undecided
-    )
+    plot_timeline(result, os.path.join(folder, f"{number:04d}_{file_stem(result.record.path, 60)}.png"))

@@ -125,7 +125,9 @@ class OutsiderCheck:
     kinds : str
         What those others are, for people.
     weights : (n_features,) array
-        Of the model's standardised features, cut off at +-`limit`; tiles count by their mean.
+        Of the standardised features, cut off at +-`limit`; tiles count by their mean.
+    mean, scale : (n_features,) array
+        Standardisation, x -> (x - mean) / scale: that of the model, or of the one that it has the check from.
     intercept, limit, threshold : float
         An image is an outsider if weights . features + intercept is above the threshold.
     found : float
@@ -134,19 +136,22 @@ class OutsiderCheck:
 
     kinds: str
     weights: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
     intercept: float
     limit: float
     threshold: float
     found: float
     __repr__ = short_repr
 
-    def value(self, standardised: np.ndarray) -> float:
-        """Return the decision value of an image's (n_features,) standardised features."""
+    def value(self, image: np.ndarray) -> float:
+        """Return the decision value of an image, (n_features,) or (n_tiles, n_features)."""
+        standardised = (mean_of_tiles(image) - self.mean) / self.scale
         return float(np.clip(standardised, -self.limit, self.limit) @ self.weights + self.intercept)
 
-    def is_outsider(self, standardised: np.ndarray) -> bool:
+    def is_outsider(self, image: np.ndarray) -> bool:
         """Tell whether an image is more like the outsiders."""
-        return self.value(standardised) > self.threshold
+        return self.value(image) > self.threshold
 
 
 @dataclass(frozen=True, eq=False)

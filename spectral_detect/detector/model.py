@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import Classifier, Fitted
-from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck, mean_of_tiles
+from spectral_detect.detector.experience import Experience, FeatureCloud, OutsiderCheck
 from spectral_detect.detector.memory.files import MAX_MARKS, UNKNOWN_FILES, is_marked
 from spectral_detect.detector.memory.summary import TrainingSummary
 from spectral_detect.detector.naming import Naming
 from spectral_detect.detector.track_record import TrackRecord
-from spectral_detect.errors import FeatureError
+from spectral_detect.errors import FeatureError, OptionError
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.delivery import Delivery
 from spectral_detect.records import CLASS_NAMES, LABELS
@@ -63,6 +63,9 @@ class Model:
     parts : tuple of Model
         The models of a fused one: its classifier takes their log likelihood ratios, as `inputs` gives them, and an
         image must lie in the experience of each; empty for any other.
+    small : Model or None
+        What judges images that are too small for the `experience` of this one: on the same features, in the same file,
+        with calibration, range of undecided scores and track record of its own; None if nothing does.
     class_names : (str, str)
         What its two classes are called, label 0 first; "real" and "fake" unless it has names of its own.
     naming : Naming or None
@@ -100,6 +103,7 @@ class Model:
     delivery: Delivery | None = None
     outsiders: OutsiderCheck | None = None
     parts: tuple[Model, ...] = ()
+    small: Model | None = None
     class_names: tuple[str, str] = CLASS_NAMES
     naming: Naming | None = None
     summary: TrainingSummary | None = None
@@ -203,6 +207,42 @@ class Model:
         """Return what the classifier takes of an image: its features, or the ratios by the parts of a fused model."""
         return np.array(self.ratios_of_parts(image), dtype=np.float64) if self.parts else np.asarray(image)
 
+    def with_small(self, small: Model) -> Model:
+        """Return this model with one beside it that judges the images that are too small for it.
+
+        Where every score has to decide, both do by the threshold of this one; what lies outside its experience is told
+        by the sizes that the two judge together.
+
+        Raises
+        ------
+        OptionError
+            They have not the same features, classes and delivery; one does not know which sizes it has seen, or is made
+            of others; only one is calibrated; or the smaller decides scores at this one's threshold.
+        """
+        pair = (self, small)
+        if any(getattr(self, name) != getattr(small, name) for name in ("spec", "class_names", "delivery")):
+            raise OptionError("the model for small images has other features, classes or deliveries")
+        if any(one.experience is None or one.needs_portrait for one in pair):
+            raise OptionError("a model for small images, and the one beside it, know which sizes they have seen")
+        if len({one.calibration.kind == "none" for one in pair}) > 1:
+            raise OptionError("of a model for small images and the one beside it only one is calibrated")
+        if any(one.parts or one.small or one.naming for one in pair):
+            raise OptionError("a model for small images, and the one beside it, are not made of others")
+        if small.undecided is None or not small.undecided[0] <= self.threshold <= small.undecided[1]:
+            raise OptionError("the model for small images decides scores at the threshold of the other")
+        assert self.experience and small.experience
+        most_px = max(self.experience.max_side_px, small.experience.max_side_px)
+        experience = replace(small.experience, max_side_px=most_px)
+        records = tuple(replace(record, below_px=self.experience.least_side_px) for record in small.track_record)
+        own = replace(small, threshold=self.threshold, experience=experience, track_record=records)
+        return replace(self, small=own)
+
+    def of_size(self, width: int, height: int) -> Model:
+        """Return what judges images of such a size, in pixels: itself, or the model for `small` ones."""
+        if self.small is None or self.experience is None or min(width, height) >= self.experience.least_side_px:
+            return self
+        return self.small
+
     @property
     def balanced_accuracy(self) -> float | None:
         """The balanced accuracy, cross-validated at training; None if that could not be measured."""
@@ -225,7 +265,7 @@ class Model:
 
         One that is not known may be one all the same, unless the model `knows_its_files`.
         """
-        if is_marked(sha256, self.file_marks):
+        if is_marked(sha256, self.file_marks) or (self.small and self.small.was_trained_on(sha256, features)):
             return True
         own = self.of_parts(features) if self.parts and features is not None else [None] * len(self.parts)
         if any(part.was_trained_on(sha256, some) for part, some in zip(self.parts, own, strict=True)):
@@ -238,7 +278,7 @@ class Model:
     def knows_its_files(self) -> bool:
         """Tell whether the model knows each of its training files again."""
         is_told = 0 < len(self.file_marks) < MAX_MARKS and not self.training.get(UNKNOWN_FILES)
-        return is_told and all(part.knows_its_files for part in self.parts)
+        return is_told and all(other.knows_its_files for other in (*self.parts, *((self.small,) if self.small else ())))
 
     def decision_values(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) raw margins of images, each given as `extract_features` returns it."""
@@ -259,10 +299,8 @@ class Model:
         if self.parts:
             found = [part.outsider(some) for part, some in zip(self.parts, self.of_parts(features), strict=True)]
             return next(filter(None, found), None)
-        if self.outsiders is None:
-            return None
-        standardised = (mean_of_tiles(features) - self.mean) / self.scale
-        return f"it looks like {self.outsiders.kinds}" if self.outsiders.is_outsider(standardised) else None
+        is_one = self.outsiders is not None and self.outsiders.is_outsider(features)
+        return f"it looks like {self.outsiders.kinds}" if self.outsiders and is_one else None
 
     def scores(self, features: Iterable[np.ndarray]) -> np.ndarray:
         """Return (n_samples,) scores in [0, 1], higher is more fake.

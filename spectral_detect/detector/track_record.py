@@ -28,6 +28,8 @@ class TrackRecord:
         Share of the files that got a verdict.
     fake_right, real_right : float or None
         Share of the verdicts `fake`, and `real`, that were right; None if there was none.
+    below_px : int or None
+        The files were images with a shorter side below so many pixels; None of a model that judges all sizes alike.
     """
 
     coding: str | None
@@ -37,6 +39,7 @@ class TrackRecord:
     decided: float
     fake_right: float | None
     real_right: float | None
+    below_px: int | None = None
 
     def is_of(self, coding: Coding | None) -> bool:
         """Tell whether a file of such a coding is of this kind; all files are, where `coding` is None."""
@@ -70,7 +73,8 @@ class TrackRecord:
     def kind(self) -> str:
         """The files in words, such as "JPEG, quality 70 to 87"."""
         kind = self.coding or "all files"
-        return f"{kind}, quality {range_text(*self.qualities)}" if self.qualities else kind
+        kind += f", quality {range_text(*self.qualities)}" if self.qualities else ""
+        return kind + (f", below {self.below_px} pixels" if self.below_px else "")
 
     @property
     def line(self) -> str:

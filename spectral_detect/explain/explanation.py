@@ -214,21 +214,21 @@ class Explainer:
             return Explanation(record, region=self.region)
         if record.reason == "constant image":
             return replace(
-                self._of_image(record, image),
+                self._of_image(record, image, self.judge.undecided),
                 is_empty=True,
                 missing=(NOTHING_TO_EXPLAIN,),
                 next_steps=tuple(next_steps(record, record.warnings)),
             )
         features = np.asarray(variants[0].features)
-        model = self.judge.model
+        judge = self.judge.of_size(variants[0])
+        model, undecided = judge.model, judge.undecided
         tiles = tile_scores(model, features, _boxes(variants[0], image))
         neighbours = nearest(model, features)
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
         record = self._of_part(replace(record, warnings=(*record.warnings, *notes, *_notes_of_model(model))))
-        undecided = self.judge.undecided
         evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), undecided)
         return replace(
-            self._of_image(record, image),
+            self._of_image(record, image, undecided),
             evidence=evidence,
             spectrum=spectrum_of(
                 gray_of(image.pixels, is_ycc=image.is_ycc),
@@ -245,11 +245,11 @@ class Explainer:
             cross_validated=_cross_validated(model, record) if undecided is None else None,
         )
 
-    def _of_image(self, record: ImageRecord, image: DecodedImage) -> Explanation:
+    def _of_image(self, record: ImageRecord, image: DecodedImage, undecided: tuple[float, float] | None) -> Explanation:
         """Return what is known without its features: the numbers of an image of one colour mean nothing."""
         return Explanation(
             record=record,
-            undecided=self.judge.undecided,
+            undecided=undecided,
             prevalence=self.judge.rules.prevalence,
             region=self.region,
             picture=_picture(image),

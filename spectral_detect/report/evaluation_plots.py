@@ -143,8 +143,9 @@ def _scored(evaluation: Evaluation, images: Dataset, judgements: Sequence[Judgem
 
 
 def undecided_of(judgements: Sequence[Judgement]) -> tuple[float, float] | None:
-    """Return the scores that the model leaves undecided; None if it decides all, or others chose the threshold."""
-    return judgements[0].undecided if judgements else None
+    """Return the scores that the model leaves undecided; None if it decides all, or they differ."""
+    zones = {judgement.undecided for judgement in judgements}
+    return zones.pop() if len(zones) == 1 else None
 
 
 def plot_matrix(matrix: GeneratorMatrix, output: str) -> None:

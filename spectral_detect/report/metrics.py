@@ -158,12 +158,14 @@ def _by_coding(model: Model, prevalence: float) -> list[str]:
     name, named = visible(model.name), tuple(map(visible, model.class_names))
     if not model.track_record:
         return [f"{name}: how often its verdicts are right there is not known, as its file holds no record of them"]
-    width = max(len(visible(record.kind)) for record in model.track_record)
+    of_small = model.small.track_record if model.small else ()
+    records = [*model.track_record, *(record for record in of_small if record.coding is None)]
+    width = max(len(visible(record.kind)) for record in records)
     lines = [
         f"{name}, as measured on sources that it had not seen,",
         f"where {100 * prevalence:g} % of the images are {named[1]}, of those with a verdict:",
     ]
-    for record in model.track_record:
+    for record in records:
         shares = (record.right_at("fake", prevalence), record.right_at("real", prevalence))
         right = [
             f"called {own}: {'none' if share is None else f'{own} {100 * share:5.1f} %'}"

@@ -50,6 +50,7 @@ def model_facts(model: Model) -> dict[str, Any]:
             "n_fake": model.calibration.n_fake,
         },
         "undecided": model.undecided,
+        "small": model_facts(model.small) if model.small else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "why_useless": model.why_useless,
         "naming": plain_naming(model.naming) if model.naming else None,
@@ -76,10 +77,11 @@ def card_text(model: Model) -> str:
         f"  features       sha256 {model.spec.sha256}",
         *(f"    {name:<14} {value}" for name, value in model.spec.to_dict().items()),
     ]
-    lines += [f"  such files     {kind.line_for(model.class_names)}" for kind in model.track_record]
+    records = [record for one in (model, model.small) if one for record in one.track_record]
+    lines += [f"  such files     {record.line_for(model.class_names)}" for record in records]
     naming = [f"  {line}" for line in naming_lines(model.naming)]
-    card = model.card.splitlines()
-    return "\n".join([*map(visible, lines), *naming, *([""] if card else []), *map(visible, card)])
+    cards = [one.card.splitlines() for one in (model, model.small) if one and one.card]
+    return "\n".join([*map(visible, lines), *naming, *(line for card in cards for line in ("", *map(visible, card)))])
 
 
 def base_text(model: Model) -> str:
@@ -112,6 +114,8 @@ def _headline(model: Model) -> list[str]:
         lines += [] if model.experience.codings else [f"  inconclusive   {DECIDES_NOTHING}"]
     if model.undecided:
         lines += [undecided_line(model.undecided, "  undecided      ")]
+    if model.small:
+        lines += _small_lines(model, model.small)
     if model.is_guess:
         lines += ["  no labels      which cluster is called fake is a guess"]
     lines += [f"  warned         {note}" for note in model.training_warnings]
@@ -134,6 +138,19 @@ def _headline(model: Model) -> list[str]:
             f"    {shares}",
         ]
     return lines
+
+
+def _small_lines(model: Model, small: Model) -> list[str]:
+    """Return what a model says of images that are too small for it."""
+    assert model.experience and small.experience
+    sides = f"{small.experience.least_side_px} to {model.experience.least_side_px - 1}"
+    seen = f"trained on {_training(small)}, coded as {small.experience.codings_text}"
+    zone = [undecided_line(small.undecided, f"{'':17}undecided: ")] if small.undecided else []
+    return [
+        f"  small images   with a shorter side of {sides} pixels it judges by a part of its own,",
+        f"{'':17}{seen}",
+        *zone,
+    ]
 
 
 def aurocs_of_card(card: str) -> dict[str, str]:

@@ -38,16 +38,13 @@ HELPING_FONTS = (  # of Linux, Windows and macOS, for names that are not in Lati
 NOTE_WIDTH, MOST_NOTES = 165, 4  # characters, lines
 
 
-def plot_timeline(result: VideoResult, output: str, undecided: tuple[float, float] | None = None) -> None:
-    """Draw the score of each frame over time, the threshold, why frames are inconclusive, and the extreme frames.
-
-    `undecided` are the scores between which the model decides nothing.
-    """
+def plot_timeline(result: VideoResult, output: str) -> None:
+    """Draw the score of each frame over time, the threshold, why frames are inconclusive, and the extreme frames."""
     record = result.record
     notes = _notes(record.warnings)
     figure = new_figure(WIDTH, 6.4 + 0.22 * len(notes))
     grid = figure.add_gridspec(3, 1, height_ratios=(3, 0.02 + 0.16 * len(notes), 2))
-    _scores_over_time(figure.add_subplot(grid[0]), result, undecided)
+    _scores_over_time(figure.add_subplot(grid[0]), result)
     below = figure.add_subplot(grid[1])
     below.set_axis_off()
     below.text(0, 1, "\n".join(notes), fontsize=9, va="top", transform=below.transAxes)
@@ -83,7 +80,7 @@ def _thumbnails(figure: Figure, place: SubplotSpec, result: VideoResult) -> None
         axes.set_axis_off()
 
 
-def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, float] | None) -> None:
+def _scores_over_time(axes: Axes, result: VideoResult) -> None:
     has_times, called = all(frame.time_s is not None for frame in result.frames), _called(result)
     for track in sorted({frame.track for frame in result.frames}):
         frames = [f for f in result.frames if f.track == track and f.score is not None]
@@ -100,11 +97,10 @@ def _scores_over_time(axes: Axes, result: VideoResult, undecided: tuple[float, f
         if counts[verdict]:
             label = f"{called[verdict]} ({counts[verdict]})"
             axes.plot([], [], color=colour, marker=marker, linestyle="", label=label)
-    threshold = result.record.threshold
-    if threshold is not None and undecided is None:
+    threshold, low, high = result.record.threshold, result.record.undecided_low, result.record.undecided_high
+    if threshold is not None and low is None:
         axes.axhline(threshold, color="0.3", linewidth=1, linestyle="--", label=f"threshold {threshold:.3f}")
-    if undecided is not None:
-        low, high = undecided
+    if low is not None and high is not None:
         model = plain(result.record.model or "the model", 24)
         axes.axhspan(low, high, color="0.91", zorder=0, label=f"undecided by {model}:\n{low:.3f} to {high:.3f}")
     axes.set(

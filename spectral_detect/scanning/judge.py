@@ -189,6 +189,7 @@ class Judge:
     def __call__(self, variants: Sequence[Extraction]) -> ImageRecord:
         """Return the record of one image, given as it is and after each edit."""
         image, judgement, error = variants[0], None, error_of(variants[0], self.model)
+        own = self.of_size(image)
         if image.features is not None:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
@@ -196,7 +197,7 @@ class Judge:
         if judgement and known:  # how often it is right was measured on other images
             judgement = replace(judgement, such_files=None)
         said, verdict = image.provenance, judgement.verdict if judgement else None
-        low, high = self.undecided or (None, None)
+        low, high = own.undecided or (None, None)
         class_name = self.model.class_name(judgement.verdict) if judgement else None
         told = (*judgement.warnings, *disagreement(judgement.verdict, judgement.named, class_name)) if judgement else ()
         return ImageRecord(
@@ -210,7 +211,7 @@ class Judge:
             **(self._judged(judgement) if judgement else self._unjudged()),
             model=self.model.name,
             model_sha256=self.model.sha256,
-            model_balanced_accuracy=self.model.balanced_accuracy,
+            model_balanced_accuracy=own.model.balanced_accuracy,
             spec_sha256=self.spec.sha256,
             settings_sha256=self.settings_sha256,
             tool_version=__version__,
@@ -268,6 +269,17 @@ class Judge:
 
     # ---------------------------------------------------------------------------------------------------- judgements
 
+    def of_size(self, image: Extraction) -> Judge:
+        """Return the judge of images as large as this one: this, or that of the model for `small` images."""
+        if image.features is None or self.model.of_size(*image.size_px) is self.model:
+            return self
+        return self._of_small
+
+    @cached_property
+    def _of_small(self) -> Judge:
+        assert self.model.small
+        return replace(self, model=replace(self.model.small, name=self.model.name, sha256=self.model.sha256))
+
     def judge(self, variants: Sequence[Extraction]) -> Judgement:
         """Judge one image.
 
@@ -276,6 +288,9 @@ class Judge:
         variants : sequence of Extraction
             The image as it is, with features; then after each edit.
         """
+        return self.of_size(variants[0])._judge(variants)
+
+    def _judge(self, variants: Sequence[Extraction]) -> Judgement:
         image, model = variants[0], self.model
         threshold = self.rules.threshold_of(model)
         score = score_of(image, model)

@@ -11,5 +11,6 @@ def error_of(image: Extraction, model: Model) -> str | None:
     least_px = model.spec.min_size_px
     if image.error is None or not image.width or not image.height or min(image.width, image.height) >= least_px:
         return image.error
-    side = model.experience.least_side_px if model.experience else 0
+    seen = (model.small or model).experience
+    side = seen.least_side_px if seen else 0
     return f"{image.error}, and the model {model.name} judges from {side} on" if side > least_px else image.error

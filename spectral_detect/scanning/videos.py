@@ -145,7 +145,7 @@ class VideoJudge:
         ballot = _elect(judged, self.vote, self.judge.rules, "face" if self.frames.crop == "face" else "frame")
         known |= self._verdict(ballot, judgements)
         against = self._improbable(ballot) or self._against_most(ballot)
-        notes = (*_doubts(ballot, judgements, known), *against, *_remedy(ballot, judged, self.model))
+        notes = (*_doubts(ballot, judgements, known), *against, *_remedy(ballot, judged))
         notes += self.judge.known_already(hashed.sha256)
         told = contradictions(None if known["class_name"] else ballot.verdict, said)
         known["warnings"] = (*told, *known["warnings"], *notes)
@@ -175,7 +175,12 @@ class VideoJudge:
         low, high = ballot.interval or (None, None)
         codings = Counter(j.such_files for j in judgements if j.such_files)
         known = max(codings, key=codings.__getitem__, default=None)
+        ((own, zone), _), *_others = Counter((j.model, j.undecided) for j in judgements).most_common()
+        low_score, high_score = zone or (None, None)
         return {
+            "model_balanced_accuracy": own.balanced_accuracy,
+            "undecided_low": low_score,
+            "undecided_high": high_score,
             "verdict": ballot.verdict,
             "label": LABELS.get(ballot.verdict),
             "fake_fraction": ballot.fake_fraction,
@@ -314,9 +319,9 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
     return tuple(notes)
 
 
-def _remedy(ballot: Ballot, judged: Sequence[Judged], model: Model) -> tuple[str, ...]:
+def _remedy(ballot: Ballot, judged: Sequence[Judged]) -> tuple[str, ...]:
     """Say what to do if a video stays undecided because the model has not seen frames coded like its own."""
-    unseen = Counter(e.coding.kind for e, j in judged if j and e.coding and not _has_seen(model, e.coding))
+    unseen = Counter(e.coding.kind for e, j in judged if j and e.coding and not _has_seen(j.model, e.coding))
     if ballot.verdict != "inconclusive" or not unseen:
         return ()
     (kind, _), *_others = unseen.most_common(1)

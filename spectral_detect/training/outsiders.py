@@ -62,7 +62,7 @@ def fit_outsiders(insiders: Dataset, others: Outsiders, mean: np.ndarray, scale:
     threshold = float(values[inside][order][np.searchsorted(refused, MOST_REFUSED)])
     found = float(np.average(values[outside] > threshold, weights=weights[outside]))
     ridge = fit_ridge(Z, is_outsider, weights)
-    return OutsiderCheck(others.kinds, ridge.weights, ridge.intercept, ridge.limit, threshold, found)
+    return OutsiderCheck(others.kinds, ridge.weights, mean, scale, ridge.intercept, ridge.limit, threshold, found)
 
 
 def _weights(is_outsider: np.ndarray, groups: np.ndarray) -> np.ndarray:

@@ -335,9 +335,9 @@ def test_one_model_ships() -> None:
 
 
 def test_the_shipped_model_judges_the_sizes_at_which_it_was_right() -> None:
-    seen = load_default_model().experience
-    assert seen is not None
-    assert seen.least_side_px == 240
+    world = load_default_model()
+    assert world.experience is not None and world.small is not None and world.small.experience is not None
+    assert (world.experience.least_side_px, world.small.experience.least_side_px) == (240, 128)
 
 
 EXAMPLE_MODELS = sorted(MODELS.glob("*.pkl"))
@@ -354,7 +354,7 @@ def test_every_model_in_the_repository_has_a_card(path: Path) -> None:
     model = load_model(path)
     assert "Not good for" in model.card
     assert model.training["n_real"] >= 100
-    assert model.card in path.with_suffix(".md").read_text()
+    assert all(one.card in path.with_suffix(".md").read_text() for one in (model, model.small) if one)
 
 
 @pytest.mark.parametrize(

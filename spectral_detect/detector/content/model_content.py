@@ -13,7 +13,7 @@ import pickle
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -21,14 +21,7 @@ import numpy as np
 from spectral_detect.atomic_write import time_of_writing
 from spectral_detect.detector.calibration import Calibration, CalibrationKind
 from spectral_detect.detector.class_names import why_no_class_names
-from spectral_detect.detector.classifiers import (
-    Classifier,
-    KMeans,
-    LogisticRegression,
-    Perceptron,
-    Ridge,
-    Svm,
-)
+from spectral_detect.detector.content.classifier import classifier_from_plain, fits_together
 from spectral_detect.detector.content.memory import (
     MARKS,
     marks_from_plain,
@@ -38,13 +31,13 @@ from spectral_detect.detector.content.memory import (
 )
 from spectral_detect.detector.content.naming import naming_arrays, naming_from_plain, plain_naming
 from spectral_detect.detector.content.numbers import are_scales, are_sound, count, name_of, number
-from spectral_detect.detector.content.outsiders import outsiders_from_plain, plain_outsiders
+from spectral_detect.detector.content.outsiders import outsider_arrays, outsiders_from_plain, plain_outsiders
 from spectral_detect.detector.content.plain_pickle import unpickle_plain
 from spectral_detect.detector.experience import Experience, FeatureCloud, Qualities
 from spectral_detect.detector.metric_values import METRICS
 from spectral_detect.detector.model import Model
 from spectral_detect.detector.track_record import TrackRecord
-from spectral_detect.errors import ModelFileError
+from spectral_detect.errors import ModelFileError, OptionError
 from spectral_detect.features.spec import FeatureSpec, FusedSpec
 from spectral_detect.media.delivery import GRID_PX, Delivery
 from spectral_detect.records import CLASS_NAMES, LABELS
@@ -57,7 +50,7 @@ COUNTS = ("n_real", "n_fake", "n_unlabelled", "n_groups", "n_fewest_groups", "n_
 FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
-CLASSIFIERS: dict[str, Any] = {c.kind: c for c in (Svm, LogisticRegression, Ridge, Perceptron, KMeans)}
+SMALL = "small"
 
 
 # ------------------------------------------------------------------------------------------------------- from a model
@@ -69,7 +62,8 @@ def to_plain(model: Model) -> dict[str, Any]:
     The time of creation is that of SOURCE_DATE_EPOCH if it is set, so that the same training gives the same bytes.
     """
     fitted, arrays = _fitted(model), _arrays(model)
-    parts = {f"part_{k}": pickle.dumps(to_plain(part), protocol=4) for k, part in enumerate(model.parts)}
+    within = {f"part_{k}": part for k, part in enumerate(model.parts)} | ({SMALL: model.small} if model.small else {})
+    models = {name: pickle.dumps(to_plain(other), protocol=4) for name, other in within.items()}
     arrays["reference_scores"] = model.calibration.scores(model.decision_values(model.reference))
     header: dict[str, Any] = {
         "spec": model.spec.to_dict(),
@@ -100,7 +94,7 @@ def to_plain(model: Model) -> dict[str, Any]:
         name: np.ascontiguousarray(array, dtype=header["types"][name]).tobytes()
         for name, array in arrays.items()
         if array.size  # equal bytes would be one object, to which the pickle would refer
-    } | parts
+    } | models
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -126,7 +120,7 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
     if len(model.file_marks):
         arrays[MARKS] = model.file_marks
     if model.outsiders:
-        arrays["outsider_weights"] = model.outsiders.weights
+        arrays |= outsider_arrays(model.outsiders, model.mean, model.scale)
     if model.naming:
         arrays |= naming_arrays(model.naming)
     return arrays
@@ -182,7 +176,8 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
         for name, shape in header["shapes"].items()
     }
     parts = _parts(header.get("parts") or (), values["arrays"])
-    return _assemble(header, arrays, parts), arrays["reference_scores"]
+    model = _assemble(header, arrays, parts)
+    return _with_small(model, values["arrays"].get(SMALL)), arrays["reference_scores"]
 
 
 def _check_texts(header: Any) -> None:
@@ -202,6 +197,17 @@ def _parts(facts: Sequence[Mapping[str, Any]], content: Mapping[str, bytes]) -> 
             raise ModelFileError("damaged: one of its parts cannot be one", remedy="fuse its models again")
         found.append(replace(part, name=name_of(known["name"]), sha256=str(known["sha256"])))
     return tuple(found)
+
+
+def _with_small(model: Model, content: bytes | None) -> Model:
+    """Return the model with that for small images, a model file of its own within the file, if there is one."""
+    if content is None:
+        return model
+    small, _ = from_plain(unpickle_plain(content))
+    try:
+        return model.with_small(small)
+    except OptionError as error:
+        raise ModelFileError(f"damaged: {error.problem}", remedy="train it again") from None
 
 
 def _of_this_version(values: Any) -> dict[str, Any]:
@@ -231,7 +237,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
     model = Model(
         spec=FusedSpec.of([part.spec for part in parts]) if parts else FeatureSpec.from_dict(header["spec"]),
         parts=parts,
-        classifier=_classifier(header["classifier"], arrays),
+        classifier=classifier_from_plain(header["classifier"], arrays),
         mean=arrays["mean"],
         scale=arrays["scale"],
         calibration=_calibration(header["calibration"], arrays),
@@ -253,7 +259,7 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], parts
         created=str(header["created"]),
         libraries=dict(header["libraries"]),
     )
-    if not _fits_together(model):
+    if not fits_together(model):
         raise ModelFileError("damaged: its arrays do not fit together", remedy="train it again")
     return model
 
@@ -357,43 +363,3 @@ def _calibration(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) ->
 
 def _falls(*arrays: np.ndarray) -> bool:
     return any(bool((np.diff(array) <= 0).any()) for array in arrays)
-
-
-def _classifier(values: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Classifier:
-    kind = CLASSIFIERS[values["kind"]]
-    numbers = {k: number(v) for k, v in values.items() if k != "kind"}
-    classifier: Classifier = kind(**numbers, **{f.name: arrays[f.name] for f in fields(kind) if f.name not in numbers})
-    return classifier
-
-
-def _fits_together(model: Model) -> bool:
-    n_features = len(model.mean)
-    group_sizes = model.spec.group_sizes or (n_features,)
-    if sum(group_sizes) != model.n_features or (model.parts and n_features != len(model.parts)):
-        return False
-    classifier = model.classifier
-    if isinstance(classifier, Svm):
-        n = len(classifier.dual_coef)
-        fitting = (
-            classifier.support_vectors.shape == (n, n_features)
-            and classifier.dual_coef.shape == (n,)
-            and classifier.gamma.shape == (len(group_sizes),)
-            and classifier.group_sizes.tolist() == list(group_sizes)
-        )
-    elif isinstance(classifier, LogisticRegression | Ridge):
-        fitting = classifier.weights.shape == (n_features,)
-    elif isinstance(classifier, Perceptron):
-        n_units = (len(classifier.weights),)
-        fitting = classifier.weights.shape == classifier.hidden_offsets.shape == n_units
-        fitting = fitting and classifier.hidden_weights.shape == (n_features, *n_units)
-    else:
-        fitting = isinstance(classifier, KMeans) and classifier.centres.shape == (2, n_features)
-    n_reference = len(model.reference)
-    return (
-        fitting
-        and n_reference > 0
-        and model.reference.shape == (n_reference, model.n_features)
-        and model.mean.shape == model.scale.shape == (n_features,)
-        and are_scales(model.scale)
-        and (model.naming is None or model.naming.fits(n_features, group_sizes))
-    )

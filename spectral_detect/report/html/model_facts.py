@@ -72,7 +72,7 @@ def model_facts(model: Model, rules: Rules, *, of_videos: bool = False) -> Model
         error_rates=_error_rates(model, rules),
         facts=[(title, visible(text)) for title, text in (("about", about), *facts) if text],
         conditions=[(title, visible(text)) for title, text in (*_conditions(model), *_of_videos(model) * of_videos)],
-        card="\n".join(map(visible, model.card.splitlines())),
+        card="\n".join(visible(line) for one in (model, model.small) if one for line in one.card.splitlines()),
         is_calibrated=model.calibration.kind != "none",
     )
 
@@ -154,6 +154,11 @@ def _conditions(model: Model) -> list[tuple[str, str]]:
         found.append(
             ("features", f"{100 * seen.refusal_rate:.1f} % of held-out images of its sources lie outside their limit")
         )
+    if model.small and model.small.experience and seen:
+        least, most = model.small.experience.least_side_px, seen.least_side_px - 1
+        counted_small = sum(_number(model.small.training, key) for key in ("n_real", "n_fake"))
+        codings = f"trained on {counted_small} images, coded as {model.small.experience.codings_text}"
+        found.append(("smaller images", f"of {least} to {most} pixels by a part of its own, {codings}"))
     if model.delivery:
         found.append(("delivery", f"each image goes through this first: {model.delivery.title}"))
     if model.metrics:

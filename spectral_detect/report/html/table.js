@@ -82,6 +82,11 @@ function sortFound() {
   });
 }
 
+// scores between the two decide nothing; null where every score decides
+function zoneOf(row) {
+  const low = value(row, "undecided_low");
+  return low === null ? null : [low, value(row, "undecided_high")];
+}
 function digits(number) { return number === null ? "" : number.toFixed(3); }
 function share(number) { return number === null ? "" : number < 0.001 ? "< 0.001" : number > 0.999 ? "> 0.999" : digits(number); }
 function ratioText(log10) {

@@ -228,7 +228,6 @@ class TableReport:
         """Return what the page's script needs beside the rows."""
         words, judge = self._content.words, self._content.judge
         return {
-            "undecided": {judge.model.sha256: judge.undecided} if judge.undecided else {},
             "columns": self._content.rows.columns,
             "n_of_record": len(self._content.rows.record_columns),
             "coded": sorted(CODED.intersection(self._content.rows.columns)),
@@ -237,11 +236,11 @@ class TableReport:
             "noun": self._content.noun,
             "by_score": sorted(BY_SCORE),
             "reasons": [advice.title for advice in (*words.REASONS, words.OTHER_REASON)],
-            "prevalence": self._content.judge.rules.prevalence,
+            "prevalence": judge.rules.prevalence,
             "scale": SCALE_NAME,
             "made_from_jpeg": MADE_FROM_JPEG,
-            "names": _names_of(self._content.judge),
-            "sides": sides_of(self._content.judge.class_names),
+            "names": _names_of(judge),
+            "sides": sides_of(judge.class_names),
         }
 
 

@@ -36,7 +36,7 @@ function chart(row, width, height, pad) {
   const Y = score => +(pad.top + (1 - score) * (height - pad.top - pad.bottom)).toFixed(1);
   const svg = drawn("svg", {viewBox: `0 0 ${width} ${height}`, width, height, class: "timeline", role: "img"});
   svg.setAttribute("aria-label", `Scores of ${n} frames: ${votesText(row)}`);
-  const right = width - pad.right, zone = facts.undecided[value(row, "model_sha256")], threshold = value(row, "threshold");
+  const right = width - pad.right, zone = zoneOf(row), threshold = value(row, "threshold");
   if (zone) svg.append(drawn("rect", {class: "zone", x: pad.left, y: Y(zone[1]), width: right - pad.left, height: Y(zone[0]) - Y(zone[1])}));
   svg.append(drawn("path", {class: "frame", d: `M${pad.left} ${Y(1)}H${right}M${pad.left} ${Y(0)}H${right}`}));
   if (threshold !== null && !zone) svg.append(drawn("path", {class: "threshold", d: `M${pad.left} ${Y(threshold)}H${right}`}));
@@ -65,7 +65,7 @@ function large(row, width) {
     const exact = first + k * (last - first) / n, at_ = hasTimes ? exact : Math.round(exact), anchor = k === 0 ? "start" : k === n ? "end" : "middle";
     svg.append(drawn("text", {class: "tick", x: X(at_), y: height - 8, "text-anchor": anchor}, unit(at_, hasTimes)));
   }
-  const zone = facts.undecided[value(row, "model_sha256")], threshold = value(row, "threshold");
+  const zone = zoneOf(row), threshold = value(row, "threshold");
   if (zone) svg.append(drawn("text", {class: "tick", x: right - 4, y: Y(zone[0]) - 5, "text-anchor": "end"}, `undecided: ${digits(zone[0])} to ${digits(zone[1])}`));
   if (threshold !== null && !zone) svg.append(drawn("text", {class: "tick", x: 34, y: Y(threshold) - 5}, `threshold ${digits(threshold)}`));
   const faces = new Set(points.map(point => point[3])).size;
@@ -94,7 +94,7 @@ const kind = {
   outside: "Frames lie outside the conditions under which the model was validated, see the warnings.",
   called(row, outcome) {
     const by = {majority: "the majority of the frames that voted", mean: "their mean score", pooled: "their pooled likelihood ratio"}[value(row, "vote")];
-    const zone = facts.undecided[value(row, "model_sha256")];
+    const zone = zoneOf(row);
     const rule = zone ? `frames between ${digits(zone[0])} and ${digits(zone[1])} do not vote` : `threshold ${digits(value(row, "threshold"))}`;
     return `Called ${facts.names[outcome]} by ${by}; mean score ${digits(row[at.mean_score])}, ${rule}.`;
   },

@@ -1,0 +1,151 @@
+"""A model with another one beside it, for the images that are too small for it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import EXAMPLES, Run
+from gaussian import SPEC
+from spectral_detect import Model, load_model, save_model
+from spectral_detect.detector.calibration import Calibration
+from spectral_detect.detector.classifiers import LogisticRegression
+from spectral_detect.detector.content.model_content import to_plain
+from spectral_detect.detector.experience import Experience
+from spectral_detect.detector.memory.files import marks_of
+from spectral_detect.detector.track_record import TrackRecord
+from spectral_detect.errors import ModelFileError, OptionError
+from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.report.metrics import prevalence_text
+from spectral_detect.report.models import card_text, model_facts
+from spectral_detect.scanning.judge import Judge
+from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.location import Location
+
+N = 12
+
+
+def model_of(sides: tuple[int, int], sign: float, undecided: tuple[float, float], **more: Any) -> Model:
+    """The first feature is its log odds of fake, times `sign`."""
+    seen = Experience(*sides, refusal_rate=0.01, codings={"lossless": None})
+    weights = LogisticRegression(np.eye(N)[0] * sign, 0.0)
+    calibration = Calibration("platt", n_real=99, n_fake=99)
+    record = (TrackRecord(None, None, 100, 50, 0.5, 0.9, 0.8),)
+    made = Model(SPEC, weights, np.zeros(N), np.ones(N), calibration, threshold=0.5, experience=seen, name="m")
+    return replace(made, undecided=undecided, track_record=record, reference=np.eye(N)[:2], **more)
+
+
+@pytest.fixture
+def both() -> Model:
+    small = model_of((125, 300), -1.0, (0.1, 0.9), file_marks=marks_of(["7" * 64]))
+    return model_of((300, 1000), 1.0, (0.4, 0.6)).with_small(small)
+
+
+def image(side: int, log_odds: float, sha256: str = "") -> Extraction:
+    features = np.eye(N)[0] * log_odds
+    return Extraction(Location("a.png"), width=2 * side, height=side, features=features, sha256=sha256 or None)
+
+
+def test_each_image_is_judged_by_the_model_of_its_size(both: Model) -> None:
+    judge = Judge(both)
+    large, small = judge([image(240, 1.0)]), judge([image(239, -3.0)])
+    assert (large.verdict, small.verdict) == ("fake", "fake")
+    assert (large.undecided_low, small.undecided_low) == (0.4, 0.1)
+    assert {large.model, small.model} == {"m"} and large.settings_sha256 == small.settings_sha256
+    assert small.score == pytest.approx(1 / (1 + np.exp(-3.0)))
+    assert small.such_files == "all files, below 240 pixels: decided 50 % of 100; fake right 90 %, real right 80 %"
+    undecided = judge([image(239, 1.0)])
+    assert (undecided.reason, undecided.warnings) == (
+        "undecided",
+        ("the model m errs too often at scores between 0.100 and 0.900",),
+    )
+
+
+def test_what_is_too_small_for_both_is_told_all_sizes_that_are_judged(both: Model) -> None:
+    record = Judge(both)([image(90, 9.0)])
+    assert record.reason == "outside experience"
+    assert "180x90 pixels (it judges a shorter side of 100 to 1250)" in record.warnings[0]
+    assert not Judge(both)([image(100, 9.0)]).reason
+
+
+def test_a_threshold_of_ones_own_holds_for_both(both: Model) -> None:
+    judge = Judge(both, Rules(threshold=0.7))
+    assert [judge([image(side, odds)]).verdict for side, odds in ((240, 0.5), (239, -0.5), (239, -2.0))] == [
+        "real",
+        "real",
+        "fake",
+    ]
+
+
+def test_the_training_images_of_both_are_known(both: Model) -> None:
+    assert "a training image" in Judge(both)([image(239, -3.0, "7" * 64)]).warnings[-1]
+    assert both.was_trained_on("7" * 64, None) and not both.was_trained_on("8" * 64, None)
+
+
+def test_it_is_saved_and_loaded_within_the_file(both: Model, tmp_path: Path) -> None:
+    save_model(both, tmp_path / "pair.pkl")
+    loaded = load_model(tmp_path / "pair.pkl")
+    assert loaded.small is not None
+    record = Judge(loaded)([image(239, -3.0)])
+    assert (record.model, record.model_sha256) == ("pair", loaded.sha256)
+    assert loaded.small.undecided == (0.1, 0.9)
+    assert loaded.of_size(500, 150) is loaded.small and loaded.of_size(240, 500) is loaded
+    X = np.eye(N)[:3]
+    np.testing.assert_array_equal(loaded.small.scores(X), both.small.scores(X) if both.small else None)
+
+
+def test_reports_on_the_model_tell_of_both(both: Model) -> None:
+    text = card_text(both)
+    assert "  small images   with a shorter side of 100 to 239 pixels it judges by a part of its own," in text
+    assert (
+        "undecided: scores between 0.100 and 0.900" in text
+        and "  such files     all files, below 240 pixels: decided 50 %" in text
+    )
+    facts = json.loads(json.dumps(model_facts(both), default=str))
+    assert facts["small"]["undecided"] == [0.1, 0.9] and facts["small"]["small"] is None
+    assert "all files, below 240 pixels" in prevalence_text(both, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"spec": replace(SPEC, n_bins=13)}, "other features"),
+        ({"class_names": ("a", "b")}, "other features, classes"),
+        ({"experience": None}, "know which sizes"),
+        ({"calibration": Calibration("none")}, "only one is calibrated"),
+        ({"undecided": None}, "decides scores at the threshold"),
+        ({"undecided": (0.6, 0.7)}, "decides scores at the threshold"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(both: Model, change: dict[str, Any], why: str) -> None:
+    assert both.small is not None
+    with pytest.raises(OptionError, match=why):
+        replace(both, small=None).with_small(replace(both.small, **change))
+    with pytest.raises(OptionError, match="not made of others"):
+        both.with_small(both.small)
+
+
+def test_a_file_with_a_model_within_that_does_not_fit_is_damaged(both: Model, tmp_path: Path) -> None:
+    for k, wrong in enumerate((both, replace(both.small or both, class_names=("a", "b")), None)):
+        path = tmp_path / f"{k}.pkl"
+        path.write_bytes(pickle.dumps(to_plain(replace(both, small=wrong)) if wrong else b"", protocol=4))
+        with pytest.raises(ModelFileError, match=r"damaged|not a model"):
+            load_model(path)
+
+
+def test_the_shipped_model_judges_small_images(run: Run, tmp_path: Path) -> None:
+    for name in ("real/Garden.png", "fake/Garden.png"):
+        with Image.open(EXAMPLES / name) as whole:
+            whole.convert("RGB").resize((128, 128), Image.Resampling.LANCZOS).save(tmp_path / name.replace("/", "_"))
+    records = [json.loads(line) for line in run("scan", tmp_path, "--format", "jsonl").stdout.splitlines()]
+    assert len(records) == 2 and not any(record["reason"] == "outside experience" for record in records)
+    world = load_model("world")
+    assert world.small is not None and world.small.undecided is not None
+    assert {record["undecided_low"] for record in records} == {world.small.undecided[0]}
