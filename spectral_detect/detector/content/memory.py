@@ -45,8 +45,8 @@ def summary_from_plain(values: Mapping[str, Any] | None, arrays: Mapping[str, np
     fits = summary.feature_means.shape == summary.feature_deviations.shape == (2, *arrays["mean"].shape)
     fits &= summary.profile_means.shape == summary.profile_deviations.shape == (2, n_bins)
     fits &= summary.positions.shape == (n_images, n_directions) and n_images <= MAX_POSITIONS
-    fits &= summary.labels.shape == summary.source_of.shape and set(summary.labels.tolist()) <= set(LABELS.values())
-    fits &= all(0 <= k < len(summary.sources) for k in summary.source_of.tolist())
+    fits &= summary.labels.shape == summary.source_of.shape and bool(np.isin(summary.labels, [*LABELS.values()]).all())
+    fits &= bool(((summary.source_of >= 0) & (summary.source_of < len(summary.sources))).all())
     if not fits or min(summary.feature_deviations.min(), summary.profile_deviations.min(initial=0.0)) < 0:
         raise ModelFileError("damaged: what it holds of its training images does not fit", remedy="train it again")
     return summary
