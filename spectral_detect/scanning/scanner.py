@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import queue
+import os
+import threading
+from collections import deque
+from concurrent.futures import Future
 from types import TracebackType
+from typing import NoReturn
 
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import OptionError
@@ -14,9 +18,12 @@ from spectral_detect.parallel.pool import Pool
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
-from spectral_detect.scanning.images import content_of, require_settings
+from spectral_detect.scanning.images import content_of, require_settings, scan_files
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
+
+HERE = Work(jobs=0, device="cpu")
+Worker = Pool[Found, ImageRecord]
 
 
 class Scanner:
@@ -24,14 +31,15 @@ class Scanner:
 
     A file that crashes its decoder, or takes longer than `work.timeout_s`, gives a record with `error` and costs one
     worker, which is started anew. Any number of threads may call `scan_bytes` at once; while all workers are busy they
-    wait.
+    wait, and are served in the order in which they came. A scanner belongs to the process that made it.
 
     Parameters
     ----------
     model, rules, limits, provenance
-        As `scan` takes them.
+        As `scan` takes them, for all images alike.
     work : Work, optional
-        How many workers, at least 1, by default one per core; and their time limit. They use no GPU and no cluster.
+        How many workers, at least 1, by default one per core; and how long an image may take, by default 60 s, without
+        the time that it waits for a worker. They use no GPU and no cluster.
 
     Raises
     ------
@@ -57,11 +65,14 @@ class Scanner:
         work = work or Work()
         if not work.is_local or work.device == "gpu" or work.n_workers == 0:
             raise OptionError("a Scanner has local worker processes", remedy="`jobs` from 1 up, no cluster and no GPU")
-        judge = Judge(model, rules or Rules(), provenance)
+        self._judge, self._limits = Judge(model, rules or Rules(), provenance), limits or Limits()
+        self._process = os.getpid()
         self._n_workers = work.n_workers
-        self._free: queue.LifoQueue[Pool[Found, ImageRecord] | None] = queue.LifoQueue()  # None: it is closed
-        for _ in range(work.n_workers):
-            self._free.put(worker_for(judge.extractor(limits), judge, timeout_s=work.timeout_s))
+        extractor = self._judge.extractor(self._limits)
+        self._idle = [worker_for(extractor, self._judge, timeout_s=work.timeout_s) for _ in range(work.n_workers)]
+        self._waiting: deque[Future[Worker]] = deque()
+        self._is_closed = False
+        self._changed = threading.Condition()
 
     def scan_bytes(self, content: bytes, *, name: str = "") -> ImageRecord:
         """Score one image, as the function `scan_bytes` does.
@@ -71,30 +82,66 @@ class Scanner:
         ArgumentError
             The content is no bytes, or the name no text.
         OptionError
-            The scanner is closed.
+            The scanner is closed, or was made by another process.
         SpectralDetectError
             Worker processes cannot start.
         """
         found = content_of(content, name)
-        pool = self._free.get()
-        if pool is None:
-            self._free.put(None)  # for the others that wait
-            raise OptionError("the scanner is closed", remedy="make a new one")
+        if len(content) > self._limits.max_bytes:  # refused before it travels
+            return next(scan_files([found], self._judge, work=HERE, limits=self._limits))
+        worker = self._take()
         try:
-            (record,) = pool.map([found])
+            (record,) = worker.map([found])
             return record
         finally:
-            self._free.put(pool)
+            self._give_back(worker)
+
+    def _take(self) -> Worker:
+        """Return an idle worker, as soon as those that asked before have had one."""
+        if os.getpid() != self._process:  # the workers answer the process that started them
+            raise OptionError("the scanner was made by another process", remedy="make one in each, after the fork")
+        with self._changed:
+            if self._is_closed:
+                raise _closed()
+            if self._idle:
+                return self._idle.pop()
+            turn: Future[Worker] = Future()
+            self._waiting.append(turn)
+        try:
+            return turn.result()
+        except BaseException:  # ctrl-C; what came for it all the same goes to the next
+            if not turn.cancel() and turn.exception() is None:
+                self._give_back(turn.result())
+            raise
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._changed:
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if turn.set_running_or_notify_cancel():
+                    turn.set_result(worker)
+                    return
+            self._idle.append(worker)
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Wait for the images that are being scored, and stop the workers."""
-        while self._n_workers and (pool := self._free.get()) is not None:
-            pool.stop()
-            self._n_workers -= 1
-        self._free.put(None)
+        """Refuse those who wait and all later calls, wait for the images being scored, and stop the workers."""
+        if os.getpid() != self._process:
+            return
+        with self._changed:
+            self._is_closed = True
+            while self._waiting:
+                turn = self._waiting.popleft()
+                if turn.set_running_or_notify_cancel():
+                    turn.set_exception(_closed())
+            self._changed.wait_for(lambda: len(self._idle) == self._n_workers)
+            for worker in self._idle:
+                worker.stop()
 
     def __enter__(self) -> Scanner:
         """Return itself; leaving the block closes it."""
+        if self._is_closed:
+            raise _closed()
         return self
 
     def __exit__(
@@ -102,3 +149,11 @@ class Scanner:
     ) -> None:
         """Close it."""
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: its workers cannot travel."""
+        raise OptionError("a Scanner cannot be sent to another process", remedy="make one there, of the same model")
+
+
+def _closed() -> OptionError:
+    return OptionError("the scanner is closed", remedy="make a new one")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -48,10 +50,43 @@ def test_what_takes_too_long_costs_a_scanner_one_image(model: Model) -> None:
         assert "given up after 1e-06 s" in str(scanner.scan_bytes(IMAGE.read_bytes()).error)
     with Scanner(model, work=Work(jobs=1)) as scanner:
         assert scanner.scan_bytes(IMAGE.read_bytes()).to_dict() == slow
-        (worker,) = scanner._free.queue[0]._workers
+        (worker,) = scanner._idle[0]._workers
         worker.process.kill()
         worker.process.wait()
         assert scanner.scan_bytes(IMAGE.read_bytes()).to_dict() == slow
+
+
+def test_threads_are_served_in_turn_and_closing_ends_the_waiting(model: Model) -> None:
+    content, served, refused = IMAGE.read_bytes(), [0] * 4, []
+
+    def busily(k: int) -> None:
+        try:
+            while True:
+                scanner.scan_bytes(content)
+                served[k] += 1
+        except OptionError as error:
+            refused.append(str(error))
+
+    with Scanner(model, work=Work(jobs=1)) as scanner, ThreadPoolExecutor(4) as threads:
+        for k in range(4):
+            threads.submit(busily, k)
+        while sum(served) < 40:
+            time.sleep(0.01)
+        scanner.close()
+    assert min(served) >= 40 // 4 - 2
+    assert refused == ["the scanner is closed; make a new one"] * 4
+    with pytest.raises(OptionError, match="the scanner is closed"), scanner:
+        pass
+
+
+def test_a_scanner_stays_in_its_process(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Scanner(model, limits=Limits(max_bytes=9), work=Work(jobs=1)) as scanner:
+        assert "files over 9 are refused" in str(scanner.scan_bytes(IMAGE.read_bytes()).error)  # without a worker
+        with pytest.raises(OptionError, match="cannot be sent to another process"):
+            pickle.dumps(scanner)
+        monkeypatch.setattr(os, "getpid", lambda: 1)
+        with pytest.raises(OptionError, match="made by another process; make one in each"):
+            scanner.scan_bytes(b"x")
 
 
 @pytest.mark.parametrize("work", [Work(jobs=0), Work(device="gpu"), Work(engine="dask")])
