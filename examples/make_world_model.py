@@ -53,6 +53,7 @@ from sklearn.metrics import roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, load_model, save_model, train_model
 from spectral_detect.detector.classifiers import Perceptron
+from spectral_detect.detector.experience import OutsiderCheck
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import GROUPS_OF_MIDDLE
 from spectral_detect.media.limits import Limits
@@ -83,6 +84,7 @@ N_FOLDS = 5
 # of `world`: seen often enough; a quarter smaller still counts, and below 240 verdicts were right in 54 to 71 %
 ENOUGH_PX = 300
 ENOUGH_SMALL_PX = 160  # of its part for small ones: so it judges from 128 on; below, 80 to 82 % of verdicts were right
+MOST_REFUSED = 0.02  # of small camera images, as pictures that are no photographs
 WIDEST = 1.5  # of a part that is cut out, width to height or height to width
 HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight (+ below)."
 GOES_ON = """\
@@ -466,7 +468,8 @@ def decided_table(material: Material, verdicts: np.ndarray) -> str:
     y, text = material.dataset.y, "\nFiles decided, and verdicts right, both classes alike:\n"
     for condition in (*material.kind.conditions, *material.kind.rare):
         here = (material.condition == condition) & material.counts
-        weights = source_weights(material.source) * here
+        weights = np.zeros(len(y))
+        weights[here] = source_weights(material.source[here])
         for label in (REAL, FAKE):
             weights[y == label] /= weights[y == label].sum()
         decided = verdicts >= 0
@@ -535,11 +538,20 @@ def main() -> None:
     onto = widened(load_model(args.onto), material.dataset) if args.onto else None
     model = fit(material.dataset, kind, onto, Material(args.work, others, args.jobs, kind).dataset if others else None)
     world = load_model(args.output / "world.pkl") if args.kind == "small" else None
-    model = replace(model, name=args.kind, outsiders=world.outsiders if world else model.outsiders)
+    model = replace(model, name=args.kind, outsiders=check_of(world, model, material) if world else model.outsiders)
     model = replace(model, card=card(model, material, onto, args.newest))
     print(model.card)
     args.output.mkdir(exist_ok=True)
     write(model if world is None else replace(world, small=None).with_small(model), args.output)
+
+
+def check_of(world: Model, small: Model, material: Material) -> OutsiderCheck | None:
+    """Return how the model for larger images tells outsiders, so that it refuses few of these camera images."""
+    if (check := world.outsiders) is None or small.experience is None:
+        return None
+    files = zip(material.dataset.features, material.dataset.y, material.dataset.samples, strict=True)
+    values = [check.value(f) for f, y, sample in files if y == REAL and small.experience.covers(*sample.size_px)]
+    return replace(check, threshold=max(check.threshold, float(np.quantile(values, 1 - MOST_REFUSED))))
 
 
 def write(whole: Model, folder: Path) -> None:

@@ -49,6 +49,7 @@ NO_TILES_OF_PARTS = (
     "a fused model judges by the likelihood ratios of its parts, each of the whole image; explain the image by a part "
     "whose features are of tiles to see the score of each place"
 )
+OF_SMALL = "judged by the part of the model for images with a shorter side below {} pixels, with limits of its own"
 NOTHING_TO_EXPLAIN = "all pixels are alike: there is nothing to measure, and so nothing to explain"
 
 
@@ -225,6 +226,8 @@ class Explainer:
         tiles = tile_scores(model, features, _boxes(variants[0], image))
         neighbours = nearest(model, features)
         notes: tuple[str, ...] = (tiles.warning,) if tiles and tiles.warning else ()
+        if judge is not self.judge and record.score_has_meaning and (seen := self.judge.model.experience):
+            notes = (OF_SMALL.format(seen.least_side_px), *notes)
         record = self._of_part(replace(record, warnings=(*record.warnings, *notes, *_notes_of_model(model))))
         evidence = evidence_of(model, features, self.judge.rules.threshold_of(model), undecided)
         return replace(

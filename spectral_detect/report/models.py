@@ -55,6 +55,7 @@ def model_facts(model: Model) -> dict[str, Any]:
         "why_useless": model.why_useless,
         "naming": plain_naming(model.naming) if model.naming else None,
         "experience": asdict(model.experience) if model.experience else None,
+        "judges_px": [model.experience.least_side_px, model.experience.most_side_px] if model.experience else None,
         "training": model.training,
         "metrics": model.metrics,
         "libraries": model.libraries,
@@ -145,11 +146,12 @@ def _small_lines(model: Model, small: Model) -> list[str]:
     assert model.experience and small.experience
     sides = f"{small.experience.least_side_px} to {model.experience.least_side_px - 1}"
     seen = f"trained on {_training(small)}, coded as {small.experience.codings_text}"
-    zone = [undecided_line(small.undecided, f"{'':17}undecided: ")] if small.undecided else []
-    return [
-        f"  small images   with a shorter side of {sides} pixels it judges by a part of its own,",
-        f"{'':17}{seen}",
-        *zone,
+    own = f"  small images   with a shorter side of {sides} pixels it judges by a part of its own,"
+    lines = [own, f"{'':17}{seen}"]
+    lines += [undecided_line(small.undecided, f"{'':17}undecided: ")] if small.undecided else []
+    measured = stored_estimates(small.metrics)
+    return lines + [
+        f"{'':17}{line}" for line in metric_lines(measured, ("balanced_accuracy", "auroc")) if small.metrics
     ]
 
 

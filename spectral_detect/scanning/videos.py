@@ -31,6 +31,8 @@ from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import VideoHash, hash_video
 from spectral_detect.text import counted
 
+TWO_PARTS = "some are so small that the model judged them by a part of its own, with other limits"
+
 
 @dataclass(frozen=True)
 class VideoResult:
@@ -173,9 +175,10 @@ class VideoJudge:
         """Return the columns of a record that the vote fills."""
         model, rules, ratio = self.model, self.judge.rules, ballot.log10_likelihood_ratio
         low, high = ballot.interval or (None, None)
-        codings = Counter(j.such_files for j in judgements if j.such_files)
+        voters = [j for j in judgements if j.verdict == ballot.verdict] or judgements
+        codings = Counter(j.such_files for j in voters if j.such_files)
         known = max(codings, key=codings.__getitem__, default=None)
-        ((own, zone), _), *_others = Counter((j.model, j.undecided) for j in judgements).most_common()
+        ((own, zone), _), *_others = Counter((j.model, j.undecided) for j in voters).most_common()
         low_score, high_score = zone or (None, None)
         return {
             "model_balanced_accuracy": own.balanced_accuracy,
@@ -311,6 +314,8 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
     fake = judgements[0].model.class_names[1]
     if ballot.doubt:
         notes.insert(0, ballot.doubt)
+    if len({(j.model, j.undecided) for j in judgements}) > 1:
+        notes.append(TWO_PARTS)
     if known["n_tracks"] > 1:
         first = f"one called {fake} if there is one, else an inconclusive one"
         notes.append(f"{known['n_tracks']} faces followed; the votes are those of the face that decides: {first}")

@@ -126,7 +126,9 @@ def experience_of_both(first: Model, second: Model) -> Experience | None:
     low, high = max(a.min_side_px, b.min_side_px), min(a.max_side_px, b.max_side_px)
     if low > high or not codings:
         what = "of a coding" if low <= high else "of a size"
-        raise ModelFileError(f"{first.name!r} and {second.name!r} have seen no images {what} in common")
+        with_small = [repr(model.name) for model in (first, second) if model.small]
+        remedy = f"the part of {' and '.join(with_small)} for small images is not fused" if with_small else ""
+        raise ModelFileError(f"{first.name!r} and {second.name!r} have seen no images {what} in common", remedy=remedy)
     rate, share = min(1.0, a.refusal_rate + b.refusal_rate), max(a.portrait_share, b.portrait_share)
     return Experience(low, high, rate, codings, share)
 

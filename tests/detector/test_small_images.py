@@ -149,3 +149,27 @@ def test_the_shipped_model_judges_small_images(run: Run, tmp_path: Path) -> None
     world = load_model("world")
     assert world.small is not None and world.small.undecided is not None
     assert {record["undecided_low"] for record in records} == {world.small.undecided[0]}
+
+
+def test_explain_says_which_part_judged(run: Run, tmp_path: Path) -> None:
+    with Image.open(EXAMPLES / "fake" / "Garden.png") as whole:
+        whole.crop((0, 0, 200, 200)).save(tmp_path / "part.png")
+    assert "for images with a shorter side below 240 pixels" in " ".join(
+        run("explain", tmp_path / "part.png").stdout.split()
+    )
+    said = run("explain", EXAMPLES / "fake" / "Garden.png").stdout
+    assert "shorter side below 240" not in " ".join(said.split())
+
+
+def test_a_video_of_frames_of_both_sizes_names_the_part_that_gave_its_verdict(run: Run, tmp_path: Path) -> None:
+    with Image.open(EXAMPLES / "fake" / "Aqua.png") as whole:
+        frame = whole.convert("RGB")
+    (tmp_path / "frames").mkdir()
+    for k, side in enumerate((256, 256, 256, 180)):
+        frame.crop((0, 0, side, side)).save(tmp_path / "frames" / f"{k}.png")
+    said = run("video", tmp_path / "frames", "--group-by", "parent", "--format", "jsonl").stdout
+    record = json.loads(said.splitlines()[0])
+    world = load_model("world")
+    assert record["verdict"] == "fake" and world.undecided is not None
+    assert record["undecided_low"] == world.undecided[0] and "below" not in record["such_files"]
+    assert any("judged them by a part of its own" in warning for warning in record["warnings"])

@@ -51,7 +51,10 @@ def test_the_report_names_two_ends_and_no_threshold(run: Run, tmp_path: Path) ->
     low, high = world.undecided or (0, 0)
     assert run("scan", IMAGE, *HERE, "--report", tmp_path / "r.html").exit_code == 0
     (said,) = re.findall(r"<dt>Threshold</dt><dd>(.*?)</dd>", (tmp_path / "r.html").read_text())
-    assert said == f"by the score: real up to {low:.3f}, fake from {high:.3f} on, inconclusive between"
+    between = "real up to {:.3f}, fake from {:.3f} on, inconclusive between"
+    of_small = between.format(*((world.small and world.small.undecided) or (0, 0)))
+    small = f"Of images with a shorter side below 240 pixels: {of_small}"
+    assert said == f"by the score: {between.format(low, high)}. {small}"
     assert run("scan", IMAGE, *HERE, "--threshold", 0.6, "--report", tmp_path / "r.html").exit_code == 0
     (said,) = re.findall(r"<dt>Threshold</dt><dd>(.*?)</dd>", (tmp_path / "r.html").read_text())
     assert said.startswith("a score of 0.600 or more is called fake; set by --threshold")

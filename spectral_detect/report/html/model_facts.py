@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,8 +82,16 @@ def _threshold(model: Model, rules: Rules) -> str:
     if rules.threshold is not None:
         return f"{text}; set by --threshold, the model's own is {model.threshold:.3f}"
     if model.undecided and model.undecided[0] < model.undecided[1]:
-        return f"by the score: {decides_text(model.threshold, model.undecided, model.class_names)}"
+        of_small = _of_small(model, lambda small: decides_text(small.threshold, small.undecided, small.class_names))
+        return f"by the score: {decides_text(model.threshold, model.undecided, model.class_names)}{of_small}"
     return text
+
+
+def _of_small(model: Model, say: Callable[[Model], str]) -> str:
+    """Return what is to be said of the part for small images, behind what is said of the others; empty without one."""
+    if model.small is None or model.experience is None:
+        return ""
+    return f". Of images with a shorter side below {model.experience.least_side_px} pixels: {say(model.small)}"
 
 
 def _error_rates(model: Model, rules: Rules) -> str:
@@ -102,8 +110,8 @@ def _error_rates(model: Model, rules: Rules) -> str:
     if rules.threshold is not None:
         return f"not measured at this threshold; at the model's own ({model.threshold:.3f}): {rates}"
     if model.undecided and model.undecided[0] < model.undecided[1]:
-        all_files = track_record_of(model.track_record, None)
-        line = all_files.line_for(model.class_names) if all_files else ""
+        all_files = [track_record_of(one.track_record, None) for one in (model, model.small) if one]
+        line = ". ".join(record.line_for(model.class_names) for record in all_files if record)
         verdicts = f"{visible(line)}, by models that had not seen their sources. " if line else ""
         return (
             f"{verdicts}Were every score to decide ({decides_text(model.threshold, None, model.class_names)}), also "
@@ -158,7 +166,9 @@ def _conditions(model: Model) -> list[tuple[str, str]]:
         least, most = model.small.experience.least_side_px, seen.least_side_px - 1
         counted_small = sum(_number(model.small.training, key) for key in ("n_real", "n_fake"))
         codings = f"trained on {counted_small} images, coded as {model.small.experience.codings_text}"
-        found.append(("smaller images", f"of {least} to {most} pixels by a part of its own, {codings}"))
+        measured = stored_estimates(model.small.metrics)["balanced_accuracy"]
+        accuracy = "" if measured is None else f"; balanced accuracy of its own {_share(measured)}"
+        found.append(("smaller images", f"of {least} to {most} pixels by a part of its own, {codings}{accuracy}"))
     if model.delivery:
         found.append(("delivery", f"each image goes through this first: {model.delivery.title}"))
     if model.metrics:

@@ -211,11 +211,17 @@ def draw_bands(axes: Axes, explanation: Explanation, evidence: Evidence) -> None
     axes.set_title("at which detail", fontsize=NORMAL + 1)
     real, fake = drawn_names(explanation)
     axes.set_ylabel(f"for {real}      for {fake}", fontsize=SMALL)
-    seen = f", image reduced to {scale} px" if scale else ""
+    seen = f", image{reduced}" if (reduced := _reduced(explanation, scale)) else ""
     axes.set_xlabel(f"coarse  \N{RIGHTWARDS ARROW}  fine (cycles per pixel{seen})", fontsize=SMALL)
     largest = float(np.abs(sums).max()) or 1.0
     axes.set_ylim(-1.15 * largest, 1.15 * largest)
     _plain_frame(axes)
+
+
+def _reduced(explanation: Explanation, scale_px: int | None) -> str:
+    """Return to how many pixels the image was reduced for its features, in words; empty if it was not."""
+    is_reduced = scale_px and explanation.size and min(explanation.size) > scale_px
+    return f" reduced to {scale_px} px" if is_reduced else ""
 
 
 def draw_profile(axes: Axes, explanation: Explanation, profile: Profile) -> None:
@@ -233,7 +239,7 @@ def draw_profile(axes: Axes, explanation: Explanation, profile: Profile) -> None
     _frequency_axis(axes)
     axes.set_title("its detail beside the training images", fontsize=NORMAL + 1, pad=17)
     axes.set_ylabel("dB", fontsize=SMALL)
-    seen = f", reduced to {profile.scale_px} px" if profile.scale_px else ""
+    seen = f",{reduced}" if (reduced := _reduced(explanation, profile.scale_px)) else ""
     more = "" if has_bands else "\nno bands: this model holds none"
     axes.set_xlabel(f"coarse  \N{RIGHTWARDS ARROW}  fine (cycles per pixel{seen}){more}", fontsize=SMALL)
     axes.legend(
