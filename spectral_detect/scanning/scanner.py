@@ -89,12 +89,18 @@ class Scanner:
         found = content_of(content, name)
         if len(content) > self._limits.max_bytes:  # refused before it travels
             return next(scan_files([found], self._judge, work=HERE, limits=self._limits))
-        worker = self._take()
+        worker: Worker | None = None
         try:
+            worker = self._take()
             (record,) = worker.map([found])
             return record
+        except BaseException:  # such as ctrl-C: what the worker answers to what it was sent is no other image's
+            if worker is not None:
+                worker.stop()
+            raise
         finally:
-            self._give_back(worker)
+            if worker is not None:
+                self._give_back(worker)
 
     def _take(self) -> Worker:
         """Return an idle worker, as soon as those that asked before have had one."""

@@ -16,7 +16,8 @@ import pytest
 
 from conftest import EXAMPLES, MODELS
 from spectral_detect import Limits, Model, Rules, Scanner, Work, load_model, scan, scan_bytes
-from spectral_detect.errors import ArgumentError, OptionError, PathError
+from spectral_detect.errors import ArgumentError, OptionError, PathError, SpectralDetectError
+from spectral_detect.parallel.worker_process import WorkerProcess
 
 IMAGE = EXAMPLES / "fake" / "Aqua.png"
 
@@ -77,6 +78,31 @@ def test_threads_are_served_in_turn_and_closing_ends_the_waiting(model: Model) -
     assert refused == ["the scanner is closed; make a new one"] * 4
     with pytest.raises(OptionError, match="the scanner is closed"), scanner:
         pass
+
+
+def test_an_interrupted_call_leaves_no_answer_for_the_next(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = [path.read_bytes() for path in sorted((EXAMPLES / "fake").glob("*.png"))[:2]]
+    with Scanner(model, work=Work(jobs=1)) as scanner:
+        right = scanner.scan_bytes(contents[1])
+        send = WorkerProcess._send
+
+        def sent_and_interrupted(worker: Any, pickled: bytes) -> None:
+            send(worker, pickled)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as interrupted:
+            interrupted.setattr(WorkerProcess, "_send", sent_and_interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                scanner.scan_bytes(contents[0])
+        assert scanner.scan_bytes(contents[1]) == right
+
+
+def test_workers_that_cannot_start_are_an_error_of_this_package(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with Scanner(model, work=Work(jobs=1)) as scanner:
+        for _ in range(2):
+            with pytest.raises(SpectralDetectError, match=r"worker processes cannot start \(No such file"):
+                scanner.scan_bytes(IMAGE.read_bytes())
 
 
 def test_a_scanner_stays_in_its_process(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
