@@ -271,7 +271,7 @@ KINDS = {
         "small images of unknown history",
         "Each image as it is, if it is so small, reduced to a shorter side of 96 to 263 pixels, a part of\n"
         "             so many pixels cut out, and as a frame of H.264 or a part of one, some without colours",
-        "of {least} to {most} pixels on the shorter side",
+        "from {least} pixels on the shorter side to where the model for larger ones begins",
         {"native": None, "still": smaller, "part": part_of, "video": smaller_video},
         {"gray": smaller_without_colours},
         ENOUGH_SMALL_PX,
@@ -488,7 +488,7 @@ def card(model: Model, material: Material, onto: Model | None, newest: str) -> s
         name=model.name,
         about=kind.about,
         delivered=kind.delivered,
-        sizes=kind.sizes.format(least=seen.least_side_px, most=seen.max_side_px),
+        sizes=kind.sizes.format(least=seen.least_side_px),
         outsiders=FINDS if model.outsiders else FINDS_NONE,
         n_real=int(np.sum(y == REAL)),
         n_fake=int(np.sum(fakes)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from spectral_detect.detector.content.naming import plain_naming
@@ -50,7 +50,7 @@ def model_facts(model: Model) -> dict[str, Any]:
             "n_fake": model.calibration.n_fake,
         },
         "undecided": model.undecided,
-        "small": model_facts(model.small) if model.small else None,
+        "small": model_facts(replace(model.small, name=model.name, sha256=model.sha256)) if model.small else None,
         "delivery": asdict(model.delivery) if model.delivery else None,
         "why_useless": model.why_useless,
         "naming": plain_naming(model.naming) if model.naming else None,

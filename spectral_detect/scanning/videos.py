@@ -19,7 +19,7 @@ from spectral_detect.media.video import FrameOptions, Video, open_video
 from spectral_detect.outputs.made_with import MadeWith
 from spectral_detect.parallel.task import Cost
 from spectral_detect.parallel.work import Work, work_through
-from spectral_detect.records import LABELS, FrameRecord, VideoRecord
+from spectral_detect.records import BY_SCORE, LABELS, FrameRecord, VideoRecord
 from spectral_detect.scanning.judge import GUESS, Judge, Judgement, hash_of_settings
 from spectral_detect.scanning.names import contradictions
 from spectral_detect.scanning.rules import Rules
@@ -175,7 +175,11 @@ class VideoJudge:
         """Return the columns of a record that the vote fills."""
         model, rules, ratio = self.model, self.judge.rules, ballot.log10_likelihood_ratio
         low, high = ballot.interval or (None, None)
-        voters = [j for j in judgements if j.verdict == ballot.verdict] or judgements
+        judged: Sequence[Judgement] = [j for j in judgements if _is_judged(j)] or judgements
+        voters: Sequence[Judgement] = [
+            j for j in judged if j.verdict != "inconclusive" and ballot.verdict in (j.verdict, "inconclusive")
+        ]
+        voters = voters or judged
         codings = Counter(j.such_files for j in voters if j.such_files)
         known = max(codings, key=codings.__getitem__, default=None)
         ((own, zone), _), *_others = Counter((j.model, j.undecided) for j in voters).most_common()
@@ -309,12 +313,16 @@ def _elect(judged: Sequence[Judged], vote: VoteKind, rules: Rules, of: str) -> B
     return decide([count_votes(judgements, vote, rules, of) for judgements in tracks.values()])
 
 
+def _is_judged(judgement: Judgement) -> bool:
+    return judgement.reason is None or judgement.reason in BY_SCORE
+
+
 def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, Any]) -> tuple[str, ...]:
     notes = doubts_in_words(judgements, "face" if known["n_faces"] is not None else "frame")
     fake = judgements[0].model.class_names[1]
     if ballot.doubt:
         notes.insert(0, ballot.doubt)
-    if len({(j.model, j.undecided) for j in judgements}) > 1:
+    if len({(j.model, j.undecided) for j in judgements if _is_judged(j)}) > 1:
         notes.append(TWO_PARTS)
     if known["n_tracks"] > 1:
         first = f"one called {fake} if there is one, else an inconclusive one"

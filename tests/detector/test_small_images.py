@@ -173,3 +173,18 @@ def test_a_video_of_frames_of_both_sizes_names_the_part_that_gave_its_verdict(ru
     assert record["verdict"] == "fake" and world.undecided is not None
     assert record["undecided_low"] == world.undecided[0] and "below" not in record["such_files"]
     assert any("judged them by a part of its own" in warning for warning in record["warnings"])
+
+
+def test_frames_that_were_refused_name_no_limits(run: Run, tmp_path: Path) -> None:
+    for name, sides in (("large", (256, *[100] * 5)), ("small", (180, *[100] * 5))):
+        (tmp_path / name).mkdir()
+        with Image.open(EXAMPLES / "fake" / "Aqua.png") as whole:
+            for k, side in enumerate(sides):
+                whole.convert("RGB").crop((0, 0, side, side)).save(tmp_path / name / f"{k}.png")
+    world = load_model("world")
+    for name, part in (("large", world), ("small", world.small)):
+        said = run("video", tmp_path / name, "--group-by", "parent", "--format", "jsonl").stdout
+        record = json.loads(said.splitlines()[0])
+        assert part is not None and part.undecided is not None
+        assert record["undecided_low"] == part.undecided[0]
+        assert not any("part of its own" in warning for warning in record["warnings"])
