@@ -185,12 +185,7 @@ class Pool(Generic[Item, Result]):
             self._workers[slot].hand(chunk, self._timeout_s)
 
     def _new_worker(self) -> WorkerProcess[Item]:
-        try:
-            return WorkerProcess(self._pickled, self._shared_bytes, self._folder)
-        except OSError as error:  # no more processes, or files, or no Python where this one was
-            raise SpectralDetectError(
-                f"worker processes cannot start ({error.strerror or error})", remedy="`jobs=0` does without them"
-            ) from None
+        return WorkerProcess(self._pickled, self._shared_bytes, self._folder)
 
     def _replace_dead(self) -> None:
         """Replace workers that died while they had nothing to do, which costs no item."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from spectral_detect.detector.model import Model
-from spectral_detect.errors import OptionError
+from spectral_detect.errors import OptionError, SpectralDetectError
 from spectral_detect.extraction.many_files import worker_for
 from spectral_detect.extraction.one_file import Found
 from spectral_detect.media.limits import Limits
@@ -94,9 +94,16 @@ class Scanner:
             worker = self._take()
             (record,) = worker.map([found])
             return record
-        except BaseException:  # such as ctrl-C: what the worker answers to what it was sent is no other image's
+        except (
+            BaseException
+        ) as error:  # such as ctrl-C: what the worker answers to what it was sent is no other image's
             if worker is not None:
                 worker.stop()
+            if isinstance(error, OSError):
+                why = f"worker processes cannot start ({error.strerror or error})"
+                raise SpectralDetectError(
+                    why, remedy="raise the limits of this process, or give fewer `jobs`"
+                ) from error
             raise
         finally:
             if worker is not None:
