@@ -29,7 +29,7 @@ class TrackRecord:
     fake_right, real_right : float or None
         Share of the verdicts `fake`, and `real`, that were right; None if there was none.
     below_px : int or None
-        The files were images with a shorter side below so many pixels; None of a model that judges all sizes alike.
+        The shorter side of each of these files is below this, in pixels; None if the files are not limited in size.
     """
 
     coding: str | None

@@ -115,6 +115,11 @@ def scan_bytes(
     """
     require_settings(model, rules, None, limits)
     judge, found = Judge(model, rules or Rules(), provenance), content_of(content, name)
+    return scan_here(found, judge, limits)
+
+
+def scan_here(found: FoundFile, judge: Judge, limits: Limits | None) -> ImageRecord:
+    """Score one file in this process."""
     return next(scan_files([found], judge, work=Work(jobs=0, device="cpu"), limits=limits))
 
 

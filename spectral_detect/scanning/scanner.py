@@ -18,11 +18,10 @@ from spectral_detect.parallel.pool import Pool
 from spectral_detect.parallel.work import Work
 from spectral_detect.provenance.findings import Depth
 from spectral_detect.records import ImageRecord
-from spectral_detect.scanning.images import content_of, require_settings, scan_files
+from spectral_detect.scanning.images import content_of, require_settings, scan_here
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 
-HERE = Work(jobs=0, device="cpu")
 Worker = Pool[Found, ImageRecord]
 
 
@@ -88,7 +87,7 @@ class Scanner:
         """
         found = content_of(content, name)
         if len(content) > self._limits.max_bytes:  # refused before it travels
-            return next(scan_files([found], self._judge, work=HERE, limits=self._limits))
+            return scan_here(found, self._judge, self._limits)
         worker: Worker | None = None
         try:
             worker = self._take()
