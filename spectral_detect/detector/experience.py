@@ -64,6 +64,12 @@ class Experience:
         """Return the greatest."""
         return floor(self.max_side_px * SIZE_TOLERANCE)
 
+    @property
+    def sides_text(self) -> str:
+        """Return the shorter sides that the model has seen, and those that it judges, in words."""
+        seen = range_text(self.min_side_px, self.max_side_px)
+        return f"{seen} pixels (so it judges {range_text(self.least_side_px, self.most_side_px)})"
+
     def covers(self, width: int, height: int) -> bool:
         """Tell whether the model has seen images of about such a size, in pixels."""
         return self.least_side_px <= min(width, height) <= self.most_side_px

@@ -241,9 +241,8 @@ def _training(model: Model) -> str:
 
 
 def _experience_lines(seen: Experience) -> list[str]:
-    sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
     faces = f"; {100 * seen.portrait_share:.0f} % show a large face" if seen.needs_portrait else ""
     return [
-        f"  has seen       images with a shorter side of {sides} pixels, coded as {seen.codings_text}{faces}",
+        f"  has seen       images with a shorter side of {seen.sides_text}, coded as {seen.codings_text}{faces}",
         f"                 refuses about {100 * seen.refusal_rate:.1f} % of such images as unlike those it has seen",
     ]

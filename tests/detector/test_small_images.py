@@ -103,6 +103,7 @@ def test_it_is_saved_and_loaded_within_the_file(both: Model, tmp_path: Path) -> 
 
 def test_reports_on_the_model_tell_of_both(both: Model) -> None:
     text = card_text(both)
+    assert " pixels (so it judges 240 to " in text
     assert "  small images   with a shorter side of 100 to 239 pixels it judges by a part of its own," in text
     assert (
         "undecided: scores between 0.100 and 0.900" in text

@@ -155,8 +155,7 @@ def _conditions(model: Model) -> list[tuple[str, str]]:
     if seen is None:
         found.append(("sizes and codings", "not recorded: whether a file lies inside them is not checked"))
     else:
-        sides = " to ".join(map(str, sorted({seen.min_side_px, seen.max_side_px})))
-        found += [("shorter side", f"{sides} pixels"), ("codings", seen.codings_text)]
+        found += [("shorter side", seen.sides_text), ("codings", seen.codings_text)]
         if seen.needs_portrait:
             found.append(("content", f"{100 * seen.portrait_share:.0f} % show a large face; others get no verdict"))
         found.append(
