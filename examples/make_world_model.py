@@ -6,7 +6,7 @@
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
 such, weight: a source of a weight below 1 helps to train, measured apart). The label is real, fake, or outsider: of
 pictures that are no photographs, which the model learns to leave alone. Up to --per-source of each are written to WORK
-in six conditions, all labels alike:
+in six conditions, all labels alike, two files of an image in `resaved` and `web`, each drawn anew:
 
     native     the file as it is
     resaved    its central pixels, at most 1024 a side, not resampled, in a coding drawn at random
@@ -39,7 +39,7 @@ import csv
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from itertools import repeat
 from pathlib import Path
@@ -252,7 +252,7 @@ class Kind:
     enough_px: int  # the least shorter side of the images that it has seen often enough
     least_px: int  # of the images taken
     most_native_px: int = 10**9  # of those taken as they are
-    copies: int = 1  # of an image in each condition, each drawn anew
+    copies: dict[str, int] = field(default_factory=dict)  # of an image in such conditions, each drawn anew; else one
     errors: tuple[float, float] = (0.02, 0.10)  # of camera images called fake, and of generated ones called real
 
 
@@ -266,6 +266,7 @@ KINDS = {
         {"gray": without_colours, "small": small},
         ENOUGH_PX,
         200,
+        copies={"resaved": 2, "web": 2},
     ),
     "small": Kind(
         "small images of unknown history",
@@ -277,7 +278,7 @@ KINDS = {
         ENOUGH_SMALL_PX,
         96,
         263,
-        3,
+        dict.fromkeys(("still", "part", "video", "gray"), 3),
         (0.02, 0.05),
     ),
 }
@@ -302,7 +303,7 @@ def prepare(corpus: Path, source: Source, work: Path, most: int, kind: Kind) -> 
                 continue
             folder = work / condition / source.label / source.name
             folder.mkdir(parents=True, exist_ok=True)
-            for copy in range(kind.copies if make else 1):
+            for copy in range(kind.copies.get(condition, 1)):
                 content, suffix = make(found[0], rng) if make else (path.read_bytes(), path.suffix)
                 (folder / f"{hashed(path.name)[:16]}-{copy}{suffix}").write_bytes(content)
 
