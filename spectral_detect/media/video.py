@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -118,11 +119,13 @@ class Video:
         self._source = source
         self._options = options
         self._wanted = _sample(source, options)
+        self._decoded = _one_ahead(source.decode(self._wanted))
 
     def __enter__(self) -> Video:
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._decoded.close()  # first: nothing may decode any more
         self._source.close()
 
     @property
@@ -140,7 +143,7 @@ class Video:
             yield _cut(whole, box)
 
     def _decode(self) -> Iterator[WholeFrame]:
-        for whole in self._source.decode(self._wanted):
+        for whole in self._decoded:
             self.n_sampled += 1
             yield whole
 
@@ -187,6 +190,15 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
     if is_animation(found.path):
         return Video(Animation(found.path, max_pixels), options)
     return Video(Clip(found.path, max_pixels), options)
+
+
+def _one_ahead(frames: Iterator[WholeFrame]) -> Generator[WholeFrame, None, None]:
+    """Yield frames, decoding each in a thread while the one before is judged."""
+    with ThreadPoolExecutor(1, "decoding") as thread:
+        coming = thread.submit(next, frames, None)
+        while (whole := coming.result()) is not None:
+            coming = thread.submit(next, frames, None)
+            yield whole
 
 
 # ---------------------------------------------------------------------------------------------- sampling and cutting

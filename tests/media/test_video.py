@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from counting_video import ALL, check_identity, counting, counting_clip, read, w
 from drawn_faces import frame_with_faces
 from spectral_detect.errors import VideoReadError
 from spectral_detect.media import face_detection as faces
-from spectral_detect.media.video import FrameOptions, open_video
+from spectral_detect.media.images import DecodedImage
+from spectral_detect.media.video import FrameOptions, Video, open_video
+from spectral_detect.media.video_files.clip import VideoFacts, WholeFrame
+from spectral_detect.media.video_files.sources import Source
 from spectral_detect.orientation import upright
 from spectral_detect.sources.discovery import FoundVideo, video_at
 from spectral_detect.sources.location import Location
@@ -204,3 +209,51 @@ def test_parts_of_turned_stills_lie_where_they_are_displayed(tmp_path: Path, ori
         assert (video.facts.width, video.facts.height) == (96, 48)
     assert [frame.box for frame in frames] == [(24, 0, 48, 48)] * 2
     np.testing.assert_array_equal(upright(frames[0].image.pixels, orientation), shown[:, 24:72])
+
+
+# ---------------------------------------------------------------------------------------------------- decoding ahead
+
+
+class _Slow(Source):
+    """Three frames, in a thread of their own; it must not be closed while one is decoded."""
+
+    def __init__(self) -> None:
+        self.facts, self.warnings, self.n_frames, self.times_s = VideoFacts(4, 4), [], 3, None
+        self.events: list[str] = []
+
+    def decode(self, wanted: Iterable[int]) -> Iterator[WholeFrame]:
+        for index in wanted:
+            self.events.append(f"begun {index}")
+            if index == 2:
+                raise VideoReadError("the end is missing")
+            time.sleep(0.05)
+            self.events.append(f"decoded {index} by {threading.current_thread().name.split('_')[0]}")
+            pixels = np.zeros((4, 4, 3), np.uint8)
+            yield WholeFrame(index, None, DecodedImage(pixels, 4, 4, "VIDEO"))
+
+    def close(self) -> None:
+        self.events.append("closed")
+
+
+def test_a_frame_is_decoded_while_the_one_before_is_judged() -> None:
+    source = _Slow()
+    with Video(source, ALL) as video:
+        frames = video.frames()
+        assert next(frames).index == 0
+        deadline = time.monotonic() + 10
+        while "decoded 1 by decoding" not in source.events and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert source.events == ["begun 0", "decoded 0 by decoding", "begun 1", "decoded 1 by decoding"]
+        assert next(frames).index == 1
+        with pytest.raises(VideoReadError, match="the end is missing"):
+            next(frames)
+        assert video.n_sampled == 2
+
+
+def test_a_video_is_closed_when_nothing_is_decoded_any_more() -> None:
+    source = _Slow()
+    with pytest.raises(ZeroDivisionError), Video(source, ALL) as video:
+        for frame in video.frames():
+            1 / frame.index
+    assert source.events[-2:] == ["decoded 1 by decoding", "closed"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decoding")]
