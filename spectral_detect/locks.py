@@ -29,3 +29,7 @@ class ForkSafeLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._lock.release()
+
+
+SETTINGS_OF_THE_PROCESS = ForkSafeLock()
+"""Held by whoever changes a setting of the whole process for a while: filters of warnings, limits of Pillow."""

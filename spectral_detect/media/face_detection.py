@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spectral_detect.locks import ForkSafeLock
 from spectral_detect.orientation import upright
 
 FaceBox = tuple[int, int, int, int]
@@ -16,6 +17,7 @@ FaceBox = tuple[int, int, int, int]
 DETECTION_SIDE = 560  # pixels: 23 to 57 ms for a frame of 1280x720, depending on its content; 640 took up to 73
 SCALE_STEP, MIN_NEIGHBOURS, MIN_FACE = 1.2, 4, 24  # a smaller step costs twice as much
 PORTRAIT_SIDE, PORTRAIT_STEP, PORTRAIT_NEIGHBOURS = 112, 1.1, 3
+_TURNS = ForkSafeLock()
 PORTRAIT_SHARE = 0.3  # of the shorter side: the least side of a face that makes an image a portrait
 
 
@@ -44,7 +46,7 @@ def detect_faces(rgb: np.ndarray) -> list[FaceBox]:
     size = (max(1, round(rgb.shape[1] / reduction)), max(1, round(rgb.shape[0] / reduction)))
     reduced: Any = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if reduction > 1 else rgb
     gray = reduced if reduced.ndim == 2 else cv2.cvtColor(reduced, cv2.COLOR_RGB2GRAY)
-    found = _cascade("alt2").detectMultiScale(gray, SCALE_STEP, MIN_NEIGHBOURS, minSize=(MIN_FACE, MIN_FACE))
+    found = _found("alt2", gray, SCALE_STEP, MIN_NEIGHBOURS, MIN_FACE)
     boxes = [to_box(np.asarray(box) * reduction) for box in found]
     return sorted(boxes, key=lambda box: (-area(box), box))
 
@@ -73,10 +75,14 @@ def is_portrait(luma: np.ndarray, orientation: int = 1) -> bool:
     gray = (small // 256).astype(np.uint8) if small.dtype == np.uint16 else small
     displayed: Any = np.ascontiguousarray(upright(gray, orientation))
     least = max(20, int(PORTRAIT_SHARE * min(displayed.shape)))  # the cascade's window has 20 pixels
-    return any(
-        len(_cascade(name).detectMultiScale(displayed, PORTRAIT_STEP, PORTRAIT_NEIGHBOURS, minSize=(least, least))) > 0
-        for name in ("alt2", "default")
-    )
+    cascades = ("alt2", "default")
+    return any(len(_found(name, displayed, PORTRAIT_STEP, PORTRAIT_NEIGHBOURS, least)) > 0 for name in cascades)
+
+
+def _found(cascade: str, gray: Any, step: float, neighbours: int, least_px: int) -> Any:
+    """Return the boxes that a cascade finds; threads take turns, as it keeps the image that it looks at."""
+    with _TURNS:
+        return _cascade(cascade).detectMultiScale(gray, step, neighbours, minSize=(least_px, least_px))
 
 
 @lru_cache

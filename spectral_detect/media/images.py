@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -14,7 +11,6 @@ import PIL.Image
 import PIL.ImageFile
 
 from spectral_detect.errors import ImageReadError
-from spectral_detect.locks import ForkSafeLock
 from spectral_detect.media.header import Metadata, read_metadata, tiff_metadata
 from spectral_detect.media.pixels import holds_gray, orientation_of, read_pixels
 from spectral_detect.media.stills.announced_size import announced_size
@@ -29,6 +25,7 @@ from spectral_detect.media.tiff.samples import read_samples
 from spectral_detect.orientation import UPRIGHT, as_stored, displayed_size
 from spectral_detect.parallel.silence import libraries_silenced
 from spectral_detect.sources.formats import FORMATS
+from spectral_detect.sources.pillow import quiet_pillow
 from spectral_detect.sources.reading import read_file
 from spectral_detect.sources.stores import locate
 from spectral_detect.text import short_repr
@@ -41,7 +38,6 @@ SEVERAL_FRAMES = "several frames: only the first is judged"
 SEVERAL_PAGES = "several pages: only the first is judged"
 DIMMEST = 2**14 - 1  # the brightest that 14 bits hold
 MCU_ROWS = 16  # at most so many rows are coded together
-_SETTINGS_OF_PILLOW = ForkSafeLock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,22 +155,6 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, co
         return decode(read_file(place).content, max_pixels=max_pixels, colour=colour)
     except ImageReadError as error:
         raise ImageReadError(f"{place.path!r}: {error.problem}", remedy=error.remedy) from None
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Replace Pillow's own limit, a process-wide constant with a warning, by `max_pixels`; silence its warnings.
-
-    Threads take turns, as the limit, the warnings and the switch for truncated files are the process's.
-    """
-    with _SETTINGS_OF_PILLOW:
-        limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
-        try:
-            with warnings.catch_warnings():  # about damaged metadata, which the verdict does not use
-                warnings.simplefilter("ignore")
-                yield
-        finally:
-            PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
 def _decode_what_is_sound(content: bytes, max_pixels: int, colour: bool) -> DecodedImage:

@@ -8,9 +8,10 @@ import PIL.Image
 import PIL.ImageOps
 
 from spectral_detect.media.edits import as_rgb
-from spectral_detect.media.images import decode, quiet_pillow
+from spectral_detect.media.images import decode
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.silence import libraries_silenced
+from spectral_detect.sources.pillow import quiet_pillow
 
 QUALITY = 70
 MOST_PIXELS = 40_000_000  # that are decoded in full for a thumbnail: one of 108 million takes 4 GB

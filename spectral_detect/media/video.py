@@ -119,7 +119,10 @@ class Video:
         self._source = source
         self._options = options
         self._wanted = _sample(source, options)
-        self._decoded = _one_ahead(source.decode(self._wanted))
+        decoded = source.decode(
+            self._wanted
+        )  # FFmpeg prints nothing; what Pillow's libraries do is silenced here alone
+        self._decoded = _one_ahead(decoded) if isinstance(source, Clip) else (whole for whole in decoded)
 
     def __enter__(self) -> Video:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 MOST_TEXT = 2**18  # characters of one text that are looked at
+MOST_OF_FILE = 2**21  # of all texts of a file that are looked at
 MOST_BYTES = 2**20  # of one segment that are looked at
 MOST_SEGMENTS = 200  # with metadata, of one file
 

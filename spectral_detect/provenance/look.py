@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 
 from spectral_detect.provenance.c2pa_manifest import manifest_findings
 from spectral_detect.provenance.exif import ExifReader
-from spectral_detect.provenance.fields import MOST_TEXT, Field, Segment
+from spectral_detect.provenance.fields import MOST_OF_FILE, MOST_TEXT, Field, Segment
 from spectral_detect.provenance.findings import Finding, Provenance, gathered, shown
 from spectral_detect.provenance.markers import recognised
 from spectral_detect.provenance.packets import iptc_fields, xmp_fields
 from spectral_detect.provenance.segments import segments_of
 from spectral_detect.provenance.source_types import source_type
+from spectral_detect.sources.pillow import quiet_pillow
 
 CAMERA = ("Make", "Model")
 TOOLS = ("Software", "CreatorTool")
@@ -31,8 +31,7 @@ def look(content: bytes, trust_anchors: str = "") -> Provenance:
     trust_anchors : str
         PEM certificates of those whose signatures of C2PA manifests are trusted.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_pillow():
         return gathered(_findings(content, trust_anchors))
 
 
@@ -44,11 +43,18 @@ def _findings(content: bytes, trust_anchors: str) -> Iterator[Finding]:
 
 
 def _of_file(content: bytes, trust_anchors: str) -> Iterator[Finding]:
+    left = MOST_OF_FILE
     for segment in _all_segments(content):
         if segment.kind == "c2pa":
             yield from manifest_findings(segment, content, trust_anchors)
-        else:
-            yield from _of_segment(segment)
+        elif left > 0:
+            fields = _fields_of(segment)
+            left -= sum(len(field.text) for field in fields)
+            yield from field_findings(fields)
+    if left <= 0:
+        yield Finding(
+            "note", "its metadata are longer than any camera's or program's: only their start was read", "file"
+        )
 
 
 def _all_segments(content: bytes) -> Iterator[Segment]:
@@ -59,15 +65,12 @@ def _all_segments(content: bytes) -> Iterator[Segment]:
             yield from ExifReader(segment).segments()
 
 
-def _of_segment(segment: Segment) -> Iterator[Finding]:
+def _fields_of(segment: Segment) -> list[Field]:
     if segment.kind == "exif":
-        yield from field_findings(list(ExifReader(segment).fields()))
-    elif segment.kind == "xmp":
-        yield from field_findings(list(xmp_fields(segment)))
-    elif segment.kind == "iptc":
-        yield from field_findings(list(iptc_fields(segment)))
-    else:
-        yield from field_findings([_as_field(segment)])
+        return list(ExifReader(segment).fields())
+    if segment.kind == "xmp":
+        return list(xmp_fields(segment))
+    return list(iptc_fields(segment)) if segment.kind == "iptc" else [_as_field(segment)]
 
 
 def _as_field(segment: Segment) -> Field:

@@ -29,7 +29,7 @@ MOST_OF_A_NAME = 20  # a history of edits has one for each step
 LONGEST_PROPERTY = 4000  # characters; prompts are long
 ATTRIBUTE = re.compile(r"\s*=\s*([\"'])")
 RESOURCE = re.compile(r"[^<>]*?\bresource\s*=\s*[\"']([^\"']*)")
-TAG = re.compile(r"<[^>]*>")
+TAG = re.compile(r"<[^<>]*>")
 
 # IPTC-NAA Information Interchange Model 4.2, chapter 6
 IPTC_NAMES = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from contextlib import suppress
 
 import PIL.Image
@@ -17,6 +16,8 @@ from PIL import (  # noqa: F401  (registers the formats, so that Pillow need not
     TiffImagePlugin,
     WebPImagePlugin,
 )
+
+from spectral_detect.sources.pillow import quiet_pillow
 
 with suppress(ImportError):  # the extra "heif"
     import pillow_heif
@@ -142,11 +143,9 @@ def is_animation(path: str) -> bool:
             start = stream.read(SIGNATURE_BYTES)
         if not _may_be_animated(start):
             return False
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with PIL.Image.open(path, formats=ANIMATED_FORMATS) as picture:
-                first = int(bool(getattr(picture, "default_image", False)))  # an APNG's still for other programs
-                return bool(getattr(picture, "is_animated", False)) and picture.n_frames > 1 + first
+        with quiet_pillow(), PIL.Image.open(path, formats=ANIMATED_FORMATS) as picture:
+            first = int(bool(getattr(picture, "default_image", False)))  # an APNG's still for other programs
+            return bool(getattr(picture, "is_animated", False)) and picture.n_frames > 1 + first
     except Exception:  # what is wrong with a file is said where it is read
         return _is_named_animated(start)
 

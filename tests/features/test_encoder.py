@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,6 +79,16 @@ def test_the_network_sees_the_channels_less_their_mean_by_their_deviation(tmp_pa
     np.testing.assert_allclose(deep, expected, rtol=1e-5)
     ycc = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)[..., [0, 2, 1]]
     np.testing.assert_allclose(extract_features(ycc, spec, is_ycc=True), expected, atol=0.03)
+
+
+def test_threads_get_the_vectors_of_their_own_images(tmp_path: Path) -> None:
+    spec = spec_of(saved(tmp_path / "net.onnx", detail(96, gives_maps=False)))
+    rng = np.random.default_rng(1)
+    images = [(rng.integers(0, 256, (96, 96, 3)) * (k + 1) / 4).astype(np.uint8) for k in range(4)]
+    alone = [extract_features(image, spec) for image in images]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda k: extract_features(images[k % 4], spec), range(200)))
+    np.testing.assert_array_equal(found, [alone[k % 4] for k in range(200)])
 
 
 def test_the_middle_is_cut_from_the_reduced_image_and_the_corners_if_asked_for(

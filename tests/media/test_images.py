@@ -11,13 +11,14 @@ from threading import Event
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from conftest import EXAMPLES, texture
 from spectral_detect.errors import ImageReadError
-from spectral_detect.media.images import decode, quiet_pillow
+from spectral_detect.media.images import decode
 from spectral_detect.sources.formats import FORMATS, SIGNATURE_BYTES, has_image_signature
 from spectral_detect.sources.location import Location
+from spectral_detect.sources.pillow import quiet_pillow
 from spectral_detect.sources.reading import read_file
 
 
@@ -192,6 +193,19 @@ def test_signatures() -> None:
         b"%PDF-1.7",
     ):
         assert not has_image_signature(start)
+
+
+def test_a_file_that_ends_early_is_none_the_better_for_a_setting_of_the_program_around(
+    monkeypatch: pytest.MonkeyPatch, rgb: np.ndarray
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(ImageReadError, match="truncated"):
+        decode(encoded(Image.fromarray(rgb), "PNG")[:-200])
+    large = encoded(Image.fromarray(np.tile(rgb, (4, 4, 1))), "JPEG", quality=95)
+    part = decode(large[: len(large) // 2])
+    assert len(part.pixels) < 192
+    assert "truncated: only the upper" in part.warnings[0]
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_threads_leave_the_settings_of_pillow_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:

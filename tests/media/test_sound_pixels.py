@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from conftest import ROOT, SHARED, needs_shared, texture
+from conftest import EXAMPLES, ROOT, SHARED, needs_shared, texture
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.images import decode
 from spectral_detect.media.stills.png_chunks import NO_ANIMATION, NO_TRANSPARENCY, SIGNATURE
@@ -273,3 +274,14 @@ def test_the_shared_tiff_makes_no_noise_in_the_scanning_process(tmp_path: Path) 
     assert done.stderr.startswith(b"error: ")
     assert done.stderr.count(b"\n") == 1  # our own word for it
     assert b"TIFF: incomplete" in done.stdout
+
+
+@needs_shared
+def test_a_noisy_frame_among_others_makes_none(tmp_path: Path) -> None:
+    for k, path in enumerate(sorted((EXAMPLES / "fake").glob("*.png"))[:3]):
+        shutil.copy(path, tmp_path / f"{2 * k}.png")
+    shutil.copy(FAULTS / "errors" / "libtiff_noise_jobs0.tif", tmp_path / "1.tif")
+    command = [sys.executable, "-m", "spectral_detect", "video", str(tmp_path), "--jobs", "0", "--format", "jsonl"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False)
+    assert b"frame 1.tif skipped: TIFF: incomplete" in done.stdout
+    assert done.stderr == b""

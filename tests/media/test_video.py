@@ -21,8 +21,7 @@ from spectral_detect.errors import VideoReadError
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.images import DecodedImage
 from spectral_detect.media.video import FrameOptions, Video, open_video
-from spectral_detect.media.video_files.clip import VideoFacts, WholeFrame
-from spectral_detect.media.video_files.sources import Source
+from spectral_detect.media.video_files.clip import Clip, VideoFacts, WholeFrame
 from spectral_detect.orientation import upright
 from spectral_detect.sources.discovery import FoundVideo, video_at
 from spectral_detect.sources.location import Location
@@ -214,7 +213,7 @@ def test_parts_of_turned_stills_lie_where_they_are_displayed(tmp_path: Path, ori
 # ---------------------------------------------------------------------------------------------------- decoding ahead
 
 
-class _Slow(Source):
+class _Slow(Clip):
     """Three frames, in a thread of their own; it must not be closed while one is decoded."""
 
     def __init__(self) -> None:

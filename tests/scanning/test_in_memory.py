@@ -12,9 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from conftest import EXAMPLES, MODELS
+from drawn_faces import drawn_face
 from spectral_detect import Limits, Model, Rules, Scanner, Work, load_model, scan, scan_bytes
 from spectral_detect.errors import ArgumentError, OptionError, PathError, SpectralDetectError
 from spectral_detect.parallel.worker_process import WorkerProcess
@@ -31,6 +34,18 @@ def test_an_image_in_memory_has_the_record_of_its_file(model: Model) -> None:
     (of_file,) = scan(IMAGE, model, rules=Rules(prevalence=0.1), work=Work(jobs=1))
     record = scan_bytes(IMAGE.read_bytes(), model, name=str(IMAGE), rules=Rules(prevalence=0.1))
     assert record.to_dict() == of_file.to_dict() | {"mtime_ns": None}
+
+
+def test_threads_that_share_a_model_look_for_faces_each_in_its_own_image() -> None:
+    faces = load_model(MODELS / "faces.pkl")
+    assert faces.experience is not None
+    assert faces.experience.needs_portrait
+    drawn = np.pad(drawn_face(150), ((20, 20), (20, 20), (0, 0)), mode="edge")
+    contents = [cv2.imencode(".png", image)[1].tobytes() for image in (drawn, np.roll(drawn, 95, axis=(0, 1)))]
+    alone = [scan_bytes(content, faces) for content in contents]
+    assert ["no large face" in "".join(record.warnings) for record in alone] == [False, True]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda k: scan_bytes(contents[k % 2], faces), range(40))) == 20 * alone
 
 
 def test_a_scanner_keeps_its_workers_and_gives_the_same_records(model: Model) -> None:

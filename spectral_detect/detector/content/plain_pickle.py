@@ -13,6 +13,7 @@ import warnings
 from typing import Any
 
 from spectral_detect.errors import ModelFileError
+from spectral_detect.locks import SETTINGS_OF_THE_PROCESS
 
 MAX_INSTRUCTIONS = 1000
 PLAIN_INSTRUCTIONS = frozenset(
@@ -31,7 +32,7 @@ def unpickle_plain(content: bytes) -> Any:
     """
     if content[:1] != b"\x80":
         raise ModelFileError("not a model file", remedy="`spectral-detect train` makes one")
-    with warnings.catch_warnings():
+    with SETTINGS_OF_THE_PROCESS, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about odd escapes in texts that are refused anyway
         _refuse_all_but_plain(content)
     try:

@@ -18,9 +18,11 @@ from spectral_detect.features.encoder.map_spectra import spectra
 from spectral_detect.features.encoder.onnx_header import read_header, with_outputs
 from spectral_detect.features.encoder.pixels import squares
 from spectral_detect.features.encoder.settings import MAX_OUTPUT, Encoder
+from spectral_detect.locks import ForkSafeLock
 
 Network = Callable[[np.ndarray], list[np.ndarray]]  # a (1, 3, crop, crop) image becomes the outputs
 SILENT = 0  # of OpenCV's log
+_TURNS = ForkSafeLock()
 NEEDS_RUNTIME = "the extra onnx may: pip install '.[onnx]' in the checkout"
 
 
@@ -114,7 +116,7 @@ def _opencv(content: bytes, encoder: Encoder) -> Network:
 
     def run(image: np.ndarray) -> list[np.ndarray]:
         try:
-            with _quiet():
+            with _quiet():  # alone: between the two, another thread would put its image into this network
                 net.setInput(image)
                 return [np.array(output) for output in net.forward(names)]
         except cv2.error as error:
@@ -125,14 +127,15 @@ def _opencv(content: bytes, encoder: Encoder) -> Network:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep OpenCV from writing to stderr what its exception says as well."""
+    """Keep OpenCV from writing to stderr what its exception says as well; threads take turns."""
     import cv2
 
-    before = cv2.utils.logging.setLogLevel(SILENT)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(before)
+    with _TURNS:
+        before = cv2.utils.logging.setLogLevel(SILENT)
+        try:
+            yield
+        finally:
+            cv2.utils.logging.setLogLevel(before)
 
 
 def _reason(error: Any) -> str:

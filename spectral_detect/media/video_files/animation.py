@@ -12,11 +12,12 @@ import PIL.Image
 from spectral_detect.errors import ImageReadError, VideoReadError
 from spectral_detect.media.coding import still_coding
 from spectral_detect.media.header import Metadata
-from spectral_detect.media.images import DecodedImage, quiet_pillow, with_transparency_notes
+from spectral_detect.media.images import DecodedImage, with_transparency_notes
 from spectral_detect.media.stills.transparency import hidden_pixels
 from spectral_detect.media.video_files.clip import VideoFacts, WholeFrame
 from spectral_detect.sources.formats import ANIMATED_FORMATS
 from spectral_detect.sources.location import Location
+from spectral_detect.sources.pillow import quiet_pillow
 from spectral_detect.sources.reading import read_file
 
 LEAST_STEP_S = 0.01  # browsers show no frame for less; a duration of 0 means as fast as can be
@@ -67,7 +68,9 @@ class Animation:
 
     def decode(self, wanted: Iterable[int]) -> Iterator[WholeFrame]:
         """Yield the frames at these rising indices."""
-        with self._opened() as picture:
+        with quiet_pillow():
+            picture = self._opened()
+        with picture:
             for index in wanted:
                 with quiet_pillow():
                     picture.seek(self._first + index)

@@ -9,7 +9,7 @@ import numpy as np
 import PIL.Image
 
 from spectral_detect.media.edits import as_rgb
-from spectral_detect.media.images import DecodedImage, quiet_pillow
+from spectral_detect.media.images import DecodedImage
 from spectral_detect.media.quantizers.jpeg_tables import libjpeg_quality
 from spectral_detect.provenance.exif import ExifReader
 from spectral_detect.provenance.findings import Finding, Provenance, gathered
@@ -18,6 +18,7 @@ from spectral_detect.provenance.picture.known_tables import program_of
 from spectral_detect.provenance.picture.thumbnail import LEAST_CORRELATION, correlation, gray_thumbnail
 from spectral_detect.provenance.picture.watermark import watermark_findings
 from spectral_detect.provenance.segments import segments_of
+from spectral_detect.sources.pillow import quiet_pillow
 
 Tables = tuple[tuple[int, ...], ...]
 
