@@ -256,7 +256,7 @@ class Explainer:
             prevalence=self.judge.rules.prevalence,
             region=self.region,
             picture=_picture(image),
-            size=as_displayed_size(image),
+            size=image.pixels_px,
             class_names=self.judge.model.class_names,
         )
 
@@ -296,12 +296,6 @@ def explain(
     task = Explainer(judge, region, limits or Limits())
     (explanation,) = work_through(task, [found], work or Work())
     return explanation
-
-
-def as_displayed_size(image: DecodedImage) -> tuple[int, int]:
-    """Return width and height, as displayed, of the pixels that there are."""
-    rows, columns = image.pixels.shape[:2]
-    return as_displayed((0, 0, columns, rows), (columns, rows), image.orientation)[2:]
 
 
 def _boxes(extraction: Extraction, image: DecodedImage) -> tuple[Box, ...]:

@@ -22,7 +22,6 @@ from spectral_detect.media.images import DecodedImage, decode, fingerprint, luma
 from spectral_detect.media.limits import Limits
 from spectral_detect.media.region import Region
 from spectral_detect.media.video import Frame, FrameOptions, open_video
-from spectral_detect.orientation import displayed_size
 from spectral_detect.parallel.task import Cost
 from spectral_detect.provenance.findings import Depth, Provenance
 from spectral_detect.provenance.look import look
@@ -81,6 +80,8 @@ class Extraction:
     part_px : (int, int) or None
         Width and height, as displayed, of the part of the image that was looked at, where the file ends early or a
         region was asked for; None if it was the whole.
+    edited_px : (int, int) or None
+        Width and height, as displayed, after the edit; None without one.
     """
 
     location: Location
@@ -105,6 +106,7 @@ class Extraction:
     provenance: Provenance | None = None
     profile: np.ndarray | None = None
     part_px: tuple[int, int] | None = None
+    edited_px: tuple[int, int] | None = None
 
     @property
     def path(self) -> str:
@@ -113,8 +115,13 @@ class Extraction:
 
     @property
     def size_px(self) -> tuple[int, int]:
-        """Width and height of what was looked at; 0 where they are not known."""
+        """Width and height of what was looked at, before any edit; 0 where they are not known."""
         return self.part_px or (self.width or 0, self.height or 0)
+
+    @property
+    def judged_px(self) -> tuple[int, int]:
+        """Width and height of what the features are of; 0 where they are not known."""
+        return self.edited_px or self.size_px
 
     @property
     def coding(self) -> Coding | None:
@@ -287,7 +294,7 @@ class Extractor:
         known |= {"width": image.width, "height": image.height, "format": image.format, "warnings": image.warnings}
         known |= {"metadata": image.metadata, "transparent_share": image.transparent_share}
         if len(image.pixels) < image.n_rows:
-            known["part_px"] = displayed_size(image.pixels.shape[1], len(image.pixels), image.orientation)
+            known["part_px"] = image.pixels_px
         if self.provenance == "full":
             known["provenance"] = with_pixels(known["provenance"], read.content, image)
         if self.examine:
@@ -333,7 +340,7 @@ def _edited(image: DecodedImage, edit: Edit | None, known: dict[str, Any]) -> Pr
     try:
         if edit:
             image = edit.apply(image, known["sha256"])
-            known = known | {"metadata": image.metadata or known["metadata"]}
+            known = known | {"metadata": image.metadata or known["metadata"], "edited_px": image.pixels_px}
         return Extraction(**known, edit=edit), image
     except (ImageReadError, FeatureError, MemoryError) as error:
         return with_error(Extraction(**known, edit=edit), error), None

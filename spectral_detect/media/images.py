@@ -82,6 +82,11 @@ class DecodedImage:
         return 0.0 if self.hidden is None else float(self.hidden.mean())
 
     @property
+    def pixels_px(self) -> tuple[int, int]:
+        """Return the width and height, as displayed, of the pixels that are there."""
+        return displayed_size(self.pixels.shape[1], self.pixels.shape[0], self.orientation)
+
+    @property
     def n_rows(self) -> int:
         """Return how many rows the header announces, in the order of the file; fewer are there if it ends early."""
         return displayed_size(self.width, self.height, self.orientation)[1]  # exchanged twice: as stored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def _objections(image: Extraction, model: Model) -> list[str]:
     seen, features = model.experience, np.asarray(image.features)
     if seen is None:
         return []
-    found = seen.objections(*image.size_px, image.coding, model.distance(features), is_portrait=image.is_portrait)
+    found = seen.objections(*image.judged_px, image.coding, model.distance(features), is_portrait=image.is_portrait)
     found += filter(None, [model.outsider(features)])
     return [*found, NO_COLOURS] if found and is_gray_and_new(image, model) else found
 
@@ -70,21 +70,20 @@ def called(score: float, threshold: float, zone: tuple[float, float] | None) -> 
     return "fake" if score >= threshold else "real"
 
 
-def flips(
-    variants: Sequence[Extraction],
-    model: Model,
-    threshold: float,
-    zone: tuple[float, float] | None,
-    verdict: Verdict,
-) -> list[Doubt]:
-    """Return the doubt that a verdict, "real" or "fake", depends on edits, if it does."""
-    scored = [(v.edit, score_of(v, model)) for v in variants if v.features is not None and v.edit is not None]
+def flips(calls: Iterable[tuple[str, float, Verdict]], model: Model, verdict: Verdict) -> list[Doubt]:
+    """Return the doubt that a verdict, "real" or "fake", depends on edits, if it does.
+
+    Parameters
+    ----------
+    calls : iterable of (str, float, Verdict)
+        After each edit that leaves the image large enough: the edit's title, the score, and what it says.
+    """
     after: dict[Verdict, list[str]] = {}
-    for edit, score in scored:
-        after.setdefault(called(score, threshold, zone), []).append(f"{edit.title} ({score:.3f})")
+    for title, score, other in calls:
+        after.setdefault(other, []).append(f"{title} ({score:.3f})")
     names = {other: model.class_name(other) or other for other in after if other != verdict}
     others = [f"{name} after {', '.join(after[other])}" for other, name in names.items()]
-    if not scored:
+    if not after:
         text = "no mild edit leaves an image large enough to check whether the verdict depends on its delivery"
     elif others:
         text = f"depends on delivery: {'; '.join(others)}"

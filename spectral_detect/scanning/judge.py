@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, get_args
 
@@ -271,7 +271,7 @@ class Judge:
 
     def of_size(self, image: Extraction) -> Judge:
         """Return the judge of images as large as this one: this, or that of the model for `small` images."""
-        if image.features is None or self.model.of_size(*image.size_px) is self.model:
+        if image.features is None or self.model.of_size(*image.judged_px) is self.model:
             return self
         return self._of_small
 
@@ -288,15 +288,25 @@ class Judge:
         variants : sequence of Extraction
             The image as it is, with features; then after each edit.
         """
-        return self.of_size(variants[0])._judge(variants)
+        return self.of_size(variants[0])._judge(variants[0], self._calls(variants[1:]))
 
-    def _judge(self, variants: Sequence[Extraction]) -> Judgement:
-        image, model = variants[0], self.model
-        threshold = self.rules.threshold_of(model)
-        score = score_of(image, model)
+    def _calls(self, variants: Iterable[Extraction]) -> Iterator[tuple[str, float, Verdict]]:
+        """Yield the title of each edit that leaves an image large enough, and the score and verdict after it."""
+        for variant in variants:
+            own, edit = self.of_size(variant), variant.edit
+            seen = own.model.experience
+            if edit and variant.features is not None and (seen is None or seen.covers(*variant.judged_px)):
+                yield edit.title, *own._called(variant)
+
+    def _called(self, image: Extraction) -> tuple[float, Verdict]:
+        score = score_of(image, self.model)
+        return score, called(score, self.rules.threshold_of(self.model), self.undecided)
+
+    def _judge(self, image: Extraction, calls: Iterator[tuple[str, float, Verdict]]) -> Judgement:
+        model, threshold = self.model, self.rules.threshold_of(self.model)
+        score, verdict = self._called(image)
         ratio = None if image.is_constant else model.calibration.log10_likelihood_ratio(score)
-        verdict = called(score, threshold, self.undecided)
-        doubts, notes = self._doubts(variants, score, verdict, ratio)
+        doubts, notes = self._doubts(image, calls, score, verdict, ratio)
         means_something = all(reason in BY_SCORE for reason, _ in doubts)
         is_measured = means_something and self.rules.threshold is None
         is_measured = is_measured and image.part_px is None and not is_gray_and_new(image, model)
@@ -316,10 +326,15 @@ class Judge:
         )
 
     def _doubts(
-        self, variants: Sequence[Extraction], score: float, verdict: Verdict, ratio: float | None
+        self,
+        image: Extraction,
+        calls: Iterator[tuple[str, float, Verdict]],
+        score: float,
+        verdict: Verdict,
+        ratio: float | None,
     ) -> tuple[list[Doubt], list[str]]:
         """Return the reasons against a verdict, and what to know beside it."""
-        image, model = variants[0], self.model
+        model = self.model
         doubts = outside_experience(image, model)
         if doubts:
             return doubts, []
@@ -328,7 +343,7 @@ class Judge:
         notes = [GRAY.format(model.name)] if is_gray_and_new(image, model) else []
         doubts, improbable = self._improbable(score, verdict, ratio)
         if self.rules.stability:
-            doubts += flips(variants[1:], model, self.rules.threshold_of(model), self.undecided, verdict)
+            doubts += flips(calls, model, verdict)
         return doubts, notes if doubts else [*improbable, *notes]
 
     def _improbable(self, score: float, verdict: Verdict, ratio: float | None) -> tuple[list[Doubt], list[str]]:

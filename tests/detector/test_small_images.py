@@ -22,11 +22,13 @@ from spectral_detect.detector.experience import Experience
 from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError, OptionError
-from spectral_detect.extraction.one_file import Extraction
+from spectral_detect.extraction.one_file import Extraction, Extractor
+from spectral_detect.media.edits import Edit
 from spectral_detect.report.metrics import prevalence_text
 from spectral_detect.report.models import card_text, model_facts
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
+from spectral_detect.sources.discovery import find_images
 from spectral_detect.sources.location import Location
 
 N = 12
@@ -66,6 +68,26 @@ def test_each_image_is_judged_by_the_model_of_its_size(both: Model) -> None:
         "undecided",
         ("the model m errs too often at scores between 0.100 and 0.900",),
     )
+
+
+def test_what_an_edit_makes_of_an_image_is_judged_by_the_model_of_that_size(both: Model) -> None:
+    def edited(side: int, log_odds: float) -> Extraction:
+        return replace(image(250, log_odds), edit=Edit("resize", 0.9), edited_px=(2 * side, side))
+
+    judge = Judge(both, Rules(stability=True))
+    assert judge([image(250, 3.0), edited(245, 3.0), edited(225, -3.0)]).verdict == "fake"
+    record = judge([image(250, 3.0), edited(225, 3.0)])
+    assert record.reason == "depends on delivery"
+    assert "real after resize 0.9 (0.047)" in record.warnings[0]
+    assert "no mild edit leaves an image large enough" in judge([image(250, 3.0), edited(90, 3.0)]).warnings[0]
+
+
+def test_the_file_says_how_large_an_edited_image_is(tmp_path: Path) -> None:
+    photograph = Image.open(min((EXAMPLES / "real").glob("*.png"))).resize((300, 260))
+    photograph.save(tmp_path / "a.png")
+    (found,) = find_images([Location(str(tmp_path / "a.png"))])
+    as_it_is, reduced = Extractor(None, (None, Edit("resize", 0.5))).of_file(found)
+    assert (as_it_is.judged_px, reduced.judged_px, reduced.size_px) == ((300, 260), (150, 130), (300, 260))
 
 
 def test_what_is_too_small_for_both_is_told_all_sizes_that_are_judged(both: Model) -> None:
