@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
-from spectral_detect.atomic_write import OutputStream, check_target, naming_output, stream_aside
+from spectral_detect.atomic_write import OutputStream, check_target, check_unlocked, naming_output, stream_aside
 from spectral_detect.errors import OutputError
 from spectral_detect.outputs.reader import Output, copy_rows
 from spectral_detect.outputs.row_index import IndexedRow, RowIndex, index_errors, key_of, path_of
@@ -95,9 +95,11 @@ class Merger:
         Raises
         ------
         OutputError
-            It cannot be read, is torn, is of another kind than the others or was made with something else.
+            It cannot be read, is still being written, is torn, is of another kind than the others or was made with
+            something else.
         """
         self._n_sources += 1
+        check_unlocked(name)
         with Output(name, self._row_format) as output, open(name, "rb") as source:
             self._index.add(self._checked(output))
             if output.whole_end < output.size_bytes:

@@ -13,11 +13,11 @@ LOCAL = ("file", "local")
 WEB = ("http", "https")
 NAMED_BEFORE_AT = ("github",)  # github://organisation:repository@branch/: no password
 
-# query parameters that give access, or that say how such a parameter was made: S3, CloudFront, Google, Azure
-SECRET_PREFIXES = ("x-amz-", "x-goog-")
-SECRET_NAMES = frozenset(
-    "signature awsaccesskeyid googleaccessid expires key-pair-id policy sig token access_token auth api_key apikey "
-    "password passwd pwd secret jwt".split()
+# query parameters that give access, or that say how such a parameter was made, by their names in small letters: those
+# of S3, CloudFront, Google, Azure, Alibaba, Huawei, Tencent, Akamai, and what any other would call them
+SECRET_NAME = re.compile(
+    r"x-(?:amz|goog|oss|obs|cos)-.*|q-.*|key-pair-id|policy|expires|sig|sign|auth|jwt|pwd|hdn\w+|googleaccessid"
+    r"|.*(?:signature|credentials?|token|secret|passw(?:or)?d|access_?key_?id|api_?key)_*"
 )
 AZURE_NAMES = frozenset("sv ss srt sr sp st se spr sip ses skoid sktid skt ske sks skv saoid suoid scid sdd".split())
 
@@ -131,8 +131,8 @@ def _without_secrets(rest: str) -> tuple[str, list[str]]:
     path, mark, query = rest.partition("?")
     parameters = query.split("&")
     names = [parameter.partition("=")[0].lower() for parameter in parameters]
-    secret_names = SECRET_NAMES | (AZURE_NAMES if "sig" in names else frozenset())
-    is_secret = [name in secret_names or name.startswith(SECRET_PREFIXES) for name in names]
+    with_sig = AZURE_NAMES if "sig" in names else frozenset()
+    is_secret = [bool(SECRET_NAME.fullmatch(name)) or name in with_sig for name in names]
     kept = "&".join(p for p, secret in zip(parameters, is_secret, strict=True) if not secret)
     return f"{path}{mark if kept else ''}{kept}", [p for p, s in zip(parameters, is_secret, strict=True) if s]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from PIL import Image
 from conftest import SHARED, Run, needs_shared
 from spectral_detect.errors import ImageReadError
 from spectral_detect.media.images import decode
+from spectral_detect.media.stills import png_chunks
 from spectral_detect.media.stills.announced_size import announced_size
+from spectral_detect.provenance.look import look
 
 NOISE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 
@@ -215,3 +218,13 @@ def test_the_announced_size_is_that_of_the_picture() -> None:
     assert announced_size(saved("AVIF")) == (16, 16)
     assert announced_size(saved("PNG")) is None
     assert announced_size(b"") is None
+
+
+def test_a_png_in_countless_chunks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = saved("PNG")
+    crafted = content[:33] + 100 * (b"\0\0\0\0aaAa" + zlib.crc32(b"aaAa").to_bytes(4, "big")) + content[33:]
+    assert decode(crafted).width == 16
+    monkeypatch.setattr(png_chunks, "MOST_CHUNKS", 50)
+    with pytest.raises(ImageReadError, match="PNG: more than 50 chunks; get an intact copy"):
+        decode(crafted)
+    assert "cannot be read" in str(look(crafted))

@@ -14,6 +14,7 @@ from conftest import SHARED, needs_shared
 from counting_video import MILLISECOND, av, check_identity, counter, counting, read, write_video
 from spectral_detect.errors import VideoReadError
 from spectral_detect.media.video import FrameOptions
+from spectral_detect.media.video_files import damage as structure
 from spectral_detect.media.video_files.damage import damage_of
 from spectral_detect.media.video_files.ffmpeg import packets_of
 from spectral_detect.media.video_files.packets import gaps
@@ -322,3 +323,11 @@ def test_the_file_that_showed_the_fault() -> None:
     frames, video = read(SHARED / "faults" / "video" / "change.ts")
     assert [f.image.pixels.shape[0] for f in frames] == [256] * 12 + [512] * 12
     assert "12 of 24 decoded frames are of another size (512x512)" in video.warnings[0]
+
+
+def test_a_file_in_countless_boxes_is_not_followed_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, box = tmp_path / "a.mp4", b"\0\0\0\x08free"
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + 20 * box + b"\0\0\1\0mdat")
+    assert "ends 248 bytes before" in str(damage_of(str(path)))
+    monkeypatch.setattr(structure, "MOST_BOXES", 20)
+    assert damage_of(str(path)) is None

@@ -95,6 +95,16 @@ def test_a_whole_file_does_not_take_the_place_of_one_that_is_being_written(
     assert Path(output).read_text() == "rows of the other process\n"
 
 
+def test_a_part_that_is_still_being_written_is_not_merged(images: Path, run: Run) -> None:
+    for part in (1, 2):
+        assert run("scan", "ev", "--jobs", 0, "--shard", f"{part}/2", "--output", f"{part}.jsonl").exit_code == 0
+    with another_process_holding(Path("2.jsonl")):
+        result = run("merge", "1.jsonl", "2.jsonl", "--output", "all.jsonl")
+    assert (result.exit_code, Path("all.jsonl").exists()) == (2, False)
+    assert result.stderr == "Error: '2.jsonl' is being written by another process; wait for its end\n"
+    assert run("merge", "1.jsonl", "2.jsonl", "--output", "all.jsonl").exit_code == 0
+
+
 def test_a_file_that_is_begun_in_the_meantime_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("rows of the other process\n")

@@ -10,7 +10,8 @@ from spectral_detect.sources.urls import scrubbed, without_credentials
 SECRET = (
     "X-Amz-Signature X-Amz-Credential X-Amz-Security-Token AWSAccessKeyId Signature Expires Key-Pair-Id Policy "  # S3
     "X-Goog-Signature X-Goog-Credential GoogleAccessId sig token access_token auth api_key apikey password passwd pwd "
-    "secret jwt"
+    "secret jwt x-oss-signature x-oss-security-token OSSAccessKeyId X-Obs-Signature q-ak q-signature q-sign-time hdnea "
+    "hdnts __token__ authToken client_secret x_api_key"
 ).split()
 OF_AZURE = "sv ss srt sr sp st se spr sip ses skoid sktid skt ske sks skv saoid suoid scid sdd".split()
 
@@ -22,6 +23,11 @@ def test_a_parameter_that_gives_access_is_not_shown(name: str) -> None:
     said = scrubbed(f"cannot fetch {url}: hidden%2Fvalue, that is hidden/value, was refused", url)
     assert "hidden" not in said
     assert "version=3&page=1" in said
+
+
+@pytest.mark.parametrize("name", ["key", "id", "version", "file", "q", "design", "signed_by", "tokens_of_love"])
+def test_what_names_a_file_stays(name: str) -> None:
+    assert without_credentials(f"https://host/get?{name}=a.png") == f"https://host/get?{name}=a.png"
 
 
 @pytest.mark.parametrize("name", OF_AZURE)

@@ -6,8 +6,10 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 from spectral_detect.errors import ImageReadError
+from spectral_detect.media.stills.remedies import INTACT_COPY
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CRITICAL = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND"))
@@ -16,6 +18,7 @@ TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 TEXTS_READ = frozenset((b"Software", b"XML:com.adobe.xmp", b"Raw profile type exif"))
 LONGEST_TEXT = 2**20  # Pillow refuses a picture for more
 MOST_AT_ONCE = 2**20  # bytes
+MOST_CHUNKS = 200_000  # 1.6 GB in pieces of the usual length
 KEY_BYTES = {0: (2,), 2: (6,), 3: range(1, 257)}  # length of tRNS by colour type (PNG, third edition, 11.3.1.1)
 
 NO_TRANSPARENCY = "its transparency is damaged: judged as if it were opaque"
@@ -72,9 +75,19 @@ def picture_of_png(content: bytes, *, bare: bool = False) -> tuple[bytes, tuple[
 
 
 def chunks_of(content: bytes) -> Iterator[Chunk]:
-    """Yield the chunks that are there in full, up to the end of the picture."""
+    """Yield the chunks that are there in full, up to the end of the picture.
+
+    Raises
+    ------
+    ImageReadError
+        If there are more than `MOST_CHUNKS`: only a crafted file is cut so small.
+    """
     at = len(SIGNATURE)
-    while at + 12 <= len(content):
+    for number in count():
+        if at + 12 > len(content):
+            return
+        if number == MOST_CHUNKS:
+            raise ImageReadError(f"PNG: more than {MOST_CHUNKS} chunks", remedy=INTACT_COPY)
         end = at + 12 + int(struct.unpack(">I", content[at : at + 4])[0])
         if end > len(content):
             return
@@ -91,7 +104,7 @@ def _is_kept(chunk: Chunk, content: bytes, bare: bool) -> bool:
     if kind == b"fdAT":
         return not bare  # later frames: not judged
     if kind == b"IDAT" and not chunk.is_sound(content):
-        raise ImageReadError("PNG: the image data have a bad checksum", remedy="get an intact copy")
+        raise ImageReadError("PNG: the image data have a bad checksum", remedy=INTACT_COPY)
     if kind in CRITICAL or not kind.isalpha() or kind[:1].isupper():
         return True
     if kind == b"tRNS":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
+MOST_BOXES = 500_000  # a film of ten hours in fragments of a second has 72,000
 EBML, OGG_PAGE, PACK = b"\x1aE\xdf\xa3", b"OggS", b"\0\0\1\xba"
 TS_PACKETS = ((188, 0), (192, 4), (204, 0))  # bytes of a packet, and where in it the byte of synchronisation stands
 TS_TAIL = 10_000  # packets; a picture takes less
@@ -57,9 +58,9 @@ def _overwritten(at: int, end: int) -> str:
     return f"bytes are missing or overwritten before byte {at} of {end}"
 
 
-def iso_boxes(path: str) -> list[tuple[bytes, int]]:
-    """Return the type and the end, in bytes from the start, of each outermost box (ISO/IEC 14496-12, 4.2)."""
-    boxes, at = [], 0
+def iso_boxes(path: str) -> Iterator[tuple[bytes, int]]:
+    """Yield the type and the end, in bytes from the start, of each outermost box (ISO/IEC 14496-12, 4.2)."""
+    at = 0
     with open(path, "rb") as stream:
         whole = stream.seek(0, os.SEEK_END)
         while at < whole:  # a damaged size may lie beyond what can be sought
@@ -71,13 +72,14 @@ def iso_boxes(path: str) -> list[tuple[bytes, int]]:
             if size < 8:
                 break
             at += size
-            boxes.append((kind, at))
-    return boxes
+            yield kind, at
 
 
 def _iso(path: str, size: int) -> str | None:
     end = 0
-    for kind, next_box in iso_boxes(path):
+    for number, (kind, next_box) in enumerate(iso_boxes(path)):
+        if number == MOST_BOXES:
+            return None
         if not (kind.isascii() and kind.decode().isprintable()):
             break
         end = next_box

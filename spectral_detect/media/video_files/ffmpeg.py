@@ -135,7 +135,7 @@ def reason_not_opened(path: str) -> str:
     is_iso = start[4:8] in ISO_BOXES
     if has_image_signature(start[:SIGNATURE_BYTES]):
         return "a still image, no video (or a damaged animation): the command scan judges images"
-    if is_iso and b"moov" not in {kind for kind, _ in iso_boxes(path)}:
+    if is_iso and all(kind != b"moov" for kind, _ in iso_boxes(path)):
         return "the index of the video (moov) is missing: the recording or the copy was cut off; get an intact copy"
     known = is_iso or start[:4] in (b"RIFF", b"OggS") or start[:3] == b"ID3" or has_video_signature(start)
     if known or _is_transport_stream(start):
