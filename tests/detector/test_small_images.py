@@ -17,7 +17,7 @@ from gaussian import SPEC
 from spectral_detect import Model, load_model, save_model
 from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.classifiers import LogisticRegression
-from spectral_detect.detector.content.model_content import to_plain
+from spectral_detect.detector.content.model_content import content_sha256, to_plain
 from spectral_detect.detector.experience import Experience
 from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.detector.track_record import TrackRecord
@@ -161,6 +161,20 @@ def test_a_file_with_a_model_within_that_does_not_fit_is_damaged(both: Model, tm
         path.write_bytes(pickle.dumps(to_plain(replace(both, small=wrong)) if wrong else b"", protocol=4))
         with pytest.raises(ModelFileError, match=r"damaged|not a model"):
             load_model(path)
+
+
+def test_a_model_within_that_scores_otherwise_than_when_it_was_saved_is_damaged(both: Model, tmp_path: Path) -> None:
+    values = to_plain(both)
+    within = pickle.loads(values["arrays"]["small"])
+    scores = np.frombuffer(within["arrays"]["reference_scores"], "<f8").copy()
+    scores[0] = 0.123
+    within["arrays"]["reference_scores"] = scores.tobytes()
+    within["sha256"] = content_sha256(within["header"], within["arrays"])
+    values["arrays"]["small"] = pickle.dumps(within, protocol=4)
+    values["sha256"] = content_sha256(values["header"], values["arrays"])
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(values, protocol=4))
+    with pytest.raises(ModelFileError, match="no longer gives the scores stored in it"):
+        load_model(tmp_path / "a.pkl")
 
 
 def test_the_shipped_model_judges_small_images(run: Run, tmp_path: Path) -> None:

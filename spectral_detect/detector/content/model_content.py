@@ -51,6 +51,7 @@ FORMAT = "spectral-detect model"
 FORMAT_VERSION = 7
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "opencv-python-headless", "pillow", "spectral-detect")
 SMALL = "small"
+SCORE_TOLERANCE = 1e-6
 
 
 # ------------------------------------------------------------------------------------------------------- from a model
@@ -154,13 +155,13 @@ def library_versions(names: Iterable[str] = LIBRARIES) -> dict[str, str]:
 # --------------------------------------------------------------------------------------------------------- to a model
 
 
-def from_plain(content: Any) -> tuple[Model, np.ndarray]:
-    """Return the model of a file's content, and the (n,) scores that were stored with its reference vectors.
+def from_plain(content: Any) -> Model:
+    """Return the model of a file's content, whose reference vectors still have the scores stored with them.
 
     Raises
     ------
     ModelFileError
-        If the content is not a model of this version, is damaged, or does not fit together.
+        If the content is not a model of this version, is damaged, does not fit together, or now scores differently.
     FeatureError
         If the feature spec is not one of this version.
     LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError
@@ -177,7 +178,19 @@ def from_plain(content: Any) -> tuple[Model, np.ndarray]:
     }
     parts = _parts(header.get("parts") or (), values["arrays"])
     model = _assemble(header, arrays, parts)
-    return _with_small(model, values["arrays"].get(SMALL)), arrays["reference_scores"]
+    _check_reference(model, arrays["reference_scores"])
+    return _with_small(model, values["arrays"].get(SMALL))
+
+
+def _check_reference(model: Model, expected: np.ndarray) -> None:
+    with np.errstate(all="ignore"):  # damaged numbers may overflow; the scores then differ
+        scores = model.calibration.scores(model.decision_values(model.reference))
+    if scores.shape != expected.shape or not np.allclose(scores, expected, rtol=0, atol=SCORE_TOLERANCE):
+        raise ModelFileError(
+            "no longer gives the scores stored in it: the file is damaged, or this installation of NumPy computes "
+            "differently",
+            remedy="reinstall spectral-detect, or train the model again",
+        )
 
 
 def _check_texts(header: Any) -> None:
@@ -192,7 +205,7 @@ def _parts(facts: Sequence[Mapping[str, Any]], content: Mapping[str, bytes]) -> 
     """Return the models of which a fused one was made, each a model file of its own within the file."""
     found = []
     for k, known in enumerate(facts):
-        part, _ = from_plain(unpickle_plain(content[f"part_{k}"]))
+        part = from_plain(unpickle_plain(content[f"part_{k}"]))
         if part.parts or part.calibration.kind == "none":
             raise ModelFileError("damaged: one of its parts cannot be one", remedy="fuse its models again")
         found.append(replace(part, name=name_of(known["name"]), sha256=str(known["sha256"])))
@@ -203,7 +216,7 @@ def _with_small(model: Model, content: bytes | None) -> Model:
     """Return the model with that for small images, a model file of its own within the file, if there is one."""
     if content is None:
         return model
-    small, _ = from_plain(unpickle_plain(content))
+    small = from_plain(unpickle_plain(content))
     try:
         return model.with_small(small)
     except OptionError as error:
