@@ -37,6 +37,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -52,6 +53,7 @@ import pillow_heif
 from sklearn.metrics import roc_auc_score
 
 from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, load_model, save_model, train_model
+from spectral_detect.atomic_write import folder_aside
 from spectral_detect.detector.classifiers import Perceptron
 from spectral_detect.detector.experience import OutsiderCheck
 from spectral_detect.extraction.one_file import Extractor
@@ -291,13 +293,14 @@ def hashed(text: str) -> str:
 def prepare(corpus: Path, source: Source, work: Path, most: int, kind: Kind) -> None:
     """Write up to so many images of a source, in each condition."""
     pillow_heif.register_heif_opener()
-    taken = 0
-    for path in sorted((corpus / source.label / source.name).rglob("*"), key=lambda p: hashed(p.name)):
+    taken, whole = 0, corpus / source.label / source.name
+    for path in sorted(whole.rglob("*"), key=lambda p: hashed(str(p.relative_to(whole)))):
         found = opened(path, kind.least_px) if taken < most and path.is_file() else None
         if found is None:
             continue
         taken += 1
-        rng = np.random.default_rng(int(hashed(f"{source.label}/{source.name}/{path.name}")[:12], 16))
+        name = str(path.relative_to(whole))
+        rng = np.random.default_rng(int(hashed(f"{source.label}/{source.name}/{name}")[:12], 16))
         for condition, make in {**kind.conditions, **(kind.rare if taken <= MOST_RARE else {})}.items():
             if make is None and min(found[0].size) > kind.most_native_px:
                 continue
@@ -305,7 +308,7 @@ def prepare(corpus: Path, source: Source, work: Path, most: int, kind: Kind) -> 
             folder.mkdir(parents=True, exist_ok=True)
             for copy in range(kind.copies.get(condition, 1)):
                 content, suffix = make(found[0], rng) if make else (path.read_bytes(), path.suffix)
-                (folder / f"{hashed(path.name)[:16]}-{copy}{suffix}").write_bytes(content)
+                (folder / f"{hashed(name)[:16]}-{copy}{suffix}").write_bytes(content)
 
 
 def files_of(work: Path, sources: list[Source], kind: Kind) -> Iterator[tuple[LabelledFile, str, Source]]:
@@ -529,11 +532,14 @@ def main() -> None:
     args = parser.parse_args()
     sources, kind = sources_of(args.sources), KINDS[args.kind]
     if not args.work.exists():
-        with ProcessPoolExecutor(args.jobs or None) as pool:
-            fixed = repeat(args.work), repeat(args.per_source), repeat(kind)
+        with folder_aside(args.work) as work, ProcessPoolExecutor(args.jobs or None) as pool:
+            fixed = repeat(work), repeat(args.per_source), repeat(kind)
             list(pool.map(prepare, repeat(args.corpus), sources, *fixed))
     conditions = [*kind.conditions, *kind.rare]
-    sources = [s for s in sources if any((args.work / c / s.label / s.name).is_dir() for c in conditions)]
+    there = [s for s in sources if any((args.work / c / s.label / s.name).is_dir() for c in conditions)]
+    if missing := [s.name for s in sources if s not in there]:
+        print(f"without an image that fits: {', '.join(missing)}", file=sys.stderr)
+    sources = there
     material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs, kind)
     others = [s for s in sources if s.label == "outsider"]
     onto = widened(load_model(args.onto), material.dataset) if args.onto else None

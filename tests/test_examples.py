@@ -348,7 +348,7 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     assert re.search(r"9 sources\s+of generated ones", text)
     assert re.search(r"chequers +9 +100\.0  100   0", text)
     assert re.search(r"chequers +1 +100\.0  100   0", text)  # of little weight, and measured apart
-    assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 30
+    assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 2 * 30
     assert model.experience is not None
     assert model.experience.least_side_px == 240
 

@@ -9,6 +9,7 @@ from functools import partial
 import click
 
 from spectral_detect._version import __version__
+from spectral_detect.atomic_write import check_target
 from spectral_detect.cli.shared.checks import check_output
 from spectral_detect.cli.shared.failures import Failure, report_failure
 from spectral_detect.cli.shared.options import feature_options, feature_spec
@@ -76,6 +77,8 @@ def extract(
     if target.is_resumed and target.row_format != "csv":
         raise click.UsageError("an NPZ file is written whole, at the end: --resume goes on with a .csv")
     check_output(target.output, [*paths, encoder])
+    if target.row_format != "csv":
+        check_target(target.output)  # before anything is computed: an NPZ file is written at the end
     files = list(find_images(expand(paths)))
     if not files:
         raise Failure("no image found")

@@ -9,7 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from spectral_detect.errors import DeviceError
+import numpy as np
+
+from spectral_detect.errors import DatasetError, DeviceError
 from spectral_detect.extraction.on_gpu import extract_on_gpu
 from spectral_detect.extraction.one_file import Extraction, Extractor, Found, Keep, Variants
 from spectral_detect.features.backend import Backend
@@ -29,6 +31,14 @@ def extract_files(
 ) -> Generator[Extraction, None, None]:
     """Yield the results of each file, in the order given, whatever the number of workers; see `extract_then`."""
     return _one_by_one(extract_then(files, extractor, Keep(), work))
+
+
+def require_one_length(vectors: Iterable[np.ndarray]) -> None:
+    """Raise `DatasetError` if images have features of different lengths, as with one value per ring."""
+    if len({vector.shape[-1] for vector in vectors}) > 1:
+        raise DatasetError(
+            "images of different sizes give features of different lengths", remedy="give a number: `n_bins`"
+        )
 
 
 def _one_by_one(results: Generator[Variants, None, None]) -> Generator[Extraction, None, None]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 import numpy as np
 
 from spectral_detect.detector.experience import mean_of_tiles
 from spectral_detect.errors import DatasetError
+from spectral_detect.extraction.many_files import require_one_length
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.folders.reading import ImageFolder, OnFailure, Progress, each_image
@@ -78,10 +80,7 @@ def folder_features(
     extractor = Extractor(spec, limits=limits or Limits())
     for k, image in each_image(folders, extractor, work, progress=progress, on_failure=on_failure):
         vectors[k].append(mean_of_tiles(np.asarray(image.features)))
-    if len({len(vector) for some in vectors for vector in some}) > 1:
-        raise DatasetError(
-            "images of different sizes give features of different lengths", remedy="give a number: `n_bins`"
-        )
+    require_one_length(chain.from_iterable(vectors))
     return [np.stack(some) for some in vectors]
 
 

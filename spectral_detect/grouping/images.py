@@ -11,7 +11,7 @@ import numpy as np
 from spectral_detect._version import __version__
 from spectral_detect.detector.experience import mean_of_tiles
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction.many_files import extract_files
+from spectral_detect.extraction.many_files import extract_files, require_one_length
 from spectral_detect.extraction.one_file import CONSTANT_IMAGE, Extraction, Extractor
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.grouping.clusters import Clusters, find_clusters
@@ -87,10 +87,7 @@ def group_images(
             read.append(replace(extraction, features=None, tiles=None))  # 120 kB an image
             if extraction.is_constant and extraction.error is None:
                 read[-1] = replace(read[-1], error=CONSTANT_IMAGE)
-    if len({len(vector) for vector in vectors}) > 1:
-        raise DatasetError(
-            "images of different sizes give features of different lengths", remedy="give a number: `n_bins`"
-        )
+    require_one_length(vectors)
     features = np.stack(vectors) if vectors else np.empty((0, 0))
     clusters = find_clusters(features, min_size)
     return Grouped(tuple(_records(read, spec, clusters)), features, clusters)

@@ -9,14 +9,14 @@ from importlib import import_module
 from io import BytesIO
 from typing import Any
 
-from spectral_detect.provenance.fields import Segment
+from spectral_detect.provenance.fields import MOST_OF_MANIFEST, Segment
 from spectral_detect.provenance.findings import Finding, shown
 from spectral_detect.provenance.source_types import SOURCE_TYPES, source_type
 
 MISSING = "not validated: install the extra that reads it, pip install '.[c2pa]' in the checkout"
 TERM_START = b"/digitalsourcetype/"
 MOST_TERMS, MOST_MANIFESTS, MOST_ACTIONS, MOST_CODES = 20, 20, 50, 5
-LARGEST_MANIFEST = 2**25  # bytes; thumbnails of ingredients make some megabytes
+LARGEST_MANIFEST = MOST_OF_MANIFEST - 1  # bytes; thumbnails of ingredients make some megabytes
 DEEPEST_BOX = 16  # a manifest store nests four deep
 SUPERBOX, DESCRIPTION = b"jumb", b"jumd"  # ISO/IEC 19566-5: a box of boxes, and the first box in each
 

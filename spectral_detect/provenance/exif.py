@@ -9,7 +9,7 @@ from typing import Any
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from spectral_detect.media.tiff.directories import directory_at
-from spectral_detect.provenance.fields import MOST_BYTES, MOST_TEXT, Field, Segment
+from spectral_detect.provenance.fields import MOST_BYTES, MOST_OF_MANIFEST, MOST_TEXT, Field, Segment
 
 # Exif 3.0 (CIPA DC-008), 4.6; the two of Windows in its Photo Metadata Policies
 MAIN_TAGS = {
@@ -60,7 +60,7 @@ class ExifReader:
             value = None if self._main is None or tag not in self._main else _value(self._main, tag)
             body = _bytes_of(value)
             if body:
-                yield Segment(kind, f"TIFF tag {tag}", body[:MOST_BYTES])
+                yield Segment(kind, f"TIFF tag {tag}", body[: MOST_OF_MANIFEST if kind == "c2pa" else MOST_BYTES])
 
     def thumbnail(self) -> bytes | None:
         """Return the JPEG that stands in the second directory; None if there is none."""

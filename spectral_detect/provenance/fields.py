@@ -7,6 +7,7 @@ from typing import NamedTuple
 MOST_TEXT = 2**18  # characters of one text that are looked at
 MOST_OF_FILE = 2**21  # of all texts of a file that are looked at
 MOST_BYTES = 2**20  # of one segment that are looked at
+MOST_OF_MANIFEST = 2**25 + 1  # of a C2PA manifest; what is longer is not read
 MOST_SEGMENTS = 200  # with metadata, of one file
 
 

@@ -10,7 +10,7 @@ from spectral_detect.media.quantizers.iso_items import boxes, metadata_items
 from spectral_detect.media.stills.bare_files import JPEG_START, TIFF_STARTS
 from spectral_detect.media.stills.jpeg_segments import COMMENT, EXIF, jpeg_segments
 from spectral_detect.media.stills.png_chunks import SIGNATURE, chunks_of
-from spectral_detect.provenance.fields import MOST_BYTES, MOST_SEGMENTS, Segment
+from spectral_detect.provenance.fields import MOST_BYTES, MOST_OF_MANIFEST, MOST_SEGMENTS, Segment
 from spectral_detect.provenance.png_texts import png_segment
 
 APP11, APP13 = 0xEB, 0xED
@@ -106,7 +106,7 @@ def _iso(content: bytes) -> Iterator[Segment]:
     """Yield what AVIF and HEIF hold: a box of its own for the manifest, items for the rest (ISO/IEC 23008-12, A)."""
     for kind, box in boxes(memoryview(content)):
         if kind == b"uuid" and box[:16] == C2PA_UUID:
-            yield Segment("c2pa", "box uuid", bytes(box[16 : 16 + MOST_BYTES]))
+            yield Segment("c2pa", "box uuid", bytes(box[16 : 16 + MOST_OF_MANIFEST]))
     for kind, item in metadata_items(content):
         if kind == b"Exif":
             yield Segment("exif", "item Exif", item[4 + int.from_bytes(item[:4], "big") :])

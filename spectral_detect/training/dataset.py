@@ -13,7 +13,7 @@ import numpy as np
 from spectral_detect.arguments import require_type
 from spectral_detect.detector.model import Model
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction.many_files import extract_then
+from spectral_detect.extraction.many_files import extract_then, require_one_length
 from spectral_detect.extraction.one_file import Extraction, Extractor, Keep
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
@@ -204,10 +204,7 @@ def read_dataset(
     if not read:
         first = f"; the first: {failures[0].path!r}: {failures[0].error}" if failures else ""
         raise DatasetError(f"none of {len(files)} files could be used{first}")
-    if len({e.features.shape[-1] for _, e in read if e.features is not None}) > 1:
-        raise DatasetError(
-            "images of different sizes give features of different lengths", remedy="give a number: `n_bins`"
-        )
+    require_one_length(e.features for _, e in read if e.features is not None)
     source = dict(zip(files, source_names(files), strict=True))
     return Dataset(
         features=[e.features for _, e in read if e.features is not None],

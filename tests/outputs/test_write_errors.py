@@ -186,3 +186,10 @@ def test_an_error_of_the_system_amid_the_work_names_its_file(
     written = Path("out.jsonl").read_text() if output else result.stdout
     assert written.endswith("\n")
     assert all(path in written for path in PHOTOGRAPHS)
+
+
+def test_that_an_array_file_cannot_be_written_is_found_before_any_work(tmp_path: Path) -> None:
+    done = program("extract", "no-image.png", PHOTOGRAPHS[0], "--jobs", 0, "--output", "none/out.npz", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: 'none/out.npz' cannot be written: there is no folder 'none'")
+    assert "no-image" not in done.stderr
