@@ -93,7 +93,7 @@ class ImageRecord:
     says_generated : {"yes", "no"} or None
         Whether the file says that it was made or edited by AI; None if it says nothing of that.
     verdict_right : float or None
-        Share of the model's verdicts like this one, on such files of sources that it had not seen, half of them fake,
+        Share of the model's verdicts like this one, on such files that it had not seen, half of them fake,
         that were right; None if it is inconclusive or the model holds no `TrackRecord`.
     such_files : str or None
         What such files are, and how the model did on them, in words.

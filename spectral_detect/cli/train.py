@@ -205,7 +205,7 @@ def train(
     model = with_warnings(replace(model, class_names=class_names or CLASS_NAMES), notes)
     save_model(model, output)
     click.echo(training_text(model, output))
-    ctx.exit(1 if dataset.failures else 0)
+    ctx.exit(1 if dataset.failures or (others and others.images.failures) else 0)
 
 
 def _check_onto(ctx: click.Context, base: Model, class_names: tuple[str, str] | None) -> None:

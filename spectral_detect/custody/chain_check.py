@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from spectral_detect.custody.chain import START, canonical, hash_of
@@ -37,6 +38,7 @@ class ChainCheck:
         self._last_number: int | None = -1
         self._last_hash = START
         self._gaps: list[Gap] = []
+        self._outcomes: Counter[str] = Counter()
 
     def unreadable(self, line: int, problem: str) -> None:
         """Take a line that is no entry for the one that should stand there."""
@@ -61,7 +63,10 @@ class ChainCheck:
         if self._order(place) and is_next and entry["previous"] != self._last_hash:
             self._say("it does not follow from the entry before it: one of the two was replaced", place)
         self._last_number, self._last_hash = number, entry["hash"]
-        self.n_files += entry["kind"] == "file"
+        if entry["kind"] == "file":
+            self.n_files += 1
+            record = entry["record"]
+            self._outcomes["failed" if record.get("error") else str(record.get("verdict"))[:20]] += 1
         if entry["kind"] == "end":
             self._close(entry, place)
 
@@ -117,3 +122,9 @@ class ChainCheck:
             self._say(
                 f"it counts {canonical(count).decode()[:20]} files, and there are entries of {self.n_files}", place
             )
+            return
+        for name in ("real", "fake", "inconclusive", "failed"):
+            if (said := entry["summary"].get(name)) != self._outcomes[name]:
+                self._say(
+                    f"it counts {canonical(said).decode()[:20]} {name}, and the entries {self._outcomes[name]}", place
+                )

@@ -40,6 +40,8 @@ class Verified:
         Whether scores were computed again.
     notes : list of str
         What a reader should know.
+    run : str
+        What was run, see `Run.line`; empty if the head is none.
     """
 
     n_files: int = 0
@@ -50,6 +52,7 @@ class Verified:
     final_hash: str | None = None
     has_scores: bool = False
     notes: list[str] = field(default_factory=list)
+    run: str = ""
 
     @property
     def n_differences(self) -> int:

@@ -64,10 +64,10 @@ class Places:
 
     def video_of(self, path: str, group_by: str | None) -> FoundVideo:
         """Return the video of a recorded path: a file, or a folder with the frames that lie in it now."""
-        location = self.of(path).location
-        if location.is_remote:
-            return FoundVideo(location)
-        return video_at(location.path, group_by_parent=group_by is not None)
+        found = self.of(path)
+        if found.location.is_remote or found.problem:
+            return FoundVideo(found.location, problem=found.problem)
+        return video_at(found.location.path, group_by_parent=group_by is not None)
 
     def extra(self, run: Run, recorded: RowIndex) -> Iterator[str]:
         """Give the images or videos in the folders of a run that have no entry, as it would have written their paths.

@@ -20,7 +20,9 @@ from spectral_detect.scanning.videos import VideoJudge
 from spectral_detect.sources.sharding import Shard
 from spectral_detect.sources.stores import is_url
 from spectral_detect.sources.urls import local_name, without_credentials
+from spectral_detect.text import cut_in_the_middle
 
+MOST_NAMED, LONGEST_NAME = 5, 80  # inputs in the line about a run
 OPTIONAL = frozenset(("group_by",))  # members that stand in a head only where they say something
 DECODERS = ("av", "pillow-heif", "c2pa-python", "cupy-cuda12x")
 
@@ -76,6 +78,20 @@ class Run:
         """Return plain values."""
         values = {"schema": SCHEMA, **vars(self)}
         return {name: value for name, value in values.items() if name not in OPTIONAL or value is not None}
+
+    @property
+    def line(self) -> str:
+        """Return in words what was run, for people who read what its results are worth."""
+        named = [repr(cut_in_the_middle(text, LONGEST_NAME)) for text in self.inputs[:MOST_NAMED]]
+        inputs = ", ".join(named) + ", ..." * (len(self.inputs) > MOST_NAMED)
+        part = f", part {self.shard}" if self.shard else ""
+        (model,) = self.models
+        rules = self.settings.get("rules")
+        own = rules.get("threshold") if isinstance(rules, dict) else None
+        threshold = f", at a threshold of {own:g}" if isinstance(own, int | float) else ""
+        by = f"by {cut_in_the_middle(model['name'], LONGEST_NAME)} ({model['sha256'][:16]}...){threshold}"
+        started = cut_in_the_middle(self.started, LONGEST_NAME)
+        return f"{cut_in_the_middle(self.command, LONGEST_NAME)} of {inputs or 'a list'}{part} {by}, begun {started}"
 
     @property
     def is_of_videos(self) -> bool:

@@ -105,6 +105,7 @@ def _judge(run: Run | None, checks: Checks, report: Report, verified: Verified) 
     """Check the head, and return the judge of the run if scores are computed again."""
     if run is None:
         return None
+    verified.run = run.line
     check_settings(run, report)
     judge = same_judge(run, checks.models, report, encoder=checks.encoder) if checks.with_scores else None
     verified.has_scores = judge is not None

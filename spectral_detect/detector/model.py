@@ -250,6 +250,15 @@ class Model:
         return None if value is None else float(value)
 
     @property
+    def unseen(self) -> str:
+        """Of which files the track record is, in words: of other sources only where training images came in groups."""
+        n_images, n_groups = (self.training.get(key) or 0 for key in ("n_real", "n_groups"))
+        n_images += self.training.get("n_fake") or 0
+        if n_groups and 2 * n_groups <= n_images:
+            return "from sources that it had not seen"
+        return "that it had not seen, though perhaps others of their sources"
+
+    @property
     def why_useless(self) -> str | None:
         """Why the model decides nothing: its cross-validated AUROC may be that of chance; None if it is not."""
         if self.metrics.get("auroc") is None:

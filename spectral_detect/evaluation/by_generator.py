@@ -10,8 +10,10 @@ import numpy as np
 
 from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.detector.model import Model
+from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.evaluate import evaluate_model
 from spectral_detect.evaluation.results import Evaluation
+from spectral_detect.records import LABELS
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.training.dataset import Dataset
 
@@ -134,7 +136,15 @@ def evaluate_by_generator(
         The rules of a scan.
     seed : int
         Seed of the bootstrap.
+
+    Raises
+    ------
+    DatasetError
+        A generator has no image of a class; or as `evaluate_model` does.
     """
+    for name, at in members.items():
+        if missing := [title for title, label in LABELS.items() if label not in dataset.y[at]]:
+            raise DatasetError(f"{name!r} has no usable {missing[0]} image", remedy="leave it out, or mend its files")
     rows = tuple(
         GeneratorRow(name, evaluate_model(model, dataset.select(at), rules, seed=seed)) for name, at in members.items()
     )

@@ -92,12 +92,12 @@ def _names(images: Dataset, judgements: Sequence[Judgement]) -> dict[str, dict[s
 
 
 def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset, list[Judgement]]:
-    """Judge each image as a scan by these rules would.
+    """Judge each image as a scan by these rules would; those of a weight below 1 help to train, and do not count.
 
     Returns
     -------
     images : Dataset
-        The images as they are, without their edited copies.
+        The images as they are, without their edited copies, with the failures of the data set.
     judgements : list of Judgement
         One for each image.
 
@@ -111,8 +111,9 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
     require_type("model", model, Model, "`load_model` reads one from its file")
     judge = Judge(model, rules)
     dataset.require_features(model.spec)
+    failures, dataset = dataset.failures, dataset.select(dataset.weights >= 1)
     if not len(dataset.y):
-        raise DatasetError("the data set holds no image")
+        raise DatasetError("the data set holds no image of full weight")
     if not set(rules.edits[1:]) <= set(dataset.edits[1:]):
         raise DatasetError(
             "the images were not read with the edits of these rules",
@@ -132,7 +133,8 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
         base = dataset.samples[at[-1]] if at else None  # the copies of an image that failed as it is do not count
         if base is not None and (sample.path, sample.frame) == (base.path, base.frame):
             images[-1].append(replace(sample, features=features))
-    return dataset.select(np.array(at, dtype=int)), [judge.judge(variants) for variants in images]
+    unedited = replace(dataset.select(np.array(at, dtype=int)), failures=failures)
+    return unedited, [judge.judge(variants) for variants in images]
 
 
 def count_trained_on(model: Model, images: Dataset) -> int:

@@ -55,7 +55,9 @@ def learning_curve(
     if model.parts:
         raise DatasetError("a fused model has no learning curve", remedy="measure its parts")
     dataset = replace(dataset, groups=groups_with_lookalikes(dataset))
-    parts = [p for p in folds(dataset.y, dataset.groups, N_DRAWS, seed) if len(np.unique(dataset.y[p[1]])) == 2]
+    drawn = folds(dataset.y, dataset.groups, N_DRAWS, seed)
+    parts = [(train, test[dataset.weights[test] >= 1]) for train, test in drawn]
+    parts = [(train, test) for train, test in parts if len(np.unique(dataset.y[test])) == 2]
     most = min((2 * np.bincount(dataset.y[train], minlength=2).min() for train, _ in parts), default=0)
     if most < 2 * MIN_PER_CLASS:
         raise DatasetError(f"a learning curve needs more images: {most} can be trained on while others are kept apart")

@@ -127,6 +127,8 @@ class Explanation:
     cross_validated : Estimate or None
         The model's balanced accuracy in cross-validation, where the verdict follows its own threshold alone: None if it
         holds none, leaves scores undecided, or cannot judge such an image.
+    unseen : str
+        Of which files the model's track record is, see `Model.unseen`.
     """
 
     record: ImageRecord
@@ -148,6 +150,7 @@ class Explanation:
     next_steps: tuple[str, ...] = ()
     class_names: tuple[str, str] = CLASS_NAMES
     cross_validated: Estimate | None = None
+    unseen: str = ""
     __repr__ = short_repr
 
     @property
@@ -243,6 +246,7 @@ class Explainer:
             neighbours=neighbours,
             n_positions=len(model.summary.labels) if model.summary else 0,
             tells_sources=not is_shipped(model),
+            unseen=model.unseen,
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings, model.class_names, is_part=self.region is not None)),
             cross_validated=_cross_validated(model, record) if undecided is None else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -22,6 +22,7 @@ from spectral_detect.media.video_files.clip import Clip, VideoFacts, WholeFrame
 from spectral_detect.media.video_files.sources import Source, Stills
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.formats import is_animation
+from spectral_detect.sources.reading import state_of
 
 __all__ = ["Frame", "FrameOptions", "Video", "VideoFacts", "open_video"]
 
@@ -112,12 +113,13 @@ class Video:
         What a reader of the verdict should know; complete once `frames` has ended.
     """
 
-    def __init__(self, source: Source, options: FrameOptions) -> None:
+    def __init__(self, source: Source, options: FrameOptions, is_unchanged: Callable[[], bool] = lambda: True) -> None:
         self.facts = source.facts
         self.n_sampled = 0
         self.n_without_face = 0
         self._source = source
         self._options = options
+        self._is_unchanged = is_unchanged
         self._wanted = _sample(source, options)
         decoded = source.decode(
             self._wanted
@@ -137,7 +139,18 @@ class Video:
         return self._source.warnings
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames to judge, in order, once; a frame with several faces gives one for each."""
+        """Yield the frames to judge, in order, once; a frame with several faces gives one for each.
+
+        Raises
+        ------
+        VideoReadError
+            If the video cannot be decoded, or was changed meanwhile: its hash may not be that of the frames then.
+        """
+        yield from self._parts()
+        if not self._is_unchanged():
+            raise VideoReadError("changed while it was read", remedy="judge it again when nobody writes to it")
+
+    def _parts(self) -> Iterator[Frame]:
         if self._options.crop == "face":
             yield from self._faces()
             return
@@ -184,15 +197,20 @@ def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MA
     """
     if found.problem:
         raise VideoReadError(found.problem)
+    before = state_of(found)
+
+    def is_unchanged() -> bool:
+        return state_of(found) == before
+
     if found.frames:
-        return Video(Stills(found.frames, max_pixels), options)
+        return Video(Stills(found.frames, max_pixels), options, is_unchanged)
     if found.location.is_remote:
         raise VideoReadError(VIDEOS_ARE_LOCAL)
     if os.path.isdir(found.path):
         raise VideoReadError("the folder holds no image of its own", remedy="for a tree of them see `group_by_parent`")
     if is_animation(found.path):
-        return Video(Animation(found.path, max_pixels), options)
-    return Video(Clip(found.path, max_pixels), options)
+        return Video(Animation(found.path, max_pixels), options, is_unchanged)
+    return Video(Clip(found.path, max_pixels), options, is_unchanged)
 
 
 def _one_ahead(frames: Iterator[WholeFrame]) -> Generator[WholeFrame, None, None]:

@@ -40,6 +40,7 @@ def verified_text(verified: Verified) -> str:
     counts = [f"{number} {TITLES[kind]}" for kind, number in sorted(verified.differences.items())]
     lines.append(f"{counted(verified.n_files, 'file')} ({looked_at}): {verified.n_same} as recorded")
     lines.append(f"{counted(verified.n_differences, 'difference')}{': ' if counts else ''}{', '.join(counts)}")
+    lines += [f"recorded: {printable(verified.run)}"] if verified.run else []
     lines.append(f"final hash {verified.final_hash or '(none)'}")
     return "\n".join(lines) + "\n"
 

@@ -162,7 +162,7 @@ def _by_coding(model: Model, prevalence: float) -> list[str]:
     records = [*model.track_record, *(record for record in of_small if record.coding is None)]
     width = max(len(visible(record.kind)) for record in records)
     lines = [
-        f"{name}, as measured on sources that it had not seen,",
+        f"{name}, as measured on files {model.unseen},",
         f"where {100 * prevalence:g} % of the images are {named[1]}, of those with a verdict:",
     ]
     for record in records:

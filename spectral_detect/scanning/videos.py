@@ -25,12 +25,13 @@ from spectral_detect.scanning.names import contradictions
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.thumbnails import Extremes, Thumbnail
 from spectral_detect.scanning.video_provenance import video_provenance
-from spectral_detect.scanning.voting import Ballot, VoteKind, count_votes, decide, doubts_in_words
+from spectral_detect.scanning.voting import LEAST_VOTES, Ballot, VoteKind, count_votes, decide, doubts_in_words
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
 from spectral_detect.sources.reading import VideoHash, hash_video
 from spectral_detect.text import counted
 
+RARE = f"faces in fewer than {LEAST_VOTES} frames count only where no other is seen more often"
 TWO_PARTS = "some are so small that the model judged them by a part of its own, with other limits"
 
 
@@ -305,12 +306,16 @@ def _why_none(known: dict[str, Any], frames: Sequence[FrameRecord]) -> str:
 
 
 def _elect(judged: Sequence[Judged], vote: VoteKind, rules: Rules, of: str) -> Ballot:
-    """Return the ballot of the face, or of the whole frames, that decides."""
+    """Return the ballot of the face, or of the whole frames, that decides.
+
+    Beside faces that are in `LEAST_VOTES` frames, those in fewer do not count: the detector errs now and then.
+    """
     tracks: dict[int, list[Judgement]] = {}
     for extraction, judgement in judged:
         if judgement is not None and extraction.frame is not None:
             tracks.setdefault(extraction.frame.track, []).append(judgement)
-    return decide([count_votes(judgements, vote, rules, of) for judgements in tracks.values()])
+    seen_often = [judgements for judgements in tracks.values() if len(judgements) >= LEAST_VOTES]
+    return decide([count_votes(judgements, vote, rules, of) for judgements in seen_often or tracks.values()])
 
 
 def _is_judged(judgement: Judgement) -> bool:
@@ -326,7 +331,9 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
         notes.append(TWO_PARTS)
     if known["n_tracks"] > 1:
         first = f"one called {fake} if there is one, else an inconclusive one"
-        notes.append(f"{known['n_tracks']} faces followed; the votes are those of the face that decides: {first}")
+        notes.append(
+            f"{known['n_tracks']} faces followed; the votes are those of the face that decides: {first}; {RARE}"
+        )
     if judgements[0].model.is_guess:
         notes.append(GUESS)
     return tuple(notes)

@@ -17,7 +17,8 @@ from spectral_detect.text import counted
 
 VoteKind = Literal["majority", "mean", "pooled"]
 NORMAL_95 = 1.959964
-LEAST_SHARE = 0.25  # of the frames must vote
+LEAST_SHARE = 0.25  # of the frames must vote; of few frames half, up to so many that a vote by all tells something:
+LEAST_VOTES = 4  # the 95 % interval of a unanimous vote no longer holds one half
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,10 @@ def count_votes(
 ) -> Ballot:
     """Count the votes of one track.
 
-    The verdict is inconclusive if fewer than `LEAST_SHARE` of the frames have a vote; if votes are divided and the
-    interval of the share of fakes holds one half; where the vote is by scores or likelihood ratios, if the mean
-    score is one that the model leaves undecided; and if the verdict is less probable, by the mean likelihood ratio,
-    than the rules ask.
+    The verdict is inconclusive if fewer than `LEAST_SHARE` of the frames, or than half of few frames, have a vote; if
+    votes are divided and the interval of the share of fakes holds one half; where the vote is by scores or likelihood
+    ratios, if the mean score is one that the model, or the part of it that judged a frame, leaves undecided; and if the
+    verdict is less probable, by the mean likelihood ratio, than the rules ask.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def count_votes(
         "pooled": mean_ratio or 0.0,
     }[vote]
     interval = wilson_interval(n_fake, len(voters))
-    if len(voters) < LEAST_SHARE * len(judgements):
+    if len(voters) < max(LEAST_SHARE * len(judgements), min(LEAST_VOTES, len(judgements) / 2)):
         have = "has" if len(voters) == 1 else "have"
         doubt: str | None = f"only {len(voters)} of {counted(len(judgements), of)} {have} a vote: too few to decide"
     elif vote == "majority":
@@ -125,8 +126,8 @@ def _too_close(voters: Sequence[Judgement], n_fake: int, interval: tuple[float, 
 
 def _undecided(voters: Sequence[Judgement], mean_score: float) -> str | None:
     """Say so if the mean score is one that the model leaves undecided."""
-    zone = voters[0].undecided
-    if zone is None or not zone[0] < mean_score < zone[1]:
+    zones = [voter.undecided for voter in voters if voter.undecided]
+    if not any(low < mean_score < high for low, high in zones):
         return None
     return f"the mean score, {mean_score:.3f}, is one at which the model {voters[0].model.name} errs too often"
 

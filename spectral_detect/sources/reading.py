@@ -176,6 +176,18 @@ def video_sha256(found: FoundVideo) -> tuple[str, int, int]:
     return whole.sha256, whole.size_bytes, whole.mtime_ns
 
 
+def state_of(found: FoundVideo) -> tuple[object, ...]:
+    """Return what changes when somebody writes to a video or exchanges a frame of it: whose bytes, how many, when."""
+    states: list[object] = []
+    for path in found.frames or (found.path,):
+        try:
+            status = os.stat(path)
+            states.append((status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        except (OSError, ValueError):
+            states.append(None)
+    return tuple(states)
+
+
 def _file_sha256(path: str) -> tuple[str, int, int]:
     status, digest = check_regular(path), sha256()
     try:

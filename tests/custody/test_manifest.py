@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -259,11 +260,10 @@ def test_nothing_changed_is_nothing_found(recorded: Path, run: Run) -> None:
     assert (summary["n_files"], summary["n_same"], summary["has_scores"]) == (4, 4, True)
     result = run("verify", "m.jsonl", "--jobs", 1)
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == [
-        "4 files (hashes and scores): 4 as recorded",
-        "0 differences",
-        f"final hash {entries_of('m.jsonl')[-1]['hash']}",
-    ]
+    *counts, recorded_run, final_hash = result.stdout.splitlines()
+    assert counts == ["4 files (hashes and scores): 4 as recorded", "0 differences"]
+    assert re.fullmatch(r"recorded: scan of 'evidence' by world \([0-9a-f]{16}\.{3}\), begun 20.*Z", recorded_run)
+    assert final_hash == f"final hash {entries_of('m.jsonl')[-1]['hash']}"
     assert result.stderr == ""
 
 
@@ -398,9 +398,28 @@ def test_one_change_is_told_once(recorded: Path, run: Run, name: str) -> None:
 
 def test_an_entry_that_is_removed_and_all_chained_anew_leaves_a_file_too_many(recorded: Path, run: Run) -> None:
     entries = entries_of("m.jsonl")
-    entries[-1]["summary"]["count"] = 3
+    summary, removed = entries[-1]["summary"], entries[2]["record"]
+    summary["count"] = 3
+    summary["failed" if removed["error"] else removed["verdict"]] -= 1
     write(chained_anew([*entries[:2], *entries[3:]]))
     assert only(verified(run)[1]) == ("extra", None, None, "evidence/b.png")
+
+
+def test_counts_of_verdicts_that_are_not_those_of_the_entries(recorded: Path, run: Run) -> None:
+    entries = entries_of("m.jsonl")
+    summary = entries[-1]["summary"]
+    summary["real"], summary["fake"] = summary["real"] + 1, summary["fake"] - 1
+    write(chained_anew(entries))
+    found = verified(run, "--no-scores")[1]
+    assert [(each["kind"], each["entry"]) for each in found] == [("chain", len(entries) - 1)] * 2
+    assert found[0]["text"] == f"it counts {summary['real']} real, and the entries {summary['real'] - 1}"
+
+
+def test_what_was_run_is_told_and_options_that_say_nothing_are_refused(recorded: Path, run: Run) -> None:
+    assert "recorded: scan of 'evidence' by world (" in run("verify", "m.jsonl", "--no-scores").stdout
+    for option in ("--model", "--encoder"):
+        refused = run("verify", "m.jsonl", "--no-scores", option, "nothing.onnx")
+        assert (refused.exit_code, "--no-scores leaves out" in refused.stderr) == (2, True)
 
 
 def test_bytes_that_mean_the_same_are_a_change(recorded: Path, run: Run) -> None:

@@ -22,6 +22,7 @@ from spectral_detect.detector.calibration import Calibration
 from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError
+from spectral_detect.extraction.one_file import Extraction, FramePlace
 from spectral_detect.media import face_detection as faces
 from spectral_detect.media.images import DecodedImage, decode
 from spectral_detect.media.video import Frame, FrameOptions, open_video
@@ -29,7 +30,7 @@ from spectral_detect.records import FRAME_COLUMNS, VIDEO_COLUMNS
 from spectral_detect.scanning.judge import Judge, Judgement
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.scanning.thumbnails import Extremes
-from spectral_detect.scanning.videos import VideoJudge, scan_videos
+from spectral_detect.scanning.videos import VideoJudge, _elect, scan_videos
 from spectral_detect.scanning.voting import Ballot, count_votes, decide, wilson_interval
 from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.sources.location import Location
@@ -80,6 +81,27 @@ def test_a_few_votes_decide_nothing(photographs: Model) -> None:
     few, enough = (count_votes([fake] * n + [unsure] * (20 - n)) for n in (4, 5))
     assert (few.verdict, few.doubt) == ("inconclusive", "only 4 of 20 frames have a vote: too few to decide")
     assert (enough.verdict, enough.doubt) == ("fake", None)
+    for n_votes, n_frames, decides in (
+        (1, 1, True),
+        (1, 2, True),
+        (1, 3, False),
+        (1, 4, False),
+        (2, 4, True),
+        (3, 8, False),
+    ):
+        ballot = count_votes([fake] * n_votes + [unsure] * (n_frames - n_votes))
+        assert (ballot.verdict == "fake") == decides
+
+
+def test_a_face_in_a_frame_or_two_decides_nothing_beside_others(photographs: Model) -> None:
+    def seen(track: int, verdict: str, n: int) -> list[Any]:
+        place = FramePlace(0, None, track, (0, 0, 9, 9))
+        return n * [(Extraction(Location("a.mp4"), frame=place), judgement(photographs, verdict, 0.5))]
+
+    faces = seen(0, "real", 20)
+    assert _elect(faces + seen(1, "fake", 3), "majority", Rules(), "face").verdict == "real"
+    assert _elect(faces + seen(1, "fake", 4), "majority", Rules(), "face").verdict == "fake"
+    assert _elect(seen(1, "fake", 1), "majority", Rules(), "face").verdict == "fake"
 
 
 def test_a_mean_score_that_the_model_leaves_undecided_decides_nothing(photographs: Model) -> None:
@@ -90,6 +112,9 @@ def test_a_mean_score_that_the_model_leaves_undecided_decides_nothing(photograph
             "the mean score, 0.783, is one at which the model photographs errs too often"
         )
         assert count_votes([high] * 8 + [low], vote).verdict == "fake"
+    small = replace(low, undecided=(0.1, 0.89))  # judged by a part of the model, with other limits
+    for frames in ([high] * 8 + [small], [small] + [high] * 8):
+        assert "errs too often" in str(count_votes(frames, "mean").doubt)
 
 
 def test_other_votes_weigh_the_frames(photographs: Model) -> None:

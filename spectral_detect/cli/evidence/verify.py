@@ -95,6 +95,8 @@ def verify(
       spectral-detect verify evidence.manifest.jsonl
       spectral-detect verify evidence.manifest.jsonl --root /mnt/copy --no-scores
     """
+    if no_scores and (model or encoder):
+        raise click.UsageError("--model and --encoder are for scores, which --no-scores leaves out")
     has_own_timeout = ctx.get_parameter_source("timeout") is not ParameterSource.DEFAULT
     video_work = work if has_own_timeout else replace(work, timeout_s=VIDEO_TIMEOUT_S)
     checks = Checks(Places(root), not no_scores, model, remote, final_hash, work, video_work, limits, worded, encoder)

@@ -112,7 +112,7 @@ def _error_rates(model: Model, rules: Rules) -> str:
     if model.undecided and model.undecided[0] < model.undecided[1]:
         all_files = [track_record_of(one.track_record, None) for one in (model, model.small) if one]
         line = ". ".join(record.line_for(model.class_names) for record in all_files if record)
-        verdicts = f"{visible(line)}, by models that had not seen their sources. " if line else ""
+        verdicts = f"{visible(line)}, on files {model.unseen}. " if line else ""
         return (
             f"{verdicts}Were every score to decide ({decides_text(model.threshold, None, model.class_names)}), also "
             f"those that are left inconclusive here: {rates}"

@@ -188,7 +188,7 @@ function posteriorSentences(row) {
 function trackSentences(row) {
   const such = at.such_files === undefined ? null : value(row, "such_files");
   if (!such) return [];
-  const said = `Of such files, from sources that the model had not seen and half of them ${facts.names.fake}: ${such}.`;
+  const said = `Of such files ${facts.unseen}, half of them ${facts.names.fake}: ${such}.`;
   return [such.startsWith("lossless") ? `${said} ${facts.made_from_jpeg}` : said];
 }
 function conclusion(row) {

@@ -239,6 +239,7 @@ class TableReport:
             "prevalence": judge.rules.prevalence,
             "scale": SCALE_NAME,
             "made_from_jpeg": MADE_FROM_JPEG,
+            "unseen": judge.model.unseen,
             "names": _names_of(judge),
             "sides": sides_of(judge.class_names),
         }

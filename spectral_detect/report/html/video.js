@@ -90,7 +90,7 @@ const kind = {
   apart: ["mean_score", "log10_likelihood_ratio"],
   fallsFirst: ["mean_score", "fake_fraction"],
   ratioNote: ", the mean over the frames that the model can judge",
-  inside: "No frame that was looked at was noticed to lie outside the conditions under which the model was validated.",
+  inside: "None of the frames that voted was noticed to lie outside the conditions under which the model was validated.",
   outside: "Frames lie outside the conditions under which the model was validated, see the warnings.",
   called(row, outcome) {
     const by = {majority: "the majority of the frames that voted", mean: "their mean score", pooled: "their pooled likelihood ratio"}[value(row, "vote")];

@@ -157,7 +157,7 @@ def track_sentence(explanation: Explanation) -> str:
     """Say how the model did on files like this one, or in cross-validation; nothing if it does not know."""
     such, fake = explanation.record.such_files, names_of(explanation)[1]
     if such:
-        known = f"Of such files, from sources that it had not seen and half of them {fake}: {visible(such)}."
+        known = f"Of such files {explanation.unseen}, half of them {fake}: {visible(such)}."
         return f"{known} {MADE_FROM_JPEG}" if such.startswith("lossless") else known
     if (right := explanation.cross_validated) is None:
         return ""
