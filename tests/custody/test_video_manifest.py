@@ -326,3 +326,9 @@ def test_folders_of_frames_in_a_tree_and_below_a_root(case: Path, run: Run, rng:
     found = verified(run, "--root", "copy")[1]
     assert [(d["kind"], d["path"]) for d in found] == [("changed", "tree/one"), ("extra", "tree/three")]
     assert found[0]["text"].startswith("the frame 2.png was not recorded")
+
+
+def test_a_folder_that_cannot_be_listed_is_the_same_error_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    places, problem = Places(None), "the folder cannot be listed: Permission denied"
+    monkeypatch.setattr(Places, "of", lambda self, path: FoundFile(Location(path), problem))
+    assert places.video_of("locked", None).problem == places.video_of("locked", "parent").problem == problem

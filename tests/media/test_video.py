@@ -256,3 +256,13 @@ def test_a_video_is_closed_when_nothing_is_decoded_any_more() -> None:
             1 / frame.index
     assert source.events[-2:] == ["decoded 1 by decoding", "closed"]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decoding")]
+
+
+def test_what_changes_while_it_is_read_is_an_error(folder: FoundVideo) -> None:
+    changed = pytest.raises(VideoReadError, match="changed while it was read; judge it again")
+    with open_video(folder, ALL) as video, changed:
+        for frame in video.frames():
+            if frame.index == 1:
+                os.utime(folder.frames[0], ns=(0, 0))
+    with open_video(folder, ALL) as video:
+        assert len(list(video.frames())) > 2
