@@ -88,7 +88,7 @@ class Run:
         (model,) = self.models
         rules = self.settings.get("rules")
         own = rules.get("threshold") if isinstance(rules, dict) else None
-        threshold = f", at a threshold of {own:g}" if isinstance(own, int | float) else ""
+        threshold = "" if own is None else f", at a threshold of {cut_in_the_middle(repr(own), LONGEST_NAME)}"
         by = f"by {cut_in_the_middle(model['name'], LONGEST_NAME)} ({model['sha256'][:16]}...){threshold}"
         started = cut_in_the_middle(self.started, LONGEST_NAME)
         return f"{cut_in_the_middle(self.command, LONGEST_NAME)} of {inputs or 'a list'}{part} {by}, begun {started}"

@@ -278,7 +278,7 @@ def test_a_changed_byte_of_an_image(recorded: Path, run: Run, options: list[str]
     assert summary["n_same"] == 3
     text = run("verify", "m.jsonl", "--jobs", 0, *options).stdout.splitlines()
     assert text[0].startswith("changed    entry 2 (line 3) evidence/b.png: SHA-256 recorded ")
-    assert text[-2] == "1 difference: 1 changed"
+    assert text[-3] == "1 difference: 1 changed"
 
 
 @pytest.mark.parametrize("options", [[], ["--no-scores"]])
