@@ -56,6 +56,7 @@ from spectral_detect import FAKE, REAL, FeatureSpec, Model, Work, load_model, sa
 from spectral_detect.atomic_write import folder_aside
 from spectral_detect.detector.classifiers import Perceptron
 from spectral_detect.detector.experience import OutsiderCheck
+from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.features.spec import GROUPS_OF_MIDDLE
 from spectral_detect.media.limits import Limits
@@ -353,6 +354,13 @@ class Material:
 # -------------------------------------------------------------------------------------------------------------- model
 
 
+def known_files(material: Material, onto: Model | None) -> np.ndarray:
+    """Return the marks of the files that others can have: those as they are, and all of the model gone on from."""
+    pairs = zip(material.dataset.samples, material.condition, strict=True)
+    own = marks_of(sample.sha256 for sample, condition in pairs if condition == "native")
+    return np.unique(np.concatenate([own, onto.file_marks])) if onto else own
+
+
 def widened(onto: Model, dataset: Dataset) -> Model:
     """Return a model of fewer features as one on those of the data set, in which the further ones count for nothing.
 
@@ -544,6 +552,7 @@ def main() -> None:
     others = [s for s in sources if s.label == "outsider"]
     onto = widened(load_model(args.onto), material.dataset) if args.onto else None
     model = fit(material.dataset, kind, onto, Material(args.work, others, args.jobs, kind).dataset if others else None)
+    model = replace(model, file_marks=known_files(material, onto))
     world = load_model(args.output / "world.pkl") if args.kind == "small" else None
     model = replace(model, name=args.kind, outsiders=check_of(world, model, material) if world else model.outsiders)
     model = replace(model, card=card(model, material, onto, args.newest))

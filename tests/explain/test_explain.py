@@ -318,7 +318,9 @@ def test_other_warnings_stay_beside_the_reason(run: Run, tmp_path: Path) -> None
 def test_the_track_record_has_a_place_of_its_own(run: Run, tmp_path: Path) -> None:
     assert run("explain", FAKE, *HERE, "--output", tmp_path / "x.html").exit_code == 0
     text = (tmp_path / "x.html").read_text()
-    assert re.search(r'<h2>How often it is right</h2><p id="track-record">Of such files, [^<]+</p>', text)
+    assert re.search(
+        r'<h2>How often it is right</h2><p id="track-record">Of such files from sources that it had not seen, [^<]+</p>', text
+    )
     assert "Of such files" not in text.partition("Spectrum and places")[2].partition("</ul>")[0]
 
 
