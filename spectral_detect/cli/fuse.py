@@ -7,6 +7,7 @@ from dataclasses import replace
 import click
 
 from spectral_detect.cli.shared.checks import check_model_output
+from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import (
     labelled_files,
     read_labelled,
@@ -78,6 +79,8 @@ def fuse(
       spectral-detect fuse spectrum.pkl clip.pkl --real held/real --fake held/fake --output both.pkl
     """
     check_model_output(output, [first, second, manifest, encoder])
+    if encoder is not None and all(read_model(name).spec.encoder is None for name in (first, second)):
+        raise Failure("neither model needs an encoder; leave --encoder out")
     models = _load(first, encoder), _load(second, encoder)
     extractor = replace(fused_extractor(*models), limits=limits, frames=frames)
     dataset = read_labelled(labelled_files(real, fake, manifest, group_by), extractor, work)

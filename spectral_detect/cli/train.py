@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import click
@@ -250,7 +250,8 @@ def _read_outsiders(folders: tuple[str, ...], extractor: Extractor, work: Work) 
     if not folders:
         return None
     images = read_labelled(unlabelled_files(expand(folders)), extractor, work)
-    return Outsiders(images, f"those of {' and '.join(visible(Path(folder).name) for folder in folders)}")
+    names = [os.path.basename(os.path.abspath(folder)) for folder in folders]  # of `.` as well
+    return Outsiders(images, f"those of {' and '.join(map(visible, names))}")
 
 
 def _refuse_useless(model: Model, output: str, is_allowed: bool) -> None:

@@ -42,7 +42,7 @@ def _objections(image: Extraction, model: Model) -> list[str]:
     seen, features = model.experience, np.asarray(image.features)
     if seen is None:
         return []
-    found = seen.objections(*image.judged_px, image.coding, model.distance(features), is_portrait=image.is_portrait)
+    found = seen.objections(*image.size_px, image.coding, model.distance(features), is_portrait=image.is_portrait)
     found += filter(None, [model.outsider(features)])
     return [*found, NO_COLOURS] if found and is_gray_and_new(image, model) else found
 

@@ -288,15 +288,17 @@ class Judge:
         variants : sequence of Extraction
             The image as it is, with features; then after each edit.
         """
-        return self.of_size(variants[0])._judge(variants[0], self._calls(variants[1:]))
+        own = self.of_size(variants[0])
+        same = (variant for variant in variants[1:] if self.of_size(variant) is own)
+        return own._judge(variants[0], own._calls(same))
 
     def _calls(self, variants: Iterable[Extraction]) -> Iterator[tuple[str, float, Verdict]]:
         """Yield the title of each edit that leaves an image large enough, and the score and verdict after it."""
+        seen = self.model.experience
         for variant in variants:
-            own, edit = self.of_size(variant), variant.edit
-            seen = own.model.experience
-            if edit and variant.features is not None and (seen is None or seen.covers(*variant.judged_px)):
-                yield edit.title, *own._called(variant)
+            is_large_enough = variant.features is not None and (seen is None or seen.covers(*variant.judged_px))
+            if variant.edit and is_large_enough:
+                yield variant.edit.title, *self._called(variant)
 
     def _called(self, image: Extraction) -> tuple[float, Verdict]:
         score = score_of(image, self.model)

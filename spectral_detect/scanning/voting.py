@@ -104,6 +104,8 @@ def count_votes(
     else:
         doubt = _undecided(voters, mean_score)
     called: Verdict = "fake" if margin >= 0 else "real"
+    if not doubt and not any(voter.verdict == called for voter in voters):
+        doubt = f"{voters[0].model.class_name(called) or called} by the {vote} vote, though no frame is"
     doubt = doubt or _improbable(voters, called, mean_ratio, rules or Rules())
     verdict: Verdict = "inconclusive" if doubt else called
     return Ballot(verdict, len(voters), n_fake / len(voters), interval, mean_score, mean_ratio, len(judgements), doubt)

@@ -70,16 +70,22 @@ def test_each_image_is_judged_by_the_model_of_its_size(both: Model) -> None:
     )
 
 
-def test_what_an_edit_makes_of_an_image_is_judged_by_the_model_of_that_size(both: Model) -> None:
+def test_only_edits_that_the_same_part_judges_tell_whether_a_verdict_is_stable(both: Model) -> None:
     def edited(side: int, log_odds: float) -> Extraction:
         return replace(image(250, log_odds), edit=Edit("resize", 0.9), edited_px=(2 * side, side))
 
     judge = Judge(both, Rules(stability=True))
-    assert judge([image(250, 3.0), edited(245, 3.0), edited(225, -3.0)]).verdict == "fake"
-    record = judge([image(250, 3.0), edited(225, 3.0)])
+    assert (
+        judge([image(250, 3.0), edited(245, 3.0), edited(225, 3.0)]).verdict == "fake"
+    )  # another part judges the last
+    record = judge([image(250, 3.0), edited(245, -3.0)])
     assert record.reason == "depends on delivery"
     assert "real after resize 0.9 (0.047)" in record.warnings[0]
-    assert "no mild edit leaves an image large enough" in judge([image(250, 3.0), edited(90, 3.0)]).warnings[0]
+    assert "real after" in judge([image(200, -3.0), edited(180, 3.0)]).warnings[0]
+    for side in (225, 90):
+        assert "no mild edit leaves an image large enough" in judge([image(250, 3.0), edited(side, 3.0)]).warnings[0]
+    only_edited = replace(edited(225, -3.0), edit=None)
+    assert Judge(both)([only_edited]).verdict == "fake"
 
 
 def test_the_file_says_how_large_an_edited_image_is(tmp_path: Path) -> None:

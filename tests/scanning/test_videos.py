@@ -117,6 +117,13 @@ def test_a_mean_score_that_the_model_leaves_undecided_decides_nothing(photograph
         assert "errs too often" in str(count_votes(frames, "mean").doubt)
 
 
+def test_no_vote_calls_what_no_frame_is_called(photographs: Model) -> None:
+    real = judgement(photographs, "real", 0.3, -0.1)
+    other = replace(judgement(photographs, "inconclusive", 0.8, 0.9), reason="undecided")
+    ballot = count_votes([real, other], "pooled")
+    assert (ballot.verdict, ballot.doubt) == ("inconclusive", "fake by the pooled vote, though no frame is")
+
+
 def test_other_votes_weigh_the_frames(photographs: Model) -> None:
     sure = judgement(photographs, "fake", 0.99, 2.0)
     doubtful = judgement(photographs, "real", 0.4, -0.2)
@@ -336,15 +343,15 @@ def test_the_least_confidence_holds_for_the_video(tmp_path: Path, run: Run) -> N
     assert rare["verdict"] == "inconclusive"
 
 
-def test_a_vote_by_scores_against_most_frames_says_so(tmp_path: Path, photographs: Model) -> None:
+def test_a_vote_by_ratios_against_all_frames_decides_nothing(tmp_path: Path, photographs: Model) -> None:
     for k, image in enumerate(FAKES[:3]):
         shutil.copy(image, tmp_path / f"{k}.png")
     found = FoundVideo(Location(str(tmp_path)), tuple(map(str, sorted(tmp_path.iterdir()))))
-    for threshold, said in ((1.0, ["called fake by the mean likelihood ratio, though most votes are real"]), (0.5, [])):
+    for threshold, verdict in ((1.0, "inconclusive"), (0.5, "fake")):
         judge = VideoJudge(Judge(photographs, Rules(threshold=threshold)), vote="pooled")
         (result,) = scan_videos([found], judge, work=Work(jobs=0))
-        assert result.record.verdict == "fake"
-        assert [warning for warning in result.record.warnings if "most votes" in warning] == said
+        assert result.record.verdict == verdict
+        assert ("fake by the pooled vote, though no frame is" in result.record.warnings) == (threshold == 1.0)
 
 
 def test_images_in_folders_below_are_told(tmp_path: Path, run: Run) -> None:

@@ -10,7 +10,7 @@ import click
 from spectral_detect.atomic_write import check_new_folder, folder_aside
 from spectral_detect.cli.regularize.machine_options import device_option
 from spectral_detect.cli.shared.checks import require_torch
-from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.failures import NamedFailures
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.choices import DeviceName
@@ -40,7 +40,17 @@ if TYPE_CHECKING:
     help="Seed of the images; the same seed makes the same ones.",
 )
 @device_option("Compute")
-def sample(run: str, n: int, output: str, reals: str | None, data: str | None, seed: int, device: DeviceName) -> None:
+@click.pass_context
+def sample(
+    ctx: click.Context,
+    run: str,
+    n: int,
+    output: str,
+    reals: str | None,
+    data: str | None,
+    seed: int,
+    device: DeviceName,
+) -> None:
     """Write images of a trained generator as PNG files.
 
     RUN is the folder of a run of `regularize train`, its checkpoint, or the weights of an epoch that it has kept. The
@@ -59,10 +69,13 @@ def sample(run: str, n: int, output: str, reals: str | None, data: str | None, s
         raise click.UsageError("--output and --reals name the same folder")
     if data is not None and reals is None:
         raise click.UsageError("--data says where camera images are, which --reals writes: give both")
-    images = None if reals is None else _read_reals(Path(run), n, data)
+    failures = NamedFailures()
+    images = None if reals is None else _read_reals(Path(run), n, data, failures)
     _write_samples(Path(run), n, output, seed, device)
     if reals is not None and images is not None:
         _write_reals(images, n, reals)
+    failures.say_rest()
+    ctx.exit(1 if failures.n else 0)
 
 
 def _write_samples(run: Path, n: int, output: str, seed: int, device: DeviceName) -> None:
@@ -75,10 +88,10 @@ def _write_samples(run: Path, n: int, output: str, seed: int, device: DeviceName
     click.echo(f"wrote {n} images to {visible(output)}")
 
 
-def _read_reals(run: Path, n: int, data: str | None) -> np.ndarray:
+def _read_reals(run: Path, n: int, data: str | None, failures: NamedFailures) -> np.ndarray:
     from spectral_detect.regularize.gan.run import Hooks, load_reals
 
-    hooks = Hooks(on_failure=report_failure, reading_progress=progress)
+    hooks = Hooks(on_failure=failures, reading_progress=progress)
     return load_reals(run, n, Work(), hooks, data)
 
 

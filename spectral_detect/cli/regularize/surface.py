@@ -13,7 +13,7 @@ from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.plot.options import output_option
 from spectral_detect.cli.regularize.machine_options import device_option, threads_option
 from spectral_detect.cli.shared.checks import check_output, check_outside, check_plot, require_torch
-from spectral_detect.cli.shared.failures import report_failure
+from spectral_detect.cli.shared.failures import NamedFailures
 from spectral_detect.cli.shared.options import FiniteRange
 from spectral_detect.cli.shared.progress import progress
 from spectral_detect.regularize.surface.results import DirectionsName, LossName, Surface
@@ -72,7 +72,8 @@ MOST_RUNS = 4
 @click.option("--data", metavar="DIR", help="Read the camera images from DIR.  [default: where they were in training]")
 @device_option("Compute")
 @threads_option
-def surface(runs: tuple[str, ...], output: str, **chosen: Any) -> None:
+@click.pass_context
+def surface(ctx: click.Context, /, runs: tuple[str, ...], output: str, **chosen: Any) -> None:
     """Draw the loss surface of trained generators.
 
     The generator's loss is computed on a plane through its last weights; the discriminator and the latent vectors stay
@@ -90,13 +91,16 @@ def surface(runs: tuple[str, ...], output: str, **chosen: Any) -> None:
     values = f"{output.rpartition('.')[0]}.csv"
     _check(runs, output, values)
     settings = _settings(runs, output, chosen)
-    surfaces = _surfaces(runs, settings)
+    failures = NamedFailures()
+    surfaces = _surfaces(runs, settings, failures)
     from spectral_detect.report.pictures.surface import plot_surfaces, surface_rows
 
     plot_surfaces(surfaces, settings.loss, output)
     write_aside(values, surface_rows(surfaces).encode("utf-8", "surrogateescape"))
     for drawn in surfaces:
         _say_drawn(drawn, settings.loss, output)
+    failures.say_rest()
+    ctx.exit(1 if failures.n else 0)
 
 
 def _check(runs: Sequence[str], output: str, values: str) -> None:
@@ -125,11 +129,11 @@ def _settings(runs: Sequence[str], output: str, chosen: dict[str, Any]) -> Surfa
     return SurfaceSettings(**chosen)
 
 
-def _surfaces(runs: Sequence[str], settings: SurfaceSettings) -> list[Surface]:
+def _surfaces(runs: Sequence[str], settings: SurfaceSettings, failures: NamedFailures) -> list[Surface]:
     from spectral_detect.regularize.gan.run import Hooks
     from spectral_detect.regularize.surface.compute import loss_surface
 
-    hooks = Hooks(on_failure=report_failure, reading_progress=progress)
+    hooks = Hooks(on_failure=failures, reading_progress=progress)
     bar = partial(progress, unit="points", total=settings.points**2)
     found = [loss_surface(Path(run), settings, hooks, bar) for run in runs]
     weights = {one.options.spectral_weight for one in found}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -259,7 +260,10 @@ def feature_spec(features: str, bins: int | str | None, encoder: str | None = No
         raise click.UsageError("--features encoder and --encoder FILE.onnx go together")
     changes: dict[str, Any] = {} if bins is None else {"n_bins": None if bins == "none" else bins}
     if encoder is None:
-        return FeatureSpec.preset(features, **changes)
+        spec = FeatureSpec.preset(features)
+        if changes and not {"profile", "chroma_profile"}.intersection(spec.groups):
+            raise click.UsageError(f"--bins goes with a radial profile, which --features {features} does not have")
+        return replace(spec, **changes)
     from spectral_detect.features.encoder.find import read_encoder  # loads OpenCV
 
     if bins is not None:
