@@ -165,3 +165,11 @@ def test_two_models_are_told_how_they_are_compared(run: Run, command: str) -> No
     assert "spectral-detect evaluate a.pkl --manifest test.csv --scores a.csv" in said
     assert "spectral-detect plot scores a.csv b.csv" in said
     assert "compare models" not in run(command, "--no-such").stderr
+
+
+def test_options_that_would_say_nothing_are_refused(run: Run, tmp_path: Path) -> None:
+    bins = run("extract", EXAMPLES / "real", "--features", "world", "--bins", 50, "-o", tmp_path / "a.csv")
+    assert (bins.exit_code, "which --features world does not have" in bins.stderr) == (2, True)
+    parts = (MODELS / "faces.pkl", MODELS / "photographs.pkl", "--real", EXAMPLES / "real", "--fake", EXAMPLES / "fake")
+    fused = run("fuse", *parts, "--encoder", tmp_path / "none.onnx", "--output", tmp_path / "a.pkl")
+    assert (fused.exit_code, fused.stderr) == (2, "Error: neither model needs an encoder; leave --encoder out\n")

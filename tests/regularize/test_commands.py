@@ -65,6 +65,11 @@ def test_train_and_sample(run: Run, faces: Path, tmp_path: Path) -> None:
     sample = ("regularize", "sample", folder, "--n", 4, "--data", moved)
     assert run(*sample, "-o", tmp_path / "1", "--reals", tmp_path / "2").exit_code == 0
     assert (tmp_path / "2" / "000003.png").read_bytes() == (tmp_path / "reals" / "000003.png").read_bytes()
+    (moved / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = run(*sample, "-o", tmp_path / "5", "--reals", tmp_path / "6")
+    assert (result.exit_code, "broken.png: " in result.stderr) == (1, True)
+    assert len(os.listdir(tmp_path / "6")) == 4
+    (moved / "broken.png").unlink()
     shutil.copy(next(path for path in moved.iterdir() if path.is_file()), moved / "another.png")
     result = run(*sample, "-o", tmp_path / "3", "--reals", tmp_path / "4")
     assert result.exit_code == 2 and "was trained on other images than those of" in result.stderr

@@ -76,7 +76,7 @@ def test_a_model_file_keeps_the_check(model: Model, tmp_path: Path) -> None:
         load_model(tmp_path / "damaged.pkl")
 
 
-def test_the_command_learns_outsiders_from_folders(tmp_path: Path, run: Run) -> None:
+def test_the_command_learns_outsiders_from_folders(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "noise").mkdir()
     for k in range(12):
@@ -88,3 +88,8 @@ def test_the_command_learns_outsiders_from_folders(tmp_path: Path, run: Run) -> 
     assert "not made for   those of noise: finds 100 %" in run("models", tmp_path / "m.pkl").stdout
     scanned = run("scan", tmp_path / "noise" / "3.png", "--model", tmp_path / "m.pkl").stdout
     assert "it looks like those of noise" in scanned
+    monkeypatch.chdir(tmp_path / "noise")
+    (tmp_path / "noise" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    here = run("train", *folders[:-1], ".", "--output", tmp_path / "here.pkl", "--allow-useless")
+    assert (here.exit_code, "broken.png: " in here.stderr) == (1, True)
+    assert "not made for   those of noise: finds" in run("models", tmp_path / "here.pkl").stdout
