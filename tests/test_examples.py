@@ -277,6 +277,8 @@ def test_spectral_losses_are_compared_and_what_is_done_is_not_done_again(
     kept = tmp_path / "runs" / "dcgan-none-0-seed0" / "ablation.json"
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "means": 77.0}))
     assert "77.000" in printed_here("spectral_gan/ablation.py", *arguments).splitlines()[2]
+    with pytest.raises(SystemExit, match="was made with channels 8, not 16: name another --output"):
+        printed_here("spectral_gan/ablation.py", *arguments, "--channels", 16)
 
     more = ["--weight", 3, "--seeds", 1, "--upsampling", "upconv-nearest", "--keep-weights", 1]
     lines = printed_here("spectral_gan/ablation.py", *arguments[:-2], "none", "profile-bce", *more).splitlines()

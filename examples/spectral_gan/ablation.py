@@ -38,6 +38,7 @@ from spectral_detect.errors import ExtraMissingError
 from spectral_detect.regularize.bank import spectral_vectors
 from spectral_detect.regularize.gan.embeddings import load_network
 from spectral_detect.regularize.gan.monitor import Monitor, detector_auroc, frechet_distance, split_reals
+from spectral_detect.regularize.gan.options import OPTIONS_FILE, read_options
 from spectral_detect.regularize.profiles import log_profiles, radial_profiles
 from spectral_detect.regularize.reals import read_reals
 
@@ -56,6 +57,7 @@ COLUMNS = (
     ("fd_lite0", "FD lite0", ".3f"),
     ("diversity", "diversity", ".2f"),
 )
+ALIKE = ("topology", "size", "channels", "batch_size", "final_epochs")  # of all runs of a folder
 Measures = dict[str, Any]
 
 
@@ -84,6 +86,18 @@ def plan(args: argparse.Namespace) -> Iterator[Run]:
         for objective, upsampling, loss in product(args.objectives, args.upsampling, args.losses):
             for weight in (0.0,) if loss == "none" else args.weight or (WEIGHTS[loss.partition("-")[2]],):
                 yield Run(objective, loss, weight, seed, upsampling, args.spectral_from if weight else 1)
+
+
+def refuse_another(folder: Path, args: argparse.Namespace) -> None:
+    """Stop at a kept run that was made otherwise: its numbers would stand in the table as those of this plan."""
+    if not (folder / OPTIONS_FILE).exists():
+        return
+    kept = vars(read_options(folder))
+    asked = {name: getattr(args, name) for name in ALIKE} | {"n_watched": args.n}
+    others = [f"{name} {kept[name]}, not {value}" for name, value in asked.items() if kept[name] != value]
+    others += [f"epochs {kept['epochs']}, not {args.epochs}"] if kept["epochs"] > args.epochs else []
+    if others:
+        raise SystemExit(f"{folder} was made with {', '.join(others)}: name another --output")
 
 
 def train(run: Run, folder: Path, args: argparse.Namespace) -> None:
@@ -147,6 +161,7 @@ class Ruler:
 def measured(run: Run, ruler: Ruler, args: argparse.Namespace) -> Measures:
     """Return the measures of a run, which is trained and measured now unless that is done."""
     folder = args.output / run.name
+    refuse_another(folder, args)
     kept = folder / MEASURES
     if kept.exists():
         measures: Measures = json.loads(kept.read_text())
