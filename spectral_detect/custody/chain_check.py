@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from spectral_detect.custody.chain import START, canonical, hash_of
 from spectral_detect.custody.differences import Difference, Report
 
+OUTCOMES = ("real", "fake", "inconclusive", "failed")
 MOST_GAPS = 1000  # that are remembered, in case their entries come later
 
 
@@ -66,7 +67,9 @@ class ChainCheck:
         if entry["kind"] == "file":
             self.n_files += 1
             record = entry["record"]
-            self._outcomes["failed" if record.get("error") else str(record.get("verdict"))[:20]] += 1
+            outcome = "failed" if record.get("error") else record.get("verdict")
+            if outcome in OUTCOMES:  # a manifest may come from anybody, and hold any others
+                self._outcomes[outcome] += 1
         if entry["kind"] == "end":
             self._close(entry, place)
 
@@ -123,7 +126,7 @@ class ChainCheck:
                 f"it counts {canonical(count).decode()[:20]} files, and there are entries of {self.n_files}", place
             )
             return
-        for name in ("real", "fake", "inconclusive", "failed"):
+        for name in OUTCOMES:
             if (said := entry["summary"].get(name)) != self._outcomes[name]:
                 self._say(
                     f"it counts {canonical(said).decode()[:20]} {name}, and the entries {self._outcomes[name]}", place

@@ -128,7 +128,7 @@ class Explanation:
         The model's balanced accuracy in cross-validation, where the verdict follows its own threshold alone: None if it
         holds none, leaves scores undecided, or cannot judge such an image.
     unseen : str
-        Of which files the model's track record is, see `Model.unseen`.
+        The files that the model's track record was measured on, see `Model.unseen`.
     """
 
     record: ImageRecord

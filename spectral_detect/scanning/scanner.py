@@ -93,9 +93,8 @@ class Scanner:
             worker = self._take()
             (record,) = worker.map([found])
             return record
-        except (
-            BaseException
-        ) as error:  # such as ctrl-C: what the worker answers to what it was sent is no other image's
+        except BaseException as error:
+            # such as ctrl-C: what the worker answers to what it was sent is no other image's
             if worker is not None:
                 worker.stop()
             if isinstance(error, OSError):
