@@ -251,7 +251,7 @@ class Model:
 
     @property
     def unseen(self) -> str:
-        """Say which files the track record was measured on: other sources only if the training images came in groups."""
+        """Say on which files the track record was measured: on other sources only if training images came in groups."""
         n_images, n_groups = (self.training.get(key) or 0 for key in ("n_real", "n_groups"))
         n_images += self.training.get("n_fake") or 0
         if n_groups and 2 * n_groups <= n_images:
