@@ -65,5 +65,8 @@ def _record(
     called = [verdicts == verdict for verdict in (FAKE, REAL)]
     totals = [float(weights[here].sum()) for here in called]
     rights = [float(weights[here & (y == verdicts)].sum()) for here in called]
-    fake_right, real_right = (right / total if total else None for right, total in zip(rights, totals, strict=True))
-    return TrackRecord(kind, qualities, len(y), len(np.unique(groups)), sum(totals), fake_right, real_right)
+    fake_right, real_right = (
+        min(1.0, right / total) if total else None for right, total in zip(rights, totals, strict=True)
+    )
+    decided = min(1.0, sum(totals))  # which rounding may carry past it
+    return TrackRecord(kind, qualities, len(y), len(np.unique(groups)), decided, fake_right, real_right)

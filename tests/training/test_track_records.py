@@ -65,6 +65,15 @@ def test_a_large_group_counts_as_much_as_a_small_one() -> None:
     assert everything.fake_right == pytest.approx(8 / 9)  # one of eight cameras is called fake
 
 
+def test_no_share_is_more_than_all() -> None:
+    """Weights such as 1/18 add up to a little more than one, and such a model could not be loaded."""
+    for n_groups in range(MIN_GROUPS, 60):
+        y, groups = np.repeat([REAL, FAKE], 12 * n_groups), np.repeat(np.arange(2 * n_groups), 12)
+        *_, everything = track_records(y, y, groups, [JPEG_75] * len(y))
+        assert (everything.decided, everything.fake_right) == pytest.approx((1, 1))
+        assert max(everything.decided, everything.fake_right or 0, everything.real_right or 0) <= 1
+
+
 def test_the_record_of_a_file_is_that_of_its_coding_and_quality() -> None:
     kinds = [("JPEG", (70, 87)), ("lossless", None), (None, None)]
     narrow, lossless, everything = held = [TrackRecord(kind, q, 100, 20, 0.5, 0.9, 0.8) for kind, q in kinds]
