@@ -89,7 +89,9 @@ ENOUGH_PX = 300
 ENOUGH_SMALL_PX = 160  # of its part for small ones: so it judges from 128 on; below, 80 to 82 % of verdicts were right
 MOST_REFUSED = 0.02  # of small camera images, as pictures that are no photographs
 WIDEST = 1.5  # of a part that is cut out, width to height or height to width
-HELPERS = "Beside them {} files of the same photographs after up-sampling networks, with less weight (+ below)."
+PLAN = "made.txt"  # in the work folder: what it was made of
+HELPERS = "Beside them, with less weight: {} files of the same photographs after up-sampling networks (+ below)"
+ENLARGED = "and {} of photographs enlarged without one"
 GOES_ON = """\
 It goes on from a model that knew {} camera images and {} generated ones of other sources (SHA-256
              {}), which are not in the table."""
@@ -339,6 +341,11 @@ class Material:
         self.counts = np.array([source.weight >= 1 for _, source in pairs])
         self.dataset = replace(self.dataset, weights=self.dataset.weights * self._of_family())
 
+    @property
+    def cameras(self) -> np.ndarray:
+        """Tell of each file whether it counts as a camera image."""
+        return np.asarray((self.dataset.y == REAL) & self.counts)
+
     def _of_family(self) -> np.ndarray:
         """Return (n,) factors from 1 up, by which families of generators count as the root of their size."""
         factors = np.ones(len(self.family))
@@ -428,7 +435,7 @@ def row(material: Material, scores: np.ndarray, verdicts: np.ndarray, at: np.nda
     y, text, found = material.dataset.y, f"  {name:<23}{len(set(material.source[at])):>3}", []
     for condition in material.kind.conditions:
         here = material.condition == condition
-        some, reals = here & at, here & (y == REAL)
+        some, reals = here & at, here & material.cameras
         if not some.any():
             text += f"   {'-':>5}  {'-':>3} {'-':>3}"
             continue
@@ -454,7 +461,11 @@ def tables(material: Material, scores: np.ndarray, verdicts: np.ndarray) -> str:
         text += row(material, scores, verdicts, (y == FAKE) & ~material.counts & (material.family == f), f"+ {f}")[0]
     text += f"\n  {'camera images':<22}sources" + len(conditions) * "        fake real" + "  (% of files)\n"
     for name in ("all, by source", "the worst source"):
-        text += f"  {name:<23}{len(set(material.source[y == REAL])):>3}" + _of_cameras(material, verdicts, name) + "\n"
+        text += (
+            f"  {name:<23}{len(set(material.source[material.cameras])):>3}"
+            + _of_cameras(material, verdicts, name)
+            + "\n"
+        )
     return text + decided_table(material, verdicts)
 
 
@@ -465,7 +476,7 @@ def _families(material: Material, *, are_counted: bool = True) -> list[str]:
 def _of_cameras(material: Material, verdicts: np.ndarray, name: str) -> str:
     text = ""
     for condition in material.kind.conditions:
-        here = (material.condition == condition) & (material.dataset.y == REAL)
+        here = (material.condition == condition) & material.cameras
         by_source = [
             [float(np.mean(verdicts[here & (material.source == s)] == verdict)) for verdict in (FAKE, REAL)]
             for s in sorted(set(material.source[here]))
@@ -494,7 +505,7 @@ def decided_table(material: Material, verdicts: np.ndarray) -> str:
 def card(model: Model, material: Material, onto: Model | None, newest: str) -> str:
     y, seen = material.dataset.y, model.experience
     assert seen is not None
-    fakes, helpers = (y == FAKE) & material.counts, int(np.sum(~material.counts))
+    fakes, helpers = (y == FAKE) & material.counts, [int(np.sum(~material.counts & (y == q))) for q in (FAKE, REAL)]
     kind = material.kind
     text = INTRODUCTION.format(
         name=model.name,
@@ -502,9 +513,9 @@ def card(model: Model, material: Material, onto: Model | None, newest: str) -> s
         delivered=kind.delivered,
         sizes=kind.sizes.format(least=seen.least_side_px),
         outsiders=FINDS if model.outsiders else FINDS_NONE,
-        n_real=int(np.sum(y == REAL)),
+        n_real=int(np.sum(material.cameras)),
         n_fake=int(np.sum(fakes)),
-        real_sources=len(set(material.source[y == REAL])),
+        real_sources=len(set(material.source[material.cameras])),
         fake_sources=len(set(material.source[fakes])),
         besides=_besides(model, onto, helpers),
         families="\n             ".join(wrap(", ".join(_families(material)), 80, break_on_hyphens=False)),
@@ -514,9 +525,11 @@ def card(model: Model, material: Material, onto: Model | None, newest: str) -> s
     return text + tables(material, *left_out(material, onto))
 
 
-def _besides(model: Model, onto: Model | None, helpers: int) -> str:
+def _besides(model: Model, onto: Model | None, helpers: list[int]) -> str:
     """Return what else the model has learned, in lines of the card."""
-    lines = [HELPERS.format(helpers)] if helpers else []
+    after_networks, enlarged = helpers
+    lines = [HELPERS.format(after_networks) + "." * (not enlarged)] if after_networks else []
+    lines += [ENLARGED.format(enlarged) + "."] if enlarged else []
     if onto:
         counts = (onto.training[key] + onto.base.get(key, 0) for key in ("n_real", "n_fake"))
         lines.append(GOES_ON.format(*counts, onto.sha256[:16]))
@@ -539,8 +552,13 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
     args = parser.parse_args()
     sources, kind = sources_of(args.sources), KINDS[args.kind]
+    plan = f"{args.kind}, up to {args.per_source} images of each source, sources {hashed(args.sources.read_text())}\n"
+    made = args.work / PLAN
+    if args.work.exists() and not (made.is_file() and made.read_text() == plan):
+        sys.exit(f"{args.work} was made otherwise, or not by this script ({made}): name another --work, or remove it")
     if not args.work.exists():
         with folder_aside(args.work) as work, ProcessPoolExecutor(args.jobs or None) as pool:
+            (work / PLAN).write_text(plan)
             fixed = repeat(work), repeat(args.per_source), repeat(kind)
             list(pool.map(prepare, repeat(args.corpus), sources, *fixed))
     conditions = [*kind.conditions, *kind.rare]

@@ -326,7 +326,7 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
         label = ("real", "fake")[k % 2]
         folder = tmp_path / "corpus" / label / f"s{k}"
         folder.mkdir(parents=True)
-        rows.append(f"s{k},{label},{'camera' if label == 'real' else 'chequers'},g{k},{0.2 if k == 19 else 1}")
+        rows.append(f"s{k},{label},{'camera' if label == 'real' else 'chequers'},g{k},{0.2 if k >= 18 else 1}")
         coarse = Image.fromarray(rng.integers(0, 256, (60, 60, 3), np.uint8))
         pixels = np.asarray(coarse.resize((240, 240), Image.Resampling.BICUBIC), dtype=int)
         if label == "fake":
@@ -346,8 +346,10 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     assert model.outsiders is not None
     assert model.outsiders.found > 0.9
     assert "Of pictures that are no photographs, of sources left out, it finds 100 %." in text
-    assert "10 sources of camera images" in text
+    assert "9 sources of camera images" in text
     assert re.search(r"9 sources\s+of generated ones", text)
+    assert re.search(r"with less weight: \d+ files of the same photographs after", text)
+    assert re.search(r"\n +and \d+ of photographs enlarged without one\.\n", text)
     assert re.search(r"chequers +9 +100\.0  100   0", text)
     assert re.search(r"chequers +1 +100\.0  100   0", text)  # of little weight, and measured apart
     assert len(list((tmp_path / "work" / "web").rglob("*.*"))) == 2 * 30
@@ -360,9 +362,25 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     assert (model.card, model.undecided) == (before.card, before.undecided)
     assert model.small is not None and model.small.experience is not None
     assert model.small.card in text and text.startswith("small: small images of unknown history")
-    assert {each.name for each in (tmp_path / "small").iterdir()} == {"native", "still", "part", "video", "gray"}
+    assert {each.name for each in (tmp_path / "small").iterdir()} == {
+        "made.txt",
+        "native",
+        "still",
+        "part",
+        "video",
+        "gray",
+    }
     assert model.small.experience.least_side_px == 128
     assert (tmp_path / "models" / "world.md").read_text().count("```") == 4
+    command = [
+        sys.executable,
+        str(ROOT / "examples" / "make_world_model.py"),
+        *map(str, arguments),
+        "--per-source",
+        "9",
+    ]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 1 and "was made otherwise" in refused.stderr
 
 
 def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:
