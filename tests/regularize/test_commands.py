@@ -60,6 +60,10 @@ def test_train_and_sample(run: Run, faces: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "is not empty" in result.stderr
 
+    elsewhere = faces.rename(faces.with_name("elsewhere"))
+    result = run("regularize", "sample", folder, "-o", tmp_path / "0", "--reals", tmp_path / "00")
+    assert result.exit_code == 2 and "name their folder with --data" in result.stderr
+    elsewhere.rename(faces)
     moved = tmp_path / "moved"
     shutil.copytree(faces, moved)
     sample = ("regularize", "sample", folder, "--n", 4, "--data", moved)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from spectral_detect.atomic_write import OPTIONS_FILE, write_aside
-from spectral_detect.errors import OutputError, SpectralDetectError
+from spectral_detect.errors import DatasetError, OutputError, SpectralDetectError
 from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
 from spectral_detect.regularize.bank import RealBank, needs_bank, real_bank
@@ -188,11 +188,25 @@ def load_reals(run: Path, n: int, work: Work, hooks: Hooks, data: str | None = N
     DatasetError, CheckpointError
         See `read_reals`; the images are not those that the run was trained on.
     """
-    checkpoint, options = load_run(run)
-    options = replace(options, data=data or options.data)
-    images = read_images(options, work, hooks)
-    check_images_of(checkpoint, run, hash_of(images), options.data)
+    images = images_of(run, data, work, hooks)
     return np.array(images[np.sort(np.random.default_rng(DRAWN_SEED).permutation(len(images))[:n])])
+
+
+def images_of(run: Path, data: str | None, work: Work, hooks: Hooks) -> np.ndarray:
+    """Read the camera images that a finished run was trained on, from where they were in training or from `data`.
+
+    Raises
+    ------
+    DatasetError, CheckpointError
+        See `read_reals`; they are not there any more, or are others.
+    """
+    checkpoint, options = load_run(run)
+    if data is None and not Path(options.data).is_dir():
+        where = f"its camera images are no longer at {options.data!r}, as seen from here"
+        raise DatasetError(f"{str(run)!r}: {where}", remedy="name their folder with --data")
+    images = read_images(replace(options, data=data or options.data), work, hooks)
+    check_images_of(checkpoint, run, hash_of(images), data or options.data)
+    return images
 
 
 def read_images(options: TrainingOptions, work: Work, hooks: Hooks, limits: Limits | None = None) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
@@ -24,10 +24,9 @@ from spectral_detect.regularize.gan.checkpoints import (
 from spectral_detect.regularize.gan.networks import LATENT, Discriminator, Generator
 from spectral_detect.regularize.gan.objectives import OBJECTIVES
 from spectral_detect.regularize.gan.options import TrainingOptions
-from spectral_detect.regularize.gan.run import Hooks, read_images, spectral_target
+from spectral_detect.regularize.gan.run import Hooks, images_of, spectral_target
 from spectral_detect.regularize.gan.samples import load_run
 from spectral_detect.regularize.gan.steps import Diverged, spectral_loss_of
-from spectral_detect.regularize.gan.trainer import check_images_of, hash_of
 from spectral_detect.regularize.loss import SpectralLoss
 from spectral_detect.regularize.surface.directions import parameters_of, path_plane, random_plane
 from spectral_detect.regularize.surface.results import DirectionsName, LossName, Surface, SurfacePoint
@@ -191,9 +190,7 @@ def _spectral_loss(
     """Return the run's spectral loss if it is asked for; its target is computed from the camera images."""
     if settings.loss == "adversarial" or (settings.loss == "total" and not options.spectral_weight):
         return None
-    options = replace(options, data=settings.data or options.data)
-    images = read_images(options, Work(), hooks)
-    check_images_of(checkpoint, run, hash_of(images), options.data)
+    images = images_of(run, settings.data, Work(), hooks)
     spectral = spectral_loss_of(options, *spectral_target(options, images))
     load_module(spectral, checkpoint.part("spectral"), "spectral discriminator")
     return spectral
