@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log10
 from typing import Any, Literal
 
 REAL, FAKE = 0, 1
@@ -21,6 +22,8 @@ Reason = Literal[
 ]
 BY_SCORE = frozenset(("low confidence", "undecided", "depends on delivery"))  # the others leave the score no meaning
 
+LEAST_LOG10_RATIO = log10(2)  # below it a verdict is weak
+
 IMAGE_SCHEMA = "spectral-detect/image/1"
 
 
@@ -34,6 +37,11 @@ def is_improbable(verdict: str | None, posterior: float | None) -> bool:
     if posterior is None:
         return False
     return (verdict == "fake" and posterior < 0.5) or (verdict == "real" and posterior > 0.5)
+
+
+def is_weak(verdict: str | None, log10_likelihood_ratio: float | None) -> bool:
+    """Return whether the score of a verdict is less than twice as frequent in its class as in the other."""
+    return verdict in LABELS and log10_likelihood_ratio is not None and abs(log10_likelihood_ratio) < LEAST_LOG10_RATIO
 
 
 @dataclass(frozen=True)

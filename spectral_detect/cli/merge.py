@@ -20,6 +20,7 @@ from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
 
 MOST_SHOWN = 20
+NOT_CHECKED = "note: whether a shard or a file is missing was not looked at: name what was scanned with --expect"
 OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first"
 
 
@@ -76,6 +77,8 @@ def merge(
             merger.expect(_found(expect, listed, merger.kind, group_by == "parent"))
         merged = merger.write()
     _report(merged, len(sources))
+    if not expect and files_from is None:
+        click.echo(NOT_CHECKED, err=True)
     ctx.exit(1 if merged.n_missing or merged.outcomes["failed"] else 0)
 
 

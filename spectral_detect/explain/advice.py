@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import log10
 
-from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, ImageRecord, Reason
+from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, ImageRecord, Reason, is_weak
 from spectral_detect.text import visible
 
 PROBABILITY = "probability"  # the subject of what says that the opposite of a verdict is more probable
@@ -176,7 +175,6 @@ WEAK = (
     "take it for undecided: such a score is nearly as frequent among {other} images as among {called} ones; ask for "
     "certainty with --min-confidence 0.9"
 )
-LEAST_RATIO = log10(2)
 
 
 def next_steps(
@@ -194,12 +192,14 @@ def next_steps(
     by_subject = {a.subject: a for a in reversed(fitting)}
     steps = [a.next_step.format(**names) for a in fitting if not a.subject or by_subject[a.subject] is a]
     steps = [OF_PART if is_part and step == OF_SIZE.next_step else step for step in steps]
-    is_improbable, ratio = PROBABILITY in by_subject, record.log10_likelihood_ratio
-    is_weak = record.verdict in LABELS and ratio is not None and abs(ratio) < LEAST_RATIO and not is_improbable
-    steps += [WEAK.format(**names)] if is_weak else []
+    is_improbable = PROBABILITY in by_subject
+    says_little = is_weak(record.verdict, record.log10_likelihood_ratio) and not is_improbable
+    steps += [WEAK.format(**names)] if says_little else []
     first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
     after = OF_OWN_CLASS if record.class_name else AFTER.get(record.verdict or "")
-    last = [after] if after and not (is_weak or is_improbable) else []  # not after what is to be taken for undecided
+    last = (
+        [after] if after and not (says_little or is_improbable) else []
+    )  # not after what is to be taken for undecided
     return [*dict.fromkeys([*first, *steps, *last])]
 
 

@@ -61,7 +61,7 @@ class Evidence:
     undecided : (float, float) or None
         The decision values between whose scores the model decides nothing.
     start : float
-        That of the mean training vector (see `explain.contributions`).
+        That of the mean training vector, 0 for k-means (see `explain.contributions`).
     groups : tuple of GroupEvidence
         In the order of the features.
     method : str
@@ -88,6 +88,16 @@ class Evidence:
     def parts_of(self, kind: str) -> list[int]:
         """Return the places in `groups` of the parts of a kind of trace: one for each scale."""
         return [k for k, part in enumerate(self.groups) if part.group.kind == kind]
+
+    @property
+    def start_title(self) -> str:
+        """What the start is, in words."""
+        is_of_distances = self.method == METHODS["kmeans"]
+        return (
+            "0, where both centres are equally far"
+            if is_of_distances
+            else "the decision value of the mean training vector"
+        )
 
     @property
     def has_bands(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from spectral_detect.errors import FeatureError
+from spectral_detect.errors import DatasetError, FeatureError
 from spectral_detect.extraction.one_file import Extraction, Extractor, with_error
 from spectral_detect.features.common_profile import gray_of
 from spectral_detect.features.feature_groups import POWER_FLOOR
@@ -116,9 +116,16 @@ def mean_spectra(
 
 
 def common_side(
-    folders: Sequence[ImageFolder], work: Work | None = None, *, limits: Limits | None = None, progress: Progress = iter
+    folders: Sequence[ImageFolder],
+    work: Work | None = None,
+    *,
+    limits: Limits | None = None,
+    progress: Progress = iter,
+    on_failure: OnFailure,
 ) -> tuple[int, str]:
     """Return the largest power of two of pixels that fits into every image, 16 or more, and the smallest image's path.
+
+    Failures are left to whoever reads the images for their spectra, unless it comes to nothing.
 
     Raises
     ------
@@ -127,12 +134,16 @@ def common_side(
     """
     smallest = (2**31, "")
     extractor = Extractor(None, limits=limits or Limits())
-
-    def ignore(_path: str, _reason: str) -> None:
-        """Leave the failures to whoever reads the images for their spectra."""
-
-    for _, image in each_image(folders, extractor, work, progress=progress, on_failure=ignore):
-        smallest = min(smallest, (min(image.width or 0, image.height or 0), image.path))
+    failures: list[tuple[str, str]] = []
+    try:
+        for _, image in each_image(
+            folders, extractor, work, progress=progress, on_failure=lambda *failure: failures.append(failure)
+        ):
+            smallest = min(smallest, (min(image.width or 0, image.height or 0), image.path))
+    except DatasetError:
+        for path, reason in failures:
+            on_failure(path, reason)
+        raise
     side_px, path = smallest
     return max(SMALLEST_SIDE_PX, 1 << max(0, side_px.bit_length() - 1)), path
 

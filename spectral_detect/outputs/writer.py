@@ -10,13 +10,15 @@ from typing import Any, Generic, Literal, NamedTuple, TextIO
 from spectral_detect.outputs.csv_text import csv_line
 from spectral_detect.outputs.rows import CLAIMED, CONTRADICTED, IMPROBABLE, RowFormat
 from spectral_detect.outputs.table import Layout, Record
-from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord, is_improbable
+from spectral_detect.records import FrameRecord, ImageRecord, VideoRecord, is_improbable, is_weak
 from spectral_detect.text import counted, visible
 
 StreamFormat = Literal["table", "csv", "jsonl"]
 
 COLOURS = {"real": "green", "fake": "red", "inconclusive": "yellow", "failed": "magenta"}
 ALARMS = {"fake": "alarm", "real": "no alarm"}  # for a verdict whose opposite is more probable at the prevalence
+SAID_ALREADY = "with a probability of only"
+SAYS_LITTLE = "weak: such a score is nearly as frequent in the other class"  # of a verdict
 CONTRADICTED_MARK = " !!"  # behind a verdict that its own file contradicts
 Style = Callable[[str, str], str]  # (text, colour) -> text
 
@@ -135,7 +137,7 @@ class RecordStream(Generic[Record]):
         told_here: list[str] = list(record.warnings)
         if told_here == [self._layout.told_below]:  # beside others, which are no reason, it stands in the row
             told_here, self._leaves_out = [], True
-        notes = "; ".join(filter(None, (record.error, *told_here, self._layout.said(record))))
+        notes = "; ".join(filter(None, (record.error, *told_here, _weakness(record), self._layout.said(record))))
         note = f"  ({visible(notes)})" if notes else ""
         cells = self._layout.cells(record)
         is_contradicted = self._layout.is_contradicted(record)
@@ -156,6 +158,12 @@ def _says_generated(record: ImageRecord | VideoRecord | FrameRecord) -> bool:
 
 def _is_alarm(record: ImageRecord | VideoRecord | FrameRecord) -> bool:
     return not isinstance(record, FrameRecord) and is_improbable(record.verdict, record.posterior)
+
+
+def _weakness(record: ImageRecord | VideoRecord | FrameRecord) -> str:
+    if isinstance(record, FrameRecord) or _is_alarm(record) or any(SAID_ALREADY in text for text in record.warnings):
+        return ""
+    return SAYS_LITTLE if is_weak(record.verdict, record.log10_likelihood_ratio) else ""
 
 
 def _csv_record(record: Any) -> str:

@@ -71,6 +71,14 @@ def test_files_that_fail_are_named_and_counted(here: Path, run: Run) -> None:
         assert "fake (12 images)" in result.stdout
 
 
+def test_files_of_a_folder_without_a_usable_image_say_why(here: Path, run: Run) -> None:
+    (here / "broken").mkdir()
+    (here / "broken" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    result = run("plot", "spectra", here / "real", here / "broken", "--jobs", 0)
+    assert result.exit_code == 2 and "no usable image in" in result.stderr
+    assert result.stderr.count("bad.png: ") == 1
+
+
 def test_usage_is_checked(here: Path, run: Run) -> None:
     (here / "empty").mkdir()
     for arguments, message in (

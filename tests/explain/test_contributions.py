@@ -23,6 +23,9 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 MODEL = MODELS / "photographs.pkl"
 
 
+OF_MEAN = "the decision value of the mean training vector"
+
+
 def svm(rng: np.random.Generator, sizes: tuple[int, ...] = (3, 4), n: int = 40) -> Svm:
     gamma = rng.uniform(0.1, 0.6, len(sizes))
     return Svm(rng.normal(size=(n, sum(sizes))), rng.normal(size=n), 0.3, gamma, np.array(sizes, float))
@@ -36,6 +39,10 @@ def test_the_parts_sum_to_the_decision_value(name: str, paper: bool) -> None:
         start, parts = contributions(model, features)
         assert parts.shape == features.shape
         assert start + parts.sum() == pytest.approx(model.decision_values([features])[0], abs=1e-9)
+    title = evidence_of(model, features, model.threshold).start_title
+    assert title == ("0, where both centres are equally far" if name == "kmeans" else OF_MEAN) and (start == 0) == (
+        name == "kmeans"
+    )
 
 
 @pytest.mark.parametrize("name", [MODELS / "photographs.pkl", MODELS / "small.pkl", "world"])

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ from spectral_detect import ImageRecord
 from spectral_detect.outputs.csv_text import cell_text, csv_line, spreadsheet_cell
 from spectral_detect.outputs.rows import RowFormat
 from spectral_detect.outputs.table import image_layout
-from spectral_detect.outputs.writer import RecordStream, ready_row
+from spectral_detect.outputs.writer import SAYS_LITTLE, RecordStream, ready_row
 from spectral_detect.records import IMAGE_COLUMNS
 from spectral_detect.text import printable, visible
 
@@ -123,6 +124,19 @@ def test_a_row_says_the_shared_reason_beside_other_notes() -> None:
     first, second = stream.getvalue().splitlines()[1:]
     assert "errs" not in first and second.endswith("(errs too often; a training image)")
     assert out.told_below == "in brackets, unless the row says why: errs too often\n"
+
+
+def test_a_verdict_that_says_little_is_shown_as_weak() -> None:
+    def row(**values: Any) -> str:
+        return written("table", record(label=None, **values)).splitlines()[1]
+
+    for ratio, is_said in ((0.3, True), (-0.3, True), (0.31, False), (-2.0, False), (None, False)):
+        assert row(verdict="fake", log10_likelihood_ratio=ratio).endswith(f"({SAYS_LITTLE})") == is_said
+    assert SAYS_LITTLE not in row(verdict="inconclusive", log10_likelihood_ratio=0.0)
+    alarm = row(verdict="fake", log10_likelihood_ratio=0.1, posterior=0.2)
+    assert alarm.startswith("alarm") and SAYS_LITTLE not in alarm
+    said = row(verdict="fake", log10_likelihood_ratio=-0.1, warnings=("called fake, with a probability of only 0.4",))
+    assert SAYS_LITTLE not in said
 
 
 @pytest.mark.parametrize("cell", ["a;=1+1", "a\t=1+1", "a;b"])

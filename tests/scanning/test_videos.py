@@ -198,6 +198,13 @@ def test_the_vote_decides_beyond_chance(tmp_path: Path, run: Run, n_fake: int, v
     assert record["verdict"] == verdict
 
 
+def test_a_verdict_by_few_votes_says_so(tmp_path: Path, run: Run) -> None:
+    for n, said in ((1, ["decided by 1 vote alone: so few may all be wrong"]), (4, [])):
+        (record,) = records(run, write_clip(tmp_path / f"{n}.mkv", FAKES[:n]), "--model", MODEL, "--jobs", 0)
+        assert (record["verdict"], record["n_judged"]) == ("fake", n)
+        assert [warning for warning in record["warnings"] if warning.startswith("decided by")] == said
+
+
 def test_a_frame_scores_as_its_png_does(tmp_path: Path, photographs: Model) -> None:
     clip = write_clip(tmp_path / "clip.mp4", REALS[:6], "libx264", "yuv420p")
     with open_video(FoundVideo(Location(str(clip))), FrameOptions()) as video:

@@ -59,7 +59,7 @@ def spectra(
     failed = FailedFiles()
     found = folders_to_draw(folders, output)
     if side is None:
-        side, smallest = common_side(found, work, limits=limits, progress=under_bar(found))
+        side, smallest = common_side(found, work, limits=limits, progress=under_bar(found), on_failure=failed)
         click.echo(f"note: {side}x{side} pixels of each image; the smallest is {visible(smallest)}", err=True)
     drawn = mean_spectra(found, side, high_pass, work, limits=limits, progress=under_bar(found), on_failure=failed)
     plot_spectra(drawn, high_pass, output)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -74,12 +73,10 @@ CLOSE = Advice(
 )
 REASONS = (*(replace(a, next_step=NEXT_STEPS.get(a.title, a.next_step)) for a in words.REASONS), CLOSE)
 OTHER_REASON = replace(words.OTHER_REASON, next_step="see the warnings of the video")
-OF_FRAMES = re.compile(r"^\d+ of \d+ frames inconclusive, the first: ")
 
 
 def reasons_of(verdict: str | None, warnings: Iterable[str]) -> list[int]:
     """Return the numbers in `REASONS` of the reasons of an inconclusive verdict; its length for another reason."""
     if verdict != "inconclusive":
         return []
-    texts = [OF_FRAMES.sub("", text) for text in warnings]
-    return fitting_of(REASONS, texts) or [len(REASONS)]
+    return fitting_of(REASONS, list(warnings)) or [len(REASONS)]

@@ -245,7 +245,7 @@ def _evidence_lines(explanation: Explanation, rows: Callable[..., list[str]]) ->
         return []
     decides = f"= the decision value; {decision_text(explanation, evidence)}"
     parts = [
-        (evidence.start, "", "start: the decision value of the mean training vector"),
+        (evidence.start, "", f"start: {evidence.start_title}"),
         *((value, side_of(value, names), title) for title, value in evidence.kinds),
         (evidence.decision_value, "", decides),
     ]
