@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log10
+from math import log10, nextafter
 from typing import Any, Literal
 
 REAL, FAKE = 0, 1
@@ -22,6 +22,7 @@ Reason = Literal[
 ]
 BY_SCORE = frozenset(("low confidence", "undecided", "depends on delivery"))  # the others leave the score no meaning
 
+BELOW_ALL, ABOVE_ALL = nextafter(0, -1), nextafter(1, 2)  # limits that no score reaches
 LEAST_LOG10_RATIO = log10(2)  # below it a verdict is weak
 
 IMAGE_SCHEMA = "spectral-detect/image/1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ os.environ.update({**ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE", **os.environ})
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import numpy as np
+
+from spectral_detect.detector.content.model_content import to_plain
+from spectral_detect.detector.model import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "images"
@@ -59,6 +63,11 @@ def run() -> Run:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def save_unchecked(model: Model, path: Path) -> None:
+    """Write a model file that may be damaged, which `save_model` does not."""
+    path.write_bytes(pickle.dumps(to_plain(model), protocol=4))
 
 
 def texture(rng: np.random.Generator, size: int = 64, *, doubled: bool = False) -> np.ndarray:

@@ -71,8 +71,17 @@ def save_model(model: Model, path: str | os.PathLike[str]) -> None:
     ------
     OutputError
         If the file cannot be written.
+    ModelFileError
+        If it could not be loaded again: too large, or a value in it is not valid.
     """
-    write_aside(path, pickle.dumps(to_plain(model), protocol=4))
+    content, name = pickle.dumps(to_plain(model), protocol=4), os.fspath(path)
+    if len(content) > MAX_FILE_BYTES:
+        raise ModelFileError(
+            f"{name!r} would have {len(content)} bytes, more than any model ({MAX_FILE_BYTES})",
+            remedy="train on fewer images, or with another classifier",
+        )
+    _of_bytes(content, name)
+    write_aside(path, content)
 
 
 # ---------------------------------------------------------------------------------------------------------- loading
@@ -149,9 +158,14 @@ def read_model(name_or_path: str | os.PathLike[str]) -> Model:
         )
     name = str(find_model(given))
     content = _read(name)
+    return replace(_of_bytes(content, name), name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _of_bytes(content: bytes, name: str) -> Model:
+    """Return the model in the content of a file; `ModelFileError` names the file if there is none, or a damaged one."""
     try:
         with np.errstate(all="ignore"):  # damaged numbers may be too large for whole ones
-            model = from_plain(unpickle_plain(content))
+            return from_plain(unpickle_plain(content))
     except ModelFileError as error:
         raise ModelFileError(f"{name!r}: {error.problem}", remedy=error.remedy) from None
     except FeatureError as error:
@@ -160,7 +174,6 @@ def read_model(name_or_path: str | os.PathLike[str]) -> Model:
         raise ModelFileError(
             f"{name!r} is damaged ({type(error).__name__}: {error})", remedy="train it again"
         ) from None
-    return replace(model, name=Path(name).stem, sha256=hashlib.sha256(content).hexdigest())
 
 
 def load_default_model(*, encoder: str | os.PathLike[str] | None = None) -> Model:

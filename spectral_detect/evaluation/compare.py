@@ -160,10 +160,12 @@ def compare_detectors(
     order = sorted(range(len(runs)), key=lambda k: [-held_out[k].metrics[m] for m in ("auroc", "balanced_accuracy")])
     behind, low = _bootstrap([held_out[k] for k in order], seed)
     candidates = tuple(_candidate(runs[k], held_out[k], b) for k, b in zip(order, behind, strict=True))
-    first, failed = datasets[0], {failure.path for dataset in datasets for failure in dataset.failures}
+    failed = {failure.path for dataset in datasets for failure in dataset.failures}
     low = min(low, candidates[0].auroc.low)
-    counts = first.n_real, first.n_fake, first.n_groups, int(held_out[0].metrics["n_fewest_groups"])
-    return Comparison(*counts, len(failed), candidates, low)
+    n_real, n_fake, n_groups, n_fewest = (
+        int(held_out[0].metrics[name]) for name in ("n_real", "n_fake", "n_groups", "n_fewest_groups")
+    )
+    return Comparison(n_real, n_fake, n_groups, n_fewest, len(failed), candidates, low)
 
 
 def in_common(datasets: Sequence[Dataset]) -> list[Dataset]:

@@ -149,6 +149,7 @@ def _decided(y: np.ndarray, is_decided: np.ndarray, is_right: np.ndarray, preval
     if prevalence is not None:
         weights = np.where(y == FAKE, prevalence / np.sum(y == FAKE), (1 - prevalence) / np.sum(y == REAL))
     weights *= is_decided
+    right, wrong = (float(weights[each].sum()) for each in (is_right, ~is_right))
     is_called_fake = is_right == (y == FAKE)
 
     def count(is_counted: np.ndarray) -> int:
@@ -158,7 +159,7 @@ def _decided(y: np.ndarray, is_decided: np.ndarray, is_right: np.ndarray, preval
         n_real=count(y == REAL),
         n_fake=count(y == FAKE),
         n_errors=count(~is_right),
-        accuracy=float(weights @ is_right / weights.sum()) if is_decided.any() else None,
+        accuracy=right / (right + wrong) if right + wrong else None,
         confusion={
             true: {"real": count((y == label) & ~is_called_fake), "fake": count((y == label) & is_called_fake)}
             for true, label in LABELS.items()

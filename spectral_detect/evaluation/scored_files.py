@@ -15,7 +15,7 @@ import numpy as np
 from spectral_detect.detector.metric_values import Metrics
 from spectral_detect.detector.metrics import evaluate_scores
 from spectral_detect.errors import DatasetError
-from spectral_detect.records import CLASS_NAMES, FAKE, LABELS, REAL
+from spectral_detect.records import ABOVE_ALL, BELOW_ALL, CLASS_NAMES, FAKE, LABELS, REAL
 from spectral_detect.sources.text_encoding import how_to_convert, wide_encoding
 from spectral_detect.text import short_repr, told_apart
 
@@ -23,7 +23,6 @@ JSON_LINES = (".jsonl", ".ndjson")
 WHAT_TO_GIVE = "give a file that `evaluate --scores` or `scan --format csv` has written"
 LARGEST_RATIO = 1000  # decimal logarithms; a record's are below the number of images
 GUESSED_THRESHOLD = 0.5
-ABOVE_ALL = math.nextafter(1, 2)  # a threshold that no score reaches
 TRUTHS = {**LABELS, "0": REAL, "1": FAKE}
 
 
@@ -148,7 +147,7 @@ def _rows_of(path: str, label: int | None) -> Iterator[_Row]:
     """Yield the rows of a file, all of them of this class if one is given."""
     for number, values in _records(path):
         place = f"{path!r}, row {number}"
-        low, high = (_number(values, f"undecided_{end}", place, 0, 1) for end in ("low", "high"))
+        low, high = (_number(values, f"undecided_{end}", place, BELOW_ALL, ABOVE_ALL) for end in ("low", "high"))
         yield _Row(
             _truth(values, place) if label is None else label,
             _number(values, "score", place, 0, 1),

@@ -10,7 +10,7 @@ import numpy as np
 
 from spectral_detect.arguments import require_choice, require_type
 from spectral_detect.errors import FeatureError, ImageReadError, VideoReadError
-from spectral_detect.features.common_profile import common_profile
+from spectral_detect.features.common_profile import common_profile, least_px_of
 from spectral_detect.features.extract import extract_features, tile_corners
 from spectral_detect.features.spec import FeatureSpec
 from spectral_detect.media.coding import Coding
@@ -267,7 +267,7 @@ class Extractor:
             image = self.delivery.apply(image, known["sha256"]) if self.delivery else image
             if self.seeks_faces:
                 known = known | {"is_portrait": _is_face(known) or is_portrait(luma(image), image.orientation)}
-            if self.with_profile and self.spec is not None and min(image.pixels.shape[:2]) >= self.spec.min_size_px:
+            if self.with_profile and self.spec is not None and min(image.pixels.shape[:2]) >= least_px_of(self.spec):
                 known = known | {"profile": common_profile(image.pixels, self.spec, is_ycc=image.is_ycc)}
         except (ImageReadError, MemoryError) as error:
             failed = [with_error(Extraction(**known, edit=edit), error) for edit in self.edits]

@@ -15,6 +15,11 @@ SPEC = FeatureSpec.preset("azimuthal", n_bins=N_BINS)
 FREQUENCIES = np.linspace(0, np.sqrt(0.5), N_BINS)  # cycles per pixel
 
 
+def least_px_of(spec: FeatureSpec) -> int:
+    """Return the shorter side from which on images of such features have a profile."""
+    return max(spec.min_size_px, SPEC.min_size_px)
+
+
 def common_profile(image: np.ndarray, spec: FeatureSpec, *, is_ycc: bool = False) -> np.ndarray:
     """Return (64,), the radial profile of an image's luma, on the scale of the preset "azimuthal".
 

@@ -145,11 +145,10 @@ class Dataset:
             )
 
     def codings_by_class(self) -> list[list[Coding | None]]:
-        """Return the codings of the samples of each label that there is."""
-        return [
-            [sample.coding for sample, y in zip(self.samples, self.y, strict=True) if y == label]
-            for label in np.unique(self.y)
-        ]
+        """Return the codings of the files of each label that there is; those of one file that agree count once."""
+        labelled = list(zip(self.samples, self.y.tolist(), strict=True))
+        of_files = (dict.fromkeys((s.path, s.coding) for s, y in labelled if y == label) for label in np.unique(self.y))
+        return [[coding for _, coding in of_class] for of_class in of_files]
 
     @property
     def sha256(self) -> str:
@@ -261,9 +260,12 @@ def connected(first: np.ndarray, second: np.ndarray, n_nodes: int) -> np.ndarray
 
 
 def require_both_classes(dataset: Dataset) -> None:
-    """Raise `DatasetError` unless a detector can be trained: enough groups of each class, and no image in both."""
+    """Raise `DatasetError` unless a detector can be trained: enough groups of each class, and no image in both.
+
+    Files of a weight below 1 help, but nothing can be measured on them alone.
+    """
     for name, label in LABELS.items():
-        is_of_class = dataset.y == label
+        is_of_class = (dataset.y == label) & (dataset.weights >= 1)
         n, n_groups = int(is_of_class.sum()), len(np.unique(dataset.groups[is_of_class]))
         if n_groups < MIN_PER_CLASS:
             together = (

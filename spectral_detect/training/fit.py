@@ -71,19 +71,31 @@ def training_vectors(dataset: Dataset, most: int, seed: int) -> tuple[np.ndarray
     Both classes weigh alike, a group of a class as much as the root of its number of images, and all tiles of an image
     together as much as the image, however large it is.
 
-    If images are cut into tiles, at most `most` are taken, equally many of each image; the seed decides
-    which.
+    If images are cut into tiles, at most `most` are taken, equally many of each image, and of more images than that
+    equally many of each class as far as it has them; the seed decides which.
     """
     if dataset.features[0].ndim == 1:
         return np.stack(dataset.features), dataset.y, _weights(dataset)
     rng = np.random.default_rng(seed)
-    images = rng.permutation(len(dataset.y))[:most]
+    images = rng.permutation(balanced(dataset.y, most, seed))
     n_each = max(1, most // len(images))
     parts = [dataset.features[k][rng.permutation(len(dataset.features[k]))[:n_each]] for k in images]
     n_tiles = np.array([len(part) for part in parts])
     of_vector = np.repeat(images, n_tiles)
     weights = np.repeat(_weights(dataset)[images] / n_tiles * n_tiles.mean(), n_tiles)  # a large image counts no more
     return np.concatenate(parts), dataset.y[of_vector], weights
+
+
+def balanced(c: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return the indices of all samples, or of at most so many, equally many of each class as far as it has them."""
+    if len(c) <= most:
+        return np.arange(len(c))
+    order = np.random.default_rng(seed).permutation(len(c))
+    turn = np.zeros(len(c), dtype=int)  # the how-manieth of its class each sample is
+    for k in np.unique(c):
+        of_class = order[c[order] == k]
+        turn[of_class] = np.arange(len(of_class))
+    return np.sort(order[np.argsort(turn[order], kind="stable")][:most])
 
 
 def _weights(dataset: Dataset) -> np.ndarray:
@@ -210,6 +222,7 @@ def _fit_kmeans(Z: np.ndarray, y: np.ndarray, profile: np.ndarray, seed: int) ->
     away.
     """
     import sklearn.cluster
+    from scipy.spatial.distance import cdist
 
     clusters = sklearn.cluster.KMeans(n_clusters=2, n_init=10, random_state=seed).fit(Z)
     members = [clusters.labels_ == cluster for cluster in (0, 1)]
@@ -219,7 +232,8 @@ def _fit_kmeans(Z: np.ndarray, y: np.ndarray, profile: np.ndarray, seed: int) ->
         evidence = [float(np.mean(y[m] == FAKE)) for m in members]
     order = [0, 1] if evidence[1] >= evidence[0] else [1, 0]
     fitted = KMeans(clusters.cluster_centers_[order])
-    to_real, to_fake = clusters.transform(Z)[:, order].T
+    # by cdist, since `clusters.transform` loses eight digits where an image is a centre itself
+    to_real, to_fake = cdist(Z, fitted.centres).T
     _check_against_sklearn(fitted, Z, to_real - to_fake)
     return fitted
 

@@ -73,6 +73,8 @@ def _each_once(files: Iterable[LabelledFile]) -> list[LabelledFile]:
             raise DatasetError(
                 f"the same file is real and fake: {file.file.path!r}", remedy="name it as one, and its folder too"
             )
+        if (first.group, first.weight) != (file.group, file.weight):
+            raise DatasetError(f"the same file has two groups or weights: {file.file.path!r}", remedy="name it once")
     return list(known.values())
 
 

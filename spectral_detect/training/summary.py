@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spectral_detect.detector.content.numbers import LONGEST_NAME
 from spectral_detect.detector.experience import FeatureCloud, mean_of_tiles
 from spectral_detect.detector.memory.summary import MAX_POSITIONS, TrainingSummary
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.records import FAKE, REAL
+from spectral_detect.text import cut_in_the_middle
 from spectral_detect.training.dataset import Dataset
 
 DISAGREEMENT_QUANTILE = 0.99
@@ -38,7 +40,7 @@ def summarise_training(
     features = np.stack([mean_of_tiles(dataset.features[k]) for k in at])
     profiles = _profiles([dataset.samples[k] for k in at])
     kept = np.unique(np.linspace(0, len(at) - 1, min(len(at), MAX_POSITIONS)).astype(int)) if cloud else at[:0]
-    names = [dataset.source_of(k) for k in at[kept]]
+    names = [cut_in_the_middle(dataset.source_of(k), LONGEST_NAME) for k in at[kept]]
     sources = tuple(sorted(set(names)))
     number = {name: k for k, name in enumerate(sources)}
     positions = [cloud.position(features[k]) for k in kept] if cloud else []

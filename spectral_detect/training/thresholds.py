@@ -97,14 +97,19 @@ def undecided_range(
         groups support no share so small: then the ends lie beyond all of these scores.
     threshold : float
         The model's; the range holds it. Where every score may decide, both ends are this.
+
+    Notes
+    -----
+    An end may lie just beyond the scores, at `BELOW_ALL` or `ABOVE_ALL`: then none decides for that class.
     """
     reals, fakes = y == REAL, y == FAKE
     high, of_reals = _rarely_reached(scores[reals], groups[reals], errors[0])
     negative, of_fakes = _rarely_reached(-scores[fakes], groups[fakes], errors[1])
     low = -negative
     below = float(np.nextafter(threshold, -math.inf))  # a score at the threshold itself is called fake
-    ends = (min(low, below), max(high, threshold)) if low < high else (threshold, threshold)
-    return (max(0.0, ends[0]), min(1.0, ends[1])), (of_reals, of_fakes)
+    lie_apart = high <= threshold <= low
+    ends = (threshold, threshold) if lie_apart else (min(low, below), max(high, threshold))
+    return ends, (of_reals, of_fakes)
 
 
 def _supported(share: float, n_groups: int) -> float:

@@ -237,7 +237,7 @@ def _require_settings(
             raise OptionError(f"verdict_errors is {verdict_errors!r}", remedy="give two rates, of reals and of fakes")
         for rate in verdict_errors:
             require_share("verdict_errors", rate, most=HALF)
-    require_whole("max_tile_vectors", max_tile_vectors, 1)
+    require_whole("max_tile_vectors", max_tile_vectors, 2)
 
 
 def _require_labels(dataset: Dataset, classifier: ClassifierName) -> bool:
@@ -297,9 +297,11 @@ def _track_record(
     """Return how often verdicts were right, by coding; nothing if every score decides."""
     if held_out is None or undecided is None:
         return ()
-    scores = decision.calibration.scores(held_out.values)
-    codings = [dataset.samples[k].coding for k in held_out.at]
-    return track_records(held_out.y, verdicts_of(scores, undecided), held_out.groups, codings)
+    verdicts = verdicts_of(decision.calibration.scores(held_out.values), undecided)
+    as_they_are = None if None in dataset.edits else dataset.edits[0]  # an edited copy is no other file
+    once = np.array([dataset.samples[k].edit == as_they_are for k in held_out.at])
+    codings = [dataset.samples[k].coding for k in held_out.at[once]]
+    return track_records(held_out.y[once], verdicts[once], held_out.groups[once], codings)
 
 
 def _experience(dataset: Dataset, held_out: OutOfFold, delivered: Delivered | None) -> Experience:
@@ -359,7 +361,7 @@ def _counts(dataset: Dataset) -> dict[str, Any]:
         "augment": ", ".join(dict.fromkeys(edit.title if edit else "none" for edit in dataset.edits)),
         "copies": len(dataset.edits),
         "n_frames": sum(sample.frame is not None for sample in dataset.samples),
-        "n_gray": sum(bool(sample.metadata and sample.metadata.is_gray) for sample in dataset.samples),
+        "n_gray": len({sample.path for sample in dataset.samples if sample.metadata and sample.metadata.is_gray}),
     }
 
 

@@ -107,6 +107,13 @@ def test_a_file_that_lacks_some_features_is_left_out_of_all_so_that_the_folds_ar
     assert result == compare_detectors([first, turned], ["logreg"])
 
 
+def test_files_that_only_help_are_not_counted_as_compared_on() -> None:
+    (data,) = of_gaussians({12: 1.0})
+    weights = np.where(np.arange(60) % 3 == 0, 0.5, 1.0)
+    result = compare_detectors([replace(data, weights=weights)], ["ridge"])
+    assert (result.n_real, result.n_fake, result.n_groups, result.n_fewest_groups) == (20, 20, 40, 20)
+
+
 def test_what_cannot_be_compared_is_named() -> None:
     (data,) = of_gaussians({12: 1.0})
     with pytest.raises(DatasetError, match="nothing to compare"):

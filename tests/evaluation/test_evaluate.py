@@ -13,10 +13,10 @@ import pytest
 
 from conftest import EXAMPLES, MODELS, Run
 from gaussian import SPEC, gaussian_data
-from spectral_detect import FAKE, Model, load_model, train_model
+from spectral_detect import FAKE, REAL, Model, load_model, train_model
 from spectral_detect.detector.calibration_metrics import reliability
 from spectral_detect.detector.metrics import predictive_values
-from spectral_detect.evaluation.evaluate import evaluate_model
+from spectral_detect.evaluation.evaluate import _decided, evaluate_model
 from spectral_detect.extraction.one_file import Extractor, FramePlace
 from spectral_detect.media.images import decode
 from spectral_detect.scanning.rules import Rules
@@ -184,3 +184,11 @@ def test_one_fake_face_makes_a_fake_video() -> None:
 def test_a_model_given_as_an_option_is_said_to_be_an_argument(run: Run) -> None:
     result = run("evaluate", "--model", MODEL, "--manifest", MANIFEST)
     assert result.exit_code == 2 and "MODEL is no option: give it without --model" in result.stderr
+
+
+def test_no_share_of_right_verdicts_is_more_than_all_or_of_nothing() -> None:
+    for n in range(3, 60):
+        y = np.repeat([REAL, FAKE], [n, 12])
+        assert _decided(y, np.ones(n + 12, bool), np.ones(n + 12, bool), 0.05).accuracy == 1
+    fakes_alone = _decided(y, y == FAKE, y == FAKE, 0.0)
+    assert fakes_alone.accuracy is None

@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from gaussian import gaussian_data
 from spectral_detect import FAKE, REAL, FeatureSpec, evaluate_model, train_model
 from spectral_detect.audit.duplicates import duplicates
 from spectral_detect.errors import DatasetError
-from spectral_detect.extraction.one_file import Extractor
+from spectral_detect.extraction.one_file import Extraction, Extractor
+from spectral_detect.media.coding import Coding
 from spectral_detect.media.delivery import Delivery
+from spectral_detect.media.edits import Edit
+from spectral_detect.media.header import Metadata
 from spectral_detect.sources.location import Location
-from spectral_detect.training.dataset import folds, read_dataset, require_both_classes
+from spectral_detect.training.dataset import Dataset, folds, read_dataset, require_both_classes
 from spectral_detect.training.labelled_files import (
     files_by_generator,
     files_in_folders,
@@ -122,6 +126,31 @@ def test_a_file_that_is_named_twice_counts_once_and_has_one_label(labelled_folde
     assert sum(file.label == REAL for file in of_one) == len(once) - sum(file.label == FAKE for file in once)
 
 
+@pytest.mark.parametrize("others", ["b,1", "a,0.5"])
+def test_a_file_of_two_groups_or_weights_is_refused(labelled_folder: Path, others: str) -> None:
+    (labelled_folder / "m.csv").write_text(
+        f"path,label,group,weight\nreal/00.png,real,a,1\nreal/00.png,real,{others}\n"
+    )
+    with pytest.raises(DatasetError, match=r"has two groups or weights: '.*00.png'; name it once"):
+        files_in_manifest(str(labelled_folder / "m.csv"))
+
+
+def test_a_coding_counts_files_and_not_their_copies_or_frames() -> None:
+    def read(name: str, quality: int, edit: Edit | None = None) -> Extraction:
+        return Extraction(Location(name), metadata=Metadata("JPEG", 9, 9, coding=Coding("JPEG", quality)), edit=edit)
+
+    samples = (read("a", 75), read("a", 75, Edit("jpeg", 50)), read("a", 90), read("b", 75))
+    data = Dataset(np.zeros((4, 2)), np.zeros(4, dtype=int), np.arange(4), samples, ())
+    assert data.codings_by_class() == [[Coding("JPEG", 75), Coding("JPEG", 90), Coding("JPEG", 75)]]
+
+
+def test_images_smaller_than_a_profile_needs_are_read_all_the_same(tmp_path: Path, rng: np.random.Generator) -> None:
+    Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8)).save(tmp_path / "a.png")
+    spec = FeatureSpec.preset("azimuthal", n_bins=8, min_size_px=8)
+    (sample,) = read_dataset(unlabelled_files([Location(str(tmp_path))]), Extractor(spec, with_profile=True)).samples
+    assert sample.error is None and sample.profile is None
+
+
 def test_copies_of_a_file_are_one_group_and_connect_groups(labelled_folder: Path) -> None:
     copy = labelled_folder / "real" / "copy.png"
     copy.write_bytes((labelled_folder / "real" / "00.png").read_bytes())
@@ -138,6 +167,9 @@ def test_training_needs_enough_of_each_class_and_none_in_both(labelled_folder: P
     require_both_classes(read_dataset(files, Extractor(SPEC)))
     with pytest.raises(DatasetError, match="4 usable fake images; training needs at least 5"):
         require_both_classes(read_dataset(files[:16], Extractor(SPEC)))
+    helpers = [replace(file, weight=0.5) if file.label == FAKE else file for file in files]
+    with pytest.raises(DatasetError, match="0 usable fake images"):  # on helpers alone nothing can be measured
+        require_both_classes(read_dataset(helpers, Extractor(SPEC)))
     (labelled_folder / "fake" / "same.png").write_bytes((labelled_folder / "real" / "03.png").read_bytes())
     with pytest.raises(DatasetError, match=r"same file is real and fake: '.*03.png' and '.*same.png'; remove it"):
         require_both_classes(read_dataset(files_in_folders([real], [fake]), Extractor(SPEC)))

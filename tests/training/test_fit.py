@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -11,7 +13,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from gaussian import gaussian_data
-from spectral_detect.training.fit import fit_classifier
+from spectral_detect import FAKE, REAL
+from spectral_detect.training.fit import fit_classifier, training_vectors
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,20 @@ def test_kmeans_clusters_without_labels_and_names_by_them() -> None:
     Z = StandardScaler().fit_transform(data.features)
     same = KMeans(2, n_init=10, random_state=0).fit_predict(Z) == (fitted.decision_values(data.features) > 0)
     assert same.all() or not same.any()
+
+
+def test_kmeans_may_give_an_odd_image_a_cluster_of_its_own() -> None:
+    """Its distance to its own centre is 0, of which scikit-learn's has no right digit."""
+    for seed in range(10):
+        X = np.array(gaussian_data(14, seed=seed).features)
+        X[0] += 1e4
+        values = fit_classifier(X, np.full(14, -1), "kmeans").decision_values(X)
+        assert (np.sign(values) != np.sign(values[0])).sum() == 13
+
+
+def test_of_many_images_in_tiles_the_rare_class_is_taken_first() -> None:
+    y = np.repeat([REAL, FAKE], [8, 400])
+    data = gaussian_data(408)
+    tiles = [np.repeat(row[None], 3, axis=0) for row in data.features]
+    _, labels, _ = training_vectors(replace(data, features=tiles, y=y), 100, seed=0)
+    assert (np.sum(labels == REAL), len(labels)) == (8, 100)

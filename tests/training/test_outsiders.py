@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, Run
+from conftest import EXAMPLES, Run, save_unchecked
 from gaussian import SPEC, gaussian_data
 from spectral_detect import Model, load_model, save_model, train_model
 from spectral_detect.errors import DatasetError, ModelFileError
@@ -71,7 +71,7 @@ def test_a_model_file_keeps_the_check(model: Model, tmp_path: Path) -> None:
     assert model.outsiders is not None
     assert kept.weights == pytest.approx(model.outsiders.weights, abs=0)
     assert (kept.kinds, kept.threshold, kept.found) == ("drawings", model.outsiders.threshold, model.outsiders.found)
-    save_model(replace(model, outsiders=replace(model.outsiders, found=2.0)), tmp_path / "damaged.pkl")
+    save_unchecked(replace(model, outsiders=replace(model.outsiders, found=2.0)), tmp_path / "damaged.pkl")
     with pytest.raises(ModelFileError, match="other kinds of images"):
         load_model(tmp_path / "damaged.pkl")
 

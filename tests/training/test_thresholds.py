@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from conftest import MODELS
 from gaussian import SPEC, gaussian_data
-from spectral_detect import FAKE, REAL, train_model
+from spectral_detect import FAKE, REAL, load_model, save_model, train_model
 from spectral_detect.errors import DatasetError
+from spectral_detect.records import ABOVE_ALL, BELOW_ALL
+from spectral_detect.scanning.doubts import called
 from spectral_detect.training.thresholds import equal_error_threshold, false_alarm_threshold, undecided_range
+from spectral_detect.training.track_records import verdicts_of
 
 
 @pytest.mark.parametrize("n", [10, 20, 200])
@@ -75,6 +82,32 @@ def test_undecided_scores_lie_between_those_that_err_too_often() -> None:
     assert (of_reals.expected, of_fakes.expected) == (pytest.approx(2 / 101), pytest.approx(10 / 101))
     apart, _ = undecided_range(y, np.where(y == FAKE, 0.9, 0.1), np.arange(200), (0.02, 0.1), 0.5)
     assert apart == (0.5, 0.5)  # every score decides, by the threshold
+
+
+@pytest.mark.parametrize("errors", [(0.01, 0.1), (0.1, 0.01), (0.2, 0.01)])
+def test_scores_that_hardly_overlap_keep_the_promised_rates_too(errors: tuple[float, float]) -> None:
+    """Both kinds of errors are rarer than asked for at some score, but not at the threshold of equal errors."""
+    rng = np.random.default_rng(1)
+    y = np.repeat([REAL, FAKE], 2000)
+    scores = 1 / (1 + np.exp(-rng.normal(np.where(y == FAKE, 2, -2))))
+    threshold = equal_error_threshold(y, scores)
+    (low, high), _ = undecided_range(y, scores, np.arange(4000), errors, threshold)
+    assert low <= threshold <= high
+    assert np.mean(scores[y == REAL] >= high) <= errors[0]
+    assert np.mean(scores[y == FAKE] <= low) <= errors[1]
+
+
+def test_limits_that_no_score_reaches_are_kept(tmp_path: Path) -> None:
+    """Where a camera image scores 1 and a fake one 0, neither score decides: not in a scan, nor in the track record."""
+    y, scores = np.repeat([REAL, FAKE], 10), np.repeat([0.2, 0.8], 10)
+    scores[[0, 10]] = 1, 0
+    undecided, _ = undecided_range(y, scores, np.arange(20), (0.05, 0.05), 0.5)
+    assert undecided == (BELOW_ALL, ABOVE_ALL)
+    assert verdicts_of(scores, undecided).tolist() == 20 * [-1]
+    assert {called(score, 0.5, undecided) for score in scores.tolist()} == {"inconclusive"}
+    model = replace(load_model(MODELS / "photographs.pkl"), undecided=undecided)
+    save_model(model, tmp_path / "m.pkl")
+    assert load_model(tmp_path / "m.pkl").undecided == undecided
 
 
 @pytest.mark.parametrize("n", [10, 20, 60])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import MODELS
+from conftest import MODELS, save_unchecked
 from spectral_detect import FAKE, REAL, load_model, save_model
 from spectral_detect.detector.track_record import TrackRecord, track_record_of
 from spectral_detect.errors import ModelFileError
@@ -89,6 +89,10 @@ def test_a_model_file_keeps_it(tmp_path: Path) -> None:
     held = (TrackRecord("JPEG", (70, 87), 100, 20, 0.5, None, 0.8), TrackRecord(None, None, 9, 3, 0.0, None, None))
     save_model(replace(model, track_record=held), tmp_path / "m.pkl")
     assert load_model(tmp_path / "m.pkl").track_record == held
-    save_model(replace(model, track_record=(replace(held[0], decided=1.5),)), tmp_path / "damaged.pkl")
+    wrong = replace(model, track_record=(replace(held[0], decided=1.5),))
+    with pytest.raises(ModelFileError, match="track record"):
+        save_model(wrong, tmp_path / "damaged.pkl")
+    assert not (tmp_path / "damaged.pkl").exists()
+    save_unchecked(wrong, tmp_path / "damaged.pkl")
     with pytest.raises(ModelFileError, match="track record"):
         load_model(tmp_path / "damaged.pkl")

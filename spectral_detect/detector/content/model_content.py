@@ -40,7 +40,7 @@ from spectral_detect.detector.track_record import TrackRecord
 from spectral_detect.errors import ModelFileError, OptionError
 from spectral_detect.features.spec import FeatureSpec, FusedSpec
 from spectral_detect.media.delivery import GRID_PX, Delivery
-from spectral_detect.records import CLASS_NAMES, LABELS
+from spectral_detect.records import ABOVE_ALL, BELOW_ALL, CLASS_NAMES, LABELS
 
 TYPES = ("<f2", "<f4", "<f8")
 CLOUD_ARRAYS = ("mean", "scale", "directions", "variances", "limits")
@@ -314,7 +314,7 @@ def _undecided(values: Sequence[Any] | None) -> tuple[float, float] | None:
     if values is None:
         return None
     low, high = map(number, values)
-    if not 0 <= low <= high <= 1:
+    if not BELOW_ALL <= low <= high <= ABOVE_ALL:
         raise ModelFileError("damaged: its range of undecided scores is not valid", remedy="train it again")
     return low, high
 

@@ -15,7 +15,7 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.records import REAL
 from spectral_detect.text import visible
 from spectral_detect.training.dataset import MIN_PER_CLASS, Dataset
-from spectral_detect.training.fit import LOGREG_C, SVM_C
+from spectral_detect.training.fit import LOGREG_C, SVM_C, balanced
 
 N_FOLDS = 5
 KNOWN_REFUSED = 0.05  # share of each class's images held out that may be called none of these
@@ -58,14 +58,14 @@ def fit_naming(
     kind: NamingKind = "svm" if classifier == "svm" else "logreg"
     names, of_sample = _classes(dataset)
     _require_enough(dataset, names, of_sample)
-    kept = _balanced(of_sample, MOST_IMAGES, seed)
+    kept = balanced(of_sample, MOST_IMAGES, seed)
     X = np.stack([mean_of_tiles(dataset.features[k]) for k in kept])
     images = _Images(X, of_sample[kept], dataset.groups[kept], kind, np.array(group_sizes or X.shape[1:]))
     held_out = _held_out(images, X[:0], seed)
     if held_out is None:
         raise DatasetError("too few groups to hold out images of each generator", remedy="put fewer into one group")
     limit = _limit(held_out)
-    auroc, refused = _open_set(images.select(_balanced(images.c, MOST_FOR_OPEN_SET, seed)), names, seed)
+    auroc, refused = _open_set(images.select(balanced(images.c, MOST_FOR_OPEN_SET, seed)), names, seed)
     report = NamingReport(
         n_files=_counts(of_sample, np.array([sample.path for sample in dataset.samples]), len(names)),
         n_groups=_counts(of_sample, dataset.groups, len(names)),
@@ -112,18 +112,6 @@ def _require_enough(dataset: Dataset, names: tuple[str, ...], of_sample: np.ndar
                 f"the same file is of {names[first]!r} and {names[k]!r}: {path!r} and {sample.path!r}",
                 remedy="remove it from one generator",
             )
-
-
-def _balanced(c: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Return the indices of all samples, or of at most so many, equally many of each class as far as it has them."""
-    if len(c) <= most:
-        return np.arange(len(c))
-    order = np.random.default_rng(seed).permutation(len(c))
-    turn = np.zeros(len(c), dtype=int)  # the how-manieth of its class each sample is
-    for k in np.unique(c):
-        of_class = order[c[order] == k]
-        turn[of_class] = np.arange(len(of_class))
-    return np.sort(order[np.argsort(turn[order], kind="stable")][:most])
 
 
 def _counts(of_sample: np.ndarray, things: np.ndarray, n_classes: int) -> tuple[int, ...]:
