@@ -31,6 +31,7 @@ from spectral_detect.training.delivered import DELIVERY_FILE, Delivered
 from spectral_detect.training.lookalikes import groups_with_lookalikes
 
 MANIFEST, DROPPED = "manifest.csv", "dropped.csv"
+IN_BOTH, COPY = "in both classes", "exact copy"  # why a file is dropped
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,16 @@ def write_matched(
         with naming_output(repr(str(output))):
             for name in CLASS_NAMES:
                 (folder / name).mkdir()
+        alike: dict[str, list[int]] = {}  # places of the files whose cuts are the same
         for k, cut in zip(fit, progress(cuts), strict=True):
             reasons[k] = cut.reason
             if cut.content is not None:
+                alike.setdefault(sha256(cut.content).hexdigest(), []).append(k)
                 with naming_output(repr(str(output))):
                     (folder / names[k]).write_bytes(cut.content)
+        for k, reason in _copies(alike.values(), dataset.y):
+            reasons[k] = reason
+            (folder / names[k]).unlink()
         _require_both(reasons, dataset.y)
         for k in _surplus([k for k in fit if reasons[k] is None], dataset):
             reasons[k] = "surplus of its class"
@@ -205,14 +211,23 @@ def _reasons_to_drop(dataset: Dataset, side_px: int) -> list[str | None]:
         if sample.metadata and sample.metadata.is_gray:
             reason = "gray"
         elif len(labels_of[file]) > 1:
-            reason = "in both classes"
+            reason = IN_BOTH
         elif file in seen:
-            reason = "exact copy"
+            reason = COPY
         elif min(sample.width or 0, sample.height or 0) < side_px:
             reason = smaller_than(side_px)
         seen.add(file)
         reasons.append(reason)
     return reasons
+
+
+def _copies(alike: Iterable[Sequence[int]], y: np.ndarray) -> Iterator[tuple[int, str]]:
+    """Yield the places and reasons of files to drop, as other files hold the same picture."""
+    for places in alike:
+        if len(set(y[list(places)].tolist())) > 1:
+            yield from ((k, IN_BOTH) for k in places)
+        else:
+            yield from ((k, COPY) for k in places[1:])
 
 
 def _require_both(reasons: Sequence[str | None], y: np.ndarray) -> None:

@@ -21,6 +21,7 @@ from spectral_detect.sources.reading import read_file
 if TYPE_CHECKING:
     from spectral_detect.training.dataset import Dataset  # and scikit-learn with it, which no worker needs
 
+TINY = 1e-9  # of a product that rounding leaves below a whole number
 FILLING_SHARE = 0.9  # of the images of each class can fill the window
 LOW_QUALITY_SHARE = 0.05  # of all images may have been saved at a lower quality than the copy
 HIGHEST_QUALITY = 90
@@ -59,7 +60,8 @@ def choose_format(dataset: Dataset, *, side_px: int | None = None, quality: Qual
 
 def _filled_side(samples: Sequence[Extraction], is_chosen: np.ndarray) -> int:
     sides = np.array([min(s.width or 0, s.height or 0) for s in samples])[is_chosen]
-    side = int(np.quantile(sides, 1 - FILLING_SHARE, method="lower")) // GRID_PX * GRID_PX
+    n_smaller = int(len(sides) * (1 - FILLING_SHARE) + TINY)  # so many may be
+    side = int(np.sort(sides)[n_smaller]) // GRID_PX * GRID_PX
     if side < GRID_PX:
         raise DatasetError(f"more than a tenth of a class is smaller than {GRID_PX} pixels: leave those images out")
     return side

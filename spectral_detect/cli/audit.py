@@ -24,6 +24,7 @@ from spectral_detect.media.limits import Limits
 from spectral_detect.parallel.work import Work
 from spectral_detect.report.audit import audit_text, fix_text
 from spectral_detect.sources.stores import locate
+from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
 
 LARGEST_JPEG_PX = 65_500  # libjpeg writes no longer side
@@ -110,8 +111,11 @@ def _matched_copy(
     dataset: Dataset, output: str, size: int | None, quality: Quality, work: Work, limits: Limits, seed: int
 ) -> AuditedCopy:
     """Write a matched copy, read it again, audit it."""
-    if any(sample.frame for sample in dataset.samples):
-        raise Failure("--fix copies images, not videos; bring both classes through one encoder yourself")
+    if moving := [sample.path for sample in dataset.samples if sample.frame]:
+        raise Failure(
+            f"--fix copies still images, and {visible(moving[0])} is a video or an animation: leave it out, or bring "
+            "both classes through one encoder yourself"
+        )
     matched = choose_format(dataset, side_px=size, quality=quality)
     masking = choose_format(dataset, side_px=size).qualities[0]
     if max(matched.qualities) > masking:

@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from spectral_detect.cli.shared.failures import COMPARE_MODELS, HintedCommand, report_failure
-from spectral_detect.cli.shared.inputs import labelled_files, warn_of_bias
+from spectral_detect.cli.shared.inputs import labelled_files, warn_of_bias, warn_of_transparency
 from spectral_detect.cli.shared.options import (
     encoder_option,
     feature_spec,
@@ -100,6 +100,8 @@ def _read_each(files: Sequence[LabelledFile], extractors: Sequence[Extractor], w
     named: set[str] = set()
     for extractor in extractors:
         datasets.append(read_dataset(files, extractor, work, progress=partial(progress, total=len(files))))
+        if len(datasets) == 1:
+            warn_of_transparency(datasets[0])
         for failure in datasets[-1].failures:
             if failure.path not in named:
                 report_failure(failure.path, failure.error)

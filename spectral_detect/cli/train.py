@@ -49,6 +49,7 @@ from spectral_detect.training.labelled_files import LabelledFile, files_with_gen
 from spectral_detect.training.outsiders import Outsiders
 from spectral_detect.training.train import train_model
 
+OF_PAPER = ("svm", "logreg", "kmeans")  # the classifiers of --paper-settings
 DECIDED_BY_ONTO = ("classifier", "features", "bins", "encoder", "paper_settings", "attribute", "unlabelled")
 
 
@@ -184,7 +185,7 @@ def train(
         classifier, class_names = "perceptron", base.class_names
     if unlabelled and (classifier != "kmeans" or real or fake or manifest or by):
         raise click.UsageError("--unlabelled goes with --classifier kmeans and without labelled images")
-    _check_usage(augment, copies, paper_settings, features)
+    _check_usage(augment, copies, paper_settings, features, classifier)
     _check_generators(by, attribute, bool(fake or manifest), classifier, paper_settings)
     check_model_output(output, [manifest, encoder, onto])
     spec = base.spec if base else feature_spec(features, bins, encoder)
@@ -286,8 +287,10 @@ def _check_generators(
         raise click.UsageError("--attribute goes with --classifier svm or logreg, and without --paper-settings")
 
 
-def _check_usage(augment: str, copies: int | None, paper_settings: bool, features: str) -> None:
+def _check_usage(augment: str, copies: int | None, paper_settings: bool, features: str, classifier: str) -> None:
     if copies and augment == "none":
         raise click.UsageError("--copies says how many augmented copies are made: give --augment as well")
     if paper_settings and features != "durall":
         raise click.UsageError("--paper-settings are for the paper's features: give --features durall as well")
+    if paper_settings and classifier not in OF_PAPER:
+        raise click.UsageError(f"--paper-settings go with --classifier {', '.join(OF_PAPER)}")

@@ -15,7 +15,7 @@ from spectral_detect.errors import DatasetError
 from spectral_detect.evaluation.results import DecidedImages, Evaluation, VideoMetrics
 from spectral_detect.extraction.one_file import Extraction
 from spectral_detect.records import FAKE, LABELS, REAL
-from spectral_detect.scanning.judge import Judge, Judgement
+from spectral_detect.scanning.judge import ONE_SIZE, Judge, Judgement
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.training.dataset import Dataset, refuse_contradictions
 
@@ -123,7 +123,8 @@ def judge_dataset(model: Model, dataset: Dataset, rules: Rules) -> tuple[Dataset
         raise DatasetError("the images were not delivered as the model's own were", remedy="read them with the model")
     n_features = dataset.features[0].shape[-1]
     if n_features != model.n_features:
-        raise DatasetError(f"features of {n_features} values; the model takes {model.n_features}")
+        why = f"features of {n_features} values; the model takes {model.n_features}"
+        raise DatasetError(why, remedy=ONE_SIZE if model.spec.group_sizes is None else "")
     at: list[int] = []
     images: list[list[Extraction]] = []
     for k, (sample, features) in enumerate(zip(dataset.samples, dataset.features, strict=True)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -37,7 +38,7 @@ class ScoredSet:
     y, scores, groups : (n_images,) array
         Labels, scores in [0, 1], and groups: images of one group belong together.
     log10_ratios : (n_images,) array or None
-        Likelihood ratios; None unless each image has one.
+        Likelihood ratios, NaN of an image without one; None if no image has one.
     threshold : float or None
         That of the verdicts; None if the file does not tell, or tells several.
     undecided : (float, float) or None
@@ -93,9 +94,11 @@ def read_scored(labelled: Sequence[str], real: Sequence[str] = (), fake: Sequenc
     Raises
     ------
     DatasetError
-        A file cannot be read, has no scores, or its labels are verdicts; a set lacks a class, or several models gave
-        its scores.
+        A file cannot be read, has no scores, is named for both classes, or its labels are verdicts; a set lacks a
+        class, or several models gave its scores.
     """
+    if both := {os.path.realpath(path) for path in real} & {os.path.realpath(path) for path in fake}:
+        raise DatasetError(f"the scores of {both.pop()!r} are of real and of fake images", remedy="name it as one")
     names = told_apart([*labelled, *real, *fake])
     sets = [_set_of(name, path, _rows_of(path, None)) for name, path in zip(names, labelled, strict=False)]
     if real or fake:
@@ -121,7 +124,6 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
             f"{place!r}: scores of {len(models)} models ({', '.join(models)}), which are on different scales",
             remedy="scan the images of both classes with one model",
         )
-    ratios = [row.log10_ratio for row in scored]
     called = dict(row.called for row in scored if row.called)
     thresholds, zones = {row.threshold for row in scored}, {row.undecided for row in scored}
     return ScoredSet(
@@ -129,12 +131,18 @@ def _set_of(name: str, place: str, rows: Iterable[_Row]) -> ScoredSet:
         y,
         np.array([row.score for row in scored], dtype=float),
         _group_numbers(row.group for row in scored),
-        None if None in ratios else np.array(ratios, dtype=float),
+        ratios_of(row.log10_ratio for row in scored),
         thresholds.pop() if len(thresholds) == 1 else None,
         len(every) - len(scored),
         zones.pop() if len(zones) == 1 else None,
         (called.get(REAL, CLASS_NAMES[REAL]), called.get(FAKE, CLASS_NAMES[FAKE])),
     )
+
+
+def ratios_of(ratios: Iterable[float | None]) -> np.ndarray | None:
+    """Return (n,) likelihood ratios, NaN of an image without one; None if no image has one."""
+    known = list(ratios)
+    return None if set(known) <= {None} else np.array([math.nan if r is None else r for r in known])
 
 
 def _group_numbers(groups: Iterable[str | None]) -> np.ndarray:

@@ -44,6 +44,7 @@ class FramePlace:
     time_s: float | None
     track: int
     box: tuple[int, int, int, int] | None
+    is_face: bool = False
 
 
 @dataclass(frozen=True)
@@ -239,7 +240,7 @@ class Extractor:
             Fields of `Extraction` that all frames of the video share.
         """
         image = frame.image
-        place = FramePlace(frame.index, frame.time_s, frame.track, frame.box)
+        place = FramePlace(frame.index, frame.time_s, frame.track, frame.box, frame.is_face)
         known = {**video, "width": image.width, "height": image.height, "format": image.format, "frame": place}
         known |= {"metadata": image.metadata, "transparent_share": image.transparent_share, "warnings": image.warnings}
         if self.examine:
@@ -333,7 +334,7 @@ class Extractor:
 
 def _is_face(known: Mapping[str, Any]) -> bool:
     """Tell whether the image is a face that was found in a frame."""
-    return known.get("frame") is not None and known["frame"].box is not None
+    return known.get("frame") is not None and known["frame"].is_face
 
 
 def _edited(image: DecodedImage, edit: Edit | None, known: dict[str, Any]) -> Prepared:

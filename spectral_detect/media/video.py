@@ -89,6 +89,8 @@ class Frame:
         x, y, width, height of the cut in pixels of the frame as displayed; None if nothing was cut.
     track : int
         Number of the face, if all are followed.
+    is_face : bool
+        Whether the cut is a face that was found.
     """
 
     index: int
@@ -96,6 +98,7 @@ class Frame:
     image: DecodedImage
     box: FaceBox | None
     track: int = 0
+    is_face: bool = False
 
 
 class Video:
@@ -174,7 +177,7 @@ class Video:
             self.n_without_face += not boxes
             for track, box in sorted(boxes.items()):
                 inner = faces.inner_box(box, self._options.face_fraction, whole.displayed.shape)
-                yield _cut(whole, inner, track)
+                yield _cut(whole, inner, track, is_face=True)
 
 
 def open_video(found: FoundVideo, options: FrameOptions, *, max_pixels: int = MAX_PIXELS) -> Video:
@@ -262,9 +265,9 @@ def _central_square(pixels: np.ndarray) -> FaceBox:
     return (width - side) // 2, (height - side) // 2, side, side
 
 
-def _cut(whole: WholeFrame, box: FaceBox | None, track: int = 0) -> Frame:
+def _cut(whole: WholeFrame, box: FaceBox | None, track: int = 0, *, is_face: bool = False) -> Frame:
     image = whole.image if box is None else cut(whole.image, box)
-    return Frame(whole.index, whole.time_s, image, box, track)
+    return Frame(whole.index, whole.time_s, image, box, track, is_face)
 
 
 def _eight_bits(whole: WholeFrame) -> np.ndarray:

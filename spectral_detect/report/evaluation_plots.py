@@ -12,7 +12,7 @@ from spectral_detect.detector.metric_values import Estimate
 from spectral_detect.evaluation.by_generator import GeneratorTable
 from spectral_detect.evaluation.generator_matrix import GeneratorMatrix
 from spectral_detect.evaluation.results import Evaluation, LearningCurveRow, RobustnessRow
-from spectral_detect.evaluation.scored_files import ScoredSet
+from spectral_detect.evaluation.scored_files import ScoredSet, ratios_of
 from spectral_detect.report.pictures.histograms import draw_histogram
 from spectral_detect.report.pictures.scores import (
     Measured,
@@ -129,13 +129,12 @@ def _generators(axes: Axes, table: GeneratorTable) -> None:
 
 
 def _scored(evaluation: Evaluation, images: Dataset, judgements: Sequence[Judgement]) -> ScoredSet:
-    ratios = [j.log10_likelihood_ratio for j in judgements]
     return ScoredSet(
         evaluation.model,
         images.y,
         np.array([j.score for j in judgements]),
         images.groups,
-        None if None in ratios else np.array(ratios, dtype=float),
+        ratios_of(j.log10_likelihood_ratio for j in judgements),
         evaluation.metrics.threshold,
         undecided=undecided_of(judgements),
         class_names=evaluation.class_names,

@@ -70,8 +70,14 @@ class Rules:
         Raises
         ------
         ModelFileError
-            Its scores are not calibrated, or none of its verdicts can be as sure as `min_confidence` asks.
+            Its scores are not calibrated, none of its verdicts can be as sure as `min_confidence` asks, or `stability`
+            is asked of a model of images of one size.
         """
+        if self.stability and model.spec.group_sizes is None:
+            raise ModelFileError(
+                f"the model {model.name or 'given'} takes images of one size, without bins, which `stability` changes",
+                remedy="leave it out, or train a model with `n_bins`",
+            )
         if self.min_confidence is None and self.prevalence is None:
             return
         if model.calibration.kind == "none":

@@ -224,6 +224,8 @@ def _fit_kmeans(Z: np.ndarray, y: np.ndarray, profile: np.ndarray, seed: int) ->
     import sklearn.cluster
     from scipy.spatial.distance import cdist
 
+    if len(Z) < 2:
+        raise DatasetError("one image is no two clusters", remedy="name more images")
     clusters = sklearn.cluster.KMeans(n_clusters=2, n_init=10, random_state=seed).fit(Z)
     members = [clusters.labels_ == cluster for cluster in (0, 1)]
     if (y < 0).any():

@@ -113,8 +113,11 @@ def files_by_generator(
     if not generators:
         raise DatasetError(f"{folder!r} has no sub-folders", remedy="it should have one for each generator")
     reals = [LabelledFile(file, REAL) for camera in cameras for file in _images_of(camera)]
+    lacking = [name for name, files in generators.items() if all(file.label == FAKE for file in files)]
+    if real and not lacking:
+        raise DatasetError(f"each generator of {folder!r} brings its own camera images", remedy="leave --real out")
     for name, files in generators.items():
-        if all(file.label == FAKE for file in files):
+        if name in lacking:
             files[:] = _each_once([*files, *reals])
         if len({file.label for file in files}) < 2:
             raise DatasetError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from spectral_detect.detector.experience import OutsiderCheck, mean_of_tiles
 from spectral_detect.errors import DatasetError
+from spectral_detect.extraction.many_files import require_one_length
 from spectral_detect.training.dataset import Dataset
 from spectral_detect.training.fit import fit_ridge
 
@@ -46,6 +47,10 @@ def fit_outsiders(insiders: Dataset, others: Outsiders, mean: np.ndarray, scale:
         outsiders.require_features(insiders.extractor.spec)
     if outsiders.n_groups < MIN_GROUPS:
         raise DatasetError(f"{outsiders.n_groups} groups of images of other kinds; {MIN_GROUPS} are the least")
+    if both := set(insiders.files) & set(outsiders.files):
+        path = next(s.path for s, file in zip(outsiders.samples, outsiders.files, strict=True) if file in both)
+        raise DatasetError(f"{path!r} is a training image and an outsider too", remedy="name it as one of them")
+    require_one_length([*insiders.features, *outsiders.features])
     features = np.stack([mean_of_tiles(image) for image in (*insiders.features, *outsiders.features)])
     Z = (features - mean) / scale
     is_outsider = np.repeat([0, 1], [len(insiders.y), len(outsiders.y)])

@@ -257,7 +257,7 @@ def test_a_file_that_vanishes_or_is_replaced_during_the_scan(tmp_path: Path) -> 
 
 
 def test_a_timeout_is_per_file_and_the_scan_goes_on(run: Run, tmp_path: Path) -> None:
-    Image.new("L", (6000, 6000)).save(tmp_path / "b.png", compress_level=1)  # `durall` takes half a minute over it
+    Image.new("L", (8000, 8000)).save(tmp_path / "b.png", compress_level=1)  # `durall` takes half a minute over it
     for name in ("a.png", "c.png"):
         (tmp_path / name).write_bytes(SOUND.read_bytes())
     manifest, slow = EXAMPLES / "manifest.csv", tmp_path / "slow.pkl"

@@ -94,10 +94,10 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     for text in ('{"score": 0.5,\n', "[" * 100_000 + "\n", '{"score": ' + "1" * 5000 + "}\n"):
         broken = written(tmp_path / "s.jsonl", text)
         with pytest.raises(DatasetError, match="neither CSV nor JSON Lines"):
-            read_scored([], [broken], [broken])
+            read_scored([], [broken], [str(tmp_path / "none.csv")])
     large = written(tmp_path / "s.jsonl", '{"score": ' + "1" * 401 + "}\n")
     with pytest.raises(DatasetError, match="is not a number from 0 to 1"):
-        read_scored([], [large], [large])
+        read_scored([], [large], [str(tmp_path / "none.csv")])
 
 
 def test_normal_scores_give_a_straight_det_curve() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import EXAMPLES, MODELS
-from spectral_detect import Work, load_model, save_model
+from conftest import EXAMPLES, MODELS, save_unchecked
+from spectral_detect import Work, load_model
 from spectral_detect.errors import ModelFileError
 from spectral_detect.explain.explanation import Explanation, explain
 from spectral_detect.explain.tiles import TileScores
@@ -70,6 +70,6 @@ def test_few_tiles_or_no_limit_say_nothing() -> None:
 def test_damaged_summaries_are_refused(tmp_path: Path, damage: dict[str, np.ndarray]) -> None:
     model = load_model(MODEL)
     assert model.summary is not None
-    save_model(replace(model, summary=replace(model.summary, **damage)), tmp_path / "m.pkl")  # type: ignore[arg-type]
+    save_unchecked(replace(model, summary=replace(model.summary, **damage)), tmp_path / "m.pkl")  # type: ignore[arg-type]
     with pytest.raises(ModelFileError, match="what it holds of its training images does not fit; train it again"):
         load_model(tmp_path / "m.pkl")

@@ -528,7 +528,7 @@ def test_videos_train_and_evaluate(tmp_path: Path, run: Run) -> None:
         assert {row["time_s"] for row in csv.DictReader(stream)} == {"0.0", "0.1", "0.2", "0.3"}
     refused = run("audit", *folders, "--fix", tmp_path / "out")
     assert refused.exit_code == 2
-    assert "copies images, not videos" in refused.stderr
+    assert "0.mkv is a video or an animation: leave it out" in refused.stderr
     assert "12 videos; the numbers above are of their frames" in text
     assert "by majority of the frames" in text
 

@@ -25,7 +25,8 @@ pytestmark = pytest.mark.usefixtures("in_this_process")
 def moved(n: int, by: float, seed: int) -> Outsiders:
     """Vectors like those of the classes, but for the first of twelve numbers."""
     data = gaussian_data(n, seed=seed)
-    return Outsiders(replace(data, features=data.features + np.eye(12)[0] * by), "drawings")
+    files = tuple(replace(sample, sha256=f"{k:x>64}") for k, sample in enumerate(data.samples))
+    return Outsiders(replace(data, features=data.features + np.eye(12)[0] * by, samples=files), "drawings")
 
 
 @pytest.fixture(scope="module")

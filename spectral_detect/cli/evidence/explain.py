@@ -64,9 +64,7 @@ class RegionType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # ge
     "--format",
     "kind",
     type=click.Choice(("text", "json")),
-    default="text",
-    show_default=True,
-    help="Print text or JSON where no --output is named.",
+    help="Print text or JSON; with --output, the suffix of FILE says it.  [default: text]",
 )
 @click.option(
     "--region", type=RegionType(), help="Judge only this part: left, top, width, height in pixels as displayed."
@@ -83,7 +81,7 @@ def explain(
     model: str | None,
     encoder: str | None,
     output: str | None,
-    kind: str,
+    kind: str | None,
     region: Region | None,
     threshold: float | None,
     rules: Rules,
@@ -117,10 +115,12 @@ def explain(
         click.echo(f"{visible(output)}: {what_was_judged(explanation)}: {verdict_line(explanation)}")
 
 
-def _writer(output: str | None, inputs: list[str | None], kind: str) -> Callable[[Explanation], None]:
+def _writer(output: str | None, inputs: list[str | None], kind: str | None) -> Callable[[Explanation], None]:
     """Return what writes the sheet; `Failure`, before anything is computed, if it cannot be written."""
     if output is None:
         return _print_json if kind == "json" else _print_text
+    if kind is not None:
+        raise click.UsageError("--format is of what is printed: the suffix of --output says what is written")
     check_output(output, inputs)
     suffix = os.path.splitext(output)[1].lower()
     if suffix not in SUFFIXES:

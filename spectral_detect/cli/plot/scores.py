@@ -40,8 +40,8 @@ def scores(
     SCORES.csv is what `evaluate --scores` writes: it holds the labels. Several files are compared, a curve for each.
     What a scan writes (CSV or JSON Lines) holds no truth: name such files by --real and --fake, all of one model.
 
-    The figures: histogram of the scores of either class; ROC; DET, on axes of normal deviates; reliability; Tippett, if
-    all images have likelihood ratios.
+    The figures: histogram of the scores of either class; ROC; DET, on axes of normal deviates; reliability; Tippett, of
+    the images that have likelihood ratios.
 
     \b
     Examples:

@@ -21,6 +21,7 @@ from spectral_detect.sources.formats import (
 from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
 
+LARGEST_DRAWING = 2**26  # bytes that are looked at
 PLOT_SUFFIXES = (".png", ".pdf", ".svg")
 
 
@@ -57,11 +58,20 @@ def _is_own_picture(path: str) -> bool:
     return metadata is not None and metadata.software == PROGRAM
 
 
+def _is_own_drawing(path: str) -> bool:
+    """Return whether a PDF or an SVG names this program, as those that it has drawn do, or the file is empty."""
+    with open(path, "rb") as stream:
+        content = stream.read(LARGEST_DRAWING)
+    return not content or (content.startswith((b"%PDF", b"<?xml")) and PROGRAM.encode() in content)
+
+
 def check_plot(output: str, inputs: Iterable[str | None] = ()) -> None:
     """Raise `Failure`, before anything is computed, if a picture cannot be drawn or written to `output`."""
     check_output(output, inputs)
     if os.path.splitext(output)[1].lower() not in PLOT_SUFFIXES:
         raise Failure(f"{visible(output)}: end it in {', '.join(PLOT_SUFFIXES)}")
+    if os.path.isfile(output) and not (_is_own_drawing(output) or _is_own_picture(output)):
+        raise Failure(f"{visible(output)} is no picture that {PROGRAM} has drawn; name another output")
     require_matplotlib()
     check_target(output)
 

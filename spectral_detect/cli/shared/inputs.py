@@ -45,7 +45,7 @@ def read_labelled(files: Sequence[LabelledFile], extractor: Extractor, work: Wor
     dataset = read_dataset(files, extractor, work, progress=partial(progress, total=len(files)))
     for failure in dataset.failures:
         report_failure(failure.path, failure.error)
-    _warn_of_transparency(dataset)
+    warn_of_transparency(dataset)
     return dataset
 
 
@@ -68,7 +68,7 @@ def warn_of_training_images(
     return [note]
 
 
-def _warn_of_transparency(dataset: Dataset) -> None:
+def warn_of_transparency(dataset: Dataset) -> None:
     """Warn on stderr of images whose hidden pixels count like the others."""
     paths = sorted({sample.path for sample in dataset.samples if sample.transparent_share > MOST_TRANSPARENT})
     if paths:

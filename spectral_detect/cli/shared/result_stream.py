@@ -83,6 +83,7 @@ def result_stream(output: str | None, *, append: bool = False) -> Iterator[TextI
     text = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="surrogateescape", newline="")
     try:
         yield text
+        text.flush()
     finally:
         with suppress(OSError, OutputError):  # a failure to write was reported where it happened
             text.detach()  # closing it would close standard output

@@ -52,7 +52,7 @@ def _work_options(timeout_s: float) -> Callable[[F], F]:
             type=FiniteRange(0, 86_400, min_open=True),
             default=timeout_s,
             show_default=True,
-            help="Give a file up after so many seconds.",
+            help="Give a file up after so many seconds; not with --jobs 0, which has no worker to stop.",
         ),
     )
 

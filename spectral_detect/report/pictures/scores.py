@@ -166,7 +166,7 @@ def draw_tippett(axes: Axes, measured: Measured) -> None:
         text = "the model is not calibrated:\nno likelihood ratios"
         axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes)
         return
-    edge = max(float(np.abs(np.asarray(scored.log10_ratios)).max()) for _, scored, _ in known) + 0.2
+    edge = max(float(np.nanmax(np.abs(np.asarray(scored.log10_ratios)))) for _, scored, _ in known) + 0.2
     for k, scored, metrics in known:
         for label, name, colour, line in classes_of(scored):
             x, share = tippett_steps(scored, label, edge)
@@ -184,7 +184,8 @@ def draw_tippett(axes: Axes, measured: Measured) -> None:
 def tippett_steps(scored: ScoredSet, label: int, edge: float) -> tuple[np.ndarray, np.ndarray]:
     """Return rising log ratios from -edge on and, from each to the next, the share of the class that lies above."""
     assert scored.log10_ratios is not None
-    rising = np.sort(scored.log10_ratios[scored.y == label])
+    ratios = scored.log10_ratios[scored.y == label]
+    rising = np.sort(ratios[~np.isnan(ratios)])  # a constant image has none
     share = 1 - np.arange(1, len(rising) + 1) / len(rising)
     return np.concatenate([[-edge], rising, [edge]]), np.concatenate([[1], share, [0]])
 
