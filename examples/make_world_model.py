@@ -6,7 +6,7 @@
 CORPUS/<label>/<name>/ holds the images of each row of sources.csv (columns: name, label, family, group, and if there is
 such, weight: a source of a weight below 1 helps to train, measured apart). The label is real, fake, or outsider: of
 pictures that are no photographs, which the model learns to leave alone. Up to --per-source of each are written to WORK
-in six conditions, all labels alike, two files of an image in `resaved` and `web`, each drawn anew:
+in seven conditions, all labels alike, two files of an image in `resaved` and `web`, each drawn anew:
 
     native     the file as it is
     resaved    its central pixels, at most 1024 a side, not resampled, in a coding drawn at random
@@ -15,6 +15,8 @@ in six conditions, all labels alike, two files of an image in `resaved` and `web
     gray       as resaved or as web, without its colours; five images of a source
     small      as web, but to 208 to 319; five images of a source, since many generated images are so small, and few
                photographs
+    enlarged   a part of 240 to 559 pixels, or the image reduced to so many, enlarged 1.3 to 4 times by one of three
+               kernels and coded anew; five images of a source, since any image is easily enlarged
 
 `small` is put into models/world.pkl, beside the model that is there, and has other conditions; three files of an image
 in each, drawn anew, since so few pixels hold less:
@@ -81,6 +83,7 @@ SUFFIXES = {"JPEG": ".jpg", "WEBP": ".webp", "AVIF": ".avif", "HEIF": ".heic", "
 KEPT = {"JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF"}
 MOST_PX = 1024
 WEB_PX, SMALL_PX, SMALLER_PX = (320, 1080), (208, 320), (96, 264)
+ENLARGED_PX, ENLARGED_BY = (240, 560), (1.3, 4.0)  # the shorter side before, and the factor
 CRF = (18, 35)
 N_FRAMES, PAN_PX = 9, 2  # a frame
 N_FOLDS = 5
@@ -90,8 +93,7 @@ ENOUGH_SMALL_PX = 160  # of its part for small ones: so it judges from 128 on; b
 MOST_REFUSED = 0.02  # of small camera images, as pictures that are no photographs
 WIDEST = 1.5  # of a part that is cut out, width to height or height to width
 PLAN = "made.txt"  # in the work folder: what it was made of
-HELPERS = "Beside them, with less weight: {} files of the same photographs after up-sampling networks (+ below)"
-ENLARGED = "and {} of photographs enlarged without one"
+HELPERS = "Beside them {} files of less weight: the same photographs after up-sampling networks (+ below)."
 GOES_ON = """\
 It goes on from a model that knew {} camera images and {} generated ones of other sources (SHA-256
              {}), which are not in the table."""
@@ -169,6 +171,14 @@ def coded(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]
     return stream.getvalue(), SUFFIXES[kind]
 
 
+def part_of_side(image: PIL.Image.Image, rng: np.random.Generator, side: int) -> PIL.Image.Image:
+    sides = [min(length, round(side * rng.uniform(1, WIDEST))) for length in image.size]
+    sides[int(rng.integers(2))] = side
+    width, height = (min(length, whole) for length, whole in zip(sides, image.size, strict=True))
+    left, top = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
+    return image.crop((left, top, left + width, top + height))
+
+
 def central(image: PIL.Image.Image) -> PIL.Image.Image:
     width, height = (min(MOST_PX, side) // 16 * 16 for side in image.size)
     left, top = (image.width - width) // 32 * 16, (image.height - height) // 32 * 16
@@ -194,6 +204,17 @@ def after_web(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, 
 def without_colours(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
     same = made_smaller(image, rng) if rng.random() < 0.5 else central(image)
     return coded(same.convert("L"), rng)
+
+
+def enlarged(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
+    few = (
+        made_smaller(image, rng, ENLARGED_PX)
+        if rng.random() < 0.5
+        else part_of_side(image, rng, int(rng.integers(*ENLARGED_PX)))
+    )
+    factor = float(np.exp(rng.uniform(*np.log(ENLARGED_BY))))
+    size = round(few.width * factor), round(few.height * factor)
+    return coded(few.resize(size, KERNELS[rng.integers(1, len(KERNELS))]), rng)
 
 
 def small(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
@@ -223,11 +244,7 @@ def cut(image: PIL.Image.Image, rng: np.random.Generator) -> PIL.Image.Image:
     side = int(rng.integers(*SMALLER_PX))
     if (most := min(image.size)) > side:  # reduced by any factor that leaves enough, each as likely on a scale of logs
         image = made_smaller(image, rng, (reduced := round(side * (most / side) ** rng.random()), reduced + 1))
-    sides = [min(length, round(side * rng.uniform(1, WIDEST))) for length in image.size]
-    sides[int(rng.integers(2))] = side
-    width, height = (min(length, whole) for length, whole in zip(sides, image.size, strict=True))
-    left, top = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
-    return image.crop((left, top, left + width, top + height))
+    return part_of_side(image, rng, side)
 
 
 def part_of(image: PIL.Image.Image, rng: np.random.Generator) -> tuple[bytes, str]:
@@ -265,10 +282,10 @@ KINDS = {
     "world": Kind(
         "images of unknown history",
         "Each image as it is, saved again, as a platform delivers it, and as a frame of H.264, some\n"
-        "             without colours or reduced to 208 to 319 pixels",
+        "             without colours, reduced to 208 to 319 pixels, or enlarged",
         "from {least} pixels on the shorter side",
         {"native": None, "resaved": resaved, "web": after_web, "video": as_video},
-        {"gray": without_colours, "small": small},
+        {"gray": without_colours, "small": small, "enlarged": enlarged},
         ENOUGH_PX,
         200,
         copies={"resaved": 2, "web": 2},
@@ -505,7 +522,7 @@ def decided_table(material: Material, verdicts: np.ndarray) -> str:
 def card(model: Model, material: Material, onto: Model | None, newest: str) -> str:
     y, seen = material.dataset.y, model.experience
     assert seen is not None
-    fakes, helpers = (y == FAKE) & material.counts, [int(np.sum(~material.counts & (y == q))) for q in (FAKE, REAL)]
+    fakes, helpers = (y == FAKE) & material.counts, int(np.sum(~material.counts))
     kind = material.kind
     text = INTRODUCTION.format(
         name=model.name,
@@ -525,11 +542,9 @@ def card(model: Model, material: Material, onto: Model | None, newest: str) -> s
     return text + tables(material, *left_out(material, onto))
 
 
-def _besides(model: Model, onto: Model | None, helpers: list[int]) -> str:
+def _besides(model: Model, onto: Model | None, helpers: int) -> str:
     """Return what else the model has learned, in lines of the card."""
-    after_networks, enlarged = helpers
-    lines = [HELPERS.format(after_networks) + "." * (not enlarged)] if after_networks else []
-    lines += [ENLARGED.format(enlarged) + "."] if enlarged else []
+    lines = [HELPERS.format(helpers)] if helpers else []
     if onto:
         counts = (onto.training[key] + onto.base.get(key, 0) for key in ("n_real", "n_fake"))
         lines.append(GOES_ON.format(*counts, onto.sha256[:16]))

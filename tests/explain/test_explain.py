@@ -290,7 +290,7 @@ def with_neighbour(label: str, source: str) -> Explanation:
     return Explanation(record, neighbours=(Neighbour(label, source, 1.5),), n_positions=10)
 
 
-@pytest.mark.parametrize("image", ["fake/Dragonfly_by_Bolly.png", "small.png"])
+@pytest.mark.parametrize("image", ["real/Dragonfly_by_Bolly.png", "small.png"])
 def test_the_reason_of_an_inconclusive_verdict_is_said_once(run: Run, tmp_path: Path, image: str) -> None:
     with Image.open(FAKE) as whole:
         whole.crop((0, 0, 96, 96)).save(tmp_path / "small.png")
