@@ -210,14 +210,15 @@ class Model:
     def with_small(self, small: Model) -> Model:
         """Return this model with one beside it that judges the images that are too small for it.
 
-        Where every score has to decide, both do by the threshold of this one; what lies outside its experience is told
-        by the sizes that the two judge together.
+        Where every score has to decide, both do by the threshold of this one; the smaller leaves undecided what lies
+        between its own limits and that. What lies outside its experience is told by the sizes that the two judge
+        together.
 
         Raises
         ------
         OptionError
             They have not the same features, classes and delivery; one does not know which sizes it has seen, or is made
-            of others; only one is calibrated; or the smaller decides scores at this one's threshold.
+            of others; only one is calibrated; or the smaller leaves no score undecided.
         """
         pair = (self, small)
         if any(getattr(self, name) != getattr(small, name) for name in ("spec", "class_names", "delivery")):
@@ -228,13 +229,16 @@ class Model:
             raise OptionError("of a model for small images and the one beside it only one is calibrated")
         if any(one.parts or one.small or one.naming for one in pair):
             raise OptionError("a model for small images, and the one beside it, are not made of others")
-        if small.undecided is None or not small.undecided[0] <= self.threshold <= small.undecided[1]:
-            raise OptionError("the model for small images decides scores at the threshold of the other")
+        if small.undecided is None:
+            raise OptionError("the model for small images decides every score")
         assert self.experience and small.experience
         most_px = max(self.experience.max_side_px, small.experience.max_side_px)
         experience = replace(small.experience, max_side_px=most_px)
         records = tuple(replace(record, below_px=self.experience.least_side_px) for record in small.track_record)
-        own = replace(small, threshold=self.threshold, experience=experience, track_record=records)
+        low, high = min(small.undecided[0], self.threshold), max(small.undecided[1], self.threshold)
+        own = replace(
+            small, threshold=self.threshold, undecided=(low, high), experience=experience, track_record=records
+        )
         return replace(self, small=own)
 
     def of_size(self, width: int, height: int) -> Model:

@@ -149,8 +149,7 @@ def test_reports_on_the_model_tell_of_both(both: Model) -> None:
         ({"class_names": ("a", "b")}, "other features, classes"),
         ({"experience": None}, "know which sizes"),
         ({"calibration": Calibration("none")}, "only one is calibrated"),
-        ({"undecided": None}, "decides scores at the threshold"),
-        ({"undecided": (0.6, 0.7)}, "decides scores at the threshold"),
+        ({"undecided": None}, "decides every score"),
     ],
 )
 def test_models_that_do_not_fit_are_refused(both: Model, change: dict[str, Any], why: str) -> None:
@@ -231,3 +230,10 @@ def test_frames_that_were_refused_name_no_limits(run: Run, tmp_path: Path) -> No
         assert part is not None and part.undecided is not None
         assert record["undecided_low"] == part.undecided[0]
         assert not any("part of its own" in warning for warning in record["warnings"])
+
+
+def test_the_smaller_decides_nothing_up_to_the_threshold_of_the_larger(both: Model) -> None:
+    assert both.small is not None and both.threshold < 0.6
+    joined = replace(both, small=None).with_small(replace(both.small, undecided=(0.6, 0.7)))
+    assert joined.small is not None
+    assert joined.small.undecided == (both.threshold, 0.7)
