@@ -74,7 +74,7 @@ def test_an_unknown_classifier_is_not_another_one(examples: Dataset) -> None:
         ({"verdict_errors": (5, -1)}, "verdict_errors is 5;"),
         ({"verdict_errors": (0.1,)}, "give two rates, of reals and of fakes"),
         ({"verdict_errors": 0.1}, "verdict_errors is float 0.1, not tuple or list; give two rates"),
-        ({"max_tile_vectors": 0}, "max_tile_vectors is 0; it must be a whole number from 1 on"),
+        ({"max_tile_vectors": 0}, "max_tile_vectors is 0; it must be a whole number from 2 on"),
     ],
 )
 def test_rates_and_counts_of_a_training_have_a_meaning(settings: dict[str, Any], message: str) -> None:

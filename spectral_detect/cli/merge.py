@@ -20,7 +20,7 @@ from spectral_detect.sources.location import Location
 from spectral_detect.text import visible
 
 MOST_SHOWN = 20
-NOT_CHECKED = "note: whether a shard or a file is missing was not looked at: name what was scanned with --expect"
+NOT_CHECKED = "note: not checked whether a file or a whole shard is missing: name what was scanned with --expect"
 OUTPUTS_ARE_LOCAL = "outputs are merged from local files only; download it first"
 
 

@@ -218,7 +218,9 @@ def undecided_line(undecided: tuple[float, float], title: str) -> str:
     """Return a line on the scores that decide nothing."""
     low, high = undecided
     return (
-        f"{title}scores between {low:.3f} and {high:.3f}" if low < high else f"{title}no score: the classes lie apart"
+        f"{title}scores between {low:.3f} and {high:.3f}"
+        if low < high
+        else f"{title}no score: these rates let every one decide"
     )
 
 

@@ -330,7 +330,7 @@ def _doubts(ballot: Ballot, judgements: Sequence[Judgement], known: dict[str, An
     if len({(j.model, j.undecided) for j in judgements if _is_judged(j)}) > 1:
         notes.append(TWO_PARTS)
     if ballot.verdict != "inconclusive" and ballot.n_votes < LEAST_VOTES:
-        notes.append(f"decided by {counted(ballot.n_votes, 'vote')} alone: so few may all be wrong")
+        notes.append(f"decided by {counted(ballot.n_votes, 'vote')} alone: take it for a hint, or judge more frames")
     if known["n_tracks"] > 1:
         first = f"one called {fake} if there is one, else an inconclusive one"
         notes.append(

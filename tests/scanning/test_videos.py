@@ -199,7 +199,7 @@ def test_the_vote_decides_beyond_chance(tmp_path: Path, run: Run, n_fake: int, v
 
 
 def test_a_verdict_by_few_votes_says_so(tmp_path: Path, run: Run) -> None:
-    for n, said in ((1, ["decided by 1 vote alone: so few may all be wrong"]), (4, [])):
+    for n, said in ((1, ["decided by 1 vote alone: take it for a hint, or judge more frames"]), (4, [])):
         (record,) = records(run, write_clip(tmp_path / f"{n}.mkv", FAKES[:n]), "--model", MODEL, "--jobs", 0)
         assert (record["verdict"], record["n_judged"]) == ("fake", n)
         assert [warning for warning in record["warnings"] if warning.startswith("decided by")] == said

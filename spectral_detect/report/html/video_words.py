@@ -23,7 +23,7 @@ CAMERA = "The frames come from a camera and have not been through such a network
 VERDICTS = {
     "real": "the frames that voted are, by the vote named below, more like the camera images that the model has seen",
     "fake": "they are more like the generated images that the model has seen",
-    "inconclusive": "less than a quarter of the frames have a verdict of their own, or the vote is too close",
+    "inconclusive": "fewer than a quarter of the frames (half of few) have a verdict, or the vote is too close",
     "failed": "the file could not be judged",
 }
 KNOWN_KINDS = (
