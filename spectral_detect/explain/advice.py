@@ -197,9 +197,8 @@ def next_steps(
     steps += [WEAK.format(**names)] if says_little else []
     first = [SAYS_GENERATED] if record.says_generated == "yes" and record.verdict != "real" else []
     after = OF_OWN_CLASS if record.class_name else AFTER.get(record.verdict or "")
-    last = (
-        [after] if after and not (says_little or is_improbable) else []
-    )  # not after what is to be taken for undecided
+    is_undecided = says_little or is_improbable  # as such it is to be taken: no step comes after that
+    last = [after] if after and not is_undecided else []
     return [*dict.fromkeys([*first, *steps, *last])]
 
 

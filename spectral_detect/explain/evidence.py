@@ -92,12 +92,9 @@ class Evidence:
     @property
     def start_title(self) -> str:
         """What the start is, in words."""
-        is_of_distances = self.method == METHODS["kmeans"]
-        return (
-            "0, where both centres are equally far"
-            if is_of_distances
-            else "the decision value of the mean training vector"
-        )
+        if self.method == METHODS["kmeans"]:
+            return "0, where both centres are equally far"
+        return "the decision value of the mean training vector"
 
     @property
     def has_bands(self) -> bool:

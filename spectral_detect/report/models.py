@@ -217,11 +217,8 @@ def decides_text(
 def undecided_line(undecided: tuple[float, float], title: str) -> str:
     """Return a line on the scores that decide nothing."""
     low, high = undecided
-    return (
-        f"{title}scores between {low:.3f} and {high:.3f}"
-        if low < high
-        else f"{title}no score: these rates let every one decide"
-    )
+    which = f"scores between {low:.3f} and {high:.3f}" if low < high else "no score: these rates let every one decide"
+    return f"{title}{which}"
 
 
 def threshold_text(model: Model) -> str:
