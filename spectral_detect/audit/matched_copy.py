@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -165,8 +165,9 @@ def write_matched(
             for name in CLASS_NAMES:
                 (folder / name).mkdir()
         alike: dict[str, list[int]] = {}  # places of the files whose cuts are the same
+        fingerprints: dict[int, int | None] = {}
         for k, cut in zip(fit, progress(cuts), strict=True):
-            reasons[k] = cut.reason
+            reasons[k], fingerprints[k] = cut.reason, cut.fingerprint
             if cut.content is not None:
                 alike.setdefault(sha256(cut.content).hexdigest(), []).append(k)
                 with naming_output(repr(str(output))):
@@ -178,7 +179,8 @@ def write_matched(
         for k in _surplus([k for k in fit if reasons[k] is None], dataset):
             reasons[k] = "surplus of its class"
             (folder / names[k]).unlink()
-        copy = _listed(dataset, matched, {k: names[k] for k in fit if reasons[k] is None}, reasons)
+        left = {k: names[k] for k in fit if reasons[k] is None}
+        copy = _listed(dataset, matched, left, reasons, _groups(dataset, {k: fingerprints[k] for k in left}))
         with naming_output(repr(str(output))):
             _write_tables(folder, copy)
     return copy
@@ -257,14 +259,27 @@ def _safe_name(number: int, label: int, path: str) -> str:
     return f"{CLASS_NAMES[label]}/{number:06d}_{file_stem(path, 40)}.jpg"
 
 
+def _groups(dataset: Dataset, fingerprints: Mapping[int, int | None]) -> list[int]:
+    """Return the groups of the cuts with these fingerprints; images that look the same, whole or cut, share one."""
+    cuts = replace(dataset, groups=groups_with_lookalikes(dataset)).select(np.array([*fingerprints]))
+    pairs = zip(cuts.samples, fingerprints.values(), strict=True)
+    samples = tuple(replace(sample, fingerprint=of_cut) for sample, of_cut in pairs)
+    return [int(group) for group in groups_with_lookalikes(replace(cuts, samples=samples))]
+
+
 def _listed(
-    dataset: Dataset, matched: Delivery, names: Mapping[int, str], reasons: Sequence[str | None]
+    dataset: Dataset,
+    matched: Delivery,
+    names: Mapping[int, str],
+    reasons: Sequence[str | None],
+    groups: Sequence[int],
 ) -> MatchedCopy:
     y, samples = dataset.y.tolist(), dataset.samples
-    groups = groups_with_lookalikes(dataset)
     dropped = [DroppedFile(f.path, None, f"failed: {f.error}") for f in dataset.failures]
     dropped += [DroppedFile(samples[k].path, y[k], reason) for k, reason in enumerate(reasons) if reason is not None]
-    copied = (CopiedFile(name, y[k], int(groups[k]), samples[k].path) for k, name in names.items())
+    copied = (
+        CopiedFile(name, y[k], group, samples[k].path) for (k, name), group in zip(names.items(), groups, strict=True)
+    )
     originals = dataset.select(np.array([*names]))
     delivered = Delivered.of_originals(matched, originals)
     return MatchedCopy(matched, tuple(copied), tuple(dropped), delivered, _codings_apart(originals, delivered))

@@ -14,7 +14,7 @@ import numpy as np
 from spectral_detect.errors import DatasetError, ImageReadError
 from spectral_detect.extraction.one_file import TOO_LITTLE_MEMORY, Extraction
 from spectral_detect.media.delivery import GRID_PX, Delivery
-from spectral_detect.media.images import decode, shows_no_colour
+from spectral_detect.media.images import decode, fingerprint, shows_no_colour
 from spectral_detect.records import FAKE, REAL
 from spectral_detect.sources.reading import read_file
 
@@ -82,10 +82,11 @@ def _qualities(dataset: Dataset, quality: Quality) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Cut:
-    """The bytes of a JPEG file, or the reason why there are none."""
+    """The bytes of a JPEG file and the fingerprint of its image, or the reason why there are none."""
 
     content: bytes | None
     reason: str | None = None
+    fingerprint: int | None = None
 
 
 def cut_file(sample: Extraction, matched: Delivery, max_pixels: int) -> Cut:
@@ -98,13 +99,14 @@ def cut_file(sample: Extraction, matched: Delivery, max_pixels: int) -> Cut:
         if min(image.pixels.shape[:2]) < matched.side_px:  # a truncated file lacks rows
             return Cut(None, smaller_than(matched.side_px))
         content = matched.jpeg_of(image, read.sha256)
-        if shows_no_colour(decode(content, colour=True)):
+        cut = decode(content, colour=True)
+        if shows_no_colour(cut):
             return Cut(None, "gray in the window")
     except ImageReadError as error:
         return Cut(None, f"failed: {error}")
     except MemoryError:
         return Cut(None, f"failed: {TOO_LITTLE_MEMORY}")
-    return Cut(content)
+    return Cut(content, None, fingerprint(cut))
 
 
 def smaller_than(side_px: int) -> str:

@@ -10,7 +10,7 @@ from typing import get_args
 import click
 
 from spectral_detect.cli.shared.failures import COMPARE_MODELS, HintedCommand, report_failure
-from spectral_detect.cli.shared.inputs import labelled_files, warn_of_bias, warn_of_transparency
+from spectral_detect.cli.shared.inputs import check_frames, labelled_files, warn_of_bias, warn_of_transparency
 from spectral_detect.cli.shared.options import (
     encoder_option,
     feature_spec,
@@ -82,6 +82,7 @@ def compare(
       spectral-detect compare --real examples/images/real --fake examples/images/fake
     """
     files = labelled_files(real, fake, manifest, group_by)
+    check_frames(files, frames)
     names = dict.fromkeys((*(features or TRIED), *([ENCODER] if encoder is not None else [])))
     specs = [feature_spec(name, None, encoder if name == ENCODER else None) for name in names]
     extractors = [Extractor(spec, limits=limits, frames=frames) for spec in specs]

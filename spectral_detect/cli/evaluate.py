@@ -13,6 +13,7 @@ from spectral_detect.atomic_write import check_target, write_aside
 from spectral_detect.cli.shared.checks import check_output, check_outside, check_plot, require_matplotlib
 from spectral_detect.cli.shared.failures import COMPARE_MODELS, Failure, HintedCommand
 from spectral_detect.cli.shared.inputs import (
+    check_frames,
     labelled_files,
     read_labelled,
     warn_if_useless,
@@ -228,6 +229,7 @@ class _Test:
 
     def of_all(self, files: Sequence[LabelledFile]) -> tuple[Dataset, list[Judgement], Evaluation, _Beside]:
         """Evaluate all images as one set."""
+        check_frames(files, self.extractor.frames)
         dataset = read_labelled(files, self.extractor, self.work)
         warnings = warn_of_bias(dataset, class_names=self.model.class_names)
         images, judgements = judge_dataset(self.model, dataset, self.rules)
@@ -247,6 +249,7 @@ class _Test:
         """Evaluate the images of each sub-folder."""
         generators = files_by_generator(folder, real, group_by_parent=group_by == "parent")
         files = files_of_all(generators)
+        check_frames(files, self.extractor.frames)
         dataset = read_labelled(files, self.extractor, self.work)
         members = members_of(dataset, generators)
         warnings = []

@@ -9,6 +9,7 @@ import click
 from spectral_detect.cli.shared.checks import check_model_output
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import (
+    check_frames,
     labelled_files,
     read_labelled,
     warn_if_useless,
@@ -83,7 +84,9 @@ def fuse(
         raise Failure("neither model needs an encoder; leave --encoder out")
     models = _load(first, encoder), _load(second, encoder)
     extractor = replace(fused_extractor(*models), limits=limits, frames=frames)
-    dataset = read_labelled(labelled_files(real, fake, manifest, group_by), extractor, work)
+    files = labelled_files(real, fake, manifest, group_by)
+    check_frames(files, frames)
+    dataset = read_labelled(files, extractor, work)
     notes = warn_of_bias(dataset, class_names=models[0].class_names)
     model = fuse_models(*models, dataset, target_fpr=target_fpr, verdict_errors=verdict_errors, seed=seed)
     notes += _warn_of_training_images(model, dataset)

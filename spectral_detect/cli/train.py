@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from spectral_detect.cli.shared.checks import check_model_output
 from spectral_detect.cli.shared.failures import Failure
 from spectral_detect.cli.shared.inputs import (
+    check_frames,
     labelled_files,
     read_labelled,
     warn_if_useless,
@@ -190,6 +191,7 @@ def train(
     check_model_output(output, [manifest, encoder, onto])
     spec = base.spec if base else feature_spec(features, bins, encoder)
     files = _files(real, fake, manifest, group_by, by, unlabelled)
+    check_frames(files, frames)
     extractor = Extractor(spec, augmentation(augment, copies, seed), limits=limits, frames=frames, with_profile=True)
     dataset = read_labelled(files, extractor, work)
     notes = warn_of_bias(dataset, class_names=class_names or CLASS_NAMES)
@@ -205,7 +207,7 @@ def train(
     _warn_of_codings(model)
     model = with_warnings(replace(model, class_names=class_names or CLASS_NAMES), notes)
     save_model(model, output)
-    click.echo(training_text(model, output))
+    click.echo(training_text(model, output, len(set(others.images.files)) if others else 0))
     ctx.exit(1 if dataset.failures or (others and others.images.failures) else 0)
 
 

@@ -218,7 +218,8 @@ def _scan(
             recorder.end(records.outcomes, skipped.n)
         summary = records.summary(skipped.clause())
         if target.is_table:
-            said = accuracy_text(judge.judge, records.outcomes, "frames")
+            has_stills = any(video.frames for video in found)
+            said = accuracy_text(judge.judge, records.outcomes, "frames", has_stills=has_stills)
             stream.write(f"\n{said}{summary}\n")
     if not target.is_table or target.output is not None:
         show_counts(summary, target.output)

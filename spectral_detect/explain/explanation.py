@@ -249,7 +249,7 @@ class Explainer:
             unseen=model.unseen,
             missing=tuple(_missing(model)),
             next_steps=tuple(next_steps(record, record.warnings, model.class_names, is_part=self.region is not None)),
-            cross_validated=_cross_validated(model, record) if undecided is None else None,
+            cross_validated=_cross_validated(model, record) if undecided is None and self.region is None else None,
         )
 
     def _of_image(self, record: ImageRecord, image: DecodedImage, undecided: tuple[float, float] | None) -> Explanation:

@@ -15,6 +15,7 @@ from spectral_detect.text import visible
 from spectral_detect.training.dataset import Dataset
 
 MOST = 0.5
+BELOW_GUESSING = "(AUROC below guessing: are the classes swapped, or the clusters of a model without labels?)"
 
 AT_THRESHOLD = ("accuracy", "balanced_accuracy", "real_accuracy", "fake_accuracy")
 RANKING = ("average_precision", "auroc", "eer", "tpr_at_fpr_5", "tpr_at_fpr_1")
@@ -73,8 +74,9 @@ def _name_lines(evaluation: Evaluation) -> list[str]:
 def _score_lines(evaluation: Evaluation) -> list[str]:
     """Return the metrics of the score: at the threshold, as a ranking, as a probability."""
     metrics, estimates = evaluation.metrics, evaluation.metrics.estimates
-    swapped = ["(AUROC below guessing: are the classes swapped?)"] if metrics.auroc.high < 0.5 else []
-    uncalibrated = " (the model is not calibrated: too few training images)" if evaluation.calibration == "none" else ""
+    swapped = [BELOW_GUESSING] if metrics.auroc.high < 0.5 else []
+    why = " (the model is not calibrated: it was trained on too few images, or without labels)"
+    uncalibrated = why if evaluation.calibration == "none" else ""
     return [
         "",
         *metric_lines(estimates, AT_THRESHOLD, evaluation.class_names),

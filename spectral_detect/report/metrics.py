@@ -89,7 +89,7 @@ def few_images_lines(n_images: int, n_groups: int) -> list[str]:
     return [f"(fewer than {FEW} {what} of a class: the intervals are narrower than they should be)"]
 
 
-def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> str:
+def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files", *, has_stills: bool = True) -> str:
     """Say what the column `accuracy` of a table is; nothing where no verdict was given."""
     if not decided["real"] + decided["fake"]:
         return ""
@@ -100,7 +100,7 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files") -> s
         fake = visible(judge.class_names[1])
         warned = "; its training warned: spectral-detect models MODEL" * bool(model.training_warnings)
         seen = f"{what} coded alike that it had not seen, half of them {fake}{warned}"
-        of_png = "(a lossless file made from a JPEG: as a JPEG)\n" if what == "files" else ""
+        of_png = "(a lossless file made from a JPEG or a frame of a video: as those)\n" if has_stills else ""
         return f"accuracy: of such verdicts of {name} on {seen}\n{of_png}{_sifted(judge)}{uncalibrated_text(model)}"
     if not model.metrics:
         why = "it was trained without labels" if model.is_guess else "its training images were too few to measure it"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from spectral_detect._version import PROGRAM
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.scanning.videos import VideoResult
-from spectral_detect.text import cut_in_the_middle, visible
+from spectral_detect.text import counted, cut_in_the_middle, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +50,9 @@ def plot_timeline(result: VideoResult, output: str) -> None:
     below.text(0, 1, "\n".join(notes), fontsize=9, va="top", transform=below.transAxes)
     _thumbnails(figure, grid[2], result)
     called = _called(result)
-    share = "" if record.fake_fraction is None else f"; {100 * record.fake_fraction:.0f} % of {record.n_judged} votes "
-    share += called["fake"] if share else ""
+    share = ""
+    if record.fake_fraction is not None:
+        share = f"; {100 * record.fake_fraction:.0f} % of {counted(record.n_judged, 'vote')} {called['fake']}"
     model = "" if record.model is None else f"; model {plain(record.model, 40)}"
     figure.suptitle(f"{plain(os.path.basename(record.path), 60)}: {called[record.verdict or 'failed']}{share}{model}")
     write_figure(figure, output)
@@ -106,8 +107,9 @@ def _scores_over_time(axes: Axes, result: VideoResult) -> None:
     axes.set(
         ylim=(-0.03, 1.03), xlabel="seconds" if has_times else "frame", ylabel=f"score (1: {_called(result)['fake']})"
     )
-    if not has_times:
-        whole_numbers(axes)
+    at = [(f.time_s or 0.0) if has_times else f.frame for f in result.frames]
+    if not has_times or len(set(at)) == 1:
+        whole_numbers(axes, at)
     axes.grid(axis="y", color="0.9")
     axes.set_axisbelow(True)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -10,11 +10,11 @@ from spectral_detect.detector.metric_values import stored_estimates
 from spectral_detect.detector.model import Model
 from spectral_detect.report.metrics import CALIBRATIONS, few_images_lines, metric_lines
 from spectral_detect.report.models import DECIDES_NOTHING, base_text, naming_lines, threshold_text, undecided_line
-from spectral_detect.text import visible
+from spectral_detect.text import counted, visible
 
 
-def training_text(model: Model, output: str) -> str:
-    """Return the report of `train`."""
+def training_text(model: Model, output: str, n_outsiders: int = 0) -> str:
+    """Return the report of `train`; of outsiders, the number of files that were given for it."""
     facts = model.training
     first, second, features = map(visible, (*model.class_names, model.spec.name))
     counts = f"{facts['n_real']} {first}, {facts['n_fake']} {second}"
@@ -52,7 +52,8 @@ def training_text(model: Model, output: str) -> str:
         lines += [undecided_line(model.undecided, "undecided            ")]
         lines += _verdict_error_lines(facts.get("verdict_errors"), model.class_names)
     if model.outsiders:
-        lines += [f"outsiders            {100 * model.outsiders.found:6.1f} % of those held out are found"]
+        count = f"{counted(n_outsiders, 'file')}; " if n_outsiders else ""
+        lines += [f"outsiders            {count}{100 * model.outsiders.found:.1f} % of those held out are found"]
     lines += naming_lines(model.naming)
     return "\n".join([*lines, f"wrote                {visible(output)}"])
 

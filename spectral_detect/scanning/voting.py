@@ -170,7 +170,8 @@ def doubts_in_words(judgements: Sequence[Judgement], of: str = "frame") -> list[
     counts = Counter(j.reason for j in judgements if j.reason)
     first = {j.reason: j.warnings[0] for j in reversed(judgements) if j.reason and j.warnings}
     return [
-        f"{count} of {counted(len(judgements), of)} inconclusive, "
-        + (f"the first: {first[reason]}" if reason in first else str(reason))
+        f"{count} of {counted(len(judgements), of)} inconclusive"
+        + (", of the first of these" if count > 1 and reason in first else "")
+        + f": {first.get(reason, reason)}"
         for reason, count in counts.most_common()
     ]

@@ -24,6 +24,7 @@ from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.delivery import Delivery, central_window
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import files_in_folders, files_in_manifest
+from spectral_detect.training.lookalikes import near_pairs
 
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
@@ -164,6 +165,20 @@ def test_lookalikes_share_a_group(biased: Path) -> None:
     groups = {Path(row["source"]).name: row["group"] for row in rows_of(biased / "out" / "manifest.csv")}
     assert groups["like.png"] == groups["00.jpg"]
     assert groups["01.jpg"] != groups["00.jpg"]
+
+
+def test_images_whose_windows_look_the_same_share_a_group(biased: Path, tiles: list[Image.Image]) -> None:
+    tiles[2 * N].save(biased / "fake" / "one_more.png")  # that no real image is too many
+    framed = Image.fromarray(np.random.default_rng(1).integers(0, 256, (192, 192, 3), np.uint8))
+    with Image.open(biased / "real" / "00.jpg") as image:
+        framed.paste(image.point(lambda value: min(255, value + 1)), (64, 64))  # no exact copy: it goes
+    framed.save(biased / "real" / "framed.png")
+    dataset = read_folders(biased)
+    copy = write_matched(dataset, biased / "out", Delivery(64, (90,)))
+    groups = {Path(c.source).name: c.group for c in copy.copied if c.label == REAL}
+    assert groups["framed.png"] == groups["00.jpg"] != groups["01.jpg"]
+    again = read_dataset(files_in_manifest(str(biased / "out" / "manifest.csv")), Extractor(None))
+    assert not any(len(first) for first, _ in near_pairs(again))
 
 
 def test_odd_names_are_safe(biased: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_clips import write_clip
 from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
@@ -162,3 +163,20 @@ def test_compare_warns_of_transparency_as_train_does(run: Run, tmp_path: Path) -
         "compare", "--real", tmp_path / "real", "--fake", FAKE, "--features", "azimuthal", "--classifier", "ridge"
     )
     assert "pixels are transparent in 1 image, the first: " in result.stderr
+
+
+def test_options_for_frames_are_refused_where_no_file_is_a_video(run: Run, tmp_path: Path) -> None:
+    for command in (
+        ("train", *BOTH, "-o", tmp_path / "m.pkl"),
+        ("compare", *BOTH),
+        ("evaluate", PHOTOGRAPHS, *BOTH),
+        ("evaluate", PHOTOGRAPHS, "--by", EXAMPLES, "--real", REAL),
+        ("fuse", PHOTOGRAPHS, MODELS / "faces.pkl", *BOTH, "-o", tmp_path / "m.pkl"),
+    ):
+        refused(run, "are for videos, and none of these files is one", *command, "--crop", "centre")
+    refused(run, "are for videos", "evaluate", PHOTOGRAPHS, *BOTH, "--frames", 5)
+    (tmp_path / "fake").mkdir()
+    write_clip(tmp_path / "fake" / "clip.mkv", sorted(FAKE.glob("*.png"))[:5])
+    result = run("evaluate", PHOTOGRAPHS, "--real", REAL, "--fake", tmp_path / "fake", "--crop", "centre")
+    assert result.exit_code == 0
+    assert "warning: --crop cuts frames of videos; 12 images are taken whole" in result.stderr

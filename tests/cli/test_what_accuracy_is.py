@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from made_clips import write_clip
 from PIL import Image
 
 from conftest import EXAMPLES, MODELS, Run
@@ -44,14 +45,18 @@ def test_a_model_keeps_the_warning_that_metadata_tell_its_classes_apart(tmp_path
     assert f"\n{own_images}, much less: its training warned of that (spectral-detect models MODEL)\n" in table
 
 
-def test_a_table_says_of_which_images_its_accuracy_is(run: Run) -> None:
+def test_a_table_says_of_which_images_its_accuracy_is(run: Run, tmp_path: Path) -> None:
     lines = run("scan", EXAMPLES / "real", "--model", PHOTOGRAPHS).stdout.splitlines()
     assert lines[-2] == OWN_IMAGES.format("photographs")
     assert all(" 95-98 %  " in line for line in lines[1:13] if not line.startswith("inconclusive"))
     assert lines[-1].startswith("12 images: ")
     of_world, of_png, _ = run("scan", EXAMPLES / "real").stdout.splitlines()[-3:]
     of_such = "accuracy: of such verdicts of world on files coded alike that it had not seen, half of them fake"
-    assert (of_world, of_png) == (of_such, "(a lossless file made from a JPEG: as a JPEG)")
+    assert (of_world, of_png) == (of_such, "(a lossless file made from a JPEG or a frame of a video: as those)")
+    assert of_png in run("video", EXAMPLES / "fake", "--frames", 4).stdout
+    clip = write_clip(tmp_path / "c.mp4", [EXAMPLES / "fake" / "Aqua.png"] * 8, "libx264", "yuv420p")
+    of_clip = run("video", clip, "--frames", 4).stdout
+    assert "accuracy: of such verdicts of world on frames coded alike" in of_clip and "a lossless file" not in of_clip
 
 
 def test_what_all_undecided_images_share_stands_once_below_their_table(tmp_path: Path, run: Run) -> None:

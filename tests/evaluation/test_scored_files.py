@@ -169,3 +169,8 @@ def test_few_images_are_points_and_many_are_bars(
     plot_scores([scored, scored], "histogram", str(tmp_path / "x.png"))
     for axes in figures[1].axes:
         assert axes.get_title() == "a, threshold 0.500, undecided 0.300 to 0.800"
+    plot_scores([scored], "roc", str(tmp_path / "x.png"))
+    marks = {line.get_label(): line.get_xydata()[0].tolist() for line in figures[2].axes[0].lines}
+    real, fake = scored.scores[y == REAL], scored.scores[y == FAKE]
+    assert marks["fake from 0.800 on"] == [float((real >= 0.8).mean()), float((fake >= 0.8).mean())]
+    assert marks["real up to 0.300"] == [float((real > 0.3).mean()), float((fake > 0.3).mean())]

@@ -22,8 +22,15 @@ from spectral_detect.explain.explanation import Explanation, explain
 from spectral_detect.explain.spectrum import EARLIER_GRID, JPEG_GRID, OTHER_GRID, Peak, grid_of
 from spectral_detect.explain.tiles import TileScores
 from spectral_detect.media.coding import Coding
+from spectral_detect.media.region import Region
 from spectral_detect.parallel.work import Work
-from spectral_detect.report.sheet.text import LEAST_WIDTH, explanation_text, spectrum_sentence, tiles_sentence
+from spectral_detect.report.sheet.text import (
+    LEAST_WIDTH,
+    explanation_text,
+    spectrum_sentence,
+    tiles_sentence,
+    track_sentence,
+)
 from spectral_detect.scanning.judge import Judge
 from spectral_detect.scanning.rules import Rules
 from spectral_detect.sources.discovery import FoundFile
@@ -163,6 +170,12 @@ def test_a_model_without_a_track_record_says_its_cross_validation(run: Run, tmp_
 def explanation(class_names: tuple[str, str]) -> Explanation:
     judge = Judge(replace(load_model(MODELS / "photographs.pkl"), class_names=class_names))
     return explain(FoundFile(Location(str(IMAGE))), judge, work=Work(jobs=0))
+
+
+def test_no_accuracy_is_claimed_of_a_part_of_an_image() -> None:
+    whole = explanation(("real", "fake"))
+    assert "Balanced accuracy" in track_sentence(whole)
+    assert track_sentence(replace(whole, region=Region(0, 0, 64, 64))).endswith("right was not measured.")
 
 
 def test_kinds_of_trace_stand_in_one_column_whatever_the_classes_are_called() -> None:

@@ -70,6 +70,10 @@ def test_a_timeline_names_its_model_and_why_frames_are_inconclusive(drawn: list[
     legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert any(entry.startswith("inconclusive (") for entry in legend)
     assert f"threshold {result.record.threshold:.3f}" in legend
+    judged = replace(result.frames[0], verdict="fake")
+    alone = replace(result, frames=(judged,), record=replace(result.record, n_judged=1, fake_fraction=1.0))
+    plots.plot_timeline(alone, "t.png")
+    assert "100 % of 1 vote fake" in drawn.pop().get_suptitle()
     crowded = replace(result.record, warnings=("a long note " * 200,))
     plots.plot_timeline(replace(result, record=crowded), "t.png")
     assert "more in the record" in drawn[1].axes[1].texts[0].get_text()

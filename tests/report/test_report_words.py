@@ -102,7 +102,7 @@ def test_an_inconclusive_record_has_no_words_for_its_ratio() -> None:
 
 def test_a_judged_video_is_not_outside_because_of_single_frames() -> None:
     table = RowTable(IMAGE_ROWS)
-    told = ["2 of 20 frames inconclusive, the first: outside the experience of the model: size"]
+    told = ["2 of 20 frames inconclusive, of the first of these: outside the experience of the model: size"]
     assert row(table, record("a.mp4", warnings=told))["is_inside"] is True
     assert row(table, record("b.mp4", verdict="inconclusive", warnings=told))["is_inside"] is False
     assert table.n_outside == 1

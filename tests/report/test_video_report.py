@@ -216,7 +216,7 @@ def test_a_folder_has_numbers_in_place_of_times() -> None:
 
 
 def test_the_reasons_of_frames_have_next_steps_for_videos() -> None:
-    warning = "2 of 3 frames inconclusive, the first: fake with a probability of only 0.6"
+    warning = "2 of 3 frames inconclusive, of the first of these: fake with a probability of only 0.6"
     (number,) = video_words.reasons_of("inconclusive", [warning])
     assert video_words.REASONS[number].reason == "low confidence"
     assert video_words.reasons_of("inconclusive", ["a tie: as many frames are fake as real"]) == [

@@ -85,7 +85,7 @@ def test_the_command_learns_outsiders_from_folders(tmp_path: Path, run: Run, mon
     folders = ("--real", EXAMPLES / "real", "--fake", EXAMPLES / "fake", "--outsiders", tmp_path / "noise")
     trained = run("train", *folders, "--output", tmp_path / "m.pkl", "--allow-useless")
     assert trained.exit_code == 0
-    assert "outsiders             100.0 % of those held out are found" in trained.stdout
+    assert "outsiders            12 files; 100.0 % of those held out are found" in trained.stdout
     assert "not made for   those of noise: finds 100 %" in run("models", tmp_path / "m.pkl").stdout
     scanned = run("scan", tmp_path / "noise" / "3.png", "--model", tmp_path / "m.pkl").stdout
     assert "it looks like those of noise" in scanned

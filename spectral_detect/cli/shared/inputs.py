@@ -15,10 +15,12 @@ from spectral_detect.cli.shared.progress import progress
 from spectral_detect.detector.model import Model
 from spectral_detect.extraction.one_file import Extractor
 from spectral_detect.media.stills.transparency import percentage
+from spectral_detect.media.video import FrameOptions
 from spectral_detect.parallel.work import Work
 from spectral_detect.records import CLASS_NAMES
 from spectral_detect.report.audit import bias_warning
 from spectral_detect.scanning.doubts import MOST_TRANSPARENT
+from spectral_detect.sources.discovery import FoundVideo
 from spectral_detect.text import counted, visible
 from spectral_detect.training.dataset import Dataset, read_dataset
 from spectral_detect.training.labelled_files import LabelledFile, files_in_folders, files_in_manifest
@@ -38,6 +40,20 @@ def labelled_files(
     if not (real and fake):
         raise click.UsageError("give --real DIR and --fake DIR, or --manifest CSV")
     return files_in_folders(real, fake, group_by_parent=group_by == "parent")
+
+
+def check_frames(files: Sequence[LabelledFile], frames: FrameOptions) -> None:
+    """Refuse options for frames where no file is a video, and warn on stderr of stills that `--crop` leaves whole."""
+    n_stills = sum(not isinstance(labelled.file, FoundVideo) for labelled in files)
+    if frames == FrameOptions() or not n_stills:
+        return
+    if n_stills == len(files):
+        raise click.UsageError(
+            "--frames, --every, --all and --crop are for videos, and none of these files is one; "
+            "images are taken whole (to cut frames, name the videos that they come from)"
+        )
+    if frames.crop != "none":
+        click.echo(f"warning: --crop cuts frames of videos; {counted(n_stills, 'image')} are taken whole", err=True)
 
 
 def read_labelled(files: Sequence[LabelledFile], extractor: Extractor, work: Work) -> Dataset:

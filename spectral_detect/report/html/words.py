@@ -70,7 +70,7 @@ LIMITS = (  # {kind}: what images of the class with the label 1 are
 
 REASONS = tuple(advice for advice in ADVICE if advice.reason is not None)
 OTHER_REASON = Advice(None, "", "see the warnings of the image", "another reason")
-MADE_FROM_JPEG = "If it was made from a JPEG, the verdict is right as often as one on a JPEG, which is less."
+MADE_FROM_JPEG = "If it was made from a JPEG or a frame of a video, the verdict is right as often as on those: less."
 OUTSIDE = "outside the experience of the model"
 
 

@@ -11,8 +11,8 @@ from spectral_detect.detector.calibration_metrics import reliability
 from spectral_detect.detector.metric_values import Estimate, Metrics
 from spectral_detect.detector.metrics import Curves
 from spectral_detect.evaluation.scored_files import ScoredSet
-from spectral_detect.records import CLASS_NAMES, FAKE
-from spectral_detect.report.pictures.histograms import classes_of, draw_histograms
+from spectral_detect.records import CLASS_NAMES, FAKE, REAL
+from spectral_detect.report.pictures.histograms import UNDECIDED, classes_of, draw_histograms
 from spectral_detect.report.plots import (
     COLOURS,
     MARKERS,
@@ -82,6 +82,8 @@ def draw_roc(axes: Axes, measured: Measured) -> None:
             label = f"threshold {scored.threshold:.3f}" if len(measured) == 1 else None
             colour = ORANGE if len(measured) == 1 else COLOURS[k % len(COLOURS)]
             axes.plot(alarms, hits, "s", color=colour, label=label, clip_on=False)
+        if scored.undecided is not None and len(measured) == 1:
+            _mark_undecided(axes, scored, scored.undecided)
     axes.set(
         xlim=(-0.01, 1.01),
         ylim=(-0.01, 1.02),
@@ -92,6 +94,17 @@ def draw_roc(axes: Axes, measured: Measured) -> None:
     numbers = f": AUROC {100 * only.auroc.value:.1f} %, EER {100 * only.eer.value:.1f} %"
     axes.set_title("ROC" + (numbers if len(measured) == 1 else ""))
     legend_below(axes, 2 if len(measured) == 1 else 1)
+
+
+def _mark_undecided(axes: Axes, scored: ScoredSet, undecided: tuple[float, float]) -> None:
+    """Mark on a ROC curve where verdicts begin: between the two marks scores are left undecided."""
+    (low, high), (real, fake) = undecided, map(plain, scored.class_names)
+    for is_above, marker, label in (
+        (scored.scores >= high, "^", f"{fake} from {high:.3f} on"),
+        (scored.scores > low, "v", f"{real} up to {low:.3f}"),
+    ):
+        rates = (float(is_above[scored.y == of].mean()) for of in (REAL, FAKE))
+        axes.plot(*rates, marker, color=ORANGE, label=label, clip_on=False)
 
 
 def draw_det(axes: Axes, measured: Measured) -> None:
@@ -135,6 +148,8 @@ def det_points(scored: ScoredSet) -> tuple[np.ndarray, np.ndarray]:
 def draw_reliability(axes: Axes, measured: Measured) -> None:
     """Draw reliability diagrams: the share of fakes against the score, each class with half of the weight."""
     axes.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--", label="perfect")
+    if len(measured) == 1 and measured[0][0].undecided is not None:
+        axes.axvspan(*measured[0][0].undecided, color="0.9", label=UNDECIDED, zorder=0)
     for k, (scored, metrics) in enumerate(measured):
         points = reliability(scored.y, scored.scores, scored.groups)
         x, share = [p.mean_score for p in points], [p.fake_share for p in points]

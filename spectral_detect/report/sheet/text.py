@@ -159,6 +159,8 @@ def track_sentence(explanation: Explanation) -> str:
     if such:
         known = f"Of such files {explanation.unseen}, half of them {fake}: {visible(such)}."
         return f"{known} {MADE_FROM_JPEG}" if such.startswith("lossless") else known
+    if explanation.region is not None and explanation.record.verdict in ("real", "fake"):
+        return "How often a verdict on a part of an image is right was not measured."
     if (right := explanation.cross_validated) is None:
         return ""
     value, low, high = (100 * share for share in (right.value, right.low, right.high))
