@@ -31,6 +31,7 @@ from spectral_detect.cli.shared.resume_options import (
 from spectral_detect.cli.shared.work_options import device_option, work_options
 from spectral_detect.custody.manifest_writer import Recorder
 from spectral_detect.custody.run import Given, this_run
+from spectral_detect.detector.memory.files import TRAINING_IMAGE
 from spectral_detect.detector.model_file import load_default_model, load_model
 from spectral_detect.media.limits import Limits
 from spectral_detect.outputs.rows import IMAGES, RowFormat
@@ -184,6 +185,7 @@ def _layout(judge: Judge) -> Layout[ImageRecord]:
         class_names=judge.class_names,
         accuracy=accuracy_interval(judge),
         told_below=why_undecided(judge.model, judge.undecided) if judge.undecided else "",
+        in_short={TRAINING_IMAGE: "a training image"},
     )
 
 

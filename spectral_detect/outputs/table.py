@@ -54,6 +54,8 @@ class Layout(Generic[Record]):
         Verdict -> what the model itself calls it, where it has names of its own.
     told_below : str
         A warning that many records share: their rows leave it out, as it stands once below the table.
+    in_short : mapping of str to str
+        Warning -> what rows hold in its place, as it stands once below the table.
     """
 
     kind: RowKind
@@ -62,6 +64,7 @@ class Layout(Generic[Record]):
     said: Callable[[Record], str] = lambda record: ""
     words: Mapping[str, str] = field(default_factory=dict)
     told_below: str = ""
+    in_short: Mapping[str, str] = field(default_factory=dict)
 
     def head(self) -> str:
         """Return the headings of the table."""
@@ -80,6 +83,7 @@ def image_layout(
     class_names: tuple[str, str] = CLASS_NAMES,
     accuracy: str = NOTHING,
     told_below: str = "",
+    in_short: Mapping[str, str] | None = None,
 ) -> Layout[ImageRecord]:
     """Lay out records of still images; `accuracy` is for verdicts of which no record tells how often they are right."""
     columns: list[Column[ImageRecord]] = [Column("score", ">7", _score)]
@@ -89,7 +93,9 @@ def image_layout(
     if with_generator:
         columns.append(Column("generator", "<24", _generator))
     words = words_of(class_names)
-    return Layout(IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words, told_below)
+    return Layout(
+        IMAGES, tuple(columns), lambda record: record.is_contradicted, _said, words, told_below, in_short or {}
+    )
 
 
 def _posterior_column(class_names: tuple[str, str]) -> Column[Any]:

@@ -84,6 +84,7 @@ class RecordStream(Generic[Record]):
     ) -> None:
         self.outcomes: Counter[str] = Counter(earlier)
         self._leaves_out = False
+        self._shortened: dict[str, None] = {}  # an ordered set
         self._layout: Layout[Record] = layout
         self._noted: Counter[str] = Counter(noted)
         self._stream = stream
@@ -126,7 +127,8 @@ class RecordStream(Generic[Record]):
     @property
     def told_below(self) -> str:
         """What stands below the table, as its rows leave it out; with its line end, or nothing."""
-        return f"in brackets, unless the row says why: {visible(self._layout.told_below)}\n" if self._leaves_out else ""
+        left_out = f"in brackets, unless the row says why: {visible(self._layout.told_below)}\n"
+        return left_out * self._leaves_out + "".join(f"{visible(text)}\n" for text in self._shortened)
 
     def _emit(self, line: str) -> None:
         self._stream.write(line)
@@ -137,6 +139,8 @@ class RecordStream(Generic[Record]):
         told_here: list[str] = list(record.warnings)
         if told_here == [self._layout.told_below]:  # beside others, which are no reason, it stands in the row
             told_here, self._leaves_out = [], True
+        self._shortened |= dict.fromkeys(text for text in told_here if text in self._layout.in_short)
+        told_here = [self._layout.in_short.get(text, text) for text in told_here]
         notes = "; ".join(filter(None, (record.error, *told_here, _weakness(record), self._layout.said(record))))
         note = f"  ({visible(notes)})" if notes else ""
         cells = self._layout.cells(record)

@@ -95,17 +95,18 @@ def accuracy_text(judge: Judge, decided: Counter[str], what: str = "files", *, h
         return ""
     model, name = judge.model, visible(judge.model.name)
     if judge.rules.threshold is not None:
-        return f"accuracy: of {name} not known at another threshold than its own\n{uncalibrated_text(model)}"
+        return f"accuracy: not known, as --threshold replaced that of {name}\n{uncalibrated_text(model)}"
     if model.track_record:
         fake = visible(judge.class_names[1])
         warned = "; its training warned: spectral-detect models MODEL" * bool(model.training_warnings)
-        seen = f"{what} coded alike that it had not seen, half of them {fake}{warned}"
+        right = f"how often such verdicts of {name} were right, on {what} coded alike that it had not seen"
         of_png = "(a lossless file made from a JPEG or a frame of a video: as those)\n" if has_stills else ""
-        return f"accuracy: of such verdicts of {name} on {seen}\n{of_png}{_sifted(judge)}{uncalibrated_text(model)}"
+        text = f"accuracy: {right}, half of them {fake}{warned}"
+        return f"{text}\n{of_png}{_sifted(judge)}{uncalibrated_text(model)}"
     if not model.metrics:
         why = "it was trained without labels" if model.is_guess else "its training images were too few to measure it"
-        return f"accuracy: of {name} not known, as {why}\n"
-    text = f"accuracy: of {name} in cross-validation on its own training images, 95 % interval; on others expect less"
+        return f"accuracy: not known of {name}, as {why}\n"
+    text = f"accuracy: of {name} in cross-validation on its own training images (95 % interval); expect less on others"
     if model.training_warnings:
         text += ", much less: its training warned of that (spectral-detect models MODEL)"
     return f"{text}\n{_sifted(judge)}{uncalibrated_text(model)}"

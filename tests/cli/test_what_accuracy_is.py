@@ -15,7 +15,7 @@ from spectral_detect import load_model
 pytestmark = pytest.mark.usefixtures("in_this_process")
 
 PHOTOGRAPHS = EXAMPLES.parent / "models" / "photographs.pkl"
-OWN_IMAGES = "accuracy: of {} in cross-validation on its own training images, 95 % interval; on others expect less"
+OWN_IMAGES = "accuracy: of {} in cross-validation on its own training images (95 % interval); expect less on others"
 
 
 def biased_folders(folder: Path) -> tuple[Path, Path]:
@@ -51,12 +51,18 @@ def test_a_table_says_of_which_images_its_accuracy_is(run: Run, tmp_path: Path) 
     assert all(" 95-98 %  " in line for line in lines[1:13] if not line.startswith("inconclusive"))
     assert lines[-1].startswith("12 images: ")
     of_world, of_png, _ = run("scan", EXAMPLES / "real").stdout.splitlines()[-3:]
-    of_such = "accuracy: of such verdicts of world on files coded alike that it had not seen, half of them fake"
-    assert (of_world, of_png) == (of_such, "(a lossless file made from a JPEG or a frame of a video: as those)")
+    right = (
+        "accuracy: how often such verdicts of world were right, on {} coded alike that it had not seen, "
+        "half of them fake"
+    )
+    assert (of_world, of_png) == (
+        right.format("files"),
+        "(a lossless file made from a JPEG or a frame of a video: as those)",
+    )
     assert of_png in run("video", EXAMPLES / "fake", "--frames", 4).stdout
     clip = write_clip(tmp_path / "c.mp4", [EXAMPLES / "fake" / "Aqua.png"] * 8, "libx264", "yuv420p")
     of_clip = run("video", clip, "--frames", 4).stdout
-    assert "accuracy: of such verdicts of world on frames coded alike" in of_clip and "a lossless file" not in of_clip
+    assert right.format("frames") in of_clip and "a lossless file" not in of_clip
 
 
 def test_what_all_undecided_images_share_stands_once_below_their_table(tmp_path: Path, run: Run) -> None:
@@ -86,7 +92,7 @@ def test_of_few_images_and_of_none_with_labels_no_accuracy_is_claimed(tmp_path: 
     options = ("--classifier", "kmeans", "--features", "azimuthal", "--output", clusters)
     assert run("train", "--unlabelled", tmp_path, *options).exit_code == 0
     table = run("scan", folders["real"], "--model", clusters).stdout
-    assert "\naccuracy: of clusters not known, as it was trained without labels\n" in table
+    assert "\naccuracy: not known of clusters, as it was trained without labels\n" in table
 
 
 def test_a_fused_model_keeps_the_warning_that_its_parts_knew_the_images(tmp_path: Path, run: Run) -> None:
@@ -135,4 +141,4 @@ def test_at_another_threshold_no_accuracy_is_known(run: Run) -> None:
         said = run("scan", EXAMPLES / "real" / "Garden.png", "--model", model, "--threshold", 0.05, "--jobs", 0).stdout
         row = said.splitlines()[1].split()
         assert (row[0], row[2]) == ("fake", "-")
-        assert "not known at another threshold than its own" in said
+        assert "accuracy: not known, as --threshold replaced that of " in said

@@ -126,6 +126,17 @@ def test_a_row_says_the_shared_reason_beside_other_notes() -> None:
     assert out.told_below == "in brackets, unless the row says why: errs too often\n"
 
 
+def test_a_note_of_many_rows_is_short_there_and_whole_below() -> None:
+    stream = io.StringIO()
+    out = RecordStream(stream, "table", image_layout(told_below="errs", in_short={"known: no test": "known"}))
+    out.write(record(warnings=()))
+    assert out.told_below == ""
+    for warnings in (("known: no test",), ("known: no test", "gray")):
+        out.write(record(warnings=warnings))
+    assert [line.split("  ")[-1] for line in stream.getvalue().splitlines()[2:]] == ["(known)", "(known; gray)"]
+    assert out.told_below == "known: no test\n"
+
+
 def test_a_verdict_that_says_little_is_shown_as_weak() -> None:
     def row(**values: Any) -> str:
         return written("table", record(label=None, **values)).splitlines()[1]
