@@ -17,6 +17,8 @@ from spectral_detect.sources.location import Location, Places, each_place
 from spectral_detect.sources.text_encoding import how_to_convert, is_not_utf8, wide_encoding
 from spectral_detect.sources.urls import local_name, why_not_opened, without_credentials
 
+MANIFEST_COLUMNS = {"path", "label"}  # and others, if wanted
+DELIMITERS = (",", ";", "\t")
 MIN_OF_GROUP = 5  # files; a smaller group is no source, as its name may be that of a file
 CLASS_FOLDERS = {REAL: ("real", "0_real", "nature", "camera"), FAKE: ("fake", "1_fake", "ai")}
 
@@ -236,7 +238,8 @@ def _looked_up(folder: str) -> Location:
 def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
     """Read the rows of a CSV file with the columns `path,label[,group[,weight]]`.
 
-    Paths are relative to the manifest, or URLs.
+    Paths are relative to the manifest, or URLs. Columns may be parted by semicolons or tabs, as spreadsheets write them
+    in some countries: the first line tells.
 
     Raises
     ------
@@ -254,7 +257,8 @@ def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
         ) from None
     if (encoding := wide_encoding(content)) is not None:
         raise DatasetError(f"manifest {manifest!r} is in {encoding}, not in UTF-8", remedy=how_to_convert(encoding))
-    reader = csv.DictReader(StringIO(content.decode("utf-8-sig", "surrogateescape"), newline=""))
+    text = content.decode("utf-8-sig", "surrogateescape")
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=_delimiter(text))
     try:
         return _each_once(_manifest_rows(reader, manifest))
     except csv.Error as error:
@@ -262,8 +266,15 @@ def files_in_manifest(manifest: str | os.PathLike[str]) -> list[LabelledFile]:
         raise DatasetError(f"{place}: {error}", remedy="is a quotation mark not closed there?") from None
 
 
+def _delimiter(text: str) -> str:
+    """Return what parts the columns of a manifest: the first of `DELIMITERS` by which its first line has them."""
+    first = (text.splitlines() or [""])[0]
+    parted = (mark for mark in DELIMITERS if {cell.strip('"') for cell in first.split(mark)} >= MANIFEST_COLUMNS)
+    return next(parted, DELIMITERS[0])
+
+
 def _manifest_rows(reader: csv.DictReader[str], manifest: str) -> Iterator[LabelledFile]:
-    missing = {"path", "label"} - set(reader.fieldnames or ())
+    missing = MANIFEST_COLUMNS - set(reader.fieldnames or ())
     if missing:
         raise DatasetError(
             f"manifest {manifest!r} lacks {' and '.join(sorted(missing))}",

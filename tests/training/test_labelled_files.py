@@ -38,6 +38,15 @@ def test_a_cell_without_end_names_the_line_where_it_begins(tmp_path: Path) -> No
         files_in_manifest(tmp_path / "m.csv")
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_a_manifest_of_a_spreadsheet_may_part_columns_otherwise(tmp_path: Path, mark: str) -> None:
+    rows = (("label", '"path"', "group"), ("real", "a,b.png", "1"), ("fake", '"c;d.png"', "2"))
+    (tmp_path / "m.csv").write_text("\n".join(map(mark.join, rows)) + "\n")
+    files = files_in_manifest(tmp_path / "m.csv")
+    found = [(Path(f.file.path).name, f.label, f.group) for f in files]
+    assert found == [("a,b.png", REAL, "1"), ("c;d.png", FAKE, "2")]
+
+
 def test_a_manifest_is_read_with_a_byte_order_mark_and_with_names_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"M\xfcller.png")).write_bytes(b"")
     manifest = tmp_path / "m.csv"
