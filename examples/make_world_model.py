@@ -31,7 +31,7 @@ The model is trained on all of them; families of generators count as much as the
 card are of five models, each trained without a fifth of the groups and asked about that fifth: neither the generators'
 sets nor the cameras of a tested image were trained on. With --onto OLD.pkl it goes on from an earlier model, which must
 not know any of these images, and judges by the mean of both (of all, where that went on itself); what it does not look
-at counts for nothing in it.
+at counts for nothing in it. `limit_world_model.py` asks the model about sources found later.
 """
 
 from __future__ import annotations

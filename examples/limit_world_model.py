@@ -1,0 +1,119 @@
+"""Ask models/world.pkl about sources found later, and set by them how low a score must be to be called real.
+
+    python examples/limit_world_model.py LATER --sources docs/later_sources.csv --work WORK --output models
+
+LATER/<label>/<name>/ holds the images of each row, as in `make_world_model.py`, which delivers them anew in the same
+conditions. None may be known to the model. Scores up to the limit are called real: it becomes the largest, of two
+digits, at which no more than a tenth of the generated images are, in each of the four usual conditions, each source
+counting alike. A limit that is stricter already stays, and so does the one from which on scores are called fake. How
+often verdicts are right, by coding, is then that on these files; the card has their table first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from make_world_model import KINDS, Kind, Material, Source, prepare, source_weights, sources_of, tables, write
+
+from spectral_detect import FAKE, Model, load_model
+from spectral_detect.detector.memory.files import marks_of
+from spectral_detect.training.track_records import track_records, verdicts_of
+
+MOST_MISSED = 0.1  # of the generated images of each condition
+LATER = (
+    "\nIt was asked about {n_files} files of {n_sources} sources found later, none of which it knew. "
+    "By the limit that it was made with,\n{before:.2f}, it called {missed} % of the generated images real, "
+    "by condition, where 10 are promised. So only a score up\nto {low:.2f} is called real now, "
+    "and what lies above is undecided up to {high:.2f}:\n"
+)
+BEFORE = "This table is of before: a score up to {before:.2f} was called real. AUROC and `fake` are the same today.\n"
+OF_LEFT_OUT = "\nFive models, each trained without"
+
+
+def with_limit(model: Model, low: float) -> Model:
+    """Return the model with a stricter limit below which scores are called real."""
+    assert model.undecided is not None
+    return replace(model, undecided=(min(low, model.undecided[0]), model.undecided[1]))
+
+
+def missed(material: Material, scores: np.ndarray, limit: float) -> list[float]:
+    """Return the share of generated images at or below a limit, by condition."""
+    shares = []
+    for condition in material.kind.conditions:
+        here = (material.condition == condition) & (material.dataset.y == FAKE)
+        shares.append(float(np.average(scores[here] <= limit, weights=source_weights(material.source[here]))))
+    return shares
+
+
+def limit_of(material: Material, scores: np.ndarray) -> float:
+    """Return the largest limit of two digits at which no condition misses more than `MOST_MISSED`."""
+    return max(k / 100 for k in range(100) if max(missed(material, scores, k / 100)) <= MOST_MISSED)
+
+
+def require_unknown(model: Model, material: Material) -> None:
+    samples = zip(material.dataset.samples, material.source, strict=True)
+    known = {source for sample, source in samples if np.isin(marks_of([sample.sha256]), model.file_marks).any()}
+    if known:
+        sys.exit(f"{model.name} knows images of {', '.join(sorted(map(str, known)))}: leave these sources out")
+
+
+def later_card(model: Model, material: Material, scores: np.ndarray, before: float) -> str:
+    """Return the card with the table of these sources before that of those left out of the training."""
+    assert model.undecided is not None
+    low, high = model.undecided
+    shares = [100 * share for share in missed(material, scores, before)]
+    text = LATER.format(
+        n_files=len(scores), n_sources=len(set(material.source)), before=before, low=low, high=high,
+        missed=f"{min(shares):.0f} to {max(shares):.0f}",
+    )  # fmt: skip
+    introduction, left_out = model.card.split(OF_LEFT_OUT)
+    head, table = left_out.split("\n\n", 1)
+    return (
+        introduction + text + tables(material, scores, verdicts_of(scores, model.undecided)) + OF_LEFT_OUT + head + "\n"
+        + BEFORE.format(before=before) + "\n" + table
+    )  # fmt: skip
+
+
+def limited(world: Model, material: Material) -> Model:
+    """Return the model with its limit, its track record and its card by these files."""
+    assert world.undecided is not None
+    require_unknown(world, material)
+    data = material.dataset
+    scores = world.scores(list(data.features))
+    model = with_limit(world, limit_of(material, scores))
+    assert model.undecided is not None
+    codings = [sample.coding for sample in data.samples]
+    records = track_records(data.y, verdicts_of(scores, model.undecided), data.groups, codings)
+    model = replace(model, track_record=records)
+    return replace(model, card=later_card(model, material, scores, world.undecided[0]))
+
+
+def delivered(corpus: Path, sources: list[Source], work: Path, most: int, kind: Kind) -> None:
+    for source in sources:
+        prepare(corpus, source, work, most, kind)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--sources", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--output", type=Path, default=Path("models"))
+    parser.add_argument("--per-source", type=int, default=24)
+    parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
+    args = parser.parse_args()
+    kind, sources = replace(KINDS["world"], copies={}), sources_of(args.sources)
+    if not args.work.exists():
+        delivered(args.corpus, sources, args.work, args.per_source, kind)
+    world = load_model(args.output / "world.pkl")
+    model = limited(replace(world, small=None), Material(args.work, sources, args.jobs, kind))
+    print(model.card)
+    write(model if world.small is None else model.with_small(world.small), args.output)
+
+
+if __name__ == "__main__":
+    main()
