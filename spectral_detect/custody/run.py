@@ -24,7 +24,7 @@ from spectral_detect.text import cut_in_the_middle
 
 MOST_NAMED, LONGEST_NAME = 5, 80  # inputs in the line about a run
 OPTIONAL = frozenset(("group_by",))  # members that stand in a head only where they say something
-DECODERS = ("av", "pillow-heif", "c2pa-python", "cupy-cuda12x")
+COMPUTING = ("av", "pillow-heif", "c2pa-python", "cupy-cuda12x", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Run:
 
     def differences_of_place(self) -> list[str]:
         """Return in words which libraries, and what of the platform, were others than here."""
-        here, there = library_versions((*LIBRARIES, *DECODERS)) | _platform(), {**self.libraries, **self.platform}
+        here, there = library_versions((*LIBRARIES, *COMPUTING)) | _platform(), {**self.libraries, **self.platform}
         return [
             f"{name} {there.get(name, 'none')}, here {here.get(name, 'none')}"
             for name in sorted({*here, *there})
@@ -136,7 +136,7 @@ def this_run(command: str, judge: Judge | VideoJudge, given: Given, limits: Limi
         settings_sha256=judge.settings_sha256,
         limits={**vars(limits), "timeout_s": timeout_s},
         models=[{"name": judge.model.name, "sha256": judge.model.sha256}],
-        libraries=library_versions((*LIBRARIES, *DECODERS)),
+        libraries=library_versions((*LIBRARIES, *COMPUTING)),
         platform=_platform(),
         is_resumed=given.is_resumed,
         started=time_of_writing(),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spectral_detect.arguments import require_type
 from spectral_detect.atomic_write import write_aside
 from spectral_detect.detector.content.model_content import from_plain, to_plain
 from spectral_detect.detector.content.plain_pickle import unpickle_plain
@@ -101,6 +102,8 @@ def load_model(name_or_path: str | os.PathLike[str], *, encoder: str | os.PathLi
     ------
     ModelFileError
         As `read_model` does, and if the encoder is missing or another one.
+    ArgumentError
+        That is neither a name nor a path.
     """
     model = read_model(name_or_path)
     if not any(part.spec.encoder for part in (model, *model.parts)):
@@ -150,7 +153,10 @@ def read_model(name_or_path: str | os.PathLike[str]) -> Model:
     ModelFileError
         If the file is missing, not a model file, hostile, damaged or of another version, or if its reference vectors
         now score differently by more than 1e-6.
+    ArgumentError
+        That is neither a name nor a path.
     """
+    require_type("name_or_path", name_or_path, (str, os.PathLike), "give the name of a shipped model, or a file")
     given = os.fspath(name_or_path)
     if looks_like_url(given) and not os.path.lexists(given):
         raise ModelFileError(

@@ -49,6 +49,6 @@ class MadeWith:
         if self.vote is not None and values["vote"] != self.vote:
             return f"judged by another vote ({values['vote']})"
         return (
-            "judged with other settings (`model`, `threshold`, `min_confidence`, `prevalence`, `stability`; for "
-            "videos also the choice and the crop of frames)"
+            "judged with other settings (`model`, `threshold`, `min_confidence`, `prevalence`, `stability`, "
+            "`provenance`; for videos also the choice and the crop of frames)"
         )

@@ -193,7 +193,8 @@ class Judge:
         if image.features is not None:
             error = self.misfit(image)
             judgement = None if error else self.judge(variants)
-        known = self.known_already(image.sha256, image.features) if judgement else ()
+        like = None if image.is_constant else image.features  # all constant images look the same
+        known = self.known_already(image.sha256, like) if judgement else ()
         if judgement and known:  # how often it is right was measured on other images
             judgement = replace(judgement, such_files=None)
         said, verdict = image.provenance, judgement.verdict if judgement else None

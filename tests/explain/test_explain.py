@@ -242,6 +242,7 @@ def test_an_image_of_one_colour_has_nothing_to_explain(run: Run, tmp_path: Path,
         assert facts["evidence"] is facts["spectrum"] is facts["profile"] is facts["tiles"] is None
         assert facts["neighbours"] == facts["class_distances"] == []
         assert facts["missing"] == [NOTHING_TO_EXPLAIN]
+        assert not any("training image" in warning for warning in facts["record"]["warnings"])
         text = run("explain", tmp_path / "flat.png", *model).stdout
         assert "nothing to explain" in text and "for fake" not in text and "nearest" not in text
         assert not re.search(r"score \d|[+-]\d\.\d", text)

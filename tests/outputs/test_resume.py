@@ -201,6 +201,7 @@ def test_the_exit_status_is_that_of_all_rows(evidence: Path, run: Run) -> None:
         (("--min-confidence", "0.8"), "judged with other settings"),
         (("--prevalence", "0.1"), "judged with other settings"),
         (("--stability",), "judged with other settings"),
+        (("--provenance", "none"), "--stability, --provenance; for"),
     ],
 )
 @STREAMS

@@ -44,6 +44,7 @@ OPTIONS = {  # the parameters that messages of the library name, in backticks, a
     "n_watched": "--n-watched",
     "perplexity": "--perplexity",
     "prevalence": "--prevalence",
+    "provenance": "--provenance",
     "real": "--real",
     "remote": "--remote",
     "resume": "--resume",
