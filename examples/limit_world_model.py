@@ -1,12 +1,14 @@
 """Ask models/world.pkl about sources found later, and set by them how low a score must be to be called real.
 
     python examples/limit_world_model.py LATER --sources docs/later_sources.csv --work WORK --output models
+    python examples/limit_world_model.py LATER --sources docs/later_sources.csv --work OTHER --kind small
 
 LATER/<label>/<name>/ holds the images of each row, as in `make_world_model.py`, which delivers them anew in the same
 conditions. None may be known to the model. Scores up to the limit are called real: it becomes the largest, of two
-digits, at which no more than a tenth of the generated images are, in each of the four usual conditions, each source
-counting alike. A limit that is stricter already stays, and so does the one from which on scores are called fake. How
-often verdicts are right, by coding, is then that on these files; the card has their table first.
+digits, at which no more of the generated images are than was promised (a tenth; of small ones a twentieth), in each of
+the usual conditions, each source counting alike. A limit that is stricter already stays, and so does the one from which
+on scores are called fake. How often verdicts are right, by coding, is then that on these files; the card has their
+table first.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ from spectral_detect import FAKE, Model, load_model
 from spectral_detect.detector.memory.files import marks_of
 from spectral_detect.training.track_records import track_records, verdicts_of
 
-MOST_MISSED = 0.1  # of the generated images of each condition
+ASKED = "\nIt was asked about "
 LATER = (
-    "\nIt was asked about {n_files} files of {n_sources} sources found later, none of which it knew. "
+    "{n_files} files of {n_sources} sources found later, none of which it knew. "
     "By the limit that it was made with,\n{before:.2f}, it called {missed} % of the generated images real, "
-    "by condition, where 10 are promised. So only a score up\nto {low:.2f} is called real now, "
+    "by condition, where {promised:.0f} are promised. So only a score up\nto {low:.2f} is called real now, "
     "and what lies above is undecided up to {high:.2f}:\n"
 )
 BEFORE = "This table is of before: a score up to {before:.2f} was called real. AUROC and `fake` are the same today.\n"
@@ -45,13 +47,14 @@ def missed(material: Material, scores: np.ndarray, limit: float) -> list[float]:
     shares = []
     for condition in material.kind.conditions:
         here = (material.condition == condition) & (material.dataset.y == FAKE)
-        shares.append(float(np.average(scores[here] <= limit, weights=source_weights(material.source[here]))))
+        if here.any():
+            shares.append(float(np.average(scores[here] <= limit, weights=source_weights(material.source[here]))))
     return shares
 
 
 def limit_of(material: Material, scores: np.ndarray) -> float:
-    """Return the largest limit of two digits at which no condition misses more than `MOST_MISSED`."""
-    return max(k / 100 for k in range(100) if max(missed(material, scores, k / 100)) <= MOST_MISSED)
+    """Return the largest limit of two digits at which no condition misses more than was promised."""
+    return max(k / 100 for k in range(100) if max(missed(material, scores, k / 100)) <= material.kind.errors[1])
 
 
 def require_unknown(model: Model, material: Material) -> None:
@@ -68,28 +71,26 @@ def later_card(model: Model, material: Material, scores: np.ndarray, before: flo
     shares = [100 * share for share in missed(material, scores, before)]
     text = LATER.format(
         n_files=len(scores), n_sources=len(set(material.source)), before=before, low=low, high=high,
-        missed=f"{min(shares):.0f} to {max(shares):.0f}",
+        missed=f"{min(shares):.0f} to {max(shares):.0f}", promised=100 * material.kind.errors[1],
     )  # fmt: skip
     introduction, left_out = model.card.split(OF_LEFT_OUT)
     head, table = left_out.split("\n\n", 1)
-    return (
-        introduction + text + tables(material, scores, verdicts_of(scores, model.undecided)) + OF_LEFT_OUT + head + "\n"
-        + BEFORE.format(before=before) + "\n" + table
-    )  # fmt: skip
+    found = tables(material, scores, verdicts_of(scores, model.undecided))
+    return introduction + ASKED + text + found + OF_LEFT_OUT + head + "\n" + BEFORE.format(before=before) + "\n" + table
 
 
-def limited(world: Model, material: Material) -> Model:
+def limited(judge: Model, material: Material) -> Model:
     """Return the model with its limit, its track record and its card by these files."""
-    assert world.undecided is not None
-    require_unknown(world, material)
+    assert judge.undecided is not None
+    require_unknown(judge, material)
     data = material.dataset
-    scores = world.scores(list(data.features))
-    model = with_limit(world, limit_of(material, scores))
+    scores = judge.scores(list(data.features))
+    model = with_limit(judge, limit_of(material, scores))
     assert model.undecided is not None
     codings = [sample.coding for sample in data.samples]
     records = track_records(data.y, verdicts_of(scores, model.undecided), data.groups, codings)
     model = replace(model, track_record=records)
-    return replace(model, card=later_card(model, material, scores, world.undecided[0]))
+    return replace(model, card=later_card(model, material, scores, judge.undecided[0]))
 
 
 def delivered(corpus: Path, sources: list[Source], work: Path, most: int, kind: Kind) -> None:
@@ -103,16 +104,21 @@ def main() -> None:
     parser.add_argument("--sources", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("models"))
+    parser.add_argument("--kind", choices=KINDS, default="world")
     parser.add_argument("--per-source", type=int, default=24)
     parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
     args = parser.parse_args()
-    kind, sources = replace(KINDS["world"], copies={}), sources_of(args.sources)
+    kind, sources = replace(KINDS[args.kind], copies={}), sources_of(args.sources)
     if not args.work.exists():
         delivered(args.corpus, sources, args.work, args.per_source, kind)
     world = load_model(args.output / "world.pkl")
-    model = limited(replace(world, small=None), Material(args.work, sources, args.jobs, kind))
+    judge = world if args.kind == "world" else world.small
+    if judge is None or judge.card.count(OF_LEFT_OUT) != 1 or ASKED in judge.card:
+        sys.exit(f"{args.output / 'world.pkl'} has its limit by such sources already, or no part of this kind")
+    model = limited(replace(judge, small=None), Material(args.work, sources, args.jobs, kind))
     print(model.card)
-    write(model if world.small is None else model.with_small(world.small), args.output)
+    whole, small = (model, world.small) if args.kind == "world" else (replace(world, small=None), model)
+    write(whole.with_small(small) if small else whole, args.output)
 
 
 if __name__ == "__main__":
