@@ -123,8 +123,9 @@ def common_side(
     progress: Progress = iter,
     on_failure: OnFailure,
 ) -> tuple[int, str]:
-    """Return the largest power of two of pixels that fits into every image, 16 or more, and the smallest image's path.
+    """Return the largest power of two of pixels that fits into every image, and the path of the smallest.
 
+    Images below 16 pixels do not count where there are others: one icon shall not narrow the spectra of a folder.
     Failures are left to whoever reads the images for their spectra, unless it comes to nothing.
 
     Raises
@@ -132,19 +133,20 @@ def common_side(
     DatasetError
         No image of a folder can be read.
     """
-    smallest = (2**31, "")
+    smallest = (True, 2**31, "")  # what counts comes first
     extractor = Extractor(None, limits=limits or Limits())
     failures: list[tuple[str, str]] = []
     try:
         for _, image in each_image(
             folders, extractor, work, progress=progress, on_failure=lambda *failure: failures.append(failure)
         ):
-            smallest = min(smallest, (min(image.width or 0, image.height or 0), image.path))
+            side_px = min(image.width or 0, image.height or 0)
+            smallest = min(smallest, (side_px < SMALLEST_SIDE_PX, side_px, image.path))
     except DatasetError:
         for path, reason in failures:
             on_failure(path, reason)
         raise
-    side_px, path = smallest
+    _, side_px, path = smallest
     return max(SMALLEST_SIDE_PX, 1 << max(0, side_px.bit_length() - 1)), path
 
 
