@@ -67,7 +67,7 @@ def test_images_of_different_sizes_meet_in_the_largest_square_that_fits(tmp_path
     assert spectrum.n_images == 1 and len(failures) == 2 and "smaller than the 128x128" in failures[0]
     with pytest.raises(DatasetError, match="no usable image"):
         mean_spectra(folders, 512, "median", HERE, on_failure=ignore)
-    Image.new("L", (12, 12)).save(tmp_path / "icon.png")
+    Image.fromarray(rng.integers(0, 256, (12, 12), dtype=np.uint8)).save(tmp_path / "icon.png")
     assert common_side(find_folders([Location(str(tmp_path))]), HERE, on_failure=ignore)[0] == 64
     with pytest.raises(FeatureError, match="20x10 pixels"):
         log_spectrum(np.zeros((10, 20), np.float32), 16)
