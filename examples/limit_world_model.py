@@ -13,13 +13,11 @@ table first.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from make_world_model import KINDS, Kind, Material, Source, prepare, source_weights, sources_of, tables, write
+from make_world_model import KINDS, Material, arguments_of, delivered, source_weights, tables, write
 
 from spectral_detect import FAKE, Model, load_model
 from spectral_detect.detector.memory.files import marks_of
@@ -34,12 +32,6 @@ LATER = (
 )
 BEFORE = "This table is of before: a score up to {before:.2f} was called real. AUROC and `fake` are the same today.\n"
 OF_LEFT_OUT = "\nFive models, each trained without"
-
-
-def with_limit(model: Model, low: float) -> Model:
-    """Return the model with a stricter limit below which scores are called real."""
-    assert model.undecided is not None
-    return replace(model, undecided=(min(low, model.undecided[0]), model.undecided[1]))
 
 
 def missed(material: Material, scores: np.ndarray, limit: float) -> list[float]:
@@ -85,36 +77,22 @@ def limited(judge: Model, material: Material) -> Model:
     require_unknown(judge, material)
     data = material.dataset
     scores = judge.scores(list(data.features))
-    model = with_limit(judge, limit_of(material, scores))
-    assert model.undecided is not None
+    before, high = judge.undecided
+    undecided = min(before, limit_of(material, scores)), high
     codings = [sample.coding for sample in data.samples]
-    records = track_records(data.y, verdicts_of(scores, model.undecided), data.groups, codings)
-    model = replace(model, track_record=records)
-    return replace(model, card=later_card(model, material, scores, judge.undecided[0]))
-
-
-def delivered(corpus: Path, sources: list[Source], work: Path, most: int, kind: Kind) -> None:
-    for source in sources:
-        prepare(corpus, source, work, most, kind)
+    records = track_records(data.y, verdicts_of(scores, undecided), data.groups, codings)
+    model = replace(judge, undecided=undecided, track_record=records)
+    return replace(model, card=later_card(model, material, scores, before))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path)
-    parser.add_argument("--sources", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--output", type=Path, default=Path("models"))
-    parser.add_argument("--kind", choices=KINDS, default="world")
-    parser.add_argument("--per-source", type=int, default=24)
-    parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
-    args = parser.parse_args()
-    kind, sources = replace(KINDS[args.kind], copies={}), sources_of(args.sources)
-    if not args.work.exists():
-        delivered(args.corpus, sources, args.work, args.per_source, kind)
+    args = arguments_of(__doc__, 24).parse_args()
+    kind = replace(KINDS[args.kind], copies={})
     world = load_model(args.output / "world.pkl")
     judge = world if args.kind == "world" else world.small
     if judge is None or judge.card.count(OF_LEFT_OUT) != 1 or ASKED in judge.card:
         sys.exit(f"{args.output / 'world.pkl'} has its limit by such sources already, or no part of this kind")
+    sources = [source for source in delivered(args, kind) if source.label in ("real", "fake")]
     model = limited(replace(judge, small=None), Material(args.work, sources, args.jobs, kind))
     print(model.card)
     whole, small = (model, world.small) if args.kind == "world" else (replace(world, small=None), model)

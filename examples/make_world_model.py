@@ -554,20 +554,24 @@ def _besides(model: Model, onto: Model | None, helpers: int) -> str:
     return "".join(line + "\n" + 13 * " " for line in lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments_of(description: str | None, per_source: int) -> argparse.ArgumentParser:
+    """Return a parser of what this script and `limit_world_model.py` both take."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--sources", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("models"))
     parser.add_argument("--kind", choices=KINDS, default="world")
-    parser.add_argument("--per-source", type=int, default=60)
-    parser.add_argument("--onto", help="go on from this model, of other sources")
-    parser.add_argument("--newest", default="2026", help="year of the newest generator, for the card")
+    parser.add_argument("--per-source", type=int, default=per_source)
     parser.add_argument("--jobs", type=int, help="worker processes, default: one per core; 0: none")
-    args = parser.parse_args()
-    sources, kind = sources_of(args.sources), KINDS[args.kind]
+    return parser
+
+
+def delivered(args: argparse.Namespace, kind: Kind) -> list[Source]:
+    """Write the images in each condition to the work folder, unless it holds them; return the sources that have any."""
+    sources = sources_of(args.sources)
     plan = f"{args.kind}, up to {args.per_source} images of each source, sources {hashed(args.sources.read_text())}\n"
+    plan = plan if kind.copies else f"one file of each image and condition, {plan}"
     made = args.work / PLAN
     if args.work.exists() and not (made.is_file() and made.read_text() == plan):
         sys.exit(f"{args.work} was made otherwise, or not by this script ({made}): name another --work, or remove it")
@@ -580,7 +584,16 @@ def main() -> None:
     there = [s for s in sources if any((args.work / c / s.label / s.name).is_dir() for c in conditions)]
     if missing := [s.name for s in sources if s not in there]:
         print(f"without an image that fits: {', '.join(missing)}", file=sys.stderr)
-    sources = there
+    return there
+
+
+def main() -> None:
+    parser = arguments_of(__doc__, 60)
+    parser.add_argument("--onto", help="go on from this model, of other sources")
+    parser.add_argument("--newest", default="2026", help="year of the newest generator, for the card")
+    args = parser.parse_args()
+    kind = KINDS[args.kind]
+    sources = delivered(args, kind)
     material = Material(args.work, [s for s in sources if s.label in ("real", "fake")], args.jobs, kind)
     others = [s for s in sources if s.label == "outsider"]
     onto = widened(load_model(args.onto), material.dataset) if args.onto else None

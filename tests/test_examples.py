@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from conftest import EXAMPLES, MODELS, ROOT
 from spectral_detect import load_model
@@ -380,6 +380,28 @@ def test_the_world_model_is_made_from_sources(tmp_path: Path) -> None:
     ]
     refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 1 and "was made otherwise" in refused.stderr
+
+    def limit(corpus: str) -> subprocess.CompletedProcess[str]:
+        given = (tmp_path / corpus, "--sources", tmp_path / "sources.csv", "--work", tmp_path / f"limit-{corpus}")
+        command = [sys.executable, ROOT / "examples" / "limit_world_model.py", *given, *arguments[5:9]]
+        return subprocess.run([*map(str, command)], capture_output=True, text=True)
+
+    known = limit("corpus")
+    assert known.returncode == 1 and "world knows images of fake/s1, " in known.stderr
+    for path in sorted((tmp_path / "corpus").rglob("*.png")):
+        later = tmp_path / "later" / path.relative_to(tmp_path / "corpus")
+        later.parent.mkdir(parents=True)
+        with Image.open(path) as image:
+            ImageOps.mirror(image).save(later)
+    done = limit("later")
+    assert done.returncode == 0, done.stderr
+    before, model = model, load_model(tmp_path / "models" / "world.pkl")
+    assert before.undecided is not None and model.undecided is not None and model.small is not None
+    assert model.undecided[0] <= before.undecided[0]
+    assert model.undecided[1] == before.undecided[1] and model.small.card == before.small.card
+    assert "It was asked about" in model.card and model.card in done.stdout
+    again = limit("later")
+    assert again.returncode == 1 and "has its limit by such sources already" in again.stderr
 
 
 def test_whose_tables_jpeg_files_have_is_counted(tmp_path: Path) -> None:
